@@ -1,0 +1,30 @@
+"""What a method sees: a batch of aligned windows, all in physical units, NaN where invalid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Patch:
+    """A batch of B windows of h × w coarse cells with `halo` more cells on each side.
+
+    With k the factor, H = h + 2·halo and W = w + 2·halo. Every tensor is float32, in the units
+    of the card, and NaN marks a cell without data (nodata, or beyond the raster).
+    Methods return fields of (B, h·k, w·k): the windows without their halo.
+    """
+
+    factor: int
+    halo: int
+    target: Tensor  # (B, H, W), the coarse field
+    coarse: dict[str, Tensor] = field(default_factory=dict)  # (B, C, H, W) per source given
+    fine: dict[str, Tensor] = field(default_factory=dict)  # (B, C, H·k, W·k) per source given
+    climatology: Tensor | None = None  # (B, M, H·k, W·k), one band for each month (or day)
+    # (B, M) distance in months, round the year, from each band to the date asked for;
+    # inf: withheld (in training, a sample must not see its own month).
+    climatology_distance: Tensor | None = None
+    cell_size: Tensor | None = None  # (B, 2, H·k): height and width in metres of each row's fine cells
+    area: Tensor | None = None  # (B, H·k) relative area of each row's fine cells, or None when equal
+    day_of_year: Tensor | None = None  # (B,), 1..366
