@@ -1,0 +1,35 @@
+"""Data sets for training: one file each, one line each in `READERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.errors import InputError
+from training.config import Config
+from training.data import itur
+from training.data.archive import Archive
+
+READERS: dict[str, Callable[..., Archive]] = {
+    "itur": itur.load,
+}
+
+
+def load_archive(config: Config) -> Archive:
+    """Read the data set that a configuration names.
+
+    Raises:
+        InputError: no such data set, or an option or source that it does not have.
+    """
+    reader = READERS.get(config.data.name)
+    if reader is None:
+        known = ", ".join(sorted(READERS))
+        raise InputError(f"data.name: there is no data set {config.data.name} (there are: {known}).")
+    try:
+        archive = reader(factor=config.factor, **config.data.options)
+    except TypeError as error:
+        raise InputError(f"data.options: {error}.") from error
+    for source in config.sources:
+        if source.name not in archive.sources:
+            known = ", ".join(sorted(archive.sources))
+            raise InputError(f"sources: {config.data.name} has no source {source.name} (it has: {known}).")
+    return archive

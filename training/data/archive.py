@@ -1,0 +1,97 @@
+"""An aligned archive in memory: everything a model is trained on, cut to one pair of grids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from affine import Affine
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """One source on the coarse or the fine grid, float32, NaN where it has no data.
+
+    `values` is (T, C, ·, ·), with T = 1 when static and C = 2 (sine, cosine) for angles or one
+    channel for each class; None for a climatology, which is made from the target's training times.
+    """
+
+    name: str
+    units: str
+    grid: str  # coarse, fine
+    title: str
+    kind: str = "continuous"  # continuous, angle, class, climatology
+    dynamic: bool = False
+    classes: tuple[int, ...] = ()
+    values: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """T times of a target on a coarse grid of h × w cells and on the fine one of h·k × w·k."""
+
+    name: str
+    title: str
+    citation: str
+    simulated: bool
+    factor: int  # k
+    target_name: str
+    target_title: str
+    units: str
+    weights: str  # how the coarse product was made: count, area
+    months: np.ndarray  # (T,), 1..12
+    days: np.ndarray  # (T,), day of the year
+    dates: tuple[str, ...]  # (T,), as the engine reads them: --MM, YYYY-MM, YYYY-MM-DD
+    period: str  # the times covered, in words
+    coarse: np.ndarray  # (T, h, w), physical units
+    fine: np.ndarray  # (T, h·k, w·k)
+    transform: Affine  # of the coarse grid
+    crs: str
+    wrap: bool  # whether the columns go round the globe
+    cell_size: np.ndarray  # (2, h·k): height and width of each fine row's cells, metres
+    area: np.ndarray | None = None  # (h·k,), relative area, None when cells count equally
+    sources: dict[str, ArchiveSource] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Coarse rows and columns."""
+        return self.coarse.shape[-2], self.coarse.shape[-1]
+
+    @property
+    def fine_transform(self) -> Affine:
+        """Transform of the fine grid."""
+        return self.transform * Affine.scale(1 / self.factor)
+
+    def times_of(self, months: tuple[int, ...]) -> list[int]:
+        """Return the indices of the times in these months."""
+        return [i for i, month in enumerate(self.months) if int(month) in months]
+
+    def columns_of(self, longitudes: tuple[float, float] | None) -> tuple[int, int]:
+        """Return first and last + 1 coarse column whose centre lies between two x coordinates."""
+        width = self.shape[1]
+        if longitudes is None:
+            return 0, width
+        centres = self.transform.c + (np.arange(width) + 0.5) * self.transform.a
+        inside = np.flatnonzero((centres >= longitudes[0]) & (centres < longitudes[1]))
+        return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
+
+
+def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
+    """Return the plain mean of k × k blocks of (..., H, W), summed in float64."""
+    *lead, height, width = values.shape
+    blocks = values.reshape(*lead, height // factor, factor, width // factor, factor)
+    return blocks.mean((-3, -1), dtype=np.float64).astype(np.float32)
+
+
+def overlap_weights(edges: np.ndarray, new_edges: np.ndarray) -> np.ndarray:
+    """Return (M, N) weights that average N cells into M by their overlap along one axis.
+
+    `edges` (N + 1) and `new_edges` (M + 1) rise or fall. A new cell beyond the old ones has zeros.
+    """
+    low = np.minimum(new_edges[:-1], new_edges[1:])[:, None]
+    high = np.maximum(new_edges[:-1], new_edges[1:])[:, None]
+    old_low = np.minimum(edges[:-1], edges[1:])[None]
+    old_high = np.maximum(edges[:-1], edges[1:])[None]
+    overlap = np.clip(np.minimum(high, old_high) - np.maximum(low, old_low), 0, None)
+    total = overlap.sum(1, keepdims=True)
+    return np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0)
