@@ -1,0 +1,287 @@
+"""The generator: coarse fields and fine covariates in, a residual on the fine grid out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.errors import InputError
+from engine.nets.attention import ChannelAttention, SpatialAttention
+from engine.nets.inception import InceptionBox
+
+
+def stage_factors(factor: int) -> tuple[int, ...]:
+    """Return the prime factors of an enlargement, largest first: 20 → (5, 2, 2).
+
+    Raises InputError unless 2 ≤ factor ≤ 100 and it is a product of 2, 3 and 5.
+    """
+    primes, rest = [], factor
+    for prime in (5, 3, 2):
+        while rest > 1 and rest % prime == 0:
+            primes.append(prime)
+            rest //= prime
+    if rest != 1 or not 2 <= factor <= 100:
+        raise InputError(f"The factor must be a product of 2, 3 and 5 from 2 to 100, not {factor}.")
+    return tuple(primes)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What a generator is made of; the card keeps it as `network`.
+
+    `coarse` and `fine` give the number of channels of each source, its validity mask (the last
+    channel, 1 where valid) included. `widths` and `boxes` have one entry for the coarse level and
+    one for each stage; the last level is thin and has no inception box.
+    """
+
+    factor: int
+    coarse: dict[str, int]
+    fine: dict[str, int]
+    season: bool = False
+    widths: tuple[int, ...] = ()
+    boxes: tuple[int, ...] = ()
+    window: int = 3  # coarse cells over which channel attention pools at the coarse level
+
+    def __post_init__(self) -> None:
+        """Fill the levels left open and check the others; raises InputError."""
+        stages = len(stage_factors(self.factor))
+        if not self.widths:
+            object.__setattr__(self, "widths", default_widths(self.factor))
+        if not self.boxes:
+            object.__setattr__(self, "boxes", (1,) * stages + (0,))
+        for name in ("widths", "boxes"):
+            value = tuple(int(v) for v in getattr(self, name))
+            object.__setattr__(self, name, value)
+            if len(value) != stages + 1:
+                raise InputError(f"network.{name} needs {stages + 1} entries for a factor of {self.factor}.")
+        if any(width < 4 or width % 4 for width in self.widths):
+            raise InputError("Every entry of network.widths must be a positive multiple of 4.")
+        if self.boxes[-1] != 0 or min(self.boxes) < 0:
+            raise InputError(
+                "network.boxes must not be negative and must end in 0 (the finest level is thin)."
+            )
+        if self.window < 1 or self.window % 2 == 0:
+            raise InputError("network.window must be an odd number of coarse cells.")
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Pixels along a coarse cell at each level: (1, 2, 4, 8) for a factor of 8."""
+        scales = [1]
+        for prime in stage_factors(self.factor):
+            scales.append(scales[-1] * prime)
+        return tuple(scales)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for the card."""
+        raw = asdict(self)
+        raw["widths"], raw["boxes"] = list(self.widths), list(self.boxes)
+        return raw
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> NetworkSpec:
+        """Read what `to_json` wrote; raises InputError on unknown keys."""
+        unknown = sorted(set(raw) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise InputError(f"The network has unknown keys: {', '.join(unknown)}.")
+        return cls(**{**raw, "widths": tuple(raw.get("widths", ())), "boxes": tuple(raw.get("boxes", ()))})
+
+
+def default_widths(factor: int) -> tuple[int, ...]:
+    """Return widths that fall with the scale, so that the cost lies where the grid is coarse."""
+    scale, widths = 1, [64]
+    for prime in stage_factors(factor):
+        scale *= prime
+        widths.append(max(12, 4 * round(64 / scale**0.5 / 4)))
+    widths[-1] = min(widths[-1], 16)
+    return tuple(widths)
+
+
+class Encoder(nn.Module):
+    """A source's own encoder: a 1×1 convolution that normalises its channels, then one 3×3 or none."""
+
+    def __init__(self, channels: int, width: int, spatial: bool) -> None:
+        super().__init__()
+        self.normalise = nn.Conv2d(channels, width, 1)
+        self.conv = nn.Conv2d(width, width, 3, padding=1) if spatial else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, h, w) to (B, width, h, w)."""
+        x = self.normalise(x)
+        return x if self.conv is None else self.conv(functional.relu(x))
+
+
+class Level(nn.Module):
+    """Work at one scale: inject the fine sources, inception boxes, attention.
+
+    Channel attention is left out at the finest two levels and spatial attention at all but the
+    last but one: there seven pixels are a short way in coarse cells, so the halo stays narrow.
+    """
+
+    def __init__(self, spec: NetworkSpec, index: int) -> None:
+        super().__init__()
+        self.scale = spec.scales[index]
+        last = len(spec.scales) - 1
+        self.finest = index == last
+        width = spec.widths[index]
+        self.encoders = nn.ModuleDict({name: Encoder(c, width, False) for name, c in spec.fine.items()})
+        self.boxes = nn.ModuleList([InceptionBox(width) for _ in range(spec.boxes[index])])
+        window = spec.window if index == 0 else 1
+        channel, spatial = index < max(1, last - 1), index == last - 1
+        self.channel = ChannelAttention(width, self.scale, window) if channel else None
+        self.spatial = SpatialAttention() if spatial and index else None
+        self.conv = nn.Conv2d(width, width, 3, padding=1) if self.finest else None
+
+    def reach(self, need: int) -> int:
+        """Return the margin in pixels that the input needs for `need` exact pixels of output."""
+        if self.conv is not None:
+            need += 1
+        if self.spatial is not None:
+            need += SpatialAttention.radius
+        if self.channel is not None:
+            need = -(-need // self.scale) * self.scale + self.channel.window // 2 * self.scale
+        need += InceptionBox.radius * len(self.boxes)
+        if self.channel is not None:  # blocks must be whole coarse cells
+            need = -(-need // self.scale) * self.scale
+        return need
+
+    def forward(self, x: Tensor, fine: dict[str, Tensor]) -> Tensor:
+        """Map (B, width, h, w) and the sources at this scale to (B, width, h, w)."""
+        for name, source in fine.items():
+            x = x + self.encoders[name](source)
+        x = functional.relu(x)
+        for box in self.boxes:
+            x = box(x)
+        if self.channel is not None:
+            x = self.channel(x)
+        if self.spatial is not None:
+            x = self.spatial(x)
+        if self.conv is not None:
+            x = x + functional.relu(self.conv(x))
+        return x
+
+
+class Generator(nn.Module):
+    """A residual in the target's transformed space, from coarse and fine sources, any of which may lack.
+
+    Coarse sources are encoded apart and fused at the coarse level. Then each stage (the factor's
+    primes, largest first) reduces the width, enlarges bilinearly and injects every fine source,
+    aggregated to that scale by the mean over valid pixels. After each stage the map is cropped to
+    what later stages still need. `halo` is the context in coarse cells that makes a tile's output
+    equal to the whole field's. No normalisation pools over the field, and attention pools over
+    windows fixed to the coarse grid (see engine.nets.attention).
+    The weights' dtype is the working precision; the result is float32. A new generator returns 0.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.primes = stage_factors(spec.factor)
+        width = spec.widths[0]
+        self.coarse = nn.ModuleDict({name: Encoder(c, width, False) for name, c in spec.coarse.items()})
+        self.season = nn.Linear(2, width) if spec.season else None
+        self.levels = nn.ModuleList([Level(spec, i) for i in range(len(spec.scales))])
+        self.reduce = nn.ModuleList(
+            [nn.Conv2d(a, b, 1) for a, b in zip(spec.widths[:-1], spec.widths[1:], strict=True)]
+        )
+        self.out = nn.Conv2d(spec.widths[-1], 1, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.margins = self._margins()  # pixels around the window at each level, at that level's scale
+        self.halo = self.margins[0]
+
+    def _margins(self) -> tuple[int, ...]:
+        need, margins = 1, []  # the output's 3×3
+        for index in range(len(self.levels) - 1, -1, -1):
+            margin = self.levels[index].reach(need)
+            margins.append(margin)
+            if index:
+                p = self.primes[index - 1]
+                need = -((1 - 2 * margin - p) // (2 * p))  # bilinear: first source pixel of the margin
+        return tuple(reversed(margins))
+
+    def forward(
+        self, coarse: dict[str, Tensor], fine: dict[str, Tensor], vector: Tensor | None = None
+    ) -> Tensor:
+        """Return the residual, (B, 1, h·k, w·k) float32, of the window inside the halo.
+
+        `coarse` holds (B, C, H, W), `fine` (B, C, H·k, W·k) with H = h + 2·halo, W alike, each
+        normalised, 0 where invalid, the mask last; `vector` is (B, 2), sine and cosine of the day
+        of year. A source that is absent contributes nothing.
+        Raises InputError for an unknown source or sizes that do not fit.
+        """
+        rows, columns = self._size(coarse, fine)
+        like = self.out.weight
+        size = (rows - 2 * self.halo, columns - 2 * self.halo)
+        pyramid = self._pyramid({name: x.to(like.dtype) for name, x in fine.items()})
+        x: Tensor | None = None
+        for name, source in coarse.items():
+            encoded = self.coarse[name](source.to(like.dtype))
+            x = encoded if x is None else x + encoded
+        if x is None:
+            raise InputError("The generator needs at least one coarse source.")
+        if self.season is not None and vector is not None:
+            x = x + self.season(vector.to(like.dtype))[:, :, None, None]
+        x = self.levels[0](x, pyramid[0])
+        for index, prime in enumerate(self.primes, start=1):
+            before = self._window(x, index - 1, size, self._enough(index))
+            x = functional.interpolate(
+                self.reduce[index - 1](before), scale_factor=prime, mode="bilinear", align_corners=False
+            )
+            x = self._window(x, index, size, self.margins[index])
+            sources = {
+                name: self._window(s, index, size, self.margins[index]) for name, s in pyramid[index].items()
+            }
+            x = self.levels[index](x, sources)
+        x = self._window(self.out(x), len(self.primes), size, 0)
+        return x.float()
+
+    def _enough(self, index: int) -> int:
+        """Margin at level index − 1 that covers level index's margin after the enlargement."""
+        p, margin = self.primes[index - 1], self.margins[index]
+        return -((1 - 2 * margin - p) // (2 * p))
+
+    def _window(self, x: Tensor, index: int, size: tuple[int, int], margin: int) -> Tensor:
+        """Crop a map of level `index` to the window and `margin` pixels around it."""
+        scale = self.spec.scales[index]
+        top, left = (x.shape[-2] - size[0] * scale) // 2, (x.shape[-1] - size[1] * scale) // 2
+        return x[..., top - margin : x.shape[-2] - top + margin, left - margin : x.shape[-1] - left + margin]
+
+    def _pyramid(self, fine: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        """Aggregate each fine source to every level by the mean over valid pixels."""
+        levels = [fine]
+        for prime in reversed(self.primes):
+            levels.append({name: masked_mean(x, prime) for name, x in levels[-1].items()})
+        return levels[::-1]
+
+    def _size(self, coarse: dict[str, Tensor], fine: dict[str, Tensor]) -> tuple[int, int]:
+        for given, known, factor in ((coarse, self.spec.coarse, 1), (fine, self.spec.fine, self.spec.factor)):
+            for name, x in given.items():
+                if name not in known:
+                    raise InputError(f"The network knows no source {name!r}; it knows {', '.join(known)}.")
+                if x.shape[1] != known[name] or x.shape[-2] % factor or x.shape[-1] % factor:
+                    raise InputError(f"Source {name!r} has the shape {tuple(x.shape)}, which does not fit.")
+        sizes = {(x.shape[-2], x.shape[-1]) for x in coarse.values()}
+        sizes |= {(x.shape[-2] // self.spec.factor, x.shape[-1] // self.spec.factor) for x in fine.values()}
+        if len(sizes) != 1:
+            raise InputError("The network's sources cover different windows.")
+        rows, columns = sizes.pop()
+        if min(rows, columns) <= 2 * self.halo:
+            raise InputError(f"The window is smaller than the network's halo of {self.halo} coarse cells.")
+        return rows, columns
+
+
+def masked_mean(x: Tensor, factor: int) -> Tensor:
+    """Aggregate (B, C, h·f, w·f) to (B, C, h, w): the mean over valid pixels.
+
+    The last channel is the validity, 0 to 1; it becomes the share of valid pixels. The others are
+    0 where it is 0.
+    """
+    mean = functional.avg_pool2d(x, factor)
+    share = mean[:, -1:]
+    # A valid pixel of a share s holds the mean over its own valid part, so weight it by s.
+    weighted = functional.avg_pool2d(x[:, :-1] * x[:, -1:], factor)
+    return torch.cat([weighted / share.clamp_min(1e-6), share], 1)

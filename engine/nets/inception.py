@@ -1,0 +1,44 @@
+"""Inception box: one map seen at several scales at once (Szegedy et al. 2015, with a residual path)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class InceptionBox(nn.Module):
+    """Four branches, concatenated and added to the input.
+
+    The branches are 1×1 | 1×1 → 3×3 | 1×1 → 5×5 | 3×3 max-pool → 1×1, each of width / 4 channels.
+    Input and output are (B, width, h, w); the border of `radius` pixels is affected by the padding.
+    Raises ValueError when `width` is not a multiple of 4.
+    """
+
+    radius = 2
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        if width % 4:
+            raise ValueError(f"an inception box needs a width that is a multiple of 4, not {width}")
+        part = width // 4
+        self.point = nn.Conv2d(width, part, 1)
+        self.reduce3 = nn.Conv2d(width, part, 1)
+        self.conv3 = nn.Conv2d(part, part, 3, padding=1)
+        self.reduce5 = nn.Conv2d(width, part, 1)
+        self.conv5 = nn.Conv2d(part, part, 5, padding=2)
+        self.pooled = nn.Conv2d(width, part, 1)
+        self.mix = nn.Conv2d(width, width, 1)
+
+    def branches(self, x: Tensor) -> list[Tensor]:
+        """Return the four branches' maps, each (B, width / 4, h, w)."""
+        return [
+            self.point(x),
+            self.conv3(functional.relu(self.reduce3(x))),
+            self.conv5(functional.relu(self.reduce5(x))),
+            self.pooled(functional.max_pool2d(x, 3, stride=1, padding=1)),
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width, h, w)."""
+        return x + self.mix(functional.relu(torch.cat(self.branches(x), 1)))
