@@ -1,0 +1,160 @@
+"""Checks a card's text: JSON, schema, and what a schema cannot say."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import PackageError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+SCHEMA_FILE = Path(__file__).with_name("card.schema.json")
+CARD_VERSION = 1
+
+
+def parse_card(data: bytes, where: str) -> dict[str, Any]:
+    """Return the card's fields.
+
+    Args:
+        data: the bytes of card.json.
+        where: its path, for the error.
+
+    Raises:
+        PackageError: not UTF-8 JSON, or a field that is missing, unknown or out of its range.
+    """
+    try:
+        card = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise PackageError(f"{where} is not valid JSON: {error}.") from error
+    check_card(card, where)
+    return card
+
+
+def check_card(card: Any, where: str) -> None:
+    """Check a card's fields.
+
+    Raises:
+        PackageError: naming the first field that is wrong.
+    """
+    from jsonschema.exceptions import best_match
+
+    if not isinstance(card, dict):
+        raise PackageError(f"{where} does not hold a JSON object.")
+    version = card.get("msr_card")
+    if isinstance(version, int) and not isinstance(version, bool) and version > CARD_VERSION:
+        raise PackageError(
+            f"{where} was made for a newer MSR (card version {version}, not {CARD_VERSION}): update MSR."
+        )
+    error = best_match(_validator().iter_errors(card))
+    if error is not None:
+        raise PackageError(f"{where}: {_sentence(error)}.")
+    for problem in _problems(card):
+        raise PackageError(f"{where}: {problem}.")
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {next(n for n in names if names.count(n) > 1)} stands twice")
+    return fields
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _field(path: Any) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _sentence(error: ValidationError) -> str:
+    """Say which field is wrong and how, without quoting long values."""
+    field = _field(error.absolute_path)
+    inside = f" in {field}" if field else ""
+    if error.validator == "required":
+        missing = next(n for n in error.validator_value if n not in error.instance)
+        return f"the field {field + '.' if field else ''}{missing} is missing"
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = set(error.schema.get("properties", {}))
+        patterns = error.schema.get("patternProperties", {})
+        extra = [n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns)]
+        return f"there is an unknown field{inside}: {extra[0]}"
+    value = json.dumps(error.instance, ensure_ascii=False)
+    value = value if len(value) <= 60 else value[:57] + "…"
+    if error.validator == "pattern" and field.endswith("file"):
+        return f"the field {field} ({value}) must be a plain file name in the package's folder"
+    if error.validator == "not":
+        return f"the field {field} ({value}) is a name that MSR keeps for itself"
+    expected = {
+        "type": "must be of type {}",
+        "enum": "must be one of {}",
+        "const": "must be {}",
+        "pattern": "must match {}",
+        "minimum": "must be at least {}",
+        "maximum": "must be at most {}",
+        "exclusiveMinimum": "must be more than {}",
+        "minItems": "must have at least {} items",
+        "maxItems": "must have at most {} items",
+        "minLength": "must have at least {} characters",
+        "maxLength": "must have at most {} characters",
+    }.get(str(error.validator))
+    if expected is None:
+        return f"the field {field} ({value}) is not valid: {error.message[:200]}"
+    wanted = error.validator_value
+    wanted = ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
+    return f"the field {field} ({value}) {expected.format(wanted)}"
+
+
+def _problems(card: dict[str, Any]) -> Any:
+    """Yield what the schema cannot express."""
+    for field, text in (("id", card["id"]), ("version", card["version"])):
+        if text != text.strip():  # `$` of a regular expression lets a newline pass
+            yield f"the field {field} ends in white space"
+    target = card["target"]
+    yield from _ordered(target.get("bounds"), "target.bounds")
+    yield from _ordered(target.get("range"), "target.range")
+    lowest = (target.get("bounds") or [None])[0]
+    if target["conservation"] == "multiplicative" and (lowest is None or lowest < 0):
+        yield "target.conservation is multiplicative, so target.bounds must begin at 0 or above"
+    if target["transform"] == "log1p" and (lowest is None or lowest < 0):
+        yield "target.transform is log1p, so target.bounds must begin at 0 or above"
+    seen: set[str] = set()
+    climatologies = 0
+    for index, source in enumerate(card["sources"]):
+        where = f"sources[{index}]"
+        if source["name"] in seen:
+            yield f"the source {source['name']} stands twice"
+        seen.add(source["name"])
+        yield from _ordered(source.get("range"), f"{where}.range")
+        kind = source.get("kind", "continuous")
+        if kind == "class" and not source.get("classes"):
+            yield f"{where} is of kind class, so {where}.classes must list its classes"
+        if kind == "climatology":
+            climatologies += 1
+            if source["grid"] != "fine":
+                yield f"{where} is a climatology, so {where}.grid must be fine"
+        if source.get("default") and source.get("dynamic"):
+            yield f"{where} is dynamic, so {where}.default must not stand"
+    if climatologies > 1:
+        yield "there is more than one source of kind climatology"
+
+
+def _ordered(pair: list[float | None] | None, field: str) -> Any:
+    if pair and None not in pair and pair[0] >= pair[1]:
+        yield f"the field {field} must give the lower value first"
