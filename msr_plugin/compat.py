@@ -1,0 +1,91 @@
+"""What differs between QGIS 3.22 and 4.0 (Qt 5 and 6); nothing else asks for a version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsColorRampShader,
+    QgsProcessing,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+    QgsProcessingUtils,
+    QgsUnitTypes,
+)
+
+
+def resolve(*places: tuple[Any, str]) -> Any:
+    """Return the first of some dotted attributes that exists.
+
+    Raises:
+        AttributeError: this QGIS has none of them.
+    """
+    for owner, dotted in places:
+        value = owner
+        for part in dotted.split("."):
+            value = getattr(value, part, None)
+            if value is None:
+                break
+        else:
+            return value
+    names = ", ".join(dotted for _, dotted in places)
+    raise AttributeError(f"This QGIS ({Qgis.QGIS_VERSION}) knows none of: {names}.")
+
+
+ADVANCED = resolve(
+    (Qgis, "ProcessingParameterFlag.Advanced"),
+    (QgsProcessingParameterDefinition, "Flag.FlagAdvanced"),
+    (QgsProcessingParameterDefinition, "FlagAdvanced"),
+)
+INTEGER = resolve(
+    (Qgis, "ProcessingNumberParameterType.Integer"),
+    (QgsProcessingParameterNumber, "Type.Integer"),
+    (QgsProcessingParameterNumber, "Integer"),
+)
+DOUBLE = resolve(
+    (Qgis, "ProcessingNumberParameterType.Double"),
+    (QgsProcessingParameterNumber, "Type.Double"),
+    (QgsProcessingParameterNumber, "Double"),
+)
+FILE = resolve(
+    (Qgis, "ProcessingFileParameterBehavior.File"),
+    (QgsProcessingParameterFile, "Behavior.File"),
+    (QgsProcessingParameterFile, "File"),
+)
+RASTER_HINT = resolve((QgsProcessingUtils, "LayerHint.Raster"))
+RASTER_TYPE = resolve(
+    (Qgis, "ProcessingSourceType.Raster"),
+    (QgsProcessing, "SourceType.TypeRaster"),
+    (QgsProcessing, "TypeRaster"),
+)
+INTERPOLATED = resolve(
+    (Qgis, "ShaderInterpolationMethod.Linear"),
+    (QgsColorRampShader, "Type.Interpolated"),
+    (QgsColorRampShader, "Interpolated"),
+)
+WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
+INFO = resolve((Qgis, "MessageLevel.Info"), (Qgis, "Info"))
+SUCCESS = resolve((Qgis, "MessageLevel.Success"), (Qgis, "Success"))
+DEGREES = resolve((Qgis, "DistanceUnit.Degrees"), (QgsUnitTypes, "DistanceDegrees"))
+
+
+def push_warning(feedback: QgsProcessingFeedback, message: str) -> None:
+    """Show a warning; as an error line where feedback knows no warnings."""
+    push = getattr(feedback, "pushWarning", None)
+    if push is None:
+        feedback.reportError(message, False)
+    else:
+        push(message)
+
+
+def make_advanced(parameter: QgsProcessingParameterDefinition) -> None:
+    """Move a parameter to the advanced ones."""
+    parameter.setFlags(parameter.flags() | ADVANCED)
+
+
+def set_hints(parameter: QgsProcessingParameterDefinition, hints: list[str]) -> None:
+    """Offer values for a text parameter; any other text stays possible."""
+    parameter.setMetadata({"widget_wrapper": {"value_hints": hints}})

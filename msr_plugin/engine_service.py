@@ -1,0 +1,98 @@
+"""The one warm worker that all runs in this QGIS share."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .engine_process import POLL_SECONDS, EngineProcess, Listener, WorkerCancelled, WorkerError
+from .environment import ROOT, find_engine, plugin_version, scrubbed_environment
+
+
+class EngineService:
+    """Keeps a worker warm and starts another when it is gone, or when the setting names another.
+
+    Runs of several threads wait for each other: two at once would only share the same cores
+    and memory, and stopping one that hangs must not take the other with it.
+    """
+
+    def __init__(self, make: Callable[[Path], EngineProcess] | None = None) -> None:
+        """`make` starts a worker with an interpreter; tests have their own."""
+        self._make = make or start_worker
+        self._turn = threading.Lock()
+        self._process: EngineProcess | None = None
+        self._python: Path | None = None
+
+    def run(
+        self,
+        job: str,
+        request: Mapping[str, Any],
+        listener: Listener,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Run a job in the warm worker, starting it where needed.
+
+        Raises:
+            WorkerError: as `EngineProcess.run`, and (start) where there is no engine.
+            WorkerCancelled: cancelled, also while waiting for another run.
+        """
+        self._wait_turn(listener, is_cancelled)
+        try:
+            process, fresh = self._ready(listener, is_cancelled)
+            try:
+                return process.run(job, request, listener, is_cancelled)
+            except WorkerError as error:
+                if fresh or not error.before_start:
+                    raise
+            # The warm worker had ended, for lack of work, just as the request came.
+            process, _ = self._ready(listener, is_cancelled)
+            return process.run(job, request, listener, is_cancelled)
+        finally:
+            self._turn.release()
+
+    @property
+    def pid(self) -> int | None:
+        """The warm worker's process id, if there is one."""
+        process = self._process
+        return process.pid if process is not None and process.alive else None
+
+    def stop(self) -> None:
+        """End the worker, whatever it does; the next run starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop(asked=0.5)
+
+    def _wait_turn(self, listener: Listener, is_cancelled: Callable[[], bool]) -> None:
+        if self._turn.acquire(blocking=False):
+            return
+        listener({"type": "progress", "fraction": 0.0, "phase": "Waiting for another run to end"})
+        while not self._turn.acquire(timeout=POLL_SECONDS):
+            if is_cancelled():
+                raise WorkerCancelled()
+
+    def _ready(self, listener: Listener, is_cancelled: Callable[[], bool]) -> tuple[EngineProcess, bool]:
+        """Return a worker that stands ready, and whether it is a new one."""
+        engine = find_engine()
+        process = self._process
+        if process is not None and process.alive and self._python == engine.python:
+            return process, False
+        self.stop()
+        if engine.problem:
+            raise WorkerError("start", engine.problem)
+        listener({"type": "progress", "fraction": 0.0, "phase": "Starting the engine"})
+        process = self._make(engine.python)
+        self._process, self._python = process, engine.python  # so that stop() reaches it already
+        process.wait_for_hello(is_cancelled)
+        return process, True
+
+
+def start_worker(python: Path) -> EngineProcess:
+    """Start the engine that lies beside this plugin with the given interpreter."""
+    return EngineProcess(python, ROOT, plugin_version(), scrubbed_environment())
+
+
+SERVICE = EngineService()
+atexit.register(SERVICE.stop)

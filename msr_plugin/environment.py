@@ -1,0 +1,144 @@
+"""Which Python is the engine's, what it must not inherit from QGIS, and how to make one."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qgis.core import QgsApplication, QgsSettings
+
+ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
+SETTING = "msr/engine_python"
+VARIABLE = "MSR_ENGINE_PYTHON"
+
+# QGIS sets these for its own Python, PROJ, GDAL and Qt; the engine has its own of each.
+_SCRUBBED = (
+    "PYTHON",
+    "PROJ_",
+    "GDAL_",
+    "OGR_",
+    "CPL_",
+    "QGIS_",
+    "QT_",
+    "O4W_",
+    "OSGEO4W_",
+    "LD_LIBRARY_PATH",
+    "DYLD_",
+    "GISBASE",
+    "VIRTUAL_ENV",
+    "CONDA_",
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The interpreter found and where it was named."""
+
+    python: Path
+    origin: str
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence if this interpreter cannot be started, else None."""
+        if not self.python.is_file():
+            return f"The engine's Python, {self.python} (from {self.origin}), does not exist."
+        if not os.access(self.python, os.X_OK):
+            return f"The engine's Python, {self.python} (from {self.origin}), is not a program."
+        return None
+
+
+def default_python() -> Path:
+    """Return the interpreter that `./dev` or the two commands made, or would make."""
+    made = (venv_python(ROOT / ".envs" / "engine"), venv_python(engine_folder()))
+    return next((python for python in made if python.is_file()), venv_python(engine_folder()))
+
+
+def venv_python(folder: Path) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def find_engine() -> Engine:
+    """Return the engine's interpreter: the setting, else MSR_ENGINE_PYTHON, else that of `./dev`."""
+    setting = str(QgsSettings().value(SETTING, "") or "").strip()
+    if setting:
+        return Engine(Path(setting).expanduser(), "the plugin's setting")
+    variable = os.environ.get(VARIABLE, "").strip()
+    if variable:
+        return Engine(Path(variable).expanduser(), f"the variable {VARIABLE}")
+    return Engine(default_python(), "its usual place")
+
+
+def commands() -> list[str]:
+    """Return the two commands that make an environment for the engine."""
+    folder = engine_folder()
+    python = "py -3" if os.name == "nt" else "python3"
+    requirements = ROOT / "requirements-engine.txt"
+    return [
+        f'{python} -m venv "{folder}"',
+        f'"{venv_python(folder)}" -m pip install -r "{requirements}"',
+    ]
+
+
+def engine_folder() -> Path:
+    """Return the folder that the two commands fill.
+
+    The checkout's own, or the profile's where the plugin's folder is replaced by updates.
+    """
+    if (ROOT / "dev").is_file():
+        return ROOT / ".envs" / "engine"
+    return Path(QgsApplication.qgisSettingsDirPath()) / "msr" / "engine"
+
+
+def explain_missing(problem: str) -> str:
+    """Return what to do about an engine that is not there."""
+    first, second = commands()
+    return (
+        f"{problem}\nThe engine runs in a Python environment of its own. "
+        f"These two commands make it (Python 3.10 or later):\n\n{first}\n{second}\n\n"
+        "QGIS finds it there; another one is named under Settings > Options > Super-resolution "
+        f"or in the variable {VARIABLE}."
+    )
+
+
+def scrubbed_environment(source: Mapping[str, str] | None = None, root: Path = ROOT) -> dict[str, str]:
+    """Return the engine's environment: the user's without what QGIS sets, engine/ importable."""
+    environment = {
+        name: value
+        for name, value in (os.environ if source is None else source).items()
+        if not name.upper().startswith(_SCRUBBED)
+    }
+    environment["PYTHONPATH"] = str(root)
+    environment["PYTHONUTF8"] = "1"
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    if os.name == "nt":
+        environment["PATH"] = _path_without_qgis(environment.get("PATH", ""))
+    return environment
+
+
+def _path_without_qgis(path: str) -> str:
+    """Drop QGIS' own folders: on Windows, PATH is also where DLLs come from."""
+    home = os.path.normcase(os.environ.get("OSGEO4W_ROOT") or sys.prefix)
+    return os.pathsep.join(p for p in path.split(os.pathsep) if not os.path.normcase(p).startswith(home))
+
+
+def profile_models() -> Path:
+    """Return the folder of the models installed into this profile."""
+    return Path(QgsApplication.qgisSettingsDirPath()) / "msr" / "models"
+
+
+def model_folders() -> list[Path]:
+    """Return the folders that hold model packages, the first to be searched first."""
+    extra = [Path(p).expanduser() for p in os.environ.get("MSR_MODELS", "").split(os.pathsep) if p.strip()]
+    return [profile_models(), *extra, ROOT / "resources" / "models"]
+
+
+def plugin_version(root: Path = ROOT) -> str:
+    """Return the version in metadata.txt; the engine's must be the same."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(root / "metadata.txt", encoding="utf-8")
+    return parser.get("general", "version")
