@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from affine import Affine
+
+from engine.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,51 @@ class Archive:
         centres = self.transform.c + (np.arange(width) + 0.5) * self.transform.a
         inside = np.flatnonzero((centres >= longitudes[0]) & (centres < longitudes[1]))
         return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
+
+
+def crop(archive: Archive, bounds: Sequence[float]) -> Archive:
+    """Return the part within xmin, ymin, xmax, ymax, which must lie on edges of coarse cells.
+
+    Raises:
+        InputError: the bounds are no such part of the archive.
+    """
+    height, width = archive.shape
+    grid = "" if len(bounds) == 4 else "four numbers, "
+    if len(bounds) == 4:
+        left, top = ~archive.transform * (bounds[0], bounds[3])
+        right, bottom = ~archive.transform * (bounds[2], bounds[1])
+        edges = [round(v) for v in (left, top, right, bottom)]
+        near = max(abs(a - b) for a, b in zip((left, top, right, bottom), edges, strict=True)) < 1e-6
+        if near and 0 <= edges[0] < edges[2] <= width and 0 <= edges[1] < edges[3] <= height:
+            return _cropped(archive, *edges)
+    raise InputError(
+        f"data.options.region: {list(bounds)} must be {grid}xmin, ymin, xmax, ymax on edges of coarse cells "
+        f"inside the data set."
+    )
+
+
+def _cropped(archive: Archive, left: int, top: int, right: int, bottom: int) -> Archive:
+    k = archive.factor
+
+    def part(values: np.ndarray, scale: int) -> np.ndarray:
+        return values[..., top * scale : bottom * scale, left * scale : right * scale]
+
+    sources = {
+        name: source
+        if source.values is None
+        else replace(source, values=part(source.values, k if source.grid == "fine" else 1))
+        for name, source in archive.sources.items()
+    }
+    return replace(
+        archive,
+        coarse=part(archive.coarse, 1),
+        fine=part(archive.fine, k),
+        transform=archive.transform * Affine.translation(left, top),
+        wrap=archive.wrap and right - left == archive.shape[1],
+        cell_size=archive.cell_size[:, top * k : bottom * k],
+        area=None if archive.area is None else archive.area[top * k : bottom * k],
+        sources=sources,
+    )
 
 
 def block_mean(values: np.ndarray, factor: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Monthly rain of the ITU-R digital maps (PyPI's `itur` package), 80°N–70°S.
 
 Target: mean monthly rainfall, P.837-7, 0.25° (mm/month), aggregated by plain block means. Sources:
-mean monthly 2 m temperature, P.1510-1, 0.75° nodes (kept in kelvin here, °C in the archive);
+mean monthly 2 m temperature, P.1510-1, 0.75° nodes (°C);
 topography, P.1511-2, 1/12° (m); the target's climatology, from training months.
 
 The arrays carry padding beyond the globe (one cell for rain, two for topography) and rain and
@@ -10,6 +10,7 @@ temperature run from south to north.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from odc.geo.geobox import GeoBox
 from engine.dates import When
 from engine.errors import InputError
 from engine.grids import cell_sizes
-from training.data.archive import Archive, ArchiveSource, block_mean, overlap_weights
+from training.data.archive import Archive, ArchiveSource, block_mean, crop, overlap_weights
 
 NORTH, SOUTH = 80.0, -70.0
 CELL = 0.25
@@ -34,11 +35,15 @@ CITATION = (
 )
 
 
-def load(factor: int) -> Archive:
+def load(factor: int, region: Sequence[float] | None = None) -> Archive:
     """Return the archive of 12 months; the coarse cells are `factor` × 0.25°.
 
+    Args:
+        factor: fine cells along a coarse cell's edge.
+        region: xmin, ymin, xmax, ymax in degrees of a part of it, on edges of coarse cells.
+
     Raises:
-        InputError: itur is not installed, or the factor does not divide the region.
+        InputError: itur is not installed, or factor or region do not fit the maps.
     """
     height, width = round((NORTH - SOUTH) / CELL), round(360 / CELL)
     if height % factor or width % factor:
@@ -49,7 +54,7 @@ def load(factor: int) -> Archive:
     size = CELL * factor
     transform = Affine(size, 0, -180, 0, -size, NORTH)
     temperature = _temperature_on(NORTH, size, height // factor, width // factor)
-    return Archive(
+    archive = Archive(
         name="itur",
         title="Monthly rain of the ITU-R digital maps",
         citation=CITATION,
@@ -86,6 +91,7 @@ def load(factor: int) -> Archive:
             ),
         },
     )
+    return archive if region is None else crop(archive, region)
 
 
 @lru_cache(maxsize=1)

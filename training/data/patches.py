@@ -1,0 +1,217 @@
+"""Cut patches from an archive: any window, with its halo, round the globe where the archive goes round."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.dates import cyclic_months
+from engine.patch import Patch
+from training.config import SamplingSection
+from training.data.archive import Archive
+
+
+@dataclass(frozen=True)
+class Window:
+    """One sample: a time and the upper left coarse cell; columns may go past the date line."""
+
+    time: int
+    row: int
+    column: int
+    withheld: frozenset[int] = frozenset()  # months whose climatology the sample must not see
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """What of an archive a model may see: its sources, and the times that make its climatology."""
+
+    sources: tuple[str, ...]
+    climatology_times: tuple[int, ...] = ()
+    climatology_columns: tuple[int, int] | None = None  # nothing beyond these coarse columns
+
+    def without(self, names: Collection[str]) -> View:
+        """Return the view with some sources withheld."""
+        kept = tuple(name for name in self.sources if name not in names)
+        return View(kept, self.climatology_times, self.climatology_columns)
+
+
+def withheld_block(month: int, length: int, offset: int) -> frozenset[int]:
+    """Return a cyclic block of `length` months that holds `month` at position `offset`."""
+    return frozenset((month - 1 - offset + i) % 12 + 1 for i in range(length))
+
+
+def cut(
+    archive: Archive, windows: Sequence[Window], size: tuple[int, int], halo: int, view: View
+) -> tuple[Patch, Tensor]:
+    """Cut a batch of windows of one size, in coarse cells.
+
+    Returns:
+        The patch (see `engine.patch.Patch`) and the truth, (B, h·k, w·k), without halo.
+    """
+    k = archive.factor
+    patch = Patch(k, halo, _stack([_cut(archive, w, archive.coarse[w.time], size, halo, 1) for w in windows]))
+    truth = _stack([_cut(archive, w, archive.fine[w.time], size, 0, k) for w in windows])
+    for name in view.sources:
+        source = archive.sources[name]
+        if source.kind == "climatology":
+            continue
+        scale = k if source.grid == "fine" else 1
+        fields = []
+        for w in windows:
+            values = source.values[w.time if source.values.shape[0] > 1 else 0]
+            piece = _cut(archive, w, values, size, halo, scale)
+            fields.append(_turned(piece, w) if source.kind == "angle" else piece)
+        (patch.fine if source.grid == "fine" else patch.coarse)[name] = _stack(fields)
+    if any(archive.sources[name].kind == "climatology" for name in view.sources):
+        only = view.climatology_columns
+        patch.climatology = _stack(
+            [
+                np.stack(
+                    [_cut(archive, w, archive.fine[t], size, halo, k, only) for t in view.climatology_times]
+                )
+                for w in windows
+            ]
+        )
+        patch.climatology_distance = torch.tensor([_distances(archive, w, view) for w in windows])
+    patch.cell_size = _stack([_rows(archive.cell_size, w, size, halo, k) for w in windows])
+    if archive.area is not None:
+        patch.area = _stack([_rows(archive.area[None], w, size, halo, k)[0] for w in windows])
+    patch.day_of_year = torch.tensor([float(archive.days[w.time]) for w in windows])
+    return patch, truth
+
+
+def _distances(archive: Archive, window: Window, view: View) -> list[float]:
+    """Months from each climatology band to the sample, infinite for those withheld."""
+    month = int(archive.months[window.time])
+    distances = []
+    for time in view.climatology_times:
+        other = int(archive.months[time])
+        distances.append(float("inf") if other in window.withheld else cyclic_months(month, other))
+    return distances
+
+
+def _cut(
+    archive: Archive,
+    window: Window,
+    values: np.ndarray,
+    size: tuple[int, int],
+    halo: int,
+    scale: int,
+    only: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Cut (..., h·scale, w·scale) with the halo; NaN beyond the archive, round it where it wraps.
+
+    `only` gives the first and last + 1 coarse column that may be seen.
+    """
+    height, width = values.shape[-2:]
+    rows = np.arange((window.row - halo) * scale, (window.row + size[0] + halo) * scale)
+    columns = np.arange((window.column - halo) * scale, (window.column + size[1] + halo) * scale)
+    beyond = (rows < 0) | (rows >= height)
+    if archive.wrap:
+        columns = columns % width
+    first, last = (0, width) if only is None else (only[0] * scale, only[1] * scale)
+    outside = (columns < first) | (columns >= last)
+    piece = values[..., rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
+    if beyond.any():
+        piece[..., beyond, :] = np.nan
+    if outside.any():
+        piece[..., outside] = np.nan
+    if window.flip_horizontal:
+        piece = piece[..., ::-1]
+    if window.flip_vertical:
+        piece = piece[..., ::-1, :]
+    return piece
+
+
+def _turned(angle: np.ndarray, window: Window) -> np.ndarray:
+    """Mirror a compass direction, (2, ·, ·) sine and cosine, along with a flipped patch."""
+    signs = np.array([-1 if window.flip_horizontal else 1, -1 if window.flip_vertical else 1])
+    return angle * signs[:, None, None].astype(angle.dtype)
+
+
+def _rows(values: np.ndarray, window: Window, size: tuple[int, int], halo: int, k: int) -> np.ndarray:
+    """Cut (C, rows) along the rows; beyond the archive, its edge goes on."""
+    rows = np.arange((window.row - halo) * k, (window.row + size[0] + halo) * k)
+    piece = values[:, np.clip(rows, 0, values.shape[1] - 1)]
+    return piece[:, ::-1] if window.flip_vertical else piece
+
+
+def _stack(pieces: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(pieces).astype(np.float32, copy=False))
+
+
+class PatchSampler:
+    """Draws random training patches; what it draws depends on the generator handed in, on nothing else.
+
+    Windows lie wholly inside the columns given (their halo may look beyond, at inputs, never at
+    truth). A share `wet_bias` of them is drawn in proportion to their coarse mean.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        times: Sequence[int],
+        columns: tuple[int, int],
+        halo: int,
+        sampling: SamplingSection,
+    ) -> None:
+        self.archive, self.halo, self.sampling = archive, halo, sampling
+        self.times = list(times)
+        height, width = archive.shape
+        self.size = (min(sampling.size, height), min(sampling.size, columns[1] - columns[0]))
+        whole_globe = archive.wrap and columns == (0, width)
+        self.first = columns[0]
+        starts = width if whole_globe else columns[1] - columns[0] - self.size[1] + 1
+        shape = (len(self.times), height - self.size[0] + 1, starts)
+        chance = np.full(shape, 1.0 / np.prod(shape))
+        if sampling.wet_bias:
+            mean = self._window_means(starts)
+            total = mean.sum()
+            if total > 0:
+                chance = (1 - sampling.wet_bias) * chance + sampling.wet_bias * mean / total
+        self.shape = shape
+        self.cumulative = np.cumsum(chance.ravel())
+        self.cumulative /= self.cumulative[-1]
+
+    def _window_means(self, starts: int) -> np.ndarray:
+        """Return (T, rows, starts): the magnitude of the coarse mean of the window at each start."""
+        h, w = self.size
+        field_ = np.abs(np.nan_to_num(self.archive.coarse[self.times].astype(np.float64)))
+        columns = (self.first + np.arange(starts + w - 1)) % field_.shape[-1]
+        total = np.pad(field_[..., columns], ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
+        return (total[:, h:, w:] - total[:, :-h, w:] - total[:, h:, :-w] + total[:, :-h, :-w]).clip(0) / (
+            h * w
+        )
+
+    def windows(self, rng: np.random.Generator) -> list[Window]:
+        """Draw one batch of windows."""
+        windows = []
+        for _ in range(self.sampling.batch):
+            index = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
+            index = min(index, len(self.cumulative) - 1)
+            time, row, column = np.unravel_index(index, self.shape)
+            when = self.times[int(time)]
+            length = self.sampling.withheld_months
+            block = withheld_block(int(self.archive.months[when]), length, int(rng.integers(length)))
+            flips = rng.random(2) < 0.5
+            windows.append(
+                Window(
+                    when,
+                    int(row),
+                    self.first + int(column),
+                    block,
+                    flip_horizontal=bool(self.sampling.flip_horizontal and flips[0]),
+                    flip_vertical=bool(self.sampling.flip_vertical and flips[1]),
+                )
+            )
+        return windows
+
+    def batch(self, rng: np.random.Generator, view: View) -> tuple[Patch, Tensor]:
+        """Draw one batch; see `cut`."""
+        return cut(self.archive, self.windows(rng), self.size, self.halo, view)
