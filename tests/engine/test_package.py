@@ -178,13 +178,13 @@ def test_missing_files(package_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="not the folder"):
         load_package(tmp_path / "absent")
     (package_folder / "elevation.tif").unlink()
-    with pytest.raises(PackageError, match="elevation.tif is missing"):
+    with pytest.raises(PackageError, match=r"elevation.tif is missing"):
         load_package(package_folder)
     (package_folder / "weights.safetensors").unlink()
-    with pytest.raises(PackageError, match="weights.safetensors is missing"):
+    with pytest.raises(PackageError, match=r"weights.safetensors is missing"):
         load_package(package_folder)
     (package_folder / "card.json").unlink()
-    with pytest.raises(PackageError, match="has no card.json"):
+    with pytest.raises(PackageError, match=r"has no card.json"):
         load_package(package_folder)
 
 
@@ -201,10 +201,10 @@ def replace_weights(folder: Path, data: bytes) -> None:
 def test_truncated_weights(package_folder: Path, cut: int) -> None:
     data = (package_folder / "weights.safetensors").read_bytes()
     (package_folder / "weights.safetensors").write_bytes(data[:cut])
-    with pytest.raises(PackageError, match="weights.safetensors.*not whole"):
+    with pytest.raises(PackageError, match=r"weights.safetensors.*not whole"):
         load_package(package_folder)
     replace_weights(package_folder, data[:cut])
-    with pytest.raises(PackageError, match="weights.safetensors is not a whole safetensors file"):
+    with pytest.raises(PackageError, match=r"weights.safetensors is not a whole safetensors file"):
         load_package(package_folder).weights()
 
 
@@ -286,7 +286,7 @@ def test_find_by_id_by_folder_and_by_environment(
     models = package_folder.parent
     assert find_package("tinyrain8", [models]).folder == package_folder
     assert find_package(str(package_folder)).folder == package_folder
-    with pytest.raises(InputError, match="no model tinyrain9.*installed models:.*tinyrain8"):
+    with pytest.raises(InputError, match=r"no model tinyrain9.*installed models:.*tinyrain8"):
         find_package("tinyrain9", [models])
     monkeypatch.setenv("MSR_MODELS", f"{tmp_path / 'absent'}{os.pathsep}{models}")
     assert find_package("tinyrain8").folder == package_folder

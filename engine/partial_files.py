@@ -1,0 +1,92 @@
+"""Files under a temporary name, beside the file that they become.
+
+A process may end at any instant. So the name says which process writes it (those of dead ones are
+removed by the next run for the same output), and a list of the own ones lets a process that must
+leave at once take them along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import socket
+import threading
+from pathlib import Path
+
+SUFFIX = ".part.tif"
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
+_counter = itertools.count(1)
+_own: set[Path] = set()
+_lock = threading.Lock()
+
+
+def partial_path(final: Path) -> Path:
+    """Return a new temporary name beside `final`, to be given to `discard` in the end."""
+    path = final.with_name(f"{_stem(final)}.{_HOST}-{os.getpid()}-{next(_counter)}{SUFFIX}")
+    with _lock:
+        _own.add(path)
+    return path
+
+
+def discard(path: Path) -> None:
+    """Remove a temporary file and what GDAL may have put beside it; none need exist."""
+    with _lock:
+        _own.discard(path)
+    try:
+        beside = [p for p in path.parent.iterdir() if p.name.startswith(path.name)]
+    except OSError:
+        return
+    for file in beside:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError:  # still open, on Windows: the next run for this output removes it
+            continue
+
+
+def discard_all() -> None:
+    """Remove all temporary files of this process, before it ends without unwinding."""
+    with _lock:
+        paths = list(_own)
+    for path in paths:
+        discard(path)
+
+
+def discard_stale(final: Path) -> None:
+    """Remove what dead processes of this machine left for the same output."""
+    pattern = re.compile(re.escape(f"{_stem(final)}.{_HOST}-") + r"(\d+)-\d+" + re.escape(SUFFIX))
+    try:
+        names = os.listdir(final.parent)
+    except OSError:
+        return
+    for name in names:
+        match = pattern.match(name)
+        if match is None:
+            continue
+        path = final.with_name(match[0])
+        with _lock:
+            own = path in _own
+        if not own and not _alive(int(match[1]), path):
+            discard(path)
+
+
+def _stem(final: Path) -> str:
+    """Keep names within what file systems take (255 bytes)."""
+    if len(os.fsencode(final.name)) <= 120:
+        return final.name
+    return final.name[:30] + hashlib.sha256(os.fsencode(final.name)).hexdigest()[:16]
+
+
+def _alive(pid: int, path: Path) -> bool:
+    """Tell whether the process that made the file still runs, not another one under its number."""
+    import psutil
+
+    if pid == os.getpid():  # not in our list: an earlier process with the same number
+        return False
+    try:
+        return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except psutil.AccessDenied:
+        return True
