@@ -1,0 +1,73 @@
+"""Interpolation as a method: what `bilinear` and `bicubic` share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine import transforms
+from engine.card import SourceSpec, TargetSpec
+from engine.conservation import limits
+from engine.interpolation import HALO, upsample
+from engine.methods.interface import crop
+from engine.patch import Patch
+
+
+def mask_like(field: Tensor, coarse: Tensor, factor: int) -> Tensor:
+    """Set to NaN the fine cells of each coarse cell without data.
+
+    Args:
+        field: (B, h·k, w·k).
+        coarse: (B, h, w).
+        factor: k.
+    """
+    known = torch.isfinite(coarse)
+    if bool(known.all()):
+        return field
+    known = known.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+    return torch.where(known, field, torch.full_like(field, torch.nan))
+
+
+def interpolate(coarse: Tensor, factor: int, target: TargetSpec, kernel: str, halo: int) -> Tensor:
+    """Interpolate the target and keep it within its bounds.
+
+    The bicubic kernel works in the target's transformed space (for a non-negative target without
+    a transform, in log1p): its overshoots would be negative rain otherwise.
+
+    Args:
+        coarse: (B, H, W), NaN where invalid.
+        factor: k.
+        target: its transform and bounds.
+        kernel: "bilinear" or "bicubic".
+        halo: coarse cells to leave out on each side; at least `HALO[kernel]`.
+
+    Returns:
+        (B, h·k, w·k) float32, NaN where the coarse cell is invalid.
+    """
+    low, high = limits(target)
+    space = "identity" if kernel == "bilinear" else target.transform
+    if kernel == "bicubic" and space == "identity" and target.conservation == "multiplicative":
+        space = "log1p"
+    values = transforms.transform(coarse, space, target.scale)
+    field = transforms.inverse(upsample(values, factor, kernel, halo), space, target.scale)
+    if low is not None or high is not None:
+        field = field.clamp(low, high)
+    return mask_like(field, crop(coarse, halo), factor)
+
+
+class Interpolation:
+    """Interpolation of the coarse field alone."""
+
+    sources: tuple[SourceSpec, ...] = ()
+
+    def __init__(self, id: str, title: str, kernel: str, factor: int, target: TargetSpec) -> None:
+        self.id, self.title, self.kernel = id, title, kernel
+        self.factor, self.target = factor, target
+        self.halo = HALO[kernel]
+
+    def check(self, given: set[str]) -> None:
+        """Nothing is required."""
+
+    def predict(self, patch: Patch) -> Tensor:
+        """Return the interpolated field; see `Method.predict`."""
+        return interpolate(patch.target, self.factor, self.target, self.kernel, patch.halo)
