@@ -54,6 +54,7 @@ class SuperResolveRequest:
     sources: dict[str, RasterRef] = field(default_factory=dict)
     grid: GridRequest | None = None
     factor: int | None = None  # baselines only; a model has its own
+    quantity: str = "auto"  # baselines only: nonnegative, signed, or auto (from units and values)
     date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, or --MM / MM for a month of any year
     all_dates: bool = False
     conservation: float | None = None  # 0..1; None: the model's own

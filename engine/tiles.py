@@ -1,0 +1,93 @@
+"""Tiles of whole coarse cells, and the queue that makes them smaller when memory runs out.
+
+Every method computes its tile from a halo that covers all it looks at, so neighbouring tiles agree
+to rounding and are simply put side by side: there is no overlap left to blend.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.errors import OutOfMemoryError
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of the coarse grid, in coarse cells."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    @property
+    def cells(self) -> int:
+        """Number of coarse cells."""
+        return self.rows * self.cols
+
+    def split(self) -> list[Tile]:
+        """Return up to four parts of about half the size.
+
+        Raises:
+            OutOfMemoryError: the tile is one coarse cell.
+        """
+        if self.cells == 1:
+            raise OutOfMemoryError(
+                "There is not enough memory for a single coarse cell: close other programs, or choose "
+                "another device."
+            )
+        top, left = (self.rows + 1) // 2, (self.cols + 1) // 2
+        parts = [
+            Tile(self.row + r, self.col + c, rows, cols)
+            for r, rows in ((0, top), (top, self.rows - top))
+            for c, cols in ((0, left), (left, self.cols - left))
+        ]
+        return [part for part in parts if part.cells]
+
+
+class TileQueue:
+    """The tiles of a grid, row by row; `shrink` splits one and all that are still to come."""
+
+    def __init__(self, rows: int, cols: int, size: int) -> None:
+        self._tiles = deque(
+            Tile(r, c, min(size, rows - r), min(size, cols - c))
+            for r in range(0, rows, size)
+            for c in range(0, cols, size)
+        )
+        self.total = len(self._tiles)
+
+    def __iter__(self) -> Iterator[Tile]:
+        while self._tiles:
+            yield self._tiles.popleft()
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def shrink(self, failed: Tile, others: list[Tile] = ()) -> None:  # type: ignore[assignment]
+        """Put a tile that did not fit back in parts, `others` and the rest too."""
+        parts = failed.split()
+        edge = max(max(p.rows, p.cols) for p in parts)
+        for tile in (*others, *self._tiles):
+            parts += tile.split() if max(tile.rows, tile.cols) > edge else [tile]
+        self.total += len(parts) - len(self._tiles) - len(others)
+        self._tiles = deque(parts)
+
+
+def edge(factor: int, halo: int, bytes_per_cell: float, budget: float, size: tuple[int, int]) -> int:
+    """Choose a tile's edge in coarse cells.
+
+    About 1024 fine cells, more where the halo would cost more than the tile, within the memory
+    budget.
+
+    Args:
+        factor: fine cells along a coarse one.
+        halo: coarse cells of context.
+        bytes_per_cell: working memory for each fine cell of a tile with its halo.
+        budget: bytes that a tile may take.
+        size: rows and columns of the coarse grid.
+    """
+    wanted = max(-(-1024 // factor), 3 * halo)
+    most = int((budget / max(bytes_per_cell, 1)) ** 0.5) // factor - 2 * halo
+    return max(1, min(wanted, most, max(size)))
