@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,17 @@ class ArchiveSource:
 
 
 @dataclass(frozen=True)
+class NativeRaster:
+    """A source as its publisher gives it, (H, W), before it is cut to the archive's grids."""
+
+    name: str
+    values: np.ndarray
+    transform: Affine
+    units: str
+    date: str | None = None
+
+
+@dataclass(frozen=True)
 class Archive:
     """T times of a target on a coarse grid of h × w cells and on the fine one of h·k × w·k."""
 
@@ -54,6 +65,8 @@ class Archive:
     cell_size: np.ndarray  # (2, h·k): height and width of each fine row's cells, metres
     area: np.ndarray | None = None  # (h·k,), relative area, None when cells count equally
     sources: dict[str, ArchiveSource] = field(default_factory=dict)
+    # (time) → rasters of that time in their own grids; None: only the aligned ones exist
+    native: Callable[[int], list[NativeRaster]] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

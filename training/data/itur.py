@@ -22,7 +22,14 @@ from odc.geo.geobox import GeoBox
 from engine.dates import When
 from engine.errors import InputError
 from engine.grids import cell_sizes
-from training.data.archive import Archive, ArchiveSource, block_mean, crop, overlap_weights
+from training.data.archive import (
+    Archive,
+    ArchiveSource,
+    NativeRaster,
+    block_mean,
+    crop,
+    overlap_weights,
+)
 
 NORTH, SOUTH = 80.0, -70.0
 CELL = 0.25
@@ -90,6 +97,7 @@ def load(factor: int, region: Sequence[float] | None = None) -> Archive:
                 "climatology", "mm/month", "fine", "Rainfall climatology", kind="climatology"
             ),
         },
+        native=native,
     )
     return archive if region is None else crop(archive, region)
 
@@ -113,6 +121,23 @@ def topography() -> np.ndarray:
 def temperature_nodes() -> np.ndarray:
     """Return (12, 241, 481) kelvin at nodes 0.75° apart, 90°N–90°S, 180°W–180°E."""
     return np.stack([_read(f"1510/v1_t_month{m:02d}.npz")[::-1] for m in MONTHS]).astype(np.float32)
+
+
+def native(time: int) -> list[NativeRaster]:
+    """Return the sources of one time as published: temperature in kelvin at 0.75°, elevation at 1/12°."""
+    first, last = round((90 - NORTH) / 0.75) - 2, round((90 - SOUTH) / 0.75) + 2
+    latitude, longitude = node_edges()
+    temperature = temperature_nodes()[time, first:last, :-1]  # the last column repeats the first
+    return [
+        NativeRaster(
+            "temperature",
+            temperature,
+            Affine(0.75, 0, longitude[0], 0, -0.75, latitude[first]),
+            "K",
+            f"--{MONTHS[time]:02d}",
+        ),
+        NativeRaster("elevation", topography(), Affine(1 / 12, 0, -180, 0, -1 / 12, NORTH), "m"),
+    ]
 
 
 def node_edges() -> tuple[np.ndarray, np.ndarray]:

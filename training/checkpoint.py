@@ -1,0 +1,76 @@
+"""Checkpoints: one safetensors file, replaced as a whole; no pickle.
+
+Tensors are named `part/name`; everything else is JSON in the file's header. The random numbers of
+a step depend on the seed and the step's number alone, so the step is all their state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.errors import InputError
+
+STATE = "state"
+
+
+def save(path: Path, parts: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+    """Write tensors and state to `path`; a reader sees the old file or the whole new one."""
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous().clone()
+        for part, named in parts.items()
+        for name, tensor in named.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata={STATE: json.dumps(state)})
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Read what `save` wrote: the parts and the state.
+
+    Raises:
+        InputError: there is no such file, or it is no checkpoint.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint {path} to resume from: start without --resume.")
+    parts: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {})[STATE])
+            for key in file.keys():  # noqa: SIM118 - not a mapping
+                part, _, name = key.partition("/")
+                parts.setdefault(part, {})[name] = file.get_tensor(key)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path} is not a whole checkpoint: {error}.") from error
+    return parts, state
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's state as named tensors, `index/quantity`."""
+    state = optimiser.state_dict()["state"]
+    return {f"{index}/{name}": value for index, held in state.items() for name, value in held.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimiser_tensors` took; the groups (rates, decay) stay as configured."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,153 @@
+"""Scores of methods on an archive: predict whole fields through the engine, conserve, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.card import TargetSpec
+from engine.conservation import aggregate, conserve
+from engine.methods import BASELINES, baseline
+from engine.metrics import METRICS, JensenShannonDistance, Metric, percentile_range
+from engine.patch import Patch
+from training.data.archive import Archive
+from training.data.patches import View, Window, cut
+
+TILE = 64  # coarse cells along a tile's edge
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: a method, what it may see, and how far it is made to conserve."""
+
+    name: str
+    title: str
+    predict: Callable[[Patch], Tensor]
+    halo: int
+    view: View
+    strength: float  # of the conservation
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where and when scores are taken: times, and first and last + 1 coarse column."""
+
+    times: tuple[int, ...]
+    columns: tuple[int, int]
+
+    def fine_columns(self, factor: int) -> slice:
+        """The same columns on the fine grid."""
+        return slice(self.columns[0] * factor, self.columns[1] * factor)
+
+
+@dataclass
+class Score:
+    """A case's numbers, and its fields, (T, h·k, w·k), where they were kept."""
+
+    case: Case
+    values: dict[str, float]
+    fields: np.ndarray | None = field(default=None, repr=False)
+
+
+@torch.no_grad()
+def predict_field(
+    case: Case, archive: Archive, time: int, columns: tuple[int, int], target: TargetSpec, tile: int = TILE
+) -> tuple[Tensor, Tensor]:
+    """Predict one time over all rows of some columns, tile by tile, and conserve.
+
+    Returns:
+        The field, (1, h·k, w·k), and its aggregate, (1, h, w).
+    """
+    k, height = archive.factor, archive.shape[0]
+    rows = []
+    for row in range(0, height, tile):
+        pieces = []
+        for column in range(columns[0], columns[1], tile):
+            size = (min(tile, height - row), min(tile, columns[1] - column))
+            patch, _ = cut(archive, [Window(time, row, column)], size, case.halo, case.view)
+            pieces.append(case.predict(patch))
+        rows.append(torch.cat(pieces, -1))
+    fine = torch.cat(rows, -2)
+    coarse = torch.from_numpy(archive.coarse[time, :, columns[0] : columns[1]].copy())[None]
+    area = None if archive.area is None else torch.from_numpy(archive.area)[None]
+    fine = conserve(fine, coarse, k, target, case.strength, area)
+    return fine, aggregate(fine, k, area if target.weights == "area" else None)
+
+
+def score(
+    case: Case, archive: Archive, region: Region, target: TargetSpec, keep: bool = False, tile: int = TILE
+) -> Score:
+    """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual."""
+    columns = region.fine_columns(archive.factor)
+    low, high = percentile_range(archive.fine[list(region.times)][..., columns])
+    metrics: dict[str, Metric] = {}
+    for name, kind in METRICS.items():
+        metrics[name] = JensenShannonDistance(low, high) if name == "js_distance" else kind()
+    fields = []
+    for time in region.times:
+        fine, mean = predict_field(case, archive, time, region.columns, target, tile)
+        truth = archive.fine[time][None, :, columns]
+        coarse = archive.coarse[time][None, :, region.columns[0] : region.columns[1]]
+        for name, metric in metrics.items():
+            pair = (mean.numpy(), coarse) if name == "conservation_residual" else (fine.numpy(), truth)
+            metric.update(*pair)
+        if keep:
+            fields.append(fine[0].numpy())
+    values = {name: metric.compute() for name, metric in metrics.items()}
+    return Score(case, values, np.stack(fields) if keep else None)
+
+
+def baseline_cases(factor: int, target: TargetSpec, view: View, climatology: str | None) -> list[Case]:
+    """Return every simple method whose sources the view holds, as it is and made conservative.
+
+    Args:
+        factor: k.
+        target: the variable.
+        view: what methods may see.
+        climatology: the archive's name for the climatology, None where it has none.
+    """
+    cases = []
+    for id, info in BASELINES.items():
+        if info.needs_climatology and (climatology is None or climatology not in view.sources):
+            continue
+        sources = View((climatology,) if info.needs_climatology else (), view.climatology_times)
+        method = baseline(id, factor, target)
+        for name, title, strength in (
+            (id, info.title, 0.0),
+            (f"{id}-conservative", f"{info.title}, conservative", 1.0),
+        ):
+            cases.append(Case(name, title, method.predict, method.halo, sources, strength))
+    return cases
+
+
+COLUMNS = (
+    ("rmse", "RMSE", "{:.3f}"),
+    ("mae", "MAE", "{:.3f}"),
+    ("bias", "bias", "{:+.3f}"),
+    ("js_distance", "JS distance", "{:.4f}"),
+    ("conservation_residual", "residual", "{:.1e}"),
+)
+
+
+def table(scores: Iterable[Score], units: str) -> str:
+    """Return the scores as text: a row for each method, best of each column marked with *."""
+    scores = list(scores)
+    best = {name: min(abs(s.values[name]) for s in scores) for name, _, _ in COLUMNS[:-1]}
+    rows: list[Sequence[str]] = [["method", *(title for _, title, _ in COLUMNS)]]
+    for s in scores:
+        cells = []
+        for name, _, form in COLUMNS:
+            mark = "*" if best.get(name) == abs(s.values[name]) else " "
+            cells.append(form.format(s.values[name]) + mark)
+        rows.append([s.case.title, *cells])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:], rule, f"RMSE, MAE, bias and residual in {units}; * best"])
