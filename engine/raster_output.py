@@ -260,7 +260,9 @@ def _translate(error: BaseException, path: Path) -> None:
     if isinstance(error, EngineError):
         return
     text = str(error)
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in text:
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    # GDAL does not hand on why it could not write; the temporary files still stand here.
+    if full or shutil.disk_usage(path.parent).free < 2**20:
         raise EngineError(f"The disk became full while writing {path}.") from error
     if isinstance(error, PermissionError):
         raise InputError(

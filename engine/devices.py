@@ -1,0 +1,245 @@
+"""The device that computes, and the precision and memory layout in which it is fastest.
+
+Machines differ by a factor of 60 in bfloat16, so nothing is assumed: a few short runs of the
+model's own network decide, once for each machine and network; the answer is kept in a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.errors import InputError
+from engine.memory import free_memory, is_out_of_memory
+
+__all__ = [
+    "Plan",
+    "cache_folder",
+    "choose_device",
+    "choose_plan",
+    "free_memory",
+    "is_out_of_memory",
+    "list_devices",
+]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_RUNS = 3
+_WORTH = 0.9  # half the mantissa must buy at least a tenth of the time
+_HOPELESS = 2.5  # times the best so far: not measured again
+_MOST_PLANS = 200
+
+
+@dataclass(frozen=True)
+class Plan:
+    """In what precision and memory layout a network runs."""
+
+    dtype: torch.dtype = torch.float32
+    channels_last: bool = False
+
+    @property
+    def precision(self) -> str:
+        """The precision's name for provenance: float32 or bfloat16."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """torch's name for the layout."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def list_devices() -> list[dict[str, str]]:
+    """Return what this machine can compute on, the fastest kind first: id and name."""
+    found = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            found.append({"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)})
+    if torch.backends.mps.is_available():
+        found.append({"id": "mps", "name": "Apple GPU"})
+    found.append({"id": "cpu", "name": f"{_processor()}, {torch.get_num_threads()} threads"})
+    return found
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" takes CUDA, else MPS, else the processor.
+
+    Raises:
+        InputError: the machine does not have it; the sentence lists those it has.
+    """
+    devices = [d["id"] for d in list_devices()]
+    name = name.strip().lower() or "auto"
+    if name == "auto":
+        return torch.device(devices[0])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in devices:
+        raise InputError(f"There is no device {name} here; this machine has: {', '.join(devices)}.")
+    return torch.device(wanted)
+
+
+def choose_plan(
+    module: nn.Module,
+    example: Callable[[torch.dtype, torch.memory_format], Any],
+    device: torch.device,
+    precision: str = "auto",
+) -> Plan:
+    """Return the fastest plan, from the cache or from a few short runs.
+
+    Args:
+        module: the network; its specification and tensor shapes are part of the cache's key.
+        example: runs the network once on a small typical window in the given precision and layout.
+        device: where it runs.
+        precision: "float32" or "bfloat16" leave just the layout to choose.
+
+    Raises:
+        InputError: the precision is unknown, or this device cannot run in it.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise InputError(f"The precision {precision} is unknown; there are: auto, {', '.join(PRECISIONS)}.")
+    key = _key(module, device, precision)
+    plan = _recall(key)
+    if plan is None:
+        plan, seconds = _measure(example, device, precision)
+        _remember(key, plan, seconds)
+    return plan
+
+
+def _measure(
+    example: Callable[[torch.dtype, torch.memory_format], Any], device: torch.device, precision: str
+) -> tuple[Plan, dict[str, float]]:
+    names = list(PRECISIONS) if precision == "auto" else [precision]
+    plans = [Plan(PRECISIONS[n], last) for n in names for last in (True, False)]
+    best: dict[Plan, float] = {}
+    failure: Exception | None = None
+    for plan in plans:
+        limit = _HOPELESS * min(best.values(), default=float("inf"))
+        try:
+            best[plan] = _time(example, plan, device, limit)
+        except (RuntimeError, NotImplementedError, TypeError) as error:  # not on this device
+            if is_out_of_memory(error):
+                raise
+            failure = error
+    if not best:
+        raise InputError(f"The device {device} cannot compute in {precision}: {failure}.") from failure
+    # Half the mantissa must be worth it.
+    cost = {p: t / (1.0 if p.dtype == torch.float32 else _WORTH) for p, t in best.items()}
+    chosen = min(cost, key=cost.__getitem__)
+    return chosen, {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+
+
+def _time(example: Callable[..., Any], plan: Plan, device: torch.device, limit: float) -> float:
+    """Return the seconds of the fastest of a few runs; the first one, which warms up, may end it."""
+    best = float("inf")
+    for run in range(_RUNS + 1):
+        _wait(device)
+        start = time.perf_counter()
+        example(plan.dtype, plan.memory_format)
+        _wait(device)
+        seconds = time.perf_counter() - start
+        best = min(best, seconds)
+        if run and seconds > limit:
+            break
+    return best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _key(module: nn.Module, device: torch.device, precision: str) -> str:
+    """Everything that the measurement depends on, as one hash."""
+    spec = getattr(module, "spec", None)
+    parts = {
+        "precision": precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "flags": _flags(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "spec": repr(spec),
+        "shapes": [(n, list(p.shape)) for n, p in module.named_parameters()],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return ""
+
+
+def _processor() -> str:
+    for line in _cpuinfo().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _flags() -> str:
+    return next((line for line in _cpuinfo().splitlines() if line.startswith(("flags", "Features"))), "")
+
+
+def cache_folder() -> Path:
+    """Return the folder for measurements: $MSR_CACHE, else the platform's place for caches."""
+    if os.environ.get("MSR_CACHE"):
+        return Path(os.environ["MSR_CACHE"]).expanduser().absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "msr"
+
+
+def _plans_file() -> Path:
+    return cache_folder() / "plans.json"
+
+
+def _read_plans() -> dict[str, Any]:
+    try:
+        plans = json.loads(_plans_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # absent or damaged: measure again
+        return {}
+    return plans if isinstance(plans, dict) else {}
+
+
+def _recall(key: str) -> Plan | None:
+    entry = _read_plans().get(key)
+    if not isinstance(entry, dict):
+        return None
+    dtype, last = entry.get("dtype"), entry.get("channels_last")
+    if not isinstance(dtype, str) or dtype not in PRECISIONS or not isinstance(last, bool):
+        return None
+    return Plan(PRECISIONS[dtype], last)
+
+
+def _remember(key: str, plan: Plan, seconds: dict[str, float]) -> None:
+    plans = _read_plans()
+    plans.pop(key, None)
+    entry = {"dtype": plan.precision, "channels_last": plan.channels_last, "seconds": seconds}
+    plans = dict([*plans.items(), (key, entry)][-_MOST_PLANS:])
+    path = _plans_file()
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(plans, indent=1), encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError:  # no place to keep it: measured again next time
+        with contextlib.suppress(OSError):
+            fresh.unlink()
