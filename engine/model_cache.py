@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from engine.devices import choose_device
 from engine.methods.model import load_model
 
 from engine.card import SourceSpec, TargetSpec
+from engine.devices import choose_device
 from engine.errors import InputError
 from engine.grids import Grids, resolution_metres
 from engine.methods import BASELINES, Method, baseline
+from engine.methods.interface import check_sources
 from engine.package import Package, find_package
 from engine.progress import Feedback
 from engine.quantity import describe
@@ -53,11 +54,7 @@ class Choice:
         Raises:
             InputError: names the source.
         """
-        missing = [s for s in self.sources if not s.optional and s.name not in given]
-        if missing:
-            source = missing[0]
-            what = f"{source.title or source.name}, {source.units}" if source.units else source.name
-            raise InputError(f"{self.id} needs the source {source.name} ({what}): give a raster for it.")
+        check_sources(self.sources, given, self.id)
 
     def precision(self, method: Method) -> str:
         """Return the precision that the network ran in."""

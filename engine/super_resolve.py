@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from engine.devices import free_memory, is_out_of_memory
 from torch import Tensor
 
 from engine import provenance
 from engine.conservation import aggregate, conserve, outside_bounds
 from engine.dates import When
+from engine.devices import free_memory, is_out_of_memory
 from engine.errors import InputError
 from engine.grids import Grids, plan
 from engine.inputs import Inputs
@@ -166,6 +166,7 @@ class _Job:
         try:
             with writer:
                 self._loop(writer)
+                writer.set_tags(MSR_RESIDUAL=f"{self.residual:.6g}")
                 self.feedback.progress(0.93, "Writing the output", self.tiles, self.tiles)
         finally:
             for hook in hooks:

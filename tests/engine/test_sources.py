@@ -173,8 +173,7 @@ def test_wrong_rasters_are_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no CRS"):
         Raster(RasterRef(write(tmp_path / "n.tif", values, north_up(1, 0, 2), None)), "x")
     good = write(tmp_path / "g.tif", values, north_up(1, 0, 2), units="K")
-    with pytest.raises(InputError, match="band 3 .* does not exist: it has 1"):
+    with pytest.raises(InputError, match=r"band 3 .* does not exist: it has 1"):
         Raster(RasterRef(good, 3), "x")
     with pytest.raises(InputError, match="is in K, but mm is wanted"):
         Raster(RasterRef(good), "x", "mm")
-

@@ -1,0 +1,83 @@
+"""Dates of bands and units of rasters, as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import units
+from engine.dates import When, cyclic_months, find, match, of_bands, parse
+from engine.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("2001-11-05", When(2001, 11, 5)),
+        ("t2m_20011105", When(2001, 11, 5)),
+        ("rain 2001-11", When(2001, 11)),
+        ("2001", When(2001)),
+        ("--11", When(None, 11)),
+        ("November", When(None, 11)),
+        ("Band 1", None),
+        ("2001-02-30", None),
+        ("", None),
+    ],
+)
+def test_dates_in_texts(text: str, when: When | None) -> None:
+    assert find(text) == when
+
+
+def test_a_text_that_is_no_date_is_refused() -> None:
+    with pytest.raises(InputError, match="is no date"):
+        parse("next tuesday")
+
+
+def test_netcdf_time_axis_with_its_calendar() -> None:
+    tags = [{"NETCDF_DIM_time": "0"}, {"NETCDF_DIM_time": "59"}]
+    axis = {"time#units": "days since 2001-01-01", "time#calendar": "360_day"}
+    assert of_bands(["a", "b"], tags, axis) == [When(2001, 1, 1), When(2001, 2, 30)]
+    assert of_bands(["a"], [{"NETCDF_DIM_time": "31"}], {"time#units": "days since 2001-01-01"}) == [
+        When(2001, 2, 1)
+    ]
+
+
+def test_match_finds_the_one_band_or_says_why_not() -> None:
+    days = [When(2001, 1, 1), When(2001, 1, 2), When(2001, 2, 1)]
+    assert match(days, When(2001, 2), "rain") == 2
+    with pytest.raises(InputError, match="rain has no band for 2003-01"):
+        match(days, When(2003, 1), "rain")
+    with pytest.raises(InputError, match="2 bands for 2001-01"):
+        match(days, When(2001, 1), "rain")
+    assert match([When(None, m) for m in range(1, 13)], When(1999, 11, 3), "t") == 10
+
+
+def test_distance_goes_round_the_year() -> None:
+    assert cyclic_months(12, 1) == 1 and cyclic_months(3, 9) == 6
+    assert When(2001, 1, 16).position == pytest.approx(1.0, abs=0.01)
+    assert When(2001, 12, 31).position == pytest.approx(12.5, abs=0.02)
+    assert When(None, 11).day_of_year == 319
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "factor", "offset"),
+    [
+        ("K", "degC", 1, -273.15),
+        ("kg m-2 s-1", "mm/day", 86400, 0),
+        ("m s**-1", "m/s", 1, 0),
+        ("m", "mm", 1000, 0),
+        ("mm", "mm/month", 1, 0),
+        ("Pa", "hPa", 0.01, 0),
+        ("1", "%", 100, 0),
+        ("unreadable", "mm", 1, 0),
+    ],
+)
+def test_units_are_converted(given: str, wanted: str, factor: float, offset: float) -> None:
+    got = units.conversion(given, wanted, "x")
+    assert (got.factor, got.offset) == pytest.approx((factor, offset), abs=1e-9)
+
+
+def test_units_of_another_kind_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="elevation is in K, but m is wanted"):
+        units.conversion("K", "m", "elevation")
+    assert not units.known("unreadable") and units.known("mm/month")
+    assert units.is_temperature("degC") and not units.is_temperature("mm")
