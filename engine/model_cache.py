@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from engine.methods.model import load_model
-
 from engine.card import SourceSpec, TargetSpec
 from engine.devices import choose_device
 from engine.errors import InputError
@@ -92,6 +90,8 @@ class ModelCache:
         """
         if choice.package is None:
             return baseline(choice.id, choice.factor, choice.target)
+        from engine.methods.model import load_model  # baselines do without
+
         device = choose_device(request.device)
         package = choice.package
         key = (str(package.folder), package.sha256, str(device), request.precision)
