@@ -6,12 +6,9 @@ model's own network decide, once for each machine and network; the answer is kep
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +18,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.cache import read_cache, write_cache
 from engine.errors import InputError
 from engine.memory import free_memory, is_out_of_memory
 
 __all__ = [
     "Plan",
-    "cache_folder",
     "choose_device",
     "choose_plan",
     "free_memory",
@@ -39,6 +36,7 @@ _RUNS = 3
 _WORTH = 0.9  # half the mantissa must buy at least a tenth of the time
 _HOPELESS = 2.5  # times the best so far: not measured again
 _MOST_PLANS = 200
+_CACHE = "plans"
 
 
 @dataclass(frozen=True)
@@ -194,33 +192,8 @@ def _flags() -> str:
     return next((line for line in _cpuinfo().splitlines() if line.startswith(("flags", "Features"))), "")
 
 
-def cache_folder() -> Path:
-    """Return the folder for measurements: $MSR_CACHE, else the platform's place for caches."""
-    if os.environ.get("MSR_CACHE"):
-        return Path(os.environ["MSR_CACHE"]).expanduser().absolute()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "msr"
-
-
-def _plans_file() -> Path:
-    return cache_folder() / "plans.json"
-
-
-def _read_plans() -> dict[str, Any]:
-    try:
-        plans = json.loads(_plans_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # absent or damaged: measure again
-        return {}
-    return plans if isinstance(plans, dict) else {}
-
-
 def _recall(key: str) -> Plan | None:
-    entry = _read_plans().get(key)
+    entry = read_cache(_CACHE).get(key)
     if not isinstance(entry, dict):
         return None
     dtype, last = entry.get("dtype"), entry.get("channels_last")
@@ -230,16 +203,7 @@ def _recall(key: str) -> Plan | None:
 
 
 def _remember(key: str, plan: Plan, seconds: dict[str, float]) -> None:
-    plans = _read_plans()
+    plans = read_cache(_CACHE)
     plans.pop(key, None)
     entry = {"dtype": plan.precision, "channels_last": plan.channels_last, "seconds": seconds}
-    plans = dict([*plans.items(), (key, entry)][-_MOST_PLANS:])
-    path = _plans_file()
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(plans, indent=1), encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError:  # no place to keep it: measured again next time
-        with contextlib.suppress(OSError):
-            fresh.unlink()
+    write_cache(_CACHE, dict([*plans.items(), (key, entry)][-_MOST_PLANS:]))

@@ -48,14 +48,15 @@ def free_memory(device: torch.device | str = "cpu") -> int:
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
-    available = _system_memory()
+    available = system_memory()
     if device.type == "mps":  # shared with the processor
         own = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
         return max(0, min(int(own), available))
     return available
 
 
-def _system_memory() -> int:
+def system_memory() -> int:
+    """Return the bytes that the system can give to this process without swapping."""
     import psutil
 
     return max(0, min(int(psutil.virtual_memory().available), cgroup_memory()))

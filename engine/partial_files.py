@@ -7,6 +7,7 @@ leave at once take them along.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -15,10 +16,14 @@ import socket
 import threading
 from pathlib import Path
 
+from engine.errors import Cancelled
+
 SUFFIX = ".part.tif"
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
 _counter = itertools.count(1)
 _own: set[Path] = set()
+_finished: list[Path] = []
+_leaving = False
 _lock = threading.Lock()
 
 
@@ -45,12 +50,51 @@ def discard(path: Path) -> None:
             continue
 
 
-def discard_all() -> None:
-    """Remove all temporary files of this process, before it ends without unwinding."""
+def finish(path: Path, final: Path) -> None:
+    """Give a whole file its final name, in one step.
+
+    Raises:
+        Cancelled: the process is about to leave.
+        OSError: the system refuses.
+    """
     with _lock:
+        if _leaving:
+            raise Cancelled("The run was cancelled.")
+        os.replace(path, final)
+        _own.discard(path)
+        _finished.append(final)
+
+
+def begin_job() -> None:
+    """Forget what earlier jobs of this process have finished."""
+    with _lock:
+        _finished.clear()
+
+
+def discard_all(finished: bool = False) -> None:
+    """Remove all temporary files, before the process ends without unwinding; none is finished after that.
+
+    Args:
+        finished: also remove the files that this job has already given their final name.
+    """
+    global _leaving  # noqa: PLW0603
+    with _lock:
+        _leaving = True
         paths = list(_own)
     for path in paths:
         discard(path)
+    if finished:
+        discard_finished()
+
+
+def discard_finished() -> None:
+    """Remove what this job has finished: it was cancelled in its last instant."""
+    with _lock:
+        done = list(_finished)
+        _finished.clear()
+    for path in done:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def discard_stale(final: Path) -> None:

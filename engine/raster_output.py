@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, InputError
-from engine.partial_files import discard, discard_stale, partial_path
+from engine.partial_files import discard, discard_stale, finish, partial_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,7 +175,7 @@ class CogWriter:
         try:
             self._close()
             self._convert(cog)
-            os.replace(cog, self.path)
+            finish(cog, self.path)
             # Statistics and overviews of an earlier file of this name would be taken for this one's.
             for suffix in (".aux.xml", ".ovr", ".msk"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)

@@ -141,7 +141,7 @@ def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(source: object, target: object) -> None:
         raise PermissionError(errno.EACCES, "in use")
 
-    monkeypatch.setattr("engine.raster_output.os.replace", refuse)
+    monkeypatch.setattr("engine.partial_files.os.replace", refuse)
     with (
         pytest.raises(InputError, match="another program has it open"),
         CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer,
@@ -207,8 +207,28 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     with CogWriter(path, 4, 4, TRANSFORM, None) as writer:
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert sorted(os.listdir(tmp_path)) == sorted(["o.tif", other.name])
-    partial_files.discard_all()
+    partial_files.discard(other)
     assert os.listdir(tmp_path) == ["o.tif"]
+
+
+def test_nothing_is_finished_once_the_process_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial_files, "_leaving", False)
+    with (
+        pytest.raises(Cancelled),
+        CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer,
+    ):
+        writer.write(np.ones((4, 4), np.float32), 0, 0)
+        partial_files.discard_all()
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
+    for name in ("earlier.tif", "o.tif"):
+        partial_files.begin_job()
+        with CogWriter(tmp_path / name, 4, 4, TRANSFORM, None) as writer:
+            writer.write(np.ones((4, 4), np.float32), 0, 0)
+    partial_files.discard_finished()
+    assert os.listdir(tmp_path) == ["earlier.tif"]
 
 
 def test_long_names(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Small JSON files that spare repeating a measurement; losing one does no harm."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def cache_folder() -> Path:
+    """Return the folder: $MSR_CACHE, else the platform's place for caches."""
+    if os.environ.get("MSR_CACHE"):
+        return Path(os.environ["MSR_CACHE"]).expanduser().absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "msr"
+
+
+def read_cache(name: str) -> dict[str, Any]:
+    """Return what was kept under a name; nothing when the file is absent or damaged."""
+    try:
+        content = json.loads(_file(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_cache(name: str, content: dict[str, Any]) -> None:
+    """Keep plain data under a name, in one step; without a place to write, keep nothing."""
+    path = _file(name)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+
+
+def _file(name: str) -> Path:
+    return cache_folder() / f"{name}.json"
