@@ -213,13 +213,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 def test_nothing_is_finished_once_the_process_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial_files, "_leaving", False)
-    with (
-        pytest.raises(Cancelled),
-        CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer,
-    ):
-        writer.write(np.ones((4, 4), np.float32), 0, 0)
-        partial_files.discard_all()
+    final = tmp_path / "o.tif"
+    part = partial_files.partial_path(final)
+    part.write_bytes(b"x")
+    partial_files.discard_all()
     assert os.listdir(tmp_path) == []
+    part.write_bytes(b"x")  # a thread that goes on writing
+    with pytest.raises(Cancelled):
+        partial_files.finish(part, final)
+    assert not final.exists()
 
 
 def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
