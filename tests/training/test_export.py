@@ -1,62 +1,82 @@
-"""The exported rasters: read back, they are the archive's fields on the archive's grids."""
+"""Exported rasters, read by the engine, are the archive's own windows."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
+import torch
 
-from engine.errors import InputError
+from engine import dates
+from engine.card import SourceSpec, TargetSpec
+from engine.grids import plan
+from engine.inputs import Inputs
 from engine.request import RasterRef
 from engine.sources import Raster
+from engine.tiles import Tile
 from training.data import itur
 from training.data.export import export
+from training.data.patches import View, Window, cut
+
+TRAIN = tuple(range(1, 10))
 
 
 @pytest.fixture(scope="module")
-def archive():
+def rain():
     return itur.load(8)
 
 
 @pytest.fixture(scope="module")
-def exported(archive, tmp_path_factory) -> dict[str, Path]:
-    return export(archive, tmp_path_factory.mktemp("rasters"), 11, range(1, 10))
+def rasters(rain, tmp_path_factory):
+    return export(rain, tmp_path_factory.mktemp("rasters"), 11, TRAIN)
 
 
-def test_target_and_truth_are_the_archives(exported, archive) -> None:
-    with rasterio.open(exported["target"]) as target, rasterio.open(exported["truth"]) as truth:
-        np.testing.assert_array_equal(target.read(1), archive.coarse[10])
-        np.testing.assert_array_equal(truth.read(1), archive.fine[10])
-        assert target.transform == archive.transform
-        assert truth.transform == archive.fine_transform
-        assert target.tags(1)["DATE"] == "--11"
-        assert target.units == ("mm/month",)
-        assert target.bounds == truth.bounds
+def test_the_climatology_has_one_dated_band_for_each_training_month(rain, rasters):
+    with rasterio.open(rasters["climatology"]) as raster:
+        assert raster.count == 9
+        assert [raster.tags(i)["DATE"] for i in range(1, 10)] == [f"--{m:02d}" for m in TRAIN]
+        assert np.array_equal(raster.read(3), rain.fine[2])
+        assert raster.units[0] == "mm/month"
 
 
-@pytest.mark.parametrize("name", ["temperature", "elevation"])
-def test_the_engine_reads_sources_as_training_does(exported, archive, name: str) -> None:
-    source = archive.sources[name]
-    wanted = source.values[10 if source.dynamic else 0, 0]
-    transform = archive.transform if source.grid == "coarse" else archive.fine_transform
-    raster = Raster(RasterRef(str(exported[name])), name, source.units)
+@pytest.mark.parametrize("column", [60, 176])  # 176: the window and its halo cross the date line
+def test_the_engine_reads_what_the_archive_holds(rain, rasters, column):
+    target = TargetSpec("rain", "mm/month", conservation="multiplicative")
+    specs = (
+        SourceSpec("temperature", "degC", "coarse", dynamic=True),
+        SourceSpec("elevation", "m", "fine"),
+        SourceSpec("climatology", "mm/month", "fine", kind="climatology"),
+    )
+    raster = Raster(RasterRef(str(rasters["target"])), "target", "mm/month")
+    given = {s.name: RasterRef(str(rasters[s.name])) for s in specs}
+    inputs = Inputs(raster, target, specs, given, {}, plan(raster, 8, None))
     try:
-        found = raster.read(GeoBox(wanted.shape, transform, itur.CRS), [1], Resampling.average)
+        read = inputs.patch(Tile(30, column, 4, 4), 2, dates.parse("--11"))
     finally:
-        raster.close()
-    np.testing.assert_allclose(found[0], wanted, atol=1e-3)  # the column at the date line too
+        inputs.close()
+    view = View(tuple(s.name for s in specs), tuple(range(9)))
+    patch, _ = cut(rain, [Window(10, 30, column)], (4, 4), 2, view)
+    assert torch.allclose(read.target, patch.target, rtol=1e-6)
+    assert torch.allclose(read.climatology, patch.climatology, rtol=1e-6)
+    assert torch.equal(read.climatology_distance, patch.climatology_distance)
+    assert torch.allclose(read.cell_size, patch.cell_size, rtol=1e-6)
+    assert read.day_of_year == patch.day_of_year
+    assert torch.allclose(read.coarse["temperature"], patch.coarse["temperature"], atol=2e-3)
+    assert torch.allclose(read.fine["elevation"], patch.fine["elevation"], atol=0.05)
 
 
-def test_the_climatology_has_a_dated_band_for_each_training_month(exported, archive) -> None:
-    with rasterio.open(exported["climatology"]) as raster:
-        assert [raster.tags(b)["DATE"] for b in raster.indexes] == [f"--{m:02d}" for m in range(1, 10)]
-        np.testing.assert_array_equal(raster.read(9), archive.fine[8])
+def test_elevation_and_rain_lie_where_they_should(rain):
+    """Mount Everest's region is the highest, and the Atacama is dry while Cherrapunji is wet."""
+    elevation = rain.sources["elevation"].values[0, 0]
 
+    def at(field, longitude, latitude):
+        column, row = ~rain.fine_transform * (longitude, latitude)
+        return field[int(row), int(column)]
 
-def test_a_month_that_does_not_exist_is_refused(archive, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="month 13"):
-        export(archive, tmp_path, 13, [1])
+    assert at(elevation, 86.9, 28.0) > 4500
+    assert at(elevation, -30.0, 0.0) <= 0
+    assert at(rain.fine[6], 91.7, 25.3) > 400  # July monsoon
+    assert at(rain.fine[6], -69.5, -23.5) < 5
+    temperature = rain.sources["temperature"].values[:, 0]
+    assert temperature[0, 5:15].mean() < temperature[6, 5:15].mean()  # northern winter, summer
+    assert temperature[0, 55:65].mean() > temperature[6, 55:65].mean()

@@ -1,0 +1,74 @@
+"""Which times and columns train, validate and test, and what each may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import InputError
+from training.config import Config, SpatialSplit
+from training.data.archive import Archive
+from training.data.patches import View
+from training.scores import Region
+
+
+@dataclass(frozen=True)
+class Split:
+    """Regions for training, validation and test.
+
+    `training_view` is what samples see in training and validation, `test_view` what a released
+    model sees: its climatology holds the validation's months too.
+    """
+
+    train: Region
+    validation: Region
+    test: Region
+    training_view: View
+    test_view: View
+    held_out: bool  # whether validation is apart from training
+
+
+def split_archive(config: Config, archive: Archive) -> Split:
+    """Apply the configuration's split to an archive.
+
+    Raises:
+        InputError: a part is left without data; the sentence names the key.
+    """
+    rule, held = config.split, config.validation
+    train_columns = test_columns = archive.columns_of(None)
+    if isinstance(rule, SpatialSplit):
+        train_columns = archive.columns_of(rule.train_longitudes)
+        test_columns = archive.columns_of(rule.test_longitudes)
+    seen = archive.times_of(rule.train_months)
+    test = archive.times_of(rule.test_months)
+    train = [t for t in seen if int(archive.months[t]) not in held.held_out]
+    validation = [t for t in seen if t not in train] or train
+    validation_columns = train_columns
+    if held.held_out_longitudes is not None:
+        validation_columns = archive.columns_of(held.held_out_longitudes)
+        train_columns = _without(train_columns, validation_columns)
+    for key, times in (("split.train", train), ("split.test", test)):
+        if not times:
+            raise InputError(f"{key}: the data set {archive.name} has no time in these months.")
+    for key, columns in (
+        ("split.train_longitudes", train_columns),
+        ("split.test_longitudes", test_columns),
+        ("validation.held_out_longitudes", validation_columns),
+    ):
+        if columns[0] >= columns[1]:
+            raise InputError(f"{key}: the data set {archive.name} has no column there.")
+    names = tuple(source.name for source in config.sources)
+    only = train_columns if isinstance(rule, SpatialSplit) else None
+    return Split(
+        train=Region(tuple(train), train_columns),
+        validation=Region(tuple(validation), validation_columns),
+        test=Region(tuple(test), test_columns),
+        training_view=View(names, tuple(train), only),
+        test_view=View(names, tuple(seen), only),
+        held_out=bool(held.held_out) or held.held_out_longitudes is not None,
+    )
+
+
+def _without(columns: tuple[int, int], held: tuple[int, int]) -> tuple[int, int]:
+    """Return the longer rest of a range of columns beside the held-out ones."""
+    left, right = (columns[0], min(columns[1], held[0])), (max(columns[0], held[1]), columns[1])
+    return max(left, right, key=lambda part: part[1] - part[0])
