@@ -15,6 +15,7 @@ class RasterRef:
 
     path: str
     band: int | None = None  # 1-based; None: the band that the date picks, else the first
+    crs: str | None = None  # the user's, for a file that says none
 
     @classmethod
     def parse(cls, text: str) -> RasterRef:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +59,12 @@ class Raster:
             raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
         if ref.band is not None and ref.band > file.count:
             raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {file.count}.")
-        if file.crs is None:
+        crs = file.crs or _assumed_crs(ref, file.tags())
+        if crs is None:
             raise InputError(f"{label}: {ref.path} has no CRS: assign one, for instance in its properties.")
         if file.transform.is_identity or file.transform.determinant == 0:
             raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
-        self.crs: CRS = file.crs
+        self.crs: CRS = crs
         self.transform: Affine = file.transform
         self.width, self.height = file.width, file.height
         self._tags = [file.tags(i) for i in file.indexes]
@@ -284,6 +285,16 @@ def same_file(a: str | Path, b: str | Path) -> bool:
         return os.path.samefile(a, b)
     except OSError:
         return os.path.abspath(a) == os.path.abspath(b)
+
+
+def _assumed_crs(ref: RasterRef, tags: Mapping[str, str]) -> CRS | None:
+    """Return the CRS that the user gives, or WGS 84 where CF axes are latitude and longitude."""
+    if ref.crs:
+        return CRS.from_user_input(ref.crs)
+    axes = {
+        value.split("_")[-1][0] for key, value in tags.items() if value.startswith("degree") and "#" in key
+    }
+    return CRS.from_epsg(4326) if {"n", "e"} <= axes else None
 
 
 def _columns_round_the_world(crs: CRS, transform: Affine, width: int) -> int | None:

@@ -209,5 +209,5 @@ def test_output_that_is_an_input_is_refused(base: SuperResolveRequest) -> None:
 
 def test_source_elsewhere_is_refused(base: SuperResolveRequest, write_raster) -> None:
     far = write_raster("far.tif", rain(8, 8), 0.5, -100, -20)
-    with pytest.raises(InputError, match="climatology: .*far.tif does not overlap"):
+    with pytest.raises(InputError, match=r"climatology: .*far\.tif does not overlap"):
         run(replace(base, model="climatologyratio", sources={"climatology": RasterRef(far)}))
