@@ -1,0 +1,199 @@
+"""The main job on real data, from rasters to rasters, through QGIS.
+
+Writes the ITU-R maps of November as rasters, runs the shipped model's algorithm on them with
+qgis_process, and the simple methods through the engine; then compares each output file with the
+truth and draws the maps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from torch import Tensor
+
+from engine.errors import EngineError
+from engine.methods import BASELINES
+from engine.metrics import METRICS, ConservationResidual, JensenShannonDistance, percentile_range
+from engine.patch import Patch
+from engine.progress import Silent
+from engine.request import RasterRef, SuperResolveRequest
+from engine.super_resolve import super_resolve
+from training.commands import main
+from training.data import itur
+from training.data.archive import Archive, block_mean
+from training.data.export import export
+from training.data.patches import View
+from training.maps import draw
+from training.qgis_headless import ROOT, make_profile, run_algorithm
+from training.scores import Case, Region, Score
+
+MODEL = "rainitur8"
+FACTOR = 8
+MONTH = 11
+TRAINING_MONTHS = range(1, 10)  # what the model and every climatology may know
+MEASURES = ("rmse", "mae", "js_distance")
+DRAWN = ("bicubic-conservative", "climatologyratio-conservative", MODEL)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One method's output file and how far it is from the truth."""
+
+    name: str
+    title: str
+    path: Path
+    values: dict[str, float]
+    residual: float  # largest |mean of a coarse cell's fine cells − coarse cell|
+
+
+def say(text: str) -> None:
+    """Tell what happens; standard output is for the results."""
+    print(f"demo: {text}", file=sys.stderr, flush=True)
+
+
+def run_model(rasters: Mapping[str, Path], sources: Sequence[str], output: Path) -> None:
+    """Run the model's algorithm in QGIS.
+
+    Raises:
+        EngineError: QGIS or the algorithm failed.
+    """
+    parameters = {"TARGET": str(rasters["target"]), "DATE": f"--{MONTH}", "OUTPUT": str(output)}
+    parameters |= {f"SOURCE_{name.upper()}": str(rasters[name]) for name in sources}
+    results = run_algorithm(f"msr:{MODEL}", parameters, make_profile(output.parent / "qgis"))
+    if not output.is_file():
+        raise EngineError(f"msr:{MODEL} left no {output}; it returned {results}.")
+
+
+def run_baseline(name: str, conservation: float, rasters: Mapping[str, Path], output: Path) -> None:
+    """Run one simple method through the engine's pipeline."""
+    info = BASELINES[name]
+    sources = {"climatology": RasterRef(str(rasters["climatology"]))} if info.needs_climatology else {}
+    request = SuperResolveRequest(
+        model=name,
+        target=RasterRef(str(rasters["target"])),
+        output=str(output),
+        sources=sources,
+        factor=FACTOR,
+        date=f"--{MONTH}",
+        conservation=conservation,
+    )
+    super_resolve(request, Silent())
+
+
+def measure(name: str, title: str, path: Path, truth: np.ndarray) -> Outcome:
+    """Compare an output file with the truth.
+
+    Args:
+        truth: (H, W), the fine field.
+
+    Raises:
+        EngineError: the output has another shape, or cells without a value.
+    """
+    with rasterio.open(path) as raster:
+        found = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
+    if found.shape != truth.shape or not np.isfinite(found).all():
+        raise EngineError(f"{path} has {found.shape} cells, {np.isnan(found).sum()} of them without a value.")
+    values = {}
+    for measure_name in MEASURES:
+        kind = METRICS[measure_name]
+        metric = kind(*percentile_range(truth)) if kind is JensenShannonDistance else kind()
+        metric.update(found, truth)
+        values[measure_name] = metric.compute()
+    residual = ConservationResidual()
+    residual.update(block_mean(found, FACTOR), block_mean(truth, FACTOR))
+    return Outcome(name, title, path, values, residual.compute())
+
+
+def run_all(folder: Path, archive: Archive) -> list[Outcome]:
+    """Make the rasters, run every method, and return the outcomes, the model's last."""
+    say(f"writing the rasters of month {MONTH} to {folder}")
+    rasters = export(archive, folder, MONTH, TRAINING_MONTHS)
+    truth = archive.fine[MONTH - 1]
+    outcomes = []
+    for id, info in BASELINES.items():
+        for name, title, strength in (
+            (id, info.title, 0.0),
+            (f"{id}-conservative", f"{info.title}, conservative", 1.0),
+        ):
+            say(f"running {name}")
+            path = folder / f"output_{name}.tif"
+            run_baseline(id, strength, rasters, path)
+            outcomes.append(measure(name, title, path, truth))
+    say(f"running msr:{MODEL} through qgis_process")
+    path = folder / f"output_{MODEL}.tif"
+    path.unlink(missing_ok=True)  # so that what stands there afterwards is this run's
+    run_model(rasters, list(archive.sources), path)
+    outcomes.append(measure(MODEL, f"{MODEL} (all sources)", path, truth))
+    return outcomes
+
+
+def draw_maps(path: Path, archive: Archive, outcomes: Sequence[Outcome]) -> None:
+    """Draw coarse field, truth, and the most telling methods with their errors."""
+    scores = []
+    for outcome in outcomes:
+        if outcome.name in DRAWN:
+            with rasterio.open(outcome.path) as raster:
+                fields = raster.read([1])
+            case = Case(outcome.name, outcome.title, _from_file, 0, View(()), 1.0)
+            scores.append(Score(case, outcome.values, fields))
+    draw(path, archive, Region((MONTH - 1,), (0, archive.shape[1])), scores)
+
+
+def _from_file(patch: Patch) -> Tensor:
+    """Stand where a case has its method: these fields came from files."""
+    raise EngineError(f"A field read from a file cannot be predicted again ({patch.factor} times finer).")
+
+
+def table(outcomes: Sequence[Outcome], units: str) -> str:
+    """Return the comparison as text, one method a line."""
+    width = max(len(outcome.title) for outcome in outcomes)
+    lines = [f"{'month ' + str(MONTH):{width}}  {'RMSE':>7}  {'MAE':>7}  {'JS':>7}   (RMSE, MAE in {units})"]
+    for outcome in outcomes:
+        v = outcome.values
+        lines.append(f"{outcome.title:{width}}  {v['rmse']:7.3f}  {v['mae']:7.3f}  {v['js_distance']:7.4f}")
+    return "\n".join(lines)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--json", action="store_true", help="print the results as JSON on the last line")
+    parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder (default: demo)")
+    options = parser.parse_args(arguments)
+    folder = options.output.absolute()
+    archive = itur.load(FACTOR)
+    outcomes = run_all(folder, archive)
+    picture = folder / "maps.png"
+    say("drawing the maps")
+    draw_maps(picture, archive, outcomes)
+    model = outcomes[-1]
+    truth = folder / f"{archive.target_name}_{MONTH:02d}_truth.tif"
+    if options.json:
+        methods = {outcome.name: outcome.values for outcome in outcomes}
+        print(
+            json.dumps(
+                {
+                    "output": str(model.path),
+                    "truth": str(truth),
+                    "maps": str(picture),
+                    "methods": methods,
+                    "conservation_residual": model.residual,
+                }
+            )
+        )
+        return 0
+    print(table(outcomes, archive.units))
+    print(f"conservation residual  {model.residual:.1e} {archive.units} (largest over the coarse cells)")
+    print(f"output  {model.path}\ntruth   {truth}\nmaps    {picture}")
+    return 0
+
+
+if __name__ == "__main__":
+    main(run)
