@@ -7,14 +7,14 @@ from typing import Any
 from qgis.core import (
     Qgis,
     QgsColorRampShader,
-    QgsProcessing,
+    QgsCoordinateReferenceSystem,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingUtils,
-    QgsUnitTypes,
 )
+from qgis.PyQt.QtCore import Qt
 
 
 def resolve(*places: tuple[Any, str]) -> Any:
@@ -55,21 +55,19 @@ FILE = resolve(
     (QgsProcessingParameterFile, "Behavior.File"),
     (QgsProcessingParameterFile, "File"),
 )
-RASTER_HINT = resolve((QgsProcessingUtils, "LayerHint.Raster"))
-RASTER_TYPE = resolve(
-    (Qgis, "ProcessingSourceType.Raster"),
-    (QgsProcessing, "SourceType.TypeRaster"),
-    (QgsProcessing, "TypeRaster"),
-)
+RASTER_HINT = QgsProcessingUtils.LayerHint.Raster
 INTERPOLATED = resolve(
     (Qgis, "ShaderInterpolationMethod.Linear"),
     (QgsColorRampShader, "Type.Interpolated"),
     (QgsColorRampShader, "Interpolated"),
 )
+WKT2 = resolve(
+    (Qgis, "CrsWktVariant.Preferred"),
+    (QgsCoordinateReferenceSystem, "WktVariant.WKT_PREFERRED"),
+    (QgsCoordinateReferenceSystem, "WKT_PREFERRED"),
+)
+TEXT_SELECTABLE = resolve((Qt, "TextInteractionFlag.TextSelectableByMouse"), (Qt, "TextSelectableByMouse"))
 WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
-INFO = resolve((Qgis, "MessageLevel.Info"), (Qgis, "Info"))
-SUCCESS = resolve((Qgis, "MessageLevel.Success"), (Qgis, "Success"))
-DEGREES = resolve((Qgis, "DistanceUnit.Degrees"), (QgsUnitTypes, "DistanceDegrees"))
 
 
 def push_warning(feedback: QgsProcessingFeedback, message: str) -> None:

@@ -37,15 +37,21 @@ class WorkerError(Exception):
         super().__init__(message)
         self.kind = kind
         self.detail = detail
+        self.pid: int | None = None  # of a worker that ended without tidying up
         self.before_start = False  # the worker had ended, for lack of work, before it heard of the run
 
 
 class WorkerCancelled(WorkerError):
-    """The user asked to stop, and it has stopped; `clean` says whether the worker lives on."""
+    """The user asked to stop, and it has stopped.
 
-    def __init__(self, clean: bool = True) -> None:
+    `clean` says whether the worker lives on, `late` that it had finished the job all the same.
+    """
+
+    def __init__(self, clean: bool = True, pid: int | None = None, late: bool = False) -> None:
         super().__init__("cancelled", "Cancelled.")
         self.clean = clean
+        self.late = late
+        self.pid = pid
 
 
 class EngineProcess:
@@ -212,16 +218,16 @@ class EngineProcess:
                 self.send({"type": "cancel", "id": identity})
             if message is None:
                 if asked_at is not None:
-                    raise WorkerCancelled(clean=False)
+                    raise WorkerCancelled(clean=False, pid=self.pid)
                 raise self._died(started=heard)
             heard = heard or bool(message)
             kind = message.get("type")
             if asked_at is not None:
-                if kind in ("result", "error"):  # a result that came too late is none
-                    raise WorkerCancelled(clean=True)
+                if kind in ("result", "error"):
+                    raise WorkerCancelled(clean=True, late=kind == "result")
                 if time.monotonic() - asked_at > ASKED_SECONDS:
                     self.stop()
-                    raise WorkerCancelled(clean=False)
+                    raise WorkerCancelled(clean=False, pid=self.pid)
             elif kind == "result":
                 result = message.get("result")
                 return result if isinstance(result, (dict, list)) else {}
@@ -304,6 +310,7 @@ class EngineProcess:
         error = WorkerError(
             "died", f"The engine {how}; try again, with a smaller tile size if it was memory.", self.tail
         )
+        error.pid = self.pid
         error.before_start = not started and status == 0
         return error
 

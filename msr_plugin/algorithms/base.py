@@ -1,0 +1,144 @@
+"""What every algorithm of the provider shares: help, icons, typed parameters."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterNumber,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtGui import QIcon
+
+from ..compat import DOUBLE, INTEGER, make_advanced
+from ..environment import ROOT
+
+HOMEPAGE = "https://github.com/msr-qgis/msr"
+
+
+def tr(text: str) -> str:
+    """Translate a text of the plugin."""
+    return QCoreApplication.translate("MSR", text)
+
+
+def plugin_icon(name: str = "msr") -> QIcon:
+    """Return one of the plugin's icons, QGIS' own Processing icon where the file is absent."""
+    path = ROOT / "resources" / "icons" / f"{name}.svg"
+    if path.is_file():
+        return QIcon(str(path))
+    return QIcon(QgsApplication.iconPath("processingAlgorithm.svg"))
+
+
+class MsrAlgorithm(QgsProcessingAlgorithm):
+    """Base of all algorithms. Subclasses say `texts()` and add parameters in `initAlgorithm`."""
+
+    ID = ""
+    TITLE = ""
+    GROUP = ("tools", "Tools")
+    ICON = "msr"
+    TAGS: tuple[str, ...] = ()
+    ANCHOR = "readme"
+
+    def texts(self) -> dict[str, str]:
+        """Return the help: what the algorithm does under "", and one text for each parameter."""
+        return {}
+
+    def name(self) -> str:
+        """Return the id, which never changes."""
+        return self.ID
+
+    def displayName(self) -> str:
+        """Return the name in the toolbox."""
+        return tr(self.TITLE)
+
+    def groupId(self) -> str:
+        """Return the group's id."""
+        return self.GROUP[0]
+
+    def group(self) -> str:
+        """Return the group's name."""
+        return tr(self.GROUP[1])
+
+    def icon(self) -> QIcon:
+        """Return the icon in the toolbox."""
+        return plugin_icon(self.ICON)
+
+    def tags(self) -> list[str]:
+        """Return words that the toolbox also finds it by."""
+        return [*self.TAGS, "msr", "super-resolution", "downscaling"]
+
+    def helpUrl(self) -> str:
+        """Return the page with more help."""
+        return f"{HOMEPAGE}#{self.ANCHOR}"
+
+    def shortDescription(self) -> str:
+        """Return the first sentence of the help."""
+        return self.texts().get("", "").split(". ")[0].rstrip(".")
+
+    def shortHelpString(self) -> str:
+        """Return the help beside the dialog, parameters included."""
+        texts = self.texts()
+        parts = [f"<p>{paragraph}</p>" for paragraph in escape(texts.get("", "")).split("\n") if paragraph]
+        for definition in self.parameterDefinitions():
+            text = texts.get(definition.name())
+            if text:
+                parts.append(f"<h3>{escape(definition.description())}</h3><p>{escape(text)}</p>")
+        return "".join(parts)
+
+    def createInstance(self) -> MsrAlgorithm:
+        """Return a fresh one."""
+        return type(self)()
+
+    def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
+        """Add a parameter together with its help."""
+        parameter.setHelp(self.texts().get(parameter.name(), ""))
+        if advanced:
+            make_advanced(parameter)
+        self.addParameter(parameter)
+
+    def add_integer(
+        self,
+        name: str,
+        label: str,
+        default: int | None,
+        lowest: int,
+        highest: int,
+        optional: bool = False,
+        advanced: bool = False,
+    ) -> None:
+        """Add a whole number between two limits."""
+        self.add(
+            QgsProcessingParameterNumber(name, label, INTEGER, default, optional, lowest, highest), advanced
+        )
+
+    def add_number(
+        self,
+        name: str,
+        label: str,
+        default: float | None,
+        lowest: float,
+        highest: float,
+        optional: bool = False,
+        advanced: bool = False,
+    ) -> None:
+        """Add a number between two limits."""
+        self.add(
+            QgsProcessingParameterNumber(name, label, DOUBLE, default, optional, lowest, highest), advanced
+        )
+
+    def label(self, name: str) -> str:
+        """Return a parameter as a sentence should name it: label and name."""
+        definition = self.parameterDefinition(name)
+        return f"{definition.description()} ({name})" if definition is not None else name
+
+    def is_given(self, parameters: dict[str, Any], name: str, context: QgsProcessingContext) -> bool:
+        """Return whether the user gave a value to an optional parameter."""
+        value = parameters.get(name)
+        if value is None or (hasattr(value, "isNull") and value.isNull()):
+            return False
+        return not (isinstance(value, str) and not value.strip())

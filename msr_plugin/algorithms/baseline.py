@@ -1,0 +1,94 @@
+"""The simple methods, from interpolation to the conservative climatology ratio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingParameterEnum, QgsProcessingParameterRasterLayer
+
+from .base import tr
+from .rasters import InputRaster, RasterProblem
+from .superresolution import SuperResolutionAlgorithm
+
+# As in engine.methods; a test compares them.
+METHODS = ("bilinear", "bicubic", "climatologyratioflat", "climatologyratio")
+WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio")
+QUANTITIES = ("auto", "nonnegative", "signed")
+_CLIMATOLOGY = "climatology"  # the source's name in the engine
+
+
+class Baseline(SuperResolutionAlgorithm):
+    """A method without learning, through the same pipeline as the models."""
+
+    ID = "baseline"
+    TITLE = "Simple methods (interpolation, climatology ratio)"
+    ICON = "baseline"
+    TAGS = ("bilinear", "bicubic", "climatology", "bcsd", "interpolation", "disaggregation", "baseline")
+
+    def texts(self) -> dict[str, str]:
+        """Return the help."""
+        return {
+            **super().texts(),
+            "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
+            "conservation strength of 1 the means over the coarse cells are kept.",
+            "METHOD": "bilinear and bicubic interpolate (bicubic in log space where the quantity cannot be "
+            "negative). climatologyratio lays the interpolated ratio to the climatology of the season over "
+            "the "
+            "fine climatology (for temperatures the difference); climatologyratioflat does so with the mean "
+            "of "
+            "all its bands.",
+            "FACTOR": "Fine cells along the edge of a coarse one.",
+            "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
+            "year. "
+            "Needed by the climatology ratios.",
+            "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
+            "temperature, "
+            "corrected by difference. auto: by units and values.",
+        }
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Add the parameters."""
+        self.add_target(tr("Target raster (coarse)"))
+        self.add(_choice("METHOD", tr("Method"), METHODS, "bicubic"))
+        self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
+        self.add(QgsProcessingParameterRasterLayer("CLIMATOLOGY", tr("Climatology"), None, optional=True))
+        self.add_date()
+        self.add(_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto"), True)
+        self.add_run(1.0)
+
+    def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse a climatology method without one."""
+        super().check_required(parameters, context)
+        method = self._method(parameters, context)
+        if method in WITH_CLIMATOLOGY and not self.is_given(parameters, "CLIMATOLOGY", context):
+            raise RasterProblem(f"{self.label('CLIMATOLOGY')} is missing; the method {method} needs it.")
+
+    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return method, factor and kind of quantity."""
+        return {
+            "model": self._method(parameters, context),
+            "factor": self.factor_of(parameters, context),
+            "quantity": self.parameterAsString(parameters, "QUANTITY", context) or "auto",
+        }
+
+    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        """Return the factor asked for."""
+        factor = self.parameterAsInt(parameters, "FACTOR", context)
+        if not 2 <= factor <= 100:
+            raise RasterProblem(f"{self.label('FACTOR')} must be from 2 to 100.")
+        return factor
+
+    def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
+        """Return the climatology where the method uses one."""
+        if self._method(parameters, context) not in WITH_CLIMATOLOGY:
+            return {}
+        raster = self.raster(parameters, "CLIMATOLOGY", context)
+        return {} if raster is None else {_CLIMATOLOGY: raster}
+
+    def _method(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        return self.parameterAsString(parameters, "METHOD", context)
+
+
+def _choice(name: str, label: str, values: tuple[str, ...], default: str) -> QgsProcessingParameterEnum:
+    """Return a choice whose values are words, so that scripts and models stay readable."""
+    return QgsProcessingParameterEnum(name, label, list(values), defaultValue=default, usesStaticStrings=True)

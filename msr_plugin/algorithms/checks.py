@@ -1,0 +1,146 @@
+"""What can be known to go wrong before a run; each problem is a sentence that names the parameter."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from .rasters import InputRaster, RasterProblem, overlap, same_file
+
+MAX_CELLS = 2**36  # of an output, as in the engine
+MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
+_DATE = re.compile(
+    r"\s*(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?|(?:--)?(?:0?[1-9]|1[0-2]))\s*"
+)
+# Fine cells of a tile cost several feature maps at once; measured, and rounded up.
+_BYTES_PER_TILE_CELL = 4 * 24
+
+
+def check_overlap(target: InputRaster, others: Iterable[InputRaster], transforms) -> None:
+    """Refuse a raster that lies elsewhere than the target.
+
+    Raises:
+        RasterProblem: naming the raster.
+    """
+    for other in others:
+        if not overlap(target.extent, target.crs, other.extent, other.crs, transforms):
+            raise RasterProblem(f"{other.label} does not overlap the target raster (TARGET).")
+
+
+def check_output(output: str, inputs: Iterable[InputRaster]) -> None:
+    """Refuse an output that is an input, is no GeoTIFF, or has no folder to stand in.
+
+    Raises:
+        RasterProblem: naming OUTPUT.
+    """
+    if not output:
+        return
+    if Path(output).suffix.lower() not in (".tif", ".tiff"):
+        raise RasterProblem(f"The output (OUTPUT) must be a GeoTIFF, ending in .tif: {output}")
+    folder = Path(output).absolute().parent
+    if not folder.is_dir():
+        raise RasterProblem(f"The folder of the output (OUTPUT) does not exist: {folder}")
+    if not os.access(folder, os.W_OK):
+        raise RasterProblem(f"The folder of the output (OUTPUT) cannot be written to: {folder}")
+    for raster in inputs:
+        if same_file(output, raster.path):
+            raise RasterProblem(
+                f"The output (OUTPUT) is the same file as {raster.label}: {output}. Choose another name."
+            )
+
+
+def check_size(cells: int, bands: int, output: str, temporary_folder: str) -> None:
+    """Refuse an output of a silly size, or one that the disk has no room for.
+
+    Raises:
+        RasterProblem: naming RESOLUTION or OUTPUT.
+    """
+    if cells > MAX_CELLS:
+        raise RasterProblem(
+            f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: "
+            "check the resolution (RESOLUTION) and the extent (EXTENT)."
+        )
+    needed = 4 * cells * bands * 4 // 3  # float32 and its overviews; compression is a bonus
+    folder = Path(output).absolute().parent if output else Path(temporary_folder)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return
+    if needed > free:
+        raise RasterProblem(
+            f"The output (OUTPUT) may need {_size(needed)} of disk space, but {folder} has only "
+            f"{_size(free)} left."
+        )
+
+
+def check_memory(tile: int, factor: int) -> None:
+    """Refuse a run for which there is certainly too little memory.
+
+    Raises:
+        RasterProblem: naming TILE.
+    """
+    free = available_memory()
+    if free is None:
+        return
+    if free < MIN_MEMORY:
+        raise RasterProblem(
+            f"Only {_size(free)} of memory are free, a run needs at least {_size(MIN_MEMORY)} even with the "
+            "smallest tile size (TILE): close other programs first."
+        )
+    needed = (tile * factor) ** 2 * _BYTES_PER_TILE_CELL
+    if needed > free:
+        raise RasterProblem(
+            f"A tile size (TILE) of {tile} coarse cells needs about {_size(needed)} of memory, but only "
+            f"{_size(free)} are free: choose a smaller one, or 0 for automatic."
+        )
+
+
+def check_date(date: str) -> None:
+    """Refuse what is no date.
+
+    Raises:
+        RasterProblem: naming DATE.
+    """
+    if date and not _DATE.fullmatch(date):
+        raise RasterProblem(
+            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM, YYYY, or MM for a month of any "
+            f"year."
+        )
+
+
+def available_memory() -> int | None:
+    """Return the bytes of memory that are free or can be freed; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return _windows_memory() if os.name == "nt" else None
+
+
+def _windows_memory() -> int | None:
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in ("total", "available", "page", "page_free", "virtual", "virtual_free", "extended")
+        ]
+
+    status = Status()
+    status.length = ctypes.sizeof(Status)
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.available)
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"

@@ -1,0 +1,120 @@
+"""A job of the engine inside a Processing run: messages to feedback, errors to sentences, tidying up."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingException, QgsProcessingFeedback
+
+from ..compat import push_warning
+from ..engine_process import WorkerCancelled, WorkerError
+from ..engine_service import SERVICE
+from ..environment import explain_missing
+
+_NEWS_SECONDS = 15.0  # how often the log tells the time left
+
+
+class Reporter:
+    """Hands the worker's messages to Processing's feedback (on the algorithm's own thread)."""
+
+    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+        self.feedback = feedback
+        self.warnings: list[str] = []
+        self._phase = ""
+        self._told = time.monotonic()
+
+    def __call__(self, message: Mapping[str, Any]) -> None:
+        """Pass on a progress or log message; one that is malformed is dropped."""
+        with contextlib.suppress(TypeError, ValueError):
+            if message.get("type") == "log":
+                self._log(str(message.get("message", "")), str(message.get("level", "info")))
+            else:
+                self._progress(message)
+
+    def _log(self, text: str, level: str) -> None:
+        if level in ("warning", "error"):
+            self.warn(text)
+        else:
+            self.feedback.pushInfo(text)
+
+    def warn(self, text: str) -> None:
+        """Show a warning, each one once."""
+        if text and text not in self.warnings:
+            self.warnings.append(text)
+            push_warning(self.feedback, text)
+
+    def _progress(self, message: Mapping[str, Any]) -> None:
+        fraction = min(1.0, max(0.0, float(message.get("fraction") or 0.0)))
+        self.feedback.setProgress(100.0 * fraction)
+        phase = str(message.get("phase") or "")
+        total, left = int(message.get("tiles_total") or 0), message.get("seconds_left")
+        now = time.monotonic()
+        if phase and phase != self._phase:
+            self._phase, self._told = phase, now
+            self.feedback.setProgressText(phase)
+        elif total and left is not None and now - self._told > _NEWS_SECONDS:
+            self._told = now
+            done = int(message.get("tiles_done") or 0)
+            self.feedback.setProgressText(f"{phase}: tile {done} of {total}, {_duration(float(left))} left")
+
+
+def run_engine(
+    job: str, request: Mapping[str, Any], feedback: QgsProcessingFeedback, output: str = ""
+) -> dict[str, Any] | None:
+    """Run a job in the warm worker; return its result, or None when the user cancelled.
+
+    After a cancel or a death of the worker, neither `output` nor parts of it are left.
+
+    Raises:
+        QgsProcessingException: it failed; plain words for the user, the detail is in the log.
+    """
+    reporter = Reporter(feedback)
+    try:
+        result = SERVICE.run(job, request, reporter, feedback.isCanceled)
+    except WorkerCancelled as error:
+        # The worker may have finished just when it was asked to stop: that output was not wanted.
+        tidy(output, error.pid, final=error.late)
+        feedback.pushInfo("Cancelled.")
+        return None
+    except WorkerError as error:
+        if error.detail:
+            feedback.pushDebugInfo(error.detail)
+        tidy(output, error.pid, final=False)
+        if error.kind == "start":
+            raise QgsProcessingException(explain_missing(str(error))) from error
+        raise QgsProcessingException(str(error)) from error
+    for text in result.get("warnings") or []:
+        reporter.warn(str(text))
+    return result
+
+
+def tidy(output: str, pid: int | None, final: bool) -> None:
+    """Remove what a stopped worker left beside `output`; the output too where `final`."""
+    if not output:
+        return
+    path = Path(output)
+    if final:
+        _remove(path)
+    if pid is None:
+        return
+    part = re.compile(rf"\.[0-9a-f]{{8}}-{pid}-\d+\.part\.tif")
+    with contextlib.suppress(OSError):
+        for beside in list(path.parent.iterdir()):
+            if part.search(beside.name):
+                _remove(beside)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

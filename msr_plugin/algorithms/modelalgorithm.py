@@ -1,0 +1,129 @@
+"""One algorithm for each installed model, made from its card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingParameterBand, QgsProcessingParameterRasterLayer
+
+from ..cards import CardSource, ModelCard
+from ..style import Look
+from .base import tr
+from .rasters import InputRaster, RasterProblem
+from .superresolution import SuperResolutionAlgorithm
+
+
+class ModelAlgorithm(SuperResolutionAlgorithm):
+    """A trained model; its id is the card's."""
+
+    GROUP = ("models", "Models")
+    ICON = "model"
+
+    def __init__(self, card: ModelCard) -> None:
+        super().__init__()
+        self.card = card
+
+    def createInstance(self) -> ModelAlgorithm:
+        """Return a fresh one for the same card."""
+        return ModelAlgorithm(self.card)
+
+    def name(self) -> str:
+        """Return the card's id."""
+        return self.card.id
+
+    def displayName(self) -> str:
+        """Return the card's name."""
+        return self.card.name
+
+    def tags(self) -> list[str]:
+        """Return the words of target and sources."""
+        words = [self.card.target_title, *(s.name for s in self.card.sources), "gan", "deep learning"]
+        return [*super().tags(), *words]
+
+    def texts(self) -> dict[str, str]:
+        """Return the help; the model's own part comes from its card."""
+        card = self.card
+        about = card.description or card.name
+        made = f"Version {card.version}, {card.factor} × {card.factor} fine cells for each coarse one."
+        texts = {**super().texts(), "": f"{about}\n{made}"}
+        texts["TARGET"] = f"{card.target_title}, coarse. {texts['TARGET']} Other units are converted."
+        for source in card.sources:
+            texts[source.parameter] = _source_text(source)
+            texts[band_parameter(source)] = texts["TARGET_BAND"]
+        return texts
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Add target, sources, date and what all share."""
+        card = self.card
+        self.add_target(_with_units(card.target_title, card.units))
+        for source in card.sources:
+            label = _with_units(source.title, source.units)
+            self.add(
+                QgsProcessingParameterRasterLayer(source.parameter, label, None, optional=not source.required)
+            )
+            if not source.climatology:  # all its bands are used
+                band = QgsProcessingParameterBand(
+                    band_parameter(source),
+                    tr("Band of {}").format(source.title),
+                    None,
+                    source.parameter,
+                    optional=True,
+                )
+                self.add(band, advanced=not source.dynamic)
+        if card.needs_date:
+            self.add_date()
+        self.add_run(card.strength)
+
+    def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse a missing target or required source by name."""
+        super().check_required(parameters, context)
+        for source in self.card.sources:
+            if source.required and not self.is_given(parameters, source.parameter, context):
+                raise RasterProblem(f"{self.label(source.parameter)} is missing; this model needs it.")
+
+    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the package's folder, which no other package can shadow."""
+        return {"model": str(self.card.folder)}
+
+    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        """Return the card's factor."""
+        return self.card.factor
+
+    def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
+        """Return the sources that the user gave."""
+        rasters = {}
+        for source in self.card.sources:
+            band = None if source.climatology else band_parameter(source)
+            raster = self.raster(parameters, source.parameter, context, band)
+            if raster is not None:
+                rasters[source.name] = raster
+        return rasters
+
+    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
+        """Return colours for the card's target."""
+        return look_of(self.card)
+
+
+def band_parameter(source: CardSource) -> str:
+    """Return the name of a source's band parameter."""
+    return f"{source.parameter}_BAND"
+
+
+def look_of(card: ModelCard) -> Look:
+    """Return how results of a model are to look."""
+    return Look(card.units, card.transform, card.lower_bound)
+
+
+def _with_units(title: str, units: str) -> str:
+    return f"{title} [{units}]" if units and units != "1" else title
+
+
+def _source_text(source: CardSource) -> str:
+    kind = "A climatology: one band for each month or day. " if source.climatology else ""
+    change = "Changes from date to date. " if source.dynamic else ""
+    if source.has_default:
+        rest = "Left empty, the raster that comes with the model is used."
+    else:
+        rest = "Required." if source.required else "May be left out."
+    units = f" in {source.units} (others are converted)" if source.units and source.units != "1" else ""
+    return f"{source.title}{units}. {kind}{change}{rest}"

@@ -1,0 +1,157 @@
+"""From raster layers to what the engine can open: file paths and GDAL names."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+
+from ..compat import WKT2
+
+_LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
+_SUBDATASET = re.compile(r"^(?:[A-Za-z0-9_]{2,}):(?:\"(?P<quoted>[^\"]+)\"|(?P<plain>.+?))(?::[^:/\\]*)?$")
+
+
+class RasterProblem(Exception):
+    """A raster layer that the engine cannot use; `str(error)` is one sentence."""
+
+
+@dataclass(frozen=True)
+class InputRaster:
+    """A raster input as plain data, so that it can leave the main thread."""
+
+    label: str  # of the parameter, as a sentence names it
+    path: str
+    band: int | None
+    bands: int
+    crs: QgsCoordinateReferenceSystem
+    extent: QgsRectangle
+    width: int
+    height: int
+
+
+def describe(layer: QgsRasterLayer, label: str, band: int | None) -> InputRaster:
+    """Take from a layer what the run needs.
+
+    Raises:
+        RasterProblem: no file or GDAL data set, no CRS, or no such band; the sentence names `label`.
+    """
+    return InputRaster(
+        label=label,
+        path=gdal_path(layer, label),
+        band=_checked_band(layer, label, band),
+        bands=layer.bandCount(),
+        crs=_checked_crs(layer, label),
+        extent=layer.extent(),
+        width=layer.width(),
+        height=layer.height(),
+    )
+
+
+def gdal_path(layer: QgsRasterLayer, label: str) -> str:
+    """Return the name under which GDAL opens a layer's data.
+
+    Raises:
+        RasterProblem: the layer is no GDAL raster (a web service, say).
+    """
+    if not layer.isValid():
+        raise RasterProblem(f"{label}: the layer “{layer.name()}” cannot be read.")
+    provider = layer.providerType()
+    if provider != "gdal":
+        raise RasterProblem(
+            f"{label}: “{layer.name()}” is a layer of the kind “{provider}”, not a raster file; "
+            "save it as GeoTIFF (Export > Save As, raw data) and choose that."
+        )
+    path = _LAYER_OPTIONS.sub("", layer.source())
+    if path.startswith("/vsimem/"):
+        raise RasterProblem(
+            f"{label}: “{layer.name()}” lies in the memory of QGIS, where the engine cannot read it; "
+            "save it as GeoTIFF and choose that."
+        )
+    return path
+
+
+def file_of(path: str) -> str:
+    """Return the file behind a path or a GDAL subdataset name."""
+    match = _SUBDATASET.match(path)
+    return (match["quoted"] or match["plain"]) if match else path
+
+
+def same_file(one: str, other: str) -> bool:
+    """Return whether two paths (or subdataset names) mean the same file."""
+    one, other = file_of(one), file_of(other)
+    try:
+        if os.path.samefile(one, other):
+            return True
+    except OSError:  # one does not exist yet
+        pass
+    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
+
+
+def overlap(
+    extent: QgsRectangle,
+    crs: QgsCoordinateReferenceSystem,
+    other: QgsRectangle,
+    other_crs: QgsCoordinateReferenceSystem,
+    transforms: QgsCoordinateTransformContext,
+) -> bool:
+    """Return False only where two extents certainly do not meet; longitudes go round."""
+    try:
+        moved = QgsCoordinateTransform(crs, other_crs, transforms).transformBoundingBox(extent)
+    except QgsCsException:  # reaches beyond what the projection can do: the engine will tell
+        return True
+    if not moved.isFinite():
+        return True
+    # The box of a warped extent has some slack; so has ours, or a raster at its edge would be refused.
+    shifts = (-360.0, 0.0, 360.0) if other_crs.isGeographic() else (0.0,)
+    return any(
+        moved.xMinimum() + shift < other.xMaximum()
+        and moved.xMaximum() + shift > other.xMinimum()
+        and moved.yMinimum() < other.yMaximum()
+        and moved.yMaximum() > other.yMinimum()
+        for shift in shifts
+    )
+
+
+def _checked_band(layer: QgsRasterLayer, label: str, band: int | None) -> int | None:
+    if band is not None and not 1 <= band <= layer.bandCount():
+        raise RasterProblem(
+            f"{label}: band {band} does not exist, “{layer.name()}” has {layer.bandCount()} "
+            f"band{'s' if layer.bandCount() != 1 else ''}."
+        )
+    return band
+
+
+def _checked_crs(layer: QgsRasterLayer, label: str) -> QgsCoordinateReferenceSystem:
+    """Return the file's own CRS, which is what the engine sees."""
+    crs = layer.dataProvider().crs()
+    if not crs.isValid():
+        raise RasterProblem(
+            f"{label}: “{layer.name()}” has no coordinate reference system in its file; give it one with "
+            "“Assign projection”."
+        )
+    if layer.crs().isValid() and layer.crs() != crs:
+        raise RasterProblem(
+            f"{label}: “{layer.name()}” is in {_crs_name(crs)} by its file, but the layer was set to "
+            f"{_crs_name(layer.crs())}; write the right one into the file with “Assign projection”."
+        )
+    return crs
+
+
+def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
+    """Return a CRS as the engine reads it: its code where it has one, else WKT."""
+    code = crs.authid()
+    return code if code.split(":")[0] in ("EPSG", "ESRI", "IAU_2015") else crs.toWkt(WKT2)
+
+
+def _crs_name(crs: QgsCoordinateReferenceSystem) -> str:
+    return crs.authid() or crs.description() or "a CRS of its own"

@@ -1,0 +1,351 @@
+"""What the algorithms that make a finer raster share: parameters, checks, the run, its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingUtils,
+    QgsRectangle,
+)
+
+from ..compat import set_hints
+from ..environment import explain_missing, find_engine, profile_models
+from ..style import Look, style_when_loaded
+from .base import MsrAlgorithm, tr
+from .checks import check_date, check_memory, check_output, check_overlap, check_size
+from .engine_run import run_engine
+from .rasters import InputRaster, RasterProblem, crs_text, describe
+
+NUMBERS = {
+    "RESIDUAL": ("residual", "Largest coarse-cell residual"),
+    "RESIDUAL_ORIGINAL": ("residual_original", "Largest residual against the raster as given"),
+    "OUTSIDE_RANGE": ("outside_range", "Share of cells outside the training range"),
+    "COVERED": ("covered", "Share of the output covered"),
+    "TILES": ("tiles", "Tiles"),
+    "SECONDS": ("seconds", "Seconds"),
+}
+TEXTS = {
+    "TARGET": "The coarse raster that becomes finer. A file that GDAL reads, with a coordinate reference "
+    "system.",
+    "TARGET_BAND": "The band to use. Not set: the band that the date picks, else the first.",
+    "DATE": "YYYY-MM-DD, YYYY-MM, or MM for a month of any year. It picks the band of rasters whose bands "
+    "carry "
+    "dates, and weights a climatology. Empty: the date that the target's band carries.",
+    "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
+    "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
+    "factor, so that the means of its cells are kept exactly.",
+    "EXTENT": "The extent to write. Empty: the whole target.",
+    "RESOLUTION": "The cell size to write, in units of the CRS. Empty: the target's, divided by the factor.",
+    "CRS": "The coordinate reference system to write. Empty: the target's.",
+    "CONSERVATION": "How far the output is corrected so that its means over the coarse cells are the "
+    "target's: "
+    "0 not at all, 1 exactly.",
+    "DEVICE": "auto takes the best that there is; or cpu, cuda, cuda:1, mps.",
+    "TILE": "The edge of a tile in coarse cells. 0: chosen by the memory that is free. The result is the "
+    "same.",
+    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF (float32).",
+}
+
+
+class SuperResolutionAlgorithm(MsrAlgorithm):
+    """Base of the model algorithms, the generic one and the baselines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._request: dict[str, Any] = {}
+        self._look = Look()
+
+    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the request's `model`, and its `factor` for a baseline.
+
+        Raises:
+            RasterProblem: there is no such model, or the factor is silly.
+        """
+        raise RasterProblem(f"{self.displayName()} names no model.")
+
+    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        """Return the factor, for the size of the output."""
+        raise RasterProblem(f"{self.displayName()} has no factor.")
+
+    def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
+        """Return the sources given, by their names in the card.
+
+        Raises:
+            RasterProblem: a required one is missing, or one cannot be used.
+        """
+        return {}
+
+    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
+        """Return how the result is to look."""
+        return Look()
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Return whether there is an engine; if not, the two commands that make it."""
+        problem = find_engine().problem
+        return (True, "") if problem is None else (False, explain_missing(problem))
+
+    def texts(self) -> dict[str, str]:
+        """Return the help of the shared parameters."""
+        return dict(TEXTS)
+
+    def add_target(self, label: str) -> None:
+        """Add the target raster and its band."""
+        self.add(QgsProcessingParameterRasterLayer("TARGET", label))
+        self.add(
+            QgsProcessingParameterBand("TARGET_BAND", tr("Band of the target"), None, "TARGET", optional=True)
+        )
+
+    def add_date(self) -> None:
+        """Add the date, and the choice of all dates."""
+        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True))
+        self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), True)
+
+    def add_run(self, strength: float) -> None:
+        """Add grid, conservation, device, tile size and the outputs."""
+        self.add(
+            QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference grid"), None, optional=True), True
+        )
+        self.add(QgsProcessingParameterExtent("EXTENT", tr("Output extent"), None, optional=True), True)
+        self.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
+        self.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)
+        self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0)
+        device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
+        set_hints(device, ["auto", "cpu", "cuda", "mps"])
+        self.add(device, True)
+        self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
+        self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
+        for name, (_, label) in NUMBERS.items():
+            self.addOutput(QgsProcessingOutputNumber(name, tr(label)))
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Return whether the run can be started, or a sentence that names the parameter at fault."""
+        try:
+            self.check_required(parameters, context)
+            fine, message = super().checkParameterValues(parameters, context)
+            if not fine:
+                return False, message
+            self._check(parameters, context)
+        except RasterProblem as problem:
+            return False, str(problem)
+        return True, ""
+
+    def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse a missing raster by its label, which QGIS' own sentence does not tell.
+
+        Raises:
+            RasterProblem: naming the parameter.
+        """
+        if not self.is_given(parameters, "TARGET", context):
+            raise RasterProblem(f"{self.label('TARGET')} is missing.")
+
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Take from the layers what the run needs: paths, bands, CRSs."""
+        try:
+            rasters = self._rasters(parameters, context)
+            self._request = self._make_request(parameters, context, rasters)
+            self._look = self.look_of(parameters, context)
+        except RasterProblem as problem:
+            raise QgsProcessingException(str(problem)) from problem
+        return True
+
+    def processAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run the job in the engine (on a thread of its own, with plain data only)."""
+        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        result = run_engine("super_resolve", {**self._request, "output": output}, feedback, output)
+        if result is None:
+            return {}
+        for source in result.get("sources") or []:
+            feedback.pushInfo(_source_report(source))
+        style_when_loaded(output, self._look, context)
+        numbers = {name: result.get(key) for name, (key, _) in NUMBERS.items()}
+        return {"OUTPUT": result.get("output") or output, **numbers}
+
+    def raster(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext, band: str | None = None
+    ) -> InputRaster | None:
+        """Return a raster parameter as plain data, None where it is not given.
+
+        Raises:
+            RasterProblem: it cannot be used.
+        """
+        if not self.is_given(parameters, name, context):
+            return None
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        if layer is None:
+            raise RasterProblem(f"{self.label(name)}: there is no raster {parameters[name]}.")
+        number = None
+        if band is not None and self.is_given(parameters, band, context):
+            number = self.parameterAsInt(parameters, band, context)
+            if number == -1:  # how QGIS writes “not set”
+                number = None
+        return describe(layer, self.label(name), number)
+
+    def _rasters(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
+        """Return target and reference; the sources come from `sources_of`."""
+        target = self.raster(parameters, "TARGET", context, "TARGET_BAND")
+        if target is None:
+            raise RasterProblem(f"{self.label('TARGET')} is missing.")
+        rasters = {"TARGET": target}
+        reference = self.raster(parameters, "REFERENCE", context)
+        if reference is not None:
+            rasters["REFERENCE"] = reference
+        return rasters
+
+    def _make_request(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        rasters: dict[str, InputRaster],
+    ) -> dict[str, Any]:
+        request = {
+            **self.model_of(parameters, context),
+            "target": _reference(rasters["TARGET"]),
+            "sources": {n: _reference(r) for n, r in self.sources_of(parameters, context).items()},
+            "grid": self._grid(parameters, context, rasters),
+            "conservation": self.parameterAsDouble(parameters, "CONSERVATION", context),
+            "device": self.parameterAsString(parameters, "DEVICE", context).strip() or "auto",
+            "tile": self.parameterAsInt(parameters, "TILE", context),
+            "models": [str(profile_models())],
+        }
+        date = self._date(parameters, context)
+        if date:
+            request["date"] = date
+        if self.parameterDefinition("ALL_DATES") is not None:
+            request["all_dates"] = self.parameterAsBoolean(parameters, "ALL_DATES", context)
+        return request
+
+    def _date(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        if self.parameterDefinition("DATE") is None:
+            return ""
+        return self.parameterAsString(parameters, "DATE", context).strip()
+
+    def _grid(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        rasters: dict[str, InputRaster],
+    ) -> dict[str, Any] | None:
+        given = [n for n in ("EXTENT", "RESOLUTION", "CRS") if self.is_given(parameters, n, context)]
+        if "REFERENCE" in rasters:
+            if given:
+                raise RasterProblem(
+                    f"{self.label('REFERENCE')} already gives the grid: leave {given[0]} empty, or give no "
+                    "reference."
+                )
+            return {"like": rasters["REFERENCE"].path}
+        if not given:
+            return None
+        crs = self._crs(parameters, context, rasters["TARGET"])
+        grid: dict[str, Any] = {"crs": crs_text(crs)}
+        if "RESOLUTION" in given:
+            grid["resolution"] = self.parameterAsDouble(parameters, "RESOLUTION", context)
+            if grid["resolution"] <= 0:
+                raise RasterProblem(f"{self.label('RESOLUTION')} must be more than 0.")
+        elif crs != rasters["TARGET"].crs:
+            raise RasterProblem(f"{self.label('CRS')} is not the target's, so RESOLUTION must be given too.")
+        if "EXTENT" in given:
+            box = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+            grid["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+            if box.isEmpty():
+                raise RasterProblem(f"{self.label('EXTENT')} is empty.")
+        return grid
+
+    def _crs(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, target: InputRaster
+    ) -> QgsCoordinateReferenceSystem:
+        if not self.is_given(parameters, "CRS", context):
+            return target.crs
+        crs = self.parameterAsCrs(parameters, "CRS", context)
+        if not crs.isValid():
+            raise RasterProblem(f"{self.label('CRS')} is not valid.")
+        return crs
+
+    def _check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse what can be known before the run; the request is made for its own refusals."""
+        rasters = self._rasters(parameters, context)
+        request = self._make_request(parameters, context, rasters)
+        sources = self.sources_of(parameters, context)
+        target = rasters["TARGET"]
+        others = [*sources.values(), *(r for name, r in rasters.items() if name != "TARGET")]
+        check_overlap(target, others, context.transformContext())
+        self._check_extent(request["grid"], parameters, context, target)
+        check_date(self._date(parameters, context))
+        output = self._output(parameters, context)
+        check_output(output, [target, *others])
+        factor = self.factor_of(parameters, context)
+        bands = target.bands if request.get("all_dates") else 1
+        cells = _output_cells(request["grid"], rasters, factor)
+        check_size(cells, bands, output, QgsProcessingUtils.tempFolder())
+        check_memory(request["tile"], factor)
+
+    def _check_extent(
+        self,
+        grid: dict[str, Any] | None,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        target: InputRaster,
+    ) -> None:
+        if grid and "extent" in grid:
+            crs = self._crs(parameters, context, target)
+            extent = QgsRectangle(*grid["extent"])
+            box = InputRaster(self.label("EXTENT"), "", None, 1, crs, extent, 1, 1)
+            check_overlap(target, [box], context.transformContext())
+
+    def _output(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """Return the path that the user gave to OUTPUT; "" for a temporary one."""
+        value = parameters.get("OUTPUT")
+        if isinstance(value, QgsProcessingOutputLayerDefinition):
+            value = value.sink
+        if hasattr(value, "valueAsString"):
+            value = value.valueAsString(context.expressionContext())[0]
+        text = str(value or "")
+        return "" if text == QgsProcessing.TEMPORARY_OUTPUT else text
+
+
+def _reference(raster: InputRaster) -> dict[str, Any]:
+    return {"path": raster.path, "band": raster.band}
+
+
+def _output_cells(grid: dict[str, Any] | None, rasters: dict[str, InputRaster], factor: int) -> int:
+    """Return how many cells a band of the output has, at least roughly."""
+    target, reference = rasters["TARGET"], rasters.get("REFERENCE")
+    if reference is not None:
+        return reference.width * reference.height
+    if grid and "resolution" in grid and "extent" in grid:
+        left, bottom, right, top = grid["extent"]
+        return round((right - left) * (top - bottom) / grid["resolution"] ** 2)
+    if grid and "resolution" in grid and grid["crs"] == crs_text(target.crs):
+        return round(target.extent.width() * target.extent.height() / grid["resolution"] ** 2)
+    return target.width * target.height * factor**2
+
+
+def _source_report(source: dict[str, Any]) -> str:
+    """Return one line about a raster that was used."""
+    text = f"{source.get('name')}: {source.get('grid')}; {source.get('resampling')}"
+    covered, outside = source.get("covered"), source.get("outside_range")
+    if isinstance(covered, (int, float)):
+        text += f"; covers {covered:.1%} of the output"
+    if isinstance(outside, (int, float)) and outside > 0:
+        text += f"; {outside:.1%} of its values outside the training range"
+    return text

@@ -1,0 +1,137 @@
+"""The generic algorithm: any model by id or folder, sources by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterString,
+    QgsProcessingUtils,
+    QgsRasterLayer,
+)
+
+from ..cards import CardError, ModelCard, find_card, installed_cards
+from ..compat import RASTER_HINT, set_hints
+from ..environment import model_folders
+from ..style import Look
+from .base import tr
+from .modelalgorithm import look_of
+from .rasters import InputRaster, RasterProblem, describe
+from .superresolution import SuperResolutionAlgorithm
+
+_BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
+
+
+class SuperResolve(SuperResolutionAlgorithm):
+    """Runs a model that is named by a parameter; for scripts, and for models outside the profile."""
+
+    ID = "superresolve"
+    TITLE = "Super-resolution with any model"
+    ICON = "model"
+    TAGS = ("generic", "model", "gan", "deep learning", "script")
+
+    def texts(self) -> dict[str, str]:
+        """Return the help."""
+        return {
+            **super().texts(),
+            "": "Makes a coarse raster finer with a model that is named by its id or by the folder of its "
+            "package. Every installed model also has an algorithm of its own, which is easier to use.",
+            "MODEL": "The id of an installed model, or the folder of a model package.",
+            "SOURCES": "Further rasters, one on each line: NAME=RASTER or NAME=RASTER#BAND, with the names "
+            "in the "
+            "model's card (see “Model information”). RASTER is a file or the name of a layer.",
+        }
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Add the parameters."""
+        model = QgsProcessingParameterString("MODEL", tr("Model (id or folder)"))
+        set_hints(model, [card.id for card in installed_cards(model_folders())[0]])
+        self.add(model)
+        self.add_target(tr("Target raster (coarse)"))
+        self.add(
+            QgsProcessingParameterString(
+                "SOURCES", tr("Sources (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
+            )
+        )
+        self.add_date()
+        self.add_run(1.0)
+
+    def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse a missing model or target, an unknown source and a missing required one."""
+        card = self._card(parameters, context)
+        super().check_required(parameters, context)
+        given = dict(self._lines(parameters, context))
+        for source in card.sources:
+            if source.required and source.name not in given:
+                raise RasterProblem(
+                    f"{self.label('SOURCES')} lacks {source.name} ({source.title}), which {card.id} needs."
+                )
+
+    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the folder of the model's package."""
+        return {"model": str(self._card(parameters, context).folder)}
+
+    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        """Return the factor of the model's card."""
+        return self._card(parameters, context).factor
+
+    def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
+        """Return the rasters of SOURCES."""
+        card = self._card(parameters, context)
+        known = [source.name for source in card.sources]
+        rasters = {}
+        for name, text in self._lines(parameters, context):
+            label = f"{self.label('SOURCES')}, {name}"
+            if name not in known:
+                raise RasterProblem(
+                    f"{label}: {card.id} has no such source; it has {', '.join(known) or 'none'}."
+                )
+            if name in rasters:
+                raise RasterProblem(f"{label}: this source stands twice.")
+            rasters[name] = _open(text, label, context)
+        return rasters
+
+    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
+        """Return colours for the model's target."""
+        return look_of(self._card(parameters, context))
+
+    def _card(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
+        text = self.parameterAsString(parameters, "MODEL", context).strip()
+        if not text:
+            raise RasterProblem(f"{self.label('MODEL')} is missing.")
+        try:
+            return find_card(text, model_folders())
+        except CardError as error:
+            raise RasterProblem(f"{self.label('MODEL')}: {error}") from error
+
+    def _lines(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[tuple[str, str]]:
+        """Return name and raster of each line; a list of lines or a mapping will do as well."""
+        value = parameters.get("SOURCES")
+        if isinstance(value, dict):
+            return [(str(name).strip(), str(raster).strip()) for name, raster in value.items()]
+        if isinstance(value, (list, tuple)):
+            lines = [str(line) for line in value]
+        else:
+            lines = self.parameterAsString(parameters, "SOURCES", context).splitlines()
+        pairs = []
+        for line in lines:
+            if not line.strip():
+                continue
+            name, mark, raster = line.partition("=")
+            if not mark or not name.strip() or not raster.strip():
+                raise RasterProblem(
+                    f"{self.label('SOURCES')}: “{line.strip()}” is not NAME=RASTER or NAME=RASTER#BAND."
+                )
+            pairs.append((name.strip(), raster.strip()))
+        return pairs
+
+
+def _open(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
+    match = _BAND.match(text)
+    raster, band = (match["raster"], int(match["band"])) if match else (text, None)
+    layer = QgsProcessingUtils.mapLayerFromString(raster, context, True, RASTER_HINT)
+    if not isinstance(layer, QgsRasterLayer):
+        raise RasterProblem(f"{label}: there is no raster {raster}.")
+    return describe(layer, label, band)

@@ -1,0 +1,256 @@
+"""Model cards as QGIS needs them, read with the standard library alone.
+
+The engine validates packages fully; here a damaged card must only never break the provider.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CARD_FILE = "card.json"
+CARD_VERSION = 1
+MAX_CARD_BYTES = 1_000_000
+GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's
+_ID = re.compile(r"[a-z][a-z0-9]{0,39}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class CardError(Exception):
+    """A card cannot be used; `str(error)` is one sentence that names the file."""
+
+
+@dataclass(frozen=True)
+class CardSource:
+    """One source of a model, as a parameter needs it."""
+
+    name: str
+    title: str
+    units: str
+    fine: bool
+    dynamic: bool
+    climatology: bool
+    required: bool  # false also where the package has a default raster
+    has_default: bool
+
+    @property
+    def parameter(self) -> str:
+        """The name of its raster parameter."""
+        return f"SOURCE_{self.name.upper()}"
+
+
+@dataclass(frozen=True)
+class CardFile:
+    """A file that the card names."""
+
+    file: str
+    sha256: str
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model as QGIS shows it; `raw` is the whole file."""
+
+    folder: Path
+    id: str
+    name: str
+    version: str
+    description: str
+    factor: int
+    target_title: str
+    units: str
+    transform: str
+    lower_bound: float | None
+    strength: float
+    sources: tuple[CardSource, ...]
+    needs_date: bool
+    files: tuple[CardFile, ...]  # weights first
+    raw: dict[str, Any]
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of one package.
+
+    Raises:
+        CardError: there is none, or it does not describe a model that this plugin can show.
+    """
+    path = folder / CARD_FILE
+    try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise CardError(f"{path} is larger than a card may be.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return parse_card(data, folder)
+
+
+def parse_card(data: bytes, folder: Path) -> ModelCard:
+    """Read a card's bytes; `folder` is where its package stands.
+
+    Raises:
+        CardError: see `read_card`.
+    """
+    path = folder / CARD_FILE
+    try:
+        raw = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"{path} is not valid JSON.") from error
+    try:
+        return _card(raw, folder)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise CardError(f"{path} is damaged: {reason}.") from error
+
+
+def installed_cards(folders: Iterable[Path]) -> tuple[list[ModelCard], list[CardError]]:
+    """Read every package below the folders; the first one with an id wins.
+
+    Returns the cards, sorted by name, and what is wrong with the others.
+    """
+    cards: dict[str, ModelCard] = {}
+    errors: list[CardError] = []
+    for folder in folders:
+        try:
+            children = sorted(folder.iterdir())
+        except OSError:  # a folder that does not exist (yet) holds no models
+            continue
+        for child in children:
+            # A dot in front: a package that is just being written.
+            if child.name.startswith(".") or not os.path.lexists(child / CARD_FILE):
+                continue
+            try:
+                card = read_card(child)
+            except CardError as error:
+                errors.append(error)
+                continue
+            cards.setdefault(card.id, card)
+    return sorted(cards.values(), key=lambda card: (card.name.lower(), card.id)), errors
+
+
+def find_card(id_or_folder: str, folders: Iterable[Path]) -> ModelCard:
+    """Return the card of an installed model, or of the package in a folder.
+
+    Raises:
+        CardError: there is no such model, or its card is damaged.
+    """
+    cards, errors = installed_cards(folders)
+    for card in cards:
+        if card.id == id_or_folder:
+            return card
+    folder = Path(id_or_folder).expanduser()
+    if folder.name == CARD_FILE:
+        folder = folder.parent
+    if id_or_folder and folder.is_dir():
+        return read_card(folder)
+    for error in errors:
+        if f"{os.sep}{id_or_folder}{os.sep}{CARD_FILE}" in str(error):
+            raise error
+    known = ", ".join(card.id for card in cards) or "none"
+    raise CardError(f"There is no model “{id_or_folder}”, as an id or as a folder; installed: {known}.")
+
+
+def _card(raw: Any, folder: Path) -> ModelCard:
+    if not isinstance(raw, dict):
+        raise TypeError("it holds no JSON object")
+    version = raw["msr_card"]
+    if version != CARD_VERSION:
+        raise ValueError(f"it has the card version {version!r}, this plugin reads {CARD_VERSION}")
+    target = _kind(raw, "target", dict)
+    sources = [_source(entry) for entry in _kind(raw, "sources", list)]
+    if len({source.name for source in sources}) < len(sources):
+        raise ValueError("a source stands twice")
+    network = _kind(raw, "network", dict)
+    strength = _number(target.get("strength", 1.0), "target.strength")
+    if not 0 <= strength <= 1:
+        raise ValueError("target.strength is not between 0 and 1")
+    bounds = target.get("bounds") or (None, None)
+    identity = _match(raw["id"], _ID, "id")
+    if identity in GENERIC_IDS:
+        raise ValueError(f"the id {identity} is a name that MSR keeps for itself")
+    factor = raw["factor"]
+    if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= 100:
+        raise ValueError("factor is not a whole number from 2 to 100")
+    name = _text(raw, "name", 200)
+    return ModelCard(
+        folder=folder,
+        id=identity,
+        name=name.strip() or identity,
+        version=_text(raw, "version", 40),
+        description=_text(raw, "description", 20000),
+        factor=factor,
+        target_title=_text(target, "title", 200, "") or _text(target, "name", 60),
+        units=_text(target, "units", 60),
+        transform=_text(target, "transform", 60, "identity"),
+        lower_bound=None if bounds[0] is None else _number(bounds[0], "target.bounds"),
+        strength=strength,
+        sources=tuple(sources),
+        needs_date=bool(network.get("season")) or any(s.climatology or s.dynamic for s in sources),
+        files=tuple(_files(raw)),
+        raw=raw,
+    )
+
+
+def _source(entry: Any) -> CardSource:
+    if not isinstance(entry, dict):
+        raise TypeError("a source is no JSON object")
+    name = _match(entry["name"], _NAME, "sources.name")
+    has_default = isinstance(entry.get("default"), dict)
+    return CardSource(
+        name=name,
+        title=_text(entry, "title", 200, "") or name.replace("_", " ").capitalize(),
+        units=_text(entry, "units", 60),
+        fine=_text(entry, "grid", 20) == "fine",
+        dynamic=bool(entry.get("dynamic", False)),
+        climatology=entry.get("kind") == "climatology",
+        required=not entry.get("optional", True) and not has_default,
+        has_default=has_default,
+    )
+
+
+def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
+    entries = [_kind(raw, "weights", dict)]
+    entries += [s["default"] for s in raw["sources"] if isinstance(s.get("default"), dict)]
+    for entry in entries:
+        size = entry.get("bytes")
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+            raise TypeError("bytes is no whole number")
+        yield CardFile(
+            file=_match(entry["file"], _FILE, "file"),
+            sha256=_match(entry["sha256"], _SHA256, "sha256"),
+            bytes=size,
+        )
+
+
+def _kind(owner: dict[str, Any], key: str, kind: type) -> Any:
+    value = owner[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"the field {key} is of the wrong kind")
+    return value
+
+
+def _text(owner: dict[str, Any], key: str, longest: int, default: str | None = None) -> str:
+    value = owner[key] if default is None else owner.get(key, default)
+    if not isinstance(value, str) or len(value) > longest:
+        raise TypeError(f"the field {key} is no text, or too long")
+    return value
+
+
+def _match(value: Any, pattern: re.Pattern[str], key: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"the field {key} ({str(value)[:60]!r}) is not of its form")
+    return value
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"the field {key} is no number")
+    return float(value)

@@ -1,0 +1,244 @@
+"""Installs a model package from a zip file or a folder: checked, then moved into place in one step.
+
+Nothing of a package is ever run. Only the files that its card names are taken, and a few texts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .cards import CARD_FILE, MAX_CARD_BYTES, CardError, CardFile, ModelCard, parse_card
+
+MAX_BYTES = 2 * 2**30  # of all files together, as they lie on disk
+MAX_ENTRIES = 500
+_TEXTS = frozenset({"license", "license.txt", "licence", "licence.txt", "readme.md", "readme.txt", "notice"})
+_MAX_TEXT_BYTES = 1_000_000
+_BLOCK = 2**20
+
+Cancelled = Callable[[], bool]
+
+
+class InstallError(Exception):
+    """The package cannot be installed; `str(error)` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What now stands in the profile."""
+
+    card: ModelCard
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file of the package before it is installed."""
+
+    name: str  # plain, without folder
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def install(
+    source: Path,
+    models: Path,
+    replace: bool = False,
+    is_cancelled: Cancelled = lambda: False,
+    inspect: Callable[[Path], None] = lambda folder: None,
+) -> Installed:
+    """Install the package in a zip file or folder (or beside a card.json) below `models`.
+
+    `inspect` may look at the checked copy before it is moved, and raise InstallError.
+
+    Raises:
+        InstallError: it is no sound package, there is one of this id already, or it was cancelled.
+    """
+    if source.name == CARD_FILE:
+        source = source.parent
+    with contextlib.ExitStack() as stack:
+        entries = _folder_entries(source) if source.is_dir() else _zip_entries(source, stack)
+        by_name = {entry.name: entry for entry in entries}
+        card_bytes = _read_card(by_name, source)
+        try:
+            card = parse_card(card_bytes, source)
+        except CardError as error:
+            raise InstallError(str(error)) from error
+        final = models / card.id
+        exists = os.path.lexists(final)
+        if exists and not replace:
+            raise InstallError(
+                f"The model {card.id} is installed already; choose to replace it (REPLACE), or keep it."
+            )
+        models.mkdir(parents=True, exist_ok=True)
+        fresh = models / f".{card.id}.{uuid.uuid4().hex}.new"
+        try:
+            fresh.mkdir()
+            (fresh / CARD_FILE).write_bytes(card_bytes)
+            _copy_files(card, by_name, fresh, is_cancelled)
+            inspect(fresh)
+            _move(fresh, final)
+        except OSError as error:
+            raise InstallError(f"{final} cannot be written: {error.strerror or error}.") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return Installed(parse_card(card_bytes, final), exists)
+
+
+def _read_card(entries: dict[str, _Entry], source: Path) -> bytes:
+    entry = entries.get(CARD_FILE)
+    if entry is None:
+        raise InstallError(f"{source} is no model package: it has no {CARD_FILE}.")
+    with entry.open() as stream:
+        data = stream.read(MAX_CARD_BYTES + 1)
+    if len(data) > MAX_CARD_BYTES:
+        raise InstallError(f"{CARD_FILE} is larger than a card may be.")
+    return data
+
+
+def _copy_files(card: ModelCard, entries: dict[str, _Entry], folder: Path, is_cancelled: Cancelled) -> None:
+    """Copy what the card names, checking size and hash while it passes, and a few texts."""
+    left = MAX_BYTES
+    copied: set[str] = set()
+    for file in card.files:
+        if file.file in copied:
+            continue
+        entry = entries.get(file.file)
+        if entry is None or file.file == CARD_FILE:
+            raise InstallError(f"The package lacks the file {file.file} that its card names.")
+        left -= _copy(entry, folder / file.file, file, left, is_cancelled)
+        copied.add(file.file)
+    for entry in entries.values():
+        if entry.name.lower() in _TEXTS and entry.name not in copied:
+            _copy(entry, folder / entry.name, None, _MAX_TEXT_BYTES, is_cancelled)
+
+
+def _copy(entry: _Entry, path: Path, expected: CardFile | None, limit: int, is_cancelled: Cancelled) -> int:
+    digest, size = hashlib.sha256(), 0
+    with entry.open() as stream, path.open("xb") as out:
+        while True:
+            try:
+                block = stream.read(_BLOCK)
+            except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+                raise InstallError(f"{entry.name} cannot be read from the package: it is damaged.") from error
+            if not block:
+                break
+            size += len(block)
+            if size > limit:  # whatever the zip's directory claims
+                raise InstallError(f"The package is larger than {MAX_BYTES // 2**30} GB.")
+            if is_cancelled():
+                raise InstallError("Cancelled.")
+            digest.update(block)
+            out.write(block)
+    if expected is not None:
+        if expected.bytes is not None and size != expected.bytes:
+            raise InstallError(f"{entry.name} has {size} bytes, but the card gives {expected.bytes}.")
+        if digest.hexdigest() != expected.sha256:
+            raise InstallError(
+                f"{entry.name} does not have the sha256 that the card gives: it is damaged or was changed."
+            )
+    return size
+
+
+def _move(fresh: Path, final: Path) -> None:
+    """Put the new folder in the place of the old one; the old one comes back if that fails."""
+    old = final.with_name(fresh.name.replace(".new", ".old"))
+    if os.path.lexists(final):
+        os.replace(final, old)
+    try:
+        os.replace(fresh, final)
+    except OSError:
+        if os.path.lexists(old):
+            os.replace(old, final)
+        raise
+    if old.is_symlink():
+        old.unlink()
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _folder_entries(folder: Path) -> list[_Entry]:
+    """List the plain files of a folder.
+
+    Raises:
+        InstallError: one is a link or something else, or there are too many.
+    """
+    entries = []
+    for path in _few(folder.iterdir()):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise InstallError(f"The package holds a link, {path.name}; links are not taken.")
+        if stat.S_ISREG(mode):
+            entries.append(_Entry(path.name, path.stat().st_size, lambda path=path: path.open("rb")))
+    return entries
+
+
+def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
+    """List the files of a zip, which stand at its top or in one folder.
+
+    Raises:
+        InstallError: no zip, a name that could lead elsewhere, a link, too many or too large.
+    """
+    if not path.is_file():
+        raise InstallError(f"There is no file or folder {path}.")
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise InstallError(f"{path} is not a zip file that can be read.") from error
+    infos = [info for info in _few(archive.infolist())]
+    for info in infos:
+        _check_name(info)
+    files = [info for info in infos if not info.is_dir()]
+    if sum(info.file_size for info in files) > MAX_BYTES:
+        raise InstallError(f"The package is larger than {MAX_BYTES // 2**30} GB.")
+    cards = [info.filename for info in files if info.filename.split("/")[-1] == CARD_FILE]
+    if len(cards) != 1:
+        what = "has no" if not cards else "has more than one"
+        raise InstallError(f"{path} is no model package: it {what} {CARD_FILE}.")
+    top = cards[0][: -len(CARD_FILE)]
+    if top.count("/") > 1:
+        raise InstallError(f"{path}: {CARD_FILE} must stand at the top or in one folder.")
+    inside = [
+        info for info in files if info.filename.startswith(top) and "/" not in info.filename[len(top) :]
+    ]
+    names = [info.filename[len(top) :].lower() for info in inside]
+    if len(set(names)) < len(names):
+        raise InstallError(f"{path} holds two files of the same name.")
+    return [
+        _Entry(info.filename[len(top) :], info.file_size, lambda info=info: archive.open(info))
+        for info in inside
+    ]
+
+
+def _check_name(info: zipfile.ZipInfo) -> None:
+    """Refuse names that could lead out of the folder, links, devices and encrypted files."""
+    name = info.filename
+    parts = name.rstrip("/").split("/")
+    if (
+        name.startswith("/")
+        or "\\" in name
+        or ":" in name
+        or any(part in ("", ".", "..") for part in parts)
+        or any(ord(letter) < 32 for letter in name)
+    ):
+        raise InstallError(f"The package holds a file with a name that is not allowed: {name[:80]!r}.")
+    mode = info.external_attr >> 16
+    if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise InstallError(f"The package holds a link or device, {name}; these are not taken.")
+    if info.flag_bits & 1:
+        raise InstallError(f"The file {name} in the package is encrypted.")
+
+
+def _few(items: Iterator | list) -> Iterator:
+    for number, item in enumerate(items):
+        if number >= MAX_ENTRIES:
+            raise InstallError(f"The package holds more than {MAX_ENTRIES} files.")
+        yield item

@@ -1,0 +1,42 @@
+"""The plugin: provider and settings page, put in and taken out."""
+
+from __future__ import annotations
+
+from qgis.core import QgsApplication
+
+from .engine_service import SERVICE
+from .provider import MsrProvider
+
+
+class MsrPlugin:
+    """What QGIS loads; `iface` is None without a window."""
+
+    def __init__(self, iface) -> None:
+        self.iface = iface
+        self.provider: MsrProvider | None = None
+        self._options = None
+
+    def initProcessing(self) -> None:
+        """Register the provider; all that qgis_process needs."""
+        if self.provider is None:
+            self.provider = MsrProvider()
+            QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self) -> None:
+        """Register the provider and the settings page."""
+        self.initProcessing()
+        if self.iface is not None:
+            from .settings_page import OptionsFactory
+
+            self._options = OptionsFactory()
+            self.iface.registerOptionsWidgetFactory(self._options)
+
+    def unload(self) -> None:
+        """Take all out again and end the worker."""
+        if self._options is not None:
+            self.iface.unregisterOptionsWidgetFactory(self._options)
+            self._options = None
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None
+        SERVICE.stop()

@@ -1,0 +1,117 @@
+"""How a result looks when it is loaded: a colour ramp that fits the quantity."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from qgis.core import (
+    QgsColorRampShader,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsRasterLayer,
+    QgsRasterShader,
+    QgsSingleBandPseudoColorRenderer,
+    QgsStyle,
+)
+from qgis.PyQt.QtGui import QColor
+
+from .compat import INTERPOLATED
+
+_STEPS = 16
+_SAMPLE = 250_000  # cells that the range is estimated from
+# From low to high, for a QGIS that has lost its default ramps.
+_FALLBACK = ("#ffffd9", "#7fcdbb", "#1d91c0", "#081d58")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decides a result's colours."""
+
+    units: str = ""
+    transform: str = "identity"  # log1p, cuberoot: the colours are spread likewise
+    lower_bound: float | None = None
+
+
+class ResultStyler(QgsProcessingLayerPostProcessorInterface):
+    """Styles a result once QGIS has loaded it (on the main thread)."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
+
+    def postProcessLayer(self, layer, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
+        """Give the layer its colours; a layer without values keeps its own."""
+        if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+            return
+        renderer = make_renderer(layer, self.look)
+        if renderer is not None:
+            layer.setRenderer(renderer)
+            layer.triggerRepaint()
+
+
+# QGIS holds no reference to a post-processor written in Python.
+_kept: deque[ResultStyler] = deque(maxlen=256)
+
+
+def style_when_loaded(output: str, look: Look, context: QgsProcessingContext) -> None:
+    """Have the output styled if this run loads it."""
+    if context.willLoadLayerOnCompletion(output):
+        styler = ResultStyler(look)
+        _kept.append(styler)
+        context.layerToLoadOnCompletionDetails(output).setPostProcessor(styler)
+
+
+def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColorRenderer | None:
+    """Return a pseudo-colour renderer for band 1, or None where it has no values."""
+    provider = layer.dataProvider()
+    low, high = provider.cumulativeCut(1, 0.005, 0.995, provider.extent(), _SAMPLE)
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        return None
+    if (
+        look.lower_bound is not None
+        and look.lower_bound < low
+        and low - look.lower_bound < 0.3 * (high - low)
+    ):
+        low = look.lower_bound
+    if low == high:
+        high = low + (abs(low) or 1.0) * 1e-3
+    ramp = QgsColorRampShader(low, high)
+    ramp.setColorRampType(INTERPOLATED)
+    ramp.setColorRampItemList(
+        [
+            QgsColorRampShader.ColorRampItem(value, colour, f"{value:.4g} {look.units}".strip())
+            for value, colour in zip(_values(low, high, look.transform), _colours(look))
+        ]
+    )
+    shader = QgsRasterShader(low, high)
+    shader.setRasterShaderFunction(ramp)
+    renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
+    renderer.setClassificationMin(low)
+    renderer.setClassificationMax(high)
+    return renderer
+
+
+def _values(low: float, high: float, transform: str) -> list[float]:
+    """Return steps from low to high, evenly spread in the space of the target's transform."""
+    shares = [i / (_STEPS - 1) for i in range(_STEPS)]
+    if transform == "log1p" and low > -1:
+        a, b = math.log1p(low), math.log1p(high)
+        return [math.expm1(a + (b - a) * s) for s in shares]
+    if transform == "cuberoot":
+        a, b = (math.copysign(abs(v) ** (1 / 3), v) for v in (low, high))
+        return [(a + (b - a) * s) ** 3 for s in shares]
+    return [low + (high - low) * s for s in shares]
+
+
+def _colours(look: Look) -> list[QColor]:
+    """Return the colours from low to high: blues for what cannot be negative, else cold to warm."""
+    name, inverted = ("YlGnBu", False) if look.lower_bound == 0 else ("Spectral", True)
+    ramp = QgsStyle.defaultStyle().colorRamp(name)
+    shares = [i / (_STEPS - 1) for i in range(_STEPS)]
+    if ramp is None:
+        stops = [QColor(c) for c in _FALLBACK]
+        return [stops[round(s * (len(stops) - 1))] for s in shares]
+    return [ramp.color(1 - s if inverted else s) for s in shares]
