@@ -16,9 +16,10 @@ from engine.climatology import flat_weights, season_weights, weighted_mean
 from engine.conservation import NEGLIGIBLE, aggregate, conserve, limits
 from engine.errors import InputError
 from engine.interpolation import HALO, upsample
-from engine.methods.interface import CLIMATOLOGY, check_sources, crop, narrowed
+from engine.methods.interface import CLIMATOLOGY, check_sources
 from engine.methods.smooth import interpolate, mask_like
 from engine.patch import Patch
+from engine.windows import crop, narrowed
 
 LARGEST_RATIO = 10.0  # above, a dry climatology says little, and its neighbours would drown
 

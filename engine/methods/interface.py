@@ -65,39 +65,3 @@ def check_sources(sources: Iterable[SourceSpec], given: set[str], method: str) -
             raise InputError(
                 f"{method} needs the source {source.name} ({source.units}): give a raster for it."
             )
-
-
-def crop(field: Tensor, halo: int, factor: int = 1) -> Tensor:
-    """Cut `halo` coarse cells off each side of (..., H·factor, W·factor)."""
-    cut = halo * factor
-    return field[..., cut : field.shape[-2] - cut, cut : field.shape[-1] - cut]
-
-
-def narrowed(patch: Patch, halo: int) -> Patch:
-    """Return the patch with no more halo than asked for.
-
-    Raises:
-        ValueError: it has less.
-    """
-    cut = patch.halo - halo
-    if cut < 0:
-        raise ValueError(f"the patch has a halo of {patch.halo} coarse cells, the method needs {halo}")
-    if cut == 0:
-        return patch
-    k = patch.factor
-
-    def rows(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values[..., cut * k : values.shape[-1] - cut * k]
-
-    return Patch(
-        factor=k,
-        halo=halo,
-        target=crop(patch.target, cut),
-        coarse={name: crop(values, cut) for name, values in patch.coarse.items()},
-        fine={name: crop(values, cut, k) for name, values in patch.fine.items()},
-        climatology=None if patch.climatology is None else crop(patch.climatology, cut, k),
-        climatology_distance=patch.climatology_distance,
-        cell_size=rows(patch.cell_size),
-        area=rows(patch.area),
-        day_of_year=patch.day_of_year,
-    )

@@ -9,8 +9,8 @@ from engine import transforms
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import limits
 from engine.interpolation import HALO, upsample
-from engine.methods.interface import crop
 from engine.patch import Patch
+from engine.windows import crop
 
 
 def mask_like(field: Tensor, coarse: Tensor, factor: int) -> Tensor:

@@ -12,8 +12,8 @@ from engine.conservation import aggregate
 from engine.errors import InputError
 from engine.interpolation import upsample
 from engine.methods import BASELINES, baseline
-from engine.methods.interface import crop, narrowed
 from engine.patch import Patch
+from engine.windows import crop, narrowed
 
 RAIN = TargetSpec("rain", "mm", transform="log1p", bounds=(0.0, None), conservation="multiplicative")
 TEMPERATURE = TargetSpec("temperature", "K")

@@ -1,0 +1,84 @@
+"""The learned part and what it stands on: patch → inputs → residual on a base → physical units.
+
+Training and inference share this path; conservation comes after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from engine.base import BASE_HALO, base_field
+from engine.card import SourceSpec, TargetSpec
+from engine.conservation import limits
+from engine.derived import REACH
+from engine.errors import InputError
+from engine.features import Inputs, network_channels, network_inputs
+from engine.nets.generator import Generator, NetworkSpec
+from engine.patch import Patch
+from engine.transforms import physical
+from engine.windows import narrowed
+
+
+class Downscaler(nn.Module):
+    """A generator whose output is a residual, in transformed space, on the best simple disaggregation.
+
+    `halo` is the context in coarse cells that a patch must bring.
+
+    Args:
+        target: what is downscaled.
+        sources: of the card.
+        spec: of the generator; its inputs must be those of target and sources.
+
+    Raises:
+        InputError: the specification does not fit the sources.
+    """
+
+    def __init__(self, target: TargetSpec, sources: Sequence[SourceSpec], spec: NetworkSpec) -> None:
+        super().__init__()
+        self.target, self.sources = target, tuple(sources)
+        coarse, fine = network_channels(self.sources)
+        for given, wanted in ((dict(spec.coarse), coarse), (dict(spec.fine), fine)):
+            for name in {**wanted, **given}:
+                if given.get(name) != wanted.get(name):
+                    raise InputError(
+                        f"The network has {given.get(name, 0)} channels for {name}, but the sources "
+                        f"give {wanted.get(name, 0)}."
+                    )
+        self.generator = Generator(spec)
+        self.halo = self.generator.halo + max(BASE_HALO, REACH)
+
+    @torch.no_grad()
+    def prepare(self, patch: Patch) -> Inputs:
+        """Return the generator's inputs and the base, float32, without gradients.
+
+        Args:
+            patch: its halo is at least `halo`.
+
+        Raises:
+            InputError: the day of year is wanted and not known.
+        """
+        halo = self.generator.halo
+        patch = narrowed(patch, self.halo)
+        base = base_field(patch, self.target, self.sources, halo)
+        return network_inputs(patch, self.target, self.sources, base, halo, self.generator.spec.season)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the field as the network sees the target, (B, h·k, w·k) float32, NaN as in the base."""
+        residual = self.generator(inputs.coarse, inputs.fine, inputs.vector)
+        return inputs.base + residual.squeeze(1).float()
+
+    def to_physical(self, field: Tensor) -> Tensor:
+        """Return the field of `forward` in the target's units, cut off at its bounds."""
+        values = physical(field, self.target)
+        low, high = limits(self.target)
+        return values if low is None and high is None else values.clamp(low, high)
+
+    def forward_physical(self, patch: Patch) -> Tensor:
+        """Return the field in the target's units, before conservation, (B, h·k, w·k) float32.
+
+        NaN where there is no coarse value. Gradients reach the generator's weights.
+        """
+        return self.to_physical(self(self.prepare(patch)))
