@@ -26,7 +26,8 @@ from engine.progress import Silent
 from engine.request import RasterRef, SuperResolveRequest
 from engine.super_resolve import super_resolve
 from training.commands import main
-from training.data import itur
+from training.config import Config, load_config
+from training.data import load_archive
 from training.data.archive import Archive, block_mean
 from training.data.export import export
 from training.data.patches import View
@@ -34,12 +35,10 @@ from training.maps import draw
 from training.qgis_headless import ROOT, make_profile, run_algorithm
 from training.scores import Case, Region, Score
 
-MODEL = "rainitur8"
-FACTOR = 8
-MONTH = 11
-TRAINING_MONTHS = range(1, 10)  # what the model and every climatology may know
+CONFIG = ROOT / "training" / "configs" / "rain_itur.yaml"  # the shipped model's
+MONTH = 11  # one that no method has seen
 MEASURES = ("rmse", "mae", "js_distance")
-DRAWN = ("bicubic-conservative", "climatologyratio-conservative", MODEL)
+DRAWN = ("bicubic-conservative", "climatologyratio-conservative")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def say(text: str) -> None:
     print(f"demo: {text}", file=sys.stderr, flush=True)
 
 
-def run_model(rasters: Mapping[str, Path], sources: Sequence[str], output: Path) -> None:
+def run_model(id: str, rasters: Mapping[str, Path], sources: Sequence[str], output: Path) -> None:
     """Run the model's algorithm in QGIS.
 
     Raises:
@@ -66,12 +65,14 @@ def run_model(rasters: Mapping[str, Path], sources: Sequence[str], output: Path)
     """
     parameters = {"TARGET": str(rasters["target"]), "DATE": f"--{MONTH}", "OUTPUT": str(output)}
     parameters |= {f"SOURCE_{name.upper()}": str(rasters[name]) for name in sources}
-    results = run_algorithm(f"msr:{MODEL}", parameters, make_profile(output.parent / "qgis"))
+    results = run_algorithm(f"msr:{id}", parameters, make_profile(output.parent / "qgis"))
     if not output.is_file():
-        raise EngineError(f"msr:{MODEL} left no {output}; it returned {results}.")
+        raise EngineError(f"msr:{id} left no {output}; it returned {results}.")
 
 
-def run_baseline(name: str, conservation: float, rasters: Mapping[str, Path], output: Path) -> None:
+def run_baseline(
+    name: str, factor: int, conservation: float, rasters: Mapping[str, Path], output: Path
+) -> None:
     """Run one simple method through the engine's pipeline."""
     info = BASELINES[name]
     sources = {"climatology": RasterRef(str(rasters["climatology"]))} if info.needs_climatology else {}
@@ -80,22 +81,20 @@ def run_baseline(name: str, conservation: float, rasters: Mapping[str, Path], ou
         target=RasterRef(str(rasters["target"])),
         output=str(output),
         sources=sources,
-        factor=FACTOR,
+        factor=factor,
         date=f"--{MONTH}",
         conservation=conservation,
     )
     super_resolve(request, Silent())
 
 
-def measure(name: str, title: str, path: Path, truth: np.ndarray) -> Outcome:
+def measure(name: str, title: str, path: Path, archive: Archive) -> Outcome:
     """Compare an output file with the truth.
-
-    Args:
-        truth: (H, W), the fine field.
 
     Raises:
         EngineError: the output has another shape, or cells without a value.
     """
+    truth, coarse = archive.fine[MONTH - 1], archive.coarse[MONTH - 1]
     with rasterio.open(path) as raster:
         found = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
     if found.shape != truth.shape or not np.isfinite(found).all():
@@ -107,15 +106,14 @@ def measure(name: str, title: str, path: Path, truth: np.ndarray) -> Outcome:
         metric.update(found, truth)
         values[measure_name] = metric.compute()
     residual = ConservationResidual()
-    residual.update(block_mean(found, FACTOR), block_mean(truth, FACTOR))
+    residual.update(block_mean(found, archive.factor), coarse)
     return Outcome(name, title, path, values, residual.compute())
 
 
-def run_all(folder: Path, archive: Archive) -> list[Outcome]:
+def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
     """Make the rasters, run every method, and return the outcomes, the model's last."""
     say(f"writing the rasters of month {MONTH} to {folder}")
-    rasters = export(archive, folder, MONTH, TRAINING_MONTHS)
-    truth = archive.fine[MONTH - 1]
+    rasters = export(archive, folder, MONTH, config.split.train_months)
     outcomes = []
     for id, info in BASELINES.items():
         for name, title, strength in (
@@ -124,13 +122,14 @@ def run_all(folder: Path, archive: Archive) -> list[Outcome]:
         ):
             say(f"running {name}")
             path = folder / f"output_{name}.tif"
-            run_baseline(id, strength, rasters, path)
-            outcomes.append(measure(name, title, path, truth))
-    say(f"running msr:{MODEL} through qgis_process")
-    path = folder / f"output_{MODEL}.tif"
+            run_baseline(id, archive.factor, strength, rasters, path)
+            outcomes.append(measure(name, title, path, archive))
+    model = config.model.id
+    say(f"running msr:{model} through qgis_process")
+    path = folder / f"output_{model}.tif"
     path.unlink(missing_ok=True)  # so that what stands there afterwards is this run's
-    run_model(rasters, list(archive.sources), path)
-    outcomes.append(measure(MODEL, f"{MODEL} (all sources)", path, truth))
+    run_model(model, rasters, [source.name for source in config.sources], path)
+    outcomes.append(measure(model, f"{model}, all sources", path, archive))
     return outcomes
 
 
@@ -138,7 +137,7 @@ def draw_maps(path: Path, archive: Archive, outcomes: Sequence[Outcome]) -> None
     """Draw coarse field, truth, and the most telling methods with their errors."""
     scores = []
     for outcome in outcomes:
-        if outcome.name in DRAWN:
+        if outcome.name in DRAWN or outcome is outcomes[-1]:
             with rasterio.open(outcome.path) as raster:
                 fields = raster.read([1])
             case = Case(outcome.name, outcome.title, _from_file, 0, View(()), 1.0)
@@ -168,8 +167,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder (default: demo)")
     options = parser.parse_args(arguments)
     folder = options.output.absolute()
-    archive = itur.load(FACTOR)
-    outcomes = run_all(folder, archive)
+    config = load_config(CONFIG)
+    archive = load_archive(config)
+    outcomes = run_all(folder, config, archive)
     picture = folder / "maps.png"
     say("drawing the maps")
     draw_maps(picture, archive, outcomes)

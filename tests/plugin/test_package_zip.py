@@ -1,0 +1,105 @@
+"""The plugin's zip, unpacked into a fresh QGIS profile as "Install from ZIP" does, runs from there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal, osr
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = ROOT / ".envs/engine/bin/python"
+FACTOR = 4
+COARSE = np.array([[0.0, 4.0, 8.0], [2.0, 1.0, 16.0], [3.0, 5.0, 7.0]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory) -> Path:
+    """A fresh profile with the zip unpacked, enabled, and the engine's interpreter set."""
+    folder = tmp_path_factory.mktemp("qgis")
+    spec = importlib.util.spec_from_file_location("build_zip", ROOT / "build_zip.py")
+    build_zip = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build_zip)
+    archive = build_zip.build(ROOT, tmp_path_factory.mktemp("zip"))
+    plugins = folder / "profiles/default/python/plugins"
+    plugins.mkdir(parents=True)
+    with zipfile.ZipFile(archive) as zipped:
+        zipped.extractall(plugins)
+    settings = folder / "profiles/default/QGIS/QGIS3.ini"
+    settings.parent.mkdir()
+    settings.write_text(f"[PythonPlugins]\nmsr=true\n\n[msr]\nengine_python={ENGINE}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def qgis_process(profile: Path, tmp_path: Path):
+    """Run qgis_process in that profile; nothing of the checkout is in its environment."""
+    program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+    foreign = ("PYTHON", "GDAL", "PROJ", "QGIS", "MSR", "VIRTUAL_ENV")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    environment |= {"QGIS_CUSTOM_CONFIG_PATH": str(profile), "QT_QPA_PLATFORM": "offscreen"}
+    environment |= {"HOME": str(tmp_path), "MSR_CACHE": str(tmp_path / "cache")}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [program, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A coarse raster of 3 × 3 cells of 1 km in UTM."""
+    path = tmp_path / "coarse.tif"
+    raster = gdal.GetDriverByName("GTiff").Create(str(path), 3, 3, 1, gdal.GDT_Float32)
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32632)
+    raster.SetProjection(reference.ExportToWkt())
+    raster.SetGeoTransform([500000, 1000, 0, 5200000, 0, -1000])
+    raster.GetRasterBand(1).WriteArray(COARSE)
+    raster.FlushCache()
+    return path
+
+
+def results_of(done: subprocess.CompletedProcess) -> dict:
+    """Return what the algorithm returned, after whatever plugins print."""
+    assert done.returncode == 0, done.stderr
+    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.find("\n{") + 1 :])[0]["results"]
+
+
+def test_the_provider_lists_its_algorithms(qgis_process) -> None:
+    done = qgis_process("list")
+    assert done.returncode == 0, done.stderr
+    models = [p.parent.name for p in (ROOT / "resources/models").glob("*/card.json")]
+    for id in ("superresolve", "baseline", "modelinfo", "installmodel", *models):
+        assert f"msr:{id}" in done.stdout
+
+
+def test_an_algorithm_runs_from_the_zip(qgis_process, target: Path, tmp_path: Path) -> None:
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": target, "METHOD": "bilinear", "FACTOR": FACTOR, "OUTPUT": output}
+    done = qgis_process("--json", "run", "msr:baseline", "--", *(f"{k}={v}" for k, v in parameters.items()))
+    results = results_of(done)
+    assert Path(results["OUTPUT"]) == output
+    assert results["RESIDUAL"] < 1e-5
+    fine = gdal.Open(str(output))
+    assert (fine.RasterXSize, fine.RasterYSize) == (3 * FACTOR, 3 * FACTOR)
+    values = fine.ReadAsArray()
+    means = values.reshape(3, FACTOR, 3, FACTOR).mean((1, 3))
+    np.testing.assert_allclose(means, COARSE, atol=1e-5)
+    assert sorted(p.name for p in tmp_path.glob("*.tif")) == ["coarse.tif", "fine.tif"]
