@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.card import TargetSpec
+from engine.card import SourceSpec, TargetSpec
 from engine.conservation import aggregate, conserve
 from engine.methods import BASELINES, baseline
 from engine.metrics import METRICS, JensenShannonDistance, Metric, percentile_range
@@ -55,9 +55,17 @@ class Score:
 
 @torch.no_grad()
 def predict_field(
-    case: Case, archive: Archive, time: int, columns: tuple[int, int], target: TargetSpec, tile: int = TILE
+    case: Case,
+    archive: Archive,
+    time: int,
+    columns: tuple[int, int],
+    target: TargetSpec,
+    tile: int = TILE,
+    withheld: frozenset[int] = frozenset(),
 ) -> tuple[Tensor, Tensor]:
     """Predict one time over all rows of some columns, tile by tile, and conserve.
+
+    The climatology of the months in `withheld` is not seen.
 
     Returns:
         The field, (1, h·k, w·k), and its aggregate, (1, h, w).
@@ -68,7 +76,7 @@ def predict_field(
         pieces = []
         for column in range(columns[0], columns[1], tile):
             size = (min(tile, height - row), min(tile, columns[1] - column))
-            patch, _ = cut(archive, [Window(time, row, column)], size, case.halo, case.view)
+            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, case.halo, case.view)
             pieces.append(case.predict(patch))
         rows.append(torch.cat(pieces, -1))
     fine = torch.cat(rows, -2)
@@ -121,6 +129,40 @@ def baseline_cases(factor: int, target: TargetSpec, view: View, climatology: str
             (f"{id}-conservative", f"{info.title}, conservative", 1.0),
         ):
             cases.append(Case(name, title, method.predict, method.halo, sources, strength))
+    return cases
+
+
+def climatology_name(archive: Archive) -> str | None:
+    """Return the archive's name for its climatology."""
+    return next((s.name for s in archive.sources.values() if s.kind == "climatology"), None)
+
+
+def model_cases(
+    id: str,
+    predict: Callable[[Patch], Tensor],
+    halo: int,
+    view: View,
+    sources: Sequence[SourceSpec],
+    strength: float,
+) -> list[Case]:
+    """Return a model with all sources, without the climatology, and without any.
+
+    What is withheld must be optional; cases that would withhold a required source are left out.
+    """
+    usable = {s.name: s for s in sources if s.name in view.sources}
+    view = View(tuple(usable), view.climatology_times, view.climatology_columns)
+    climatology = {name for name, s in usable.items() if s.kind == "climatology"}
+    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength)]
+    withheld: set[str] = set()
+    for suffix, words, gone in (
+        ("without-climatology", "without climatology", climatology),
+        ("without-sources", "without any source", set(usable)),
+    ):
+        if gone and gone != withheld and all(usable[name].optional for name in gone):
+            cases.append(
+                Case(f"{id}-{suffix}", f"{id}, {words}", predict, halo, view.without(gone), strength)
+            )
+            withheld = gone
     return cases
 
 

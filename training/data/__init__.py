@@ -29,6 +29,9 @@ def load_archive(config: Config) -> Archive:
     except TypeError as error:
         raise InputError(f"data.options: {error}.") from error
     for source in config.sources:
+        held = archive.sources.get(source.name)
+        if source.default and held is not None and (held.dynamic or held.kind == "climatology"):
+            raise InputError(f"sources.{source.name}.default: only a static source can ship with the model.")
         if source.name not in archive.sources:
             known = ", ".join(sorted(archive.sources))
             raise InputError(f"sources: {config.data.name} has no source {source.name} (it has: {known}).")

@@ -1,0 +1,372 @@
+"""The training loop: steps, validation, checkpoints.
+
+What a step draws depends on the seed and the step's number alone, so a resumed run goes on as if
+it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.card import SourceSpec, TargetSpec
+from engine.conservation import conserve
+from engine.errors import EngineError, InputError
+from engine.features import Inputs, network_channels
+from engine.nets.discriminator import Discriminator, condition, condition_channels
+from engine.nets.downscaler import Downscaler
+from engine.nets.generator import NetworkSpec
+from engine.patch import Patch
+from engine.transforms import normalised
+from training import checkpoint
+from training.config import Config
+from training.data.archive import Archive
+from training.data.patches import PatchSampler, View
+from training.ema import MovingAverage
+from training.losses import adversarial_loss, conservation_loss, discriminator_loss, point_loss
+from training.precision import TrainingPlan, choose
+from training.schedule import adversarial_weight, rate
+from training.split import Split
+from training.statistics import physical_spread, source_specs, target_spec
+from training.validation import validate
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.jsonl"
+_STEP, _PLAN = 0, 1  # streams of random numbers
+
+
+@dataclass
+class Losses:
+    """One step's numbers."""
+
+    terms: dict[str, float]
+    rate: float
+
+
+class Trainer:
+    """Trains one model in one run folder.
+
+    Args:
+        config, archive, split: what is trained on what.
+        folder: of the run: checkpoint, log, TensorBoard.
+
+    Raises:
+        InputError: the network or the sources do not fit; the sentence names the key.
+    """
+
+    def __init__(self, config: Config, archive: Archive, split: Split, folder: Path) -> None:
+        self.config, self.archive, self.split, self.folder = config, archive, split, folder
+        self.device = torch.device("cpu")
+        torch.manual_seed(config.seed)
+        self.target: TargetSpec = target_spec(config, archive, split)
+        self.sources: tuple[SourceSpec, ...] = source_specs(config, archive, split, self.target)
+        self.spread = physical_spread(archive, split)
+        self.network = network_spec(config, self.sources)
+        self.model = Downscaler(self.target, self.sources, self.network)
+        self.halo = self.model.halo
+        self.discriminator: nn.Module | None = None
+        self.rivals: torch.optim.Optimizer | None = None
+        section, optimiser = config.losses.adversarial, config.optimiser
+        groups = {"betas": optimiser.betas, "weight_decay": optimiser.weight_decay}
+        self.optimiser = torch.optim.AdamW(self.model.generator.parameters(), optimiser.rate, **groups)
+        if section is not None:
+            self.discriminator = Discriminator(condition_channels(self.network), section.width)
+            self.rivals = torch.optim.AdamW(self.discriminator.parameters(), section.rate, **groups)
+        self.average = MovingAverage(self.model.generator, optimiser.ema)
+        self.sampler = PatchSampler(
+            archive, split.train.times, split.train.columns, self.halo, config.sampling
+        )
+        self.plan = TrainingPlan()
+        self.step_number = 0
+        self.best: dict[str, Any] | None = None  # step and score of the best validation
+        self.best_weights: dict[str, Tensor] | None = None
+
+    # ------------------------------------------------------------------ one step
+
+    def view(self, rng: np.random.Generator) -> View:
+        """Draw which sources a step goes without."""
+        config = self.config
+        draws = rng.random(len(config.sources) + 1)
+        gone = {
+            s.name
+            for s, draw in zip(config.sources, draws[1:], strict=True)
+            if s.optional and draw < s.dropout
+        }
+        if draws[0] < config.sampling.without_sources:
+            gone = {s.name for s in config.sources if s.optional}
+        return self.split.training_view.without(gone)
+
+    def batch(self, step: int, stream: int = _STEP) -> tuple[Patch, Tensor]:
+        """Return a step's batch."""
+        rng = np.random.default_rng([self.config.seed, step, stream])
+        view = self.view(rng)
+        return self.sampler.batch(rng, view)
+
+    def generate(self, patch: Patch, plan: TrainingPlan) -> tuple[Inputs, Tensor, Tensor]:
+        """Return the network's inputs and the physical fields before and after conservation."""
+        with torch.no_grad():
+            inputs = self.model.prepare(patch)
+        with plan.autocast(self.device):
+            output = self.model(inputs)
+        free = self.model.to_physical(output.float())
+        return inputs, free, self.conserved(free, patch)
+
+    def conserved(self, free: Tensor, patch: Patch) -> Tensor:
+        """Apply the conservation layer with the target's strength."""
+        coarse, area = _inner(patch)
+        return conserve(free, coarse, patch.factor, self.target, self.target.strength, area)
+
+    def reconstruction(self, free: Tensor, fine: Tensor, truth: Tensor, patch: Patch) -> dict[str, Tensor]:
+        """Return the weighted terms that compare with the truth and with the coarse field."""
+        losses = self.config.losses
+        seen, wanted = normalised(fine, self.target), normalised(truth, self.target)
+        terms = {
+            "reconstruction": losses.reconstruction.weight * point_loss(seen, wanted, losses.reconstruction),
+            "physical": losses.physical.weight
+            * point_loss(fine / self.spread, truth / self.spread, losses.physical),
+        }
+        if losses.conservation.weight:
+            coarse, area = _inner(patch)
+            area = area if self.target.weights == "area" else None
+            residual = conservation_loss(free, coarse, patch.factor, area) / self.spread
+            terms["conservation"] = losses.conservation.weight * residual
+        return terms
+
+    def adversarial(self, fine: Tensor, inputs: Inputs, plan: TrainingPlan) -> Tensor:
+        """Return the generator's adversarial loss; its gradient reaches the generator through `fine`."""
+        section = self.config.losses.adversarial
+        field, given = self._judged(fine), self._condition(inputs)
+        self.discriminator.requires_grad_(False)
+        try:
+            with plan.autocast(self.device):
+                logits = self.discriminator(field, given)
+        finally:
+            self.discriminator.requires_grad_(True)
+        return adversarial_loss(logits.float(), section.kind)
+
+    def discriminate(self, fine: Tensor, truth: Tensor, inputs: Inputs, plan: TrainingPlan) -> Tensor:
+        """Return the discriminator's loss on the truth and on generated fields."""
+        real, fake = self._judged(truth), self._judged(fine.detach())
+        fake = torch.where(torch.isfinite(truth).unsqueeze(1), fake, torch.zeros_like(fake))
+        given = self._condition(inputs)
+        with plan.autocast(self.device):
+            logits = self.discriminator(torch.cat([real, fake]), torch.cat([given, given]))
+        first, second = logits.float().chunk(2)
+        return discriminator_loss(first, second, self.config.losses.adversarial.kind)
+
+    def _judged(self, field: Tensor) -> Tensor:
+        """Return a physical field as the discriminator sees it, (B, 1, ·, ·), zero where invalid."""
+        seen = normalised(field, self.target).unsqueeze(1)
+        return torch.where(torch.isfinite(seen), seen, torch.zeros_like(seen))
+
+    def _condition(self, inputs: Inputs) -> Tensor:
+        return condition(self.network, self.model.generator.halo, inputs.coarse, inputs.fine)
+
+    def step(self) -> Losses:
+        """Take one step and return its numbers.
+
+        Raises:
+            EngineError: a loss is not finite.
+        """
+        step, config = self.step_number, self.config
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
+        patch, truth = self.batch(step)
+        speed = rate(step, config.steps, config.optimiser)
+        _set_rate(self.optimiser, speed)
+        inputs, free, fine = self.generate(patch, self.plan)
+        terms = self.reconstruction(free, fine, truth, patch)
+        weight = adversarial_weight(step, config.losses.adversarial)
+        rival = None
+        if weight > 0:
+            rival = self.discriminate(fine, truth, inputs, self.plan)
+            _set_rate(self.rivals, rate(step, config.steps, config.optimiser, config.losses.adversarial.rate))
+            self.rivals.zero_grad(set_to_none=True)
+            rival.backward()
+            nn.utils.clip_grad_norm_(self.discriminator.parameters(), config.optimiser.clip)
+            self.rivals.step()
+            terms["adversarial"] = weight * self.adversarial(fine, inputs, self.plan)
+        total = torch.stack([t.float() for t in terms.values()]).sum()
+        if not bool(torch.isfinite(total)):
+            names = ", ".join(n for n, t in terms.items() if not bool(torch.isfinite(t))) or "the sum"
+            raise EngineError(f"The loss is not finite at step {step} ({names}): lower optimiser.rate.")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.model.generator.parameters(), config.optimiser.clip)
+        self.optimiser.step()
+        self.average.update(self.model.generator)
+        self.step_number += 1
+        numbers = {name: float(term.detach()) for name, term in terms.items()}
+        numbers["total"] = float(total.detach())
+        if rival is not None:
+            numbers["discriminator"] = float(rival.detach())
+        return Losses(numbers, speed)
+
+    def measure_plan(self) -> dict[str, float]:
+        """Choose precision and layout for this machine; returns the seconds of a step in each."""
+        patch, truth = self.batch(0, _PLAN)
+
+        def trial(plan: TrainingPlan) -> None:
+            plan.apply(self.model.generator, *([self.discriminator] if self.discriminator else []))
+            inputs, free, fine = self.generate(patch, plan)
+            loss = sum(self.reconstruction(free, fine, truth, patch).values())
+            if self.discriminator is not None:
+                self.discriminator.eval()  # spectral norm must not move before the first step
+                loss = loss + self.adversarial(fine, inputs, plan)
+                loss = loss + self.discriminate(fine, truth, inputs, plan)
+                self.discriminator.train()
+            loss.backward()
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.rivals is not None:
+                self.rivals.zero_grad(set_to_none=True)
+
+        self.plan, seconds = choose(trial, self.config.precision)
+        self.use_plan()
+        return seconds
+
+    def use_plan(self) -> None:
+        """Lay out the networks as the plan says."""
+        self.plan.apply(self.model.generator, *([self.discriminator] if self.discriminator else []))
+
+    # ------------------------------------------------------------------ validation, checkpoints
+
+    def validate(self) -> dict[str, float]:
+        """Score the averaged weights on the validation region; keep them when they are the best."""
+        held = Downscaler(self.target, self.sources, self.network)
+        held.generator.load_state_dict(self.average.weights)
+        held.eval()
+        values = validate(held, self.archive, self.split, self.target, self.config.sampling.withheld_months)
+        score = values[self.config.validation.score]
+        last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
+        if last or self.best is None or score < self.best["score"]:
+            self.best = {"step": self.step_number, "score": score}
+            self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
+        return values
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        parts: dict[str, dict[str, Tensor]] = {
+            "generator": self.model.generator.state_dict(),
+            "optimiser": checkpoint.optimiser_tensors(self.optimiser),
+            "average": self.average.weights,
+        }
+        if self.discriminator is not None:
+            parts["discriminator"] = self.discriminator.state_dict()
+            parts["rivals"] = checkpoint.optimiser_tensors(self.rivals)
+        if self.best_weights is not None:
+            parts["best"] = self.best_weights
+        state = {
+            "step": self.step_number,
+            "updates": self.average.updates,
+            "best": self.best,
+            "plan": {"bfloat16": self.plan.bfloat16, "channels_last": self.plan.channels_last},
+            "threads": torch.get_num_threads(),
+            "config": self.config.model_dump(mode="json"),
+        }
+        checkpoint.save(self.folder / CHECKPOINT, parts, state)
+
+    def restore(self) -> None:
+        """Go on from the run folder's checkpoint.
+
+        Raises:
+            InputError: there is none, or it is of another configuration.
+        """
+        parts, state = checkpoint.load(self.folder / CHECKPOINT)
+        now = self.config.model_dump(mode="json")
+        if state["config"] != now:
+            keys = [key for key in now if state["config"].get(key) != now[key]]
+            raise InputError(
+                f"The checkpoint in {self.folder} was made with another configuration ({', '.join(keys)}): "
+                f"use that one, or start without --resume."
+            )
+        self.plan = TrainingPlan(**state["plan"])
+        self.model.generator.load_state_dict(parts["generator"])
+        checkpoint.restore_optimiser(self.optimiser, parts.get("optimiser", {}))
+        self.average.restore(parts["average"], state["updates"])
+        if self.discriminator is not None:
+            self.discriminator.load_state_dict(parts["discriminator"])
+            checkpoint.restore_optimiser(self.rivals, parts.get("rivals", {}))
+        self.step_number, self.best = state["step"], state["best"]
+        self.best_weights = parts.get("best")
+        self.use_plan()
+        _truncate(self.folder / LOG, self.step_number)
+
+    def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> dict[str, Tensor]:
+        """Train to the end and return the weights to ship.
+
+        Args:
+            report: called after each step with the number of steps done, its losses, and the
+                validation's scores where there was one.
+        """
+        config = self.config
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            while self.step_number < config.steps:
+                losses = self.step()
+                done = self.step_number
+                record: dict[str, Any] = {"step": done, "rate": losses.rate, **losses.terms}
+                scores = None
+                if done % config.validation.every == 0 or done == config.steps:
+                    scores = self.validate()
+                    record["validation"] = scores
+                log.write(json.dumps(record) + "\n")
+                if done % config.checkpoint_every == 0 or done == config.steps:
+                    log.flush()  # the log is never behind the checkpoint
+                    self.save()
+                report(done, losses, scores)
+        return self.best_weights
+
+
+def network_spec(config: Config, sources: tuple[SourceSpec, ...]) -> NetworkSpec:
+    """Return the generator's specification: the configuration's `network`, and the sources' channels.
+
+    Raises:
+        InputError: a wrong key; the sentence names it.
+    """
+    coarse, fine = network_channels(sources)
+    for key in ("factor", "coarse", "fine"):
+        if key in config.network:
+            raise InputError(f"network.{key}: this follows from the factor and the sources, leave it out.")
+    try:
+        return NetworkSpec.from_json(
+            {**config.network, "factor": config.factor, "coarse": coarse, "fine": fine}
+        )
+    except InputError as error:
+        raise InputError(f"network: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"network: a value is of the wrong kind ({error}).") from error
+
+
+def _inner(patch: Patch) -> tuple[Tensor, Tensor | None]:
+    """Return the patch's coarse field and relative areas without the halo."""
+    h, edge = patch.halo, patch.halo * patch.factor
+    coarse = patch.target[..., h : patch.target.shape[-2] - h, h : patch.target.shape[-1] - h]
+    area = None if patch.area is None else patch.area[..., edge : patch.area.shape[-1] - edge]
+    return coarse, area
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = value
+
+
+def _truncate(log: Path, step: int) -> None:
+    """Drop the log's lines after a step: they are written again."""
+    if not log.is_file():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            break  # the killed run's last, broken line
+    temporary = log.with_name(f".{log.name}.part")
+    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    temporary.replace(log)

@@ -1,0 +1,168 @@
+"""The model package at the end of a training: card, weights, default rasters."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+import torch
+from torch import Tensor
+
+from engine.card import SourceSpec, TargetSpec
+from engine.nets.generator import NetworkSpec
+from engine.package import Package, write_package
+from engine.version import VERSION
+from training.config import Config, SpatialSplit
+from training.data.archive import Archive
+
+ARCHITECTURE = "inception-attention generator, conditional patch GAN"
+
+
+def write(
+    folder: Path,
+    config: Config,
+    archive: Archive,
+    target: TargetSpec,
+    sources: tuple[SourceSpec, ...],
+    network: NetworkSpec,
+    weights: Mapping[str, Tensor],
+    metrics: Mapping[str, Mapping[str, float]],
+    command: str,
+) -> Package:
+    """Write the package.
+
+    Args:
+        folder: where; an old package there is replaced as a whole.
+        config, archive: of the training.
+        target, sources, network: as trained.
+        weights: of the generator.
+        metrics: test scores, method → name → value.
+        command: that trains the model again.
+    """
+    card = build_card(config, archive, target, sources, network, weights, metrics, command)
+    with tempfile.TemporaryDirectory() as temporary:
+        rasters = {
+            section.name: default_raster(Path(temporary) / f"{section.name}.tif", archive, section.name)
+            for section in config.sources
+            if section.default
+        }
+        return write_package(folder, card, weights, rasters)
+
+
+def build_card(
+    config: Config,
+    archive: Archive,
+    target: TargetSpec,
+    sources: tuple[SourceSpec, ...],
+    network: NetworkSpec,
+    weights: Mapping[str, Tensor],
+    metrics: Mapping[str, Mapping[str, float]],
+    command: str,
+) -> dict[str, Any]:
+    """Return the card's fields, all but those that the package writer fills in."""
+    model = config.model
+    step = abs(archive.transform.a)
+    west, north = archive.transform * (0, 0)
+    east, south = archive.transform * (archive.shape[1], archive.shape[0])
+    return {
+        "msr_card": 1,
+        "id": model.id,
+        "name": model.name,
+        "version": model.version,
+        "description": model.description or model.name,
+        "factor": config.factor,
+        "resolution": {"coarse": step, "fine": step / config.factor, "units": _units(archive.crs)},
+        "target": _plain(asdict(target)),
+        "sources": [_source(s, config, archive) for s in sources],
+        "network": network.to_json(),
+        "training": {
+            "data": f"{archive.title}. {archive.citation}",
+            "simulated": archive.simulated,
+            "period": archive.period,
+            "split": config.split.model_dump(mode="json"),
+            "region": {"crs": archive.crs, "bounds": [west, south, east, north], "columns": _trained(config)},
+            "seed": config.seed,
+            "command": command,
+            "configuration": config.model_dump(mode="json"),
+        },
+        "metrics": {name: dict(values) for name, values in metrics.items()},
+        "licence": model.licence,
+        "citation": model.citation,
+        "mlm:name": model.id,
+        "mlm:architecture": ARCHITECTURE,
+        "mlm:tasks": ["super-resolution"],
+        "mlm:framework": "pytorch",
+        "mlm:framework_version": torch.__version__.split("+")[0],
+        "mlm:total_parameters": int(sum(w.numel() for w in weights.values())),
+        "mlm:pretrained": True,
+        "mlm:accelerator": "amd64",
+        "mlm:accelerator_constrained": False,
+        "x-engine": VERSION,
+    }
+
+
+def _trained(config: Config) -> str:
+    if isinstance(config.split, SpatialSplit):
+        west, east = config.split.train_longitudes
+        return f"x from {west:g} to {east:g}"
+    return "all"
+
+
+def _source(source: SourceSpec, config: Config, archive: Archive) -> dict[str, Any]:
+    plain = _plain(asdict(source))
+    plain.pop("default")
+    section = next(s for s in config.sources if s.name == source.name)
+    if section.default:
+        plain["default"] = {"attribution": archive.citation}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _units(crs: str) -> str:
+    found = rasterio.crs.CRS.from_user_input(crs)
+    return "degree" if found.is_geographic else (found.linear_units or "metre")
+
+
+def default_raster(path: Path, archive: Archive, name: str) -> Path:
+    """Write a static source as a COG of scaled 16-bit integers, -32768 as nodata."""
+    source = archive.sources[name]
+    values = archive.fine if source.kind == "climatology" else source.values[0]
+    transform = archive.fine_transform if source.grid == "fine" else archive.transform
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scale = 1.0 if max(abs(low), abs(high)) > 3000 else max(abs(low), abs(high), 1e-6) / 30000
+    integers = np.where(np.isfinite(values), np.round(values / scale), -32768).astype(np.int16)
+    plain = path.with_name(f"{path.stem}.{os.getpid()}.plain.tif")
+    count, height, width = integers.shape
+    profile = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": count,
+        "dtype": "int16",
+        "crs": archive.crs,
+        "transform": transform,
+        "nodata": -32768,
+    }
+    with rasterio.open(plain, "w", **profile) as raster:
+        raster.write(integers)
+        raster.scales = [scale] * count
+        raster.units = [source.units] * count
+        raster.update_tags(attribution=archive.citation)
+    rasterio.shutil.copy(plain, path, driver="COG", compress="DEFLATE", predictor="YES")
+    plain.unlink()
+    return path

@@ -1,0 +1,190 @@
+"""`python -m training.train CONFIG.yaml`: train a model and write its package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from engine.errors import InputError
+from engine.nets.downscaler import Downscaler
+from engine.package import Package
+from training import packaging
+from training.commands import main
+from training.config import Config, load_config
+from training.data import load_archive
+from training.loop import CHECKPOINT, LOG, Losses, Trainer
+from training.scores import baseline_cases, climatology_name, model_cases, score, table
+from training.split import split_archive
+
+
+def train(
+    config: Config,
+    runs: Path,
+    output: Path | None = None,
+    resume: bool = False,
+    command: str = "",
+    quiet: bool = False,
+) -> Package:
+    """Train a model to its end.
+
+    Args:
+        config: what to train.
+        runs: folder for runs; this one's is named after the model's id.
+        output: folder of the package; by default `package` in the run's folder.
+        resume: go on from the run's checkpoint.
+        command: that is written to the card.
+        quiet: no progress bar and no table.
+
+    Returns:
+        The package, test scores in its card.
+
+    Raises:
+        InputError: configuration, data or checkpoint are wrong.
+        EngineError: a loss is not finite.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
+
+    archive = load_archive(config)
+    split = split_archive(config, archive)
+    folder = runs / config.model.id
+    if not resume:
+        _set_aside(folder)
+    trainer = Trainer(config, archive, split, folder)
+    if resume:
+        trainer.restore()
+    else:
+        seconds = trainer.measure_plan()
+        if not quiet:
+            told = ", ".join(f"{plan} {s:.2f} s" for plan, s in seconds.items())
+            print(f"A step takes: {told}. Training in {trainer.plan}.")
+    if not quiet:
+        parameters = sum(p.numel() for p in trainer.model.generator.parameters())
+        print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")
+    board = SummaryWriter(str(folder / "tensorboard"), purge_step=trainer.step_number)
+    bar = tqdm(
+        total=config.steps,
+        initial=trainer.step_number,
+        unit="step",
+        disable=quiet,
+        file=sys.stderr,
+        smoothing=0.05,
+    )
+
+    def report(step: int, losses: Losses, scores: dict[str, float] | None) -> None:
+        board.add_scalar("rate", losses.rate, step)
+        for name, value in losses.terms.items():
+            board.add_scalar(f"loss/{name}", value, step)
+        if scores is not None:
+            for name, value in scores.items():
+                board.add_scalar(f"validation/{name}", value, step)
+            if not quiet:
+                told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+                bar.write(f"step {step}: validation {told}", file=sys.stderr)
+        bar.set_postfix_str(f"loss {losses.terms['total']:.4f}", refresh=False)
+        bar.update(1)
+
+    try:
+        weights = trainer.run(report)
+    finally:
+        bar.close()
+        board.close()
+    best = trainer.best or {}
+    if not quiet:
+        print(f"Weights of step {best.get('step')}. Scoring the test months.")
+    shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
+    shipped.generator.load_state_dict(weights)
+    shipped.eval()
+    cases = baseline_cases(config.factor, trainer.target, split.test_view, climatology_name(archive))
+    cases += model_cases(
+        config.model.id,
+        shipped.forward_physical,
+        shipped.halo,
+        split.test_view,
+        trainer.sources,
+        trainer.target.strength,
+    )
+    scores = [score(case, archive, split.test, trainer.target) for case in cases]
+    if not quiet:
+        print(table(scores, archive.units))
+    package = packaging.write(
+        output or folder / "package",
+        config,
+        archive,
+        trainer.target,
+        trainer.sources,
+        trainer.network,
+        weights,
+        {s.case.name: s.values for s in scores},
+        command,
+    )
+    _record(folder, config, command, best, {s.case.name: s.values for s in scores}, package)
+    return package
+
+
+def _set_aside(folder: Path) -> None:
+    """Move an older run of the same name out of the way; nothing is lost."""
+    if not (folder / CHECKPOINT).exists() and not (folder / LOG).exists():
+        return
+    number = 1
+    while (older := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    os.replace(folder, older)
+
+
+def _record(
+    folder: Path,
+    config: Config,
+    command: str,
+    best: dict[str, float],
+    metrics: dict[str, dict[str, float]],
+    package: Package,
+) -> None:
+    """Write what came of the run, for whoever compares runs."""
+    record = {
+        "config": config.model_dump(mode="json"),
+        "command": command,
+        "best": best,
+        "metrics": metrics,
+        "sha256": package.sha256,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    temporary = folder / ".record.json.part"
+    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / "record.json")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train a model as a YAML configuration says, and write its package with test scores. "
+        "A run that was stopped or killed goes on with --resume, as if it had never stopped.",
+    )
+    parser.add_argument("config", help="training configuration (YAML), e.g. training/configs/rain_itur.yaml")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+    parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
+    parser.add_argument("--threads", type=int, help="processor threads (default: all cores)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
+    options = parser.parse_args(arguments)
+    config = load_config(options.config)
+    if options.threads is not None:
+        if options.threads < 1:
+            raise InputError("--threads must be 1 or more.")
+        torch.set_num_threads(options.threads)
+    command = f"python -m training.train {Path(options.config).as_posix()}"
+    package = train(config, options.runs, options.output, options.resume, command, options.quiet)
+    print(package.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    main(run)
