@@ -1,0 +1,77 @@
+"""Writes a small model package with random weights; run by the engine's Python.
+
+python make_model.py FOLDER ID [NAME]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from engine.card import SourceSpec, TargetSpec
+from engine.features import network_channels
+from engine.nets.downscaler import Downscaler
+from engine.nets.generator import NetworkSpec
+from engine.package import write_package
+
+TARGET = {
+    "name": "rain",
+    "title": "Rainfall",
+    "units": "mm",
+    "transform": "log1p",
+    "bounds": [0, None],
+    "conservation": "multiplicative",
+    "mean": 1.0,
+    "std": 1.0,
+    "range": [0, 80],
+}
+SOURCES = [
+    {
+        "name": "temperature",
+        "title": "Air temperature",
+        "units": "degC",
+        "grid": "coarse",
+        "dynamic": True,
+        "optional": True,
+        "normalisation": {"temperature": {"mean": 10.0, "std": 10.0}},
+        "range": [-40, 45],
+    },
+    {
+        "name": "elevation",
+        "title": "Elevation",
+        "units": "m",
+        "grid": "fine",
+        "optional": False,
+        "normalisation": {"elevation": {"mean": 500.0, "std": 700.0}},
+        "range": [-100, 6000],
+    },
+]
+
+
+def main(folder: Path, identity: str, name: str) -> None:
+    torch.manual_seed(1)
+    sources = [SourceSpec(**source) for source in SOURCES]
+    coarse, fine = network_channels(sources)
+    spec = NetworkSpec(4, coarse, fine, widths=(8, 8, 4))
+    network = Downscaler(TargetSpec(**{**TARGET, "bounds": (0, None), "range": (0, 80)}), sources, spec)
+    card = {
+        "msr_card": 1,
+        "id": identity,
+        "name": name,
+        "version": "1.0.0",
+        "description": "A test's model with random weights.",
+        "factor": 4,
+        "resolution": {"coarse": 1.0, "fine": 0.25, "units": "degree"},
+        "target": TARGET,
+        "sources": SOURCES,
+        "network": spec.to_json(),
+        "training": {"data": "none", "simulated": True, "period": None, "split": None},
+        "metrics": {"model": {"rmse": 1.5, "mae": 0.5}, "bilinear": {"rmse": 2.5, "mae": None}},
+        "licence": "CC0-1.0",
+    }
+    write_package(folder / identity, card, network.generator.state_dict())
+
+
+main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "Rain with elevation")
