@@ -24,7 +24,7 @@ _counter = itertools.count(1)
 _own: set[Path] = set()
 _finished: list[Path] = []
 _leaving = False
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal may come while it is held
 
 
 def partial_path(final: Path) -> Path:

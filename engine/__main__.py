@@ -1,0 +1,14 @@
+"""`python -m engine`: the command line. Exit status 0 done, 2 wrong input, 1 failure, 130 cancelled."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from engine.cli import main
+
+# GDAL would take a share of the machine's memory, and reads this once, at its first use.
+os.environ.setdefault("GDAL_CACHEMAX", "128")
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
