@@ -20,10 +20,12 @@ RADIUS = {"bilinear": 1, "bicubic": 2}  # taps on each side
 # Coarse cells of context: the taps, and as many again to fill cells without data under them.
 HALO = {kernel: 2 * radius for kernel, radius in RADIUS.items()}
 CUBIC = -0.75  # Keys's parameter a, as in PyTorch
+_PIECE = 2**17  # fine cells at a time
 
 
+@torch.no_grad()
 def upsample(coarse: Tensor, factor: int, kernel: str, crop: int = 0) -> Tensor:
-    """Interpolate to cells `factor` times smaller.
+    """Interpolate to cells `factor` times smaller; no gradient is kept.
 
     Args:
         coarse: (B, H, W); NaN and infinities are cells without data.
@@ -44,11 +46,33 @@ def upsample(coarse: Tensor, factor: int, kernel: str, crop: int = 0) -> Tensor:
         cut = crop - radius
         filled = filled[:, cut:-cut, cut:-cut]
     weights = torch.tensor(_weights(factor, kernel), dtype=torch.float32, device=coarse.device)
-    height, width = filled.shape[-2] - 2 * radius, filled.shape[-1] - 2 * radius
+    width = filled.shape[-1] - 2 * radius
     # Columns while rows are still coarse, which is cheap; then rows, whole rows at a time.
-    columns = _taps([filled[..., t : t + width, None] * w for t, w in enumerate(weights)]).flatten(-2)
-    rows = _taps([columns[:, t : t + height, None, :] * w[:, None] for t, w in enumerate(weights)])
-    return rows.flatten(1, 2)
+    columns = functools.reduce(
+        torch.add, [filled[..., t : t + width, None] * w for t, w in enumerate(weights)]
+    ).flatten(-2)
+    return _rows(columns, weights, factor, radius)
+
+
+def _rows(columns: Tensor, weights: Tensor, factor: int, radius: int) -> Tensor:
+    """Enlarge along rows: (B, h + 2·radius, W) to (B, h·k, W), in pieces that stay in the cache."""
+    batch, height, width = columns.shape[0], columns.shape[1] - 2 * radius, columns.shape[2]
+    result = columns.new_empty(batch, height, factor, width)
+    step = max(1, _PIECE // (batch * factor * width))
+    scratch = columns.new_empty(batch, step, (factor + 1) // 2, width)
+    # The first and the second half of a coarse cell each see one tap less.
+    halves = ((0, (factor + 1) // 2, 0), ((factor + 1) // 2, factor, 1))
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        for low, high, first in halves:
+            part, spare = result[:, start:stop, low:high], scratch[:, : stop - start, : high - low]
+            for tap in range(first, first + 2 * radius):
+                source, weight = columns[:, start + tap : stop + tap, None], weights[tap, low:high, None]
+                if tap == first:
+                    torch.mul(source, weight, out=part)
+                else:
+                    part += torch.mul(source, weight, out=spare)
+    return result.flatten(1, 2)
 
 
 def fill(coarse: Tensor, steps: int) -> Tensor:
@@ -86,10 +110,6 @@ def _neighbours(field: Tensor) -> tuple[Tensor, Tensor]:
     sides = shifted(-1, 0) + shifted(1, 0) + (shifted(0, -1) + shifted(0, 1))
     corners = shifted(-1, -1) + shifted(1, 1) + (shifted(-1, 1) + shifted(1, -1))
     return sides, corners
-
-
-def _taps(terms: list[Tensor]) -> Tensor:
-    return functools.reduce(torch.add, terms)
 
 
 @functools.lru_cache(maxsize=64)
