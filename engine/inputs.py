@@ -85,7 +85,9 @@ class Input:
         if len(bands) == 1:
             return [0.0]
         if when is None:
-            raise InputError(f"{self.raster.label} has one band a month: give the date that is wanted.")
+            raise InputError(
+                f"{self.raster.label} has a band for each month: give the date, YYYY-MM or --MM."
+            )
         return [dates.cyclic_months(position, when.position) for _, position in bands]
 
     def _climatology_bands(self) -> list[tuple[int, float]]:

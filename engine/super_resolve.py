@@ -62,7 +62,7 @@ def super_resolve(
         inputs = Inputs(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
         choice.check(inputs.names)
         whens = inputs.wanted_dates(request.date, request.all_dates)
-        _check_dates(choice, inputs, whens)
+        _check_season(choice, whens)
         _check_disk(output, grids, len(whens))
         warnings = _warnings(choice, grids, inputs)
         feedback.check_cancelled()
@@ -299,12 +299,9 @@ def _checked_output(request: SuperResolveRequest) -> Path:
     return path
 
 
-def _check_dates(choice: Choice, inputs: Inputs, whens: list[When | None]) -> None:
-    needs = choice.season or any(
-        s.spec.kind == "climatology" and len(s.bands(None)) > 1 for s in inputs.sources
-    )
-    if needs and any(w is None or w.month is None for w in whens):
-        raise InputError("A date is needed (YYYY-MM-DD, YYYY-MM or --MM): the target's band carries none.")
+def _check_season(choice: Choice, whens: list[When | None]) -> None:
+    if choice.season and any(w is None or w.month is None for w in whens):
+        raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or --MM.")
 
 
 def _check_disk(output: Path, grids: Grids, bands: int) -> None:
