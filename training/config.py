@@ -206,7 +206,10 @@ class Config(Section):
     validation: ValidationSection = ValidationSection()
     steps: Annotated[int, Field(ge=1)]
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
+    # auto: the fastest on this machine, measured when the run starts; to the last digit, only runs
+    # in the same precision and layout are the same.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

@@ -226,7 +226,7 @@ class Trainer:
             if self.rivals is not None:
                 self.rivals.zero_grad(set_to_none=True)
 
-        self.plan, seconds = choose(trial, self.config.precision)
+        self.plan, seconds = choose(trial, self.config.precision, self.config.layout)
         self.use_plan()
         return seconds
 

@@ -46,9 +46,14 @@ def draw(
     east, south = archive.transform * (region.columns[1], archive.shape[0])
     extent = (west, east, south, north)
     rows = len(fields) + 1
-    height = 4.6 * (north - south) / (east - west) + 0.45
+    shape = (north - south) / (east - west)
+    width = min(5.0, 3.2 / shape)  # of a map, inches
     figure, axes = pyplot.subplots(
-        rows, 2, figsize=(10.5, height * rows + 0.9), layout="constrained", squeeze=False
+        rows,
+        2,
+        figsize=(2 * width + 0.5, (width * shape + 0.3) * rows + 0.9),
+        layout="constrained",
+        squeeze=False,
     )
     for axis in axes.flat:
         axis.set_xticks([])

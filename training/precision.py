@@ -42,16 +42,23 @@ class TrainingPlan:
         return f"{'bfloat16' if self.bfloat16 else 'float32'}, {layout}"
 
 
-def choose(step: Callable[[TrainingPlan], object], precision: str) -> tuple[TrainingPlan, dict[str, float]]:
+def choose(
+    step: Callable[[TrainingPlan], object], precision: str, layout: str = "auto"
+) -> tuple[TrainingPlan, dict[str, float]]:
     """Time a few whole steps in each plan and return the fastest, and the seconds of each.
 
     Args:
         step: runs one step, forward and backward, without changing any weight.
         precision: auto, float32 or bfloat16.
+        layout: auto, contiguous or channels_last.
     """
     kinds = {"auto": (False, True), "float32": (False,), "bfloat16": (True,)}[precision]
+    layouts = {"auto": (False, True), "contiguous": (False,), "channels_last": (True,)}[layout]
+    plans = [TrainingPlan(kind, last) for kind in kinds for last in layouts]
     seconds: dict[TrainingPlan, float] = {}
-    for plan in (TrainingPlan(kind, last) for kind in kinds for last in (False, True)):
+    if len(plans) == 1:
+        return plans[0], {}
+    for plan in plans:
         step(plan)
         best = float("inf")
         for _ in range(RUNS):

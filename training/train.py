@@ -63,8 +63,9 @@ def train(
     else:
         seconds = trainer.measure_plan()
         if not quiet:
-            told = ", ".join(f"{plan} {s:.2f} s" for plan, s in seconds.items())
-            print(f"A step takes: {told}. Training in {trainer.plan}.")
+            for plan, taken in seconds.items():
+                print(f"A step takes {taken:.2f} s in {plan}.")
+            print(f"Training in {trainer.plan}.")
     if not quiet:
         parameters = sum(p.numel() for p in trainer.model.generator.parameters())
         print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")

@@ -67,6 +67,20 @@ def archive() -> Archive:
 
 
 @pytest.fixture
+def make():
+    """The maker of small archives."""
+    return make_archive
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Make the small archive a data set that configurations can name."""
+    from training.data import READERS
+
+    monkeypatch.setitem(READERS, "small", lambda factor: make_archive())
+
+
+@pytest.fixture
 def settings() -> dict:
     """A configuration of the ITU-R data set that trains in a second or two."""
     return {
@@ -94,5 +108,6 @@ def settings() -> dict:
         "steps": 12,
         "checkpoint_every": 3,
         "precision": "float32",
+        "layout": "contiguous",
         "seed": 3,
     }
