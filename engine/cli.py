@@ -98,22 +98,23 @@ def _run(job: str, request: dict[str, Any], interactive: bool) -> dict[str, Any]
     """Run the job in a thread: Ctrl-C is heard at once whatever it computes."""
     terminal = Terminal(interactive)
     outcome: list[Any] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             outcome.append(run_job(job, request, terminal, State()))
         except BaseException as error:  # raised again below, by the thread that is asked
             outcome.append(error)
+        done.set()
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    # Not Thread.join: a Ctrl-C in it makes Python 3.11 believe that the thread has ended.
+    threading.Thread(target=work, daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(0.1)
+        while not done.wait(0.1):
+            pass
     except KeyboardInterrupt:
         terminal.cancelled.set()
-        thread.join(_GRACE_SECONDS)
-        if thread.is_alive():
+        if not done.wait(_GRACE_SECONDS):
             terminal.clear()
             print("The run was cancelled.", file=sys.stderr, flush=True)
             discard_all(finished=True)

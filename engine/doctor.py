@@ -221,7 +221,7 @@ def _memory() -> Json:
         from engine.memory import system_memory
 
         free = system_memory()
-    except ImportError as error:
+    except Exception as error:  # psutil is compiled, and may be broken
         return _finding("memory", "error", f"cannot be measured ({error})", "See psutil above.")
     status = "ok" if free >= LOW_MEMORY else "warning"
     fix = "" if status == "ok" else "Close other programs: runs will use small tiles and be slow."
