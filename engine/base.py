@@ -8,21 +8,28 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from engine.analogues import HALO as ANALOGUE_HALO
+from engine.analogues import analogue_field, enough_bands
 from engine.card import SourceSpec, TargetSpec
 from engine.climatology import season_weights, weighted_mean
+from engine.conservation import conserve
+from engine.correction import REACH, smooth_correction
 from engine.interpolation import HALO
 from engine.methods.disaggregation import disaggregate
 from engine.methods.smooth import interpolate
 from engine.patch import Patch
+from engine.windows import crop
 
-BASE_HALO = HALO["bicubic"]  # coarse cells of context
+MOST_BANDS = 24  # a daily climatology is weighted by season instead of fitted
+BASE_HALO = max(ANALOGUE_HALO, HALO["bicubic"] + REACH)  # coarse cells of context
 
 
 def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], halo: int) -> Tensor:
-    """Return the base in physical units, before conservation.
+    """Return the base in physical units, conserved.
 
-    With a climatology it is the climatology ratio (for signed targets, the anomaly), else
-    interpolation in the target's transformed space.
+    With a climatology of several bands it is their locally fitted mixture, with few bands or very
+    many the climatology ratio (for signed targets, the anomaly); without one it is interpolation in
+    the target's transformed space. Where the climatology is invalid, the next best takes its place.
 
     Args:
         patch: its halo is at least `halo` + `BASE_HALO`.
@@ -34,11 +41,38 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
         (B, (h + 2·halo)·k, (w + 2·halo)·k) float32, NaN where there is no coarse value.
     """
     patch = replace(patch, halo=patch.halo - halo)  # a larger window in a thinner halo
-    climatology = next((s for s in sources if s.kind == "climatology"), None)
-    if climatology is None or patch.climatology is None:
-        return interpolate(patch.target, patch.factor, target, "bicubic", patch.halo)
-    distance = patch.climatology_distance
+    k, own = patch.factor, crop(patch.target, patch.halo)
+    area = patch.area if target.weights == "area" else None
+    source = next((s for s in sources if s.kind == "climatology"), None)
+    if source is None or patch.climatology is None:
+        field = _interpolated(patch, target, area)
+    else:
+        field = _from_climatology(patch, target, source, area)
+    inner = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
+    return conserve(field, own, k, target, area=inner)
+
+
+def _interpolated(patch: Patch, target: TargetSpec, area: Tensor | None) -> Tensor:
+    k, ring = patch.factor, patch.halo - REACH
+    field = interpolate(patch.target, k, target, "bicubic", ring)
+    rows = None if area is None else area[:, ring * k : area.shape[1] - ring * k]
+    return smooth_correction(field, crop(patch.target, ring), k, target, rows)
+
+
+def _from_climatology(patch: Patch, target: TargetSpec, source: SourceSpec, area: Tensor | None) -> Tensor:
+    bands, distance, k = patch.climatology, patch.climatology_distance, patch.factor
     if distance is None:
-        distance = torch.zeros(patch.climatology.shape[:2], device=patch.target.device)
-    weights = season_weights(distance, climatology.kernel_months)
-    return disaggregate(patch, weighted_mean(patch.climatology, weights), target, "bicubic")
+        distance = torch.zeros(bands.shape[:2], device=bands.device)
+    if distance.shape[1] > MOST_BANDS or not enough_bands(distance):
+        return _seasonal(patch, target, source, distance)
+    field = analogue_field(patch.target, bands, distance, k, target, patch.halo, area)
+    missing = ~torch.isfinite(field)
+    known = torch.isfinite(crop(patch.target, patch.halo))
+    if bool((missing & known.repeat_interleave(k, -1).repeat_interleave(k, -2)).any()):
+        field = torch.where(missing, _seasonal(patch, target, source, distance), field)
+    return field
+
+
+def _seasonal(patch: Patch, target: TargetSpec, source: SourceSpec, distance: Tensor) -> Tensor:
+    mean = weighted_mean(patch.climatology, season_weights(distance, source.kernel_months))
+    return disaggregate(patch, mean, target, "bicubic")
