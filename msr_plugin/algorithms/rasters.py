@@ -11,11 +11,13 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
+    QgsProcessingContext,
+    QgsProcessingUtils,
     QgsRasterLayer,
     QgsRectangle,
 )
 
-from ..compat import WKT2
+from ..compat import RASTER_HINT, WKT2
 
 _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
 _SUBDATASET = re.compile(r"^(?:[A-Za-z0-9_]{2,}):(?:\"(?P<quoted>[^\"]+)\"|(?P<plain>.+?))(?::[^:/\\]*)?$")
@@ -55,6 +57,20 @@ def describe(layer: QgsRasterLayer, label: str, band: int | None) -> InputRaster
         width=layer.width(),
         height=layer.height(),
     )
+
+
+def open_raster(text: str, context: QgsProcessingContext) -> QgsRasterLayer | None:
+    """Return the raster of a file, a layer's name or id, or a GDAL name; None where there is none."""
+    text = text.strip()
+    if not text:
+        return None
+    layer = QgsProcessingUtils.mapLayerFromString(text, context, True, RASTER_HINT)
+    if layer is None and file_of(text) != text:
+        layer = QgsRasterLayer(text, text.rsplit(":", 1)[-1], "gdal")
+        if not layer.isValid():
+            return None
+        context.temporaryLayerStore().addMapLayer(layer)  # which keeps it for the run
+    return layer if isinstance(layer, QgsRasterLayer) else None
 
 
 def gdal_path(layer: QgsRasterLayer, label: str) -> str:

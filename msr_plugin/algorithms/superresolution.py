@@ -29,7 +29,7 @@ from ..style import Look, style_when_loaded
 from .base import MsrAlgorithm, tr
 from .checks import check_date, check_memory, check_output, check_overlap, check_size
 from .engine_run import run_engine
-from .rasters import InputRaster, RasterProblem, crs_text, describe
+from .rasters import InputRaster, RasterProblem, crs_text, describe, open_raster
 
 NUMBERS = {
     "RESIDUAL": ("residual", "Largest coarse-cell residual"),
@@ -136,6 +136,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Return whether the run can be started, or a sentence that names the parameter at fault."""
+        parameters = self._with_layers(parameters, context)
         try:
             self.check_required(parameters, context)
             fine, message = super().checkParameterValues(parameters, context)
@@ -159,6 +160,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         """Take from the layers what the run needs: paths, bands, CRSs."""
+        parameters = self._with_layers(parameters, context)
         try:
             rasters = self._rasters(parameters, context)
             self._request = self._make_request(parameters, context, rasters)
@@ -200,6 +202,20 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             if number == -1:  # how QGIS writes “not set”
                 number = None
         return describe(layer, self.label(name), number)
+
+    def _with_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the parameters with a layer in place of each GDAL name, such as NETCDF:"a.nc":t2m.
+
+        Processing finds files and layers of the project by a text, but not these.
+        """
+        resolved = dict(parameters)
+        for definition in self.parameterDefinitions():
+            text = parameters.get(definition.name())
+            if isinstance(definition, QgsProcessingParameterRasterLayer) and isinstance(text, str):
+                layer = open_raster(text, context)
+                if layer is not None:
+                    resolved[definition.name()] = layer
+        return resolved
 
     def _rasters(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return target and reference; the sources come from `sources_of`."""

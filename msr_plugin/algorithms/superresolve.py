@@ -8,17 +8,15 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingParameterString,
-    QgsProcessingUtils,
-    QgsRasterLayer,
 )
 
 from ..cards import CardError, ModelCard, find_card, installed_cards
-from ..compat import RASTER_HINT, set_hints
+from ..compat import set_hints
 from ..environment import model_folders
 from ..style import Look
 from .base import tr
 from .modelalgorithm import look_of
-from .rasters import InputRaster, RasterProblem, describe
+from .rasters import InputRaster, RasterProblem, describe, open_raster
 from .superresolution import SuperResolutionAlgorithm
 
 _BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
@@ -131,7 +129,7 @@ class SuperResolve(SuperResolutionAlgorithm):
 def _open(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
     match = _BAND.match(text)
     raster, band = (match["raster"], int(match["band"])) if match else (text, None)
-    layer = QgsProcessingUtils.mapLayerFromString(raster, context, True, RASTER_HINT)
-    if not isinstance(layer, QgsRasterLayer):
+    layer = open_raster(raster, context)
+    if layer is None:
         raise RasterProblem(f"{label}: there is no raster {raster}.")
     return describe(layer, label, band)

@@ -131,7 +131,11 @@ def read_raster() -> Callable[[str], object]:
     """Return a function that reads band 1 of a raster as float64 array."""
     from osgeo import gdal
 
-    return lambda path: gdal.Open(str(path)).GetRasterBand(1).ReadAsArray().astype(float)
+    def read(path):
+        file = gdal.Open(str(path))  # keep it: its bands do not
+        return file.GetRasterBand(1).ReadAsArray().astype(float)
+
+    return read
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ def main(folder: Path, identity: str, name: str) -> None:
     coarse, fine = network_channels(sources)
     spec = NetworkSpec(4, coarse, fine, widths=(8, 8, 4))
     network = Downscaler(TargetSpec(**{**TARGET, "bounds": (0, None), "range": (0, 80)}), sources, spec)
+    for parameter in network.parameters():  # a fresh generator's residual is zero
+        torch.nn.init.normal_(parameter, std=0.15)
     card = {
         "msr_card": 1,
         "id": identity,

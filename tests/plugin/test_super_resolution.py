@@ -1,0 +1,404 @@
+"""Runs with the real worker: toolbox, PyQGIS script, batch, Model Designer; errors, cancel, death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterRasterLayer,
+    QgsProject,
+    QgsRasterLayer,
+)
+
+from msr_plugin.engine_service import SERVICE
+
+
+def run(identity, parameters, feedback=None):
+    """Run an algorithm as scripts do."""
+    import processing
+
+    return processing.run(identity, parameters, feedback=feedback)
+
+
+def model_parameters(rasters, output, **more):
+    """Parameters of the tiny model."""
+    return {
+        "TARGET": rasters["target"],
+        "SOURCE_ELEVATION": rasters["elevation"],
+        "CONSERVATION": 1,
+        "OUTPUT": str(output),
+        **more,
+    }
+
+
+def block_means(fine, factor):
+    rows, columns = fine.shape
+    return fine.reshape(rows // factor, factor, columns // factor, factor).mean((1, 3))
+
+
+def leftovers(folder):
+    return [p.name for p in Path(folder).iterdir() if ".part" in p.name]
+
+
+def test_a_model_runs_and_keeps_the_coarse_means(provider, rasters, tmp_path, read_raster, feedback):
+    output = tmp_path / "fine.tif"
+    result = run("msr:tinyrain", model_parameters(rasters, output), feedback)
+    fine, coarse = read_raster(output), read_raster(rasters["target"])
+    assert fine.shape == (40, 48)
+    assert fine.min() >= 0
+    numpy.testing.assert_allclose(block_means(fine, 4), coarse, rtol=1e-5)
+    assert result["OUTPUT"] == str(output)
+    assert result["RESIDUAL"] == pytest.approx(abs(block_means(fine, 4) - coarse).max(), abs=1e-4)
+    assert result["COVERED"] == 1
+    assert result["TILES"] >= 1
+    assert 0 <= result["OUTSIDE_RANGE"] <= 1
+    assert result["SECONDS"] > 0
+    assert any(text.startswith("elevation:") for text in feedback.said["info"])
+    assert len(feedback.said["phase"]) >= 2
+    assert feedback.progress() == 100
+
+
+def test_an_optional_source_and_its_band_change_the_result(provider, rasters, tmp_path, read_raster):
+    fields = []
+    for number, more in enumerate(
+        (
+            {},
+            {"SOURCE_TEMPERATURE": rasters["temperature"], "SOURCE_TEMPERATURE_BAND": 1},
+            {"SOURCE_TEMPERATURE": rasters["temperature"], "SOURCE_TEMPERATURE_BAND": 2},
+        )
+    ):
+        output = tmp_path / f"{number}.tif"
+        run("msr:tinyrain", model_parameters(rasters, output, **more))
+        fields.append(read_raster(output))
+    assert abs(fields[0] - fields[1]).max() > 1e-4
+    assert abs(fields[1] - fields[2]).max() > 1e-4
+
+
+def test_the_generic_algorithm_gives_the_same_as_the_models_own(
+    provider, tiny_model, rasters, tmp_path, read_raster
+):
+    lines = f"elevation={rasters['elevation']}\n\ntemperature = {rasters['temperature']}#2\n"
+    common = {"TARGET": rasters["target"], "CONSERVATION": 1}
+    by_folder = {"MODEL": str(tiny_model), "SOURCES": lines, "OUTPUT": str(tmp_path / "a.tif")}
+    run("msr:superresolve", {**common, **by_folder})
+    by_id = {"MODEL": "tinyrain", "SOURCES": lines.splitlines(), "OUTPUT": str(tmp_path / "b.tif")}
+    run("msr:superresolve", {**common, **by_id})
+    own = {"SOURCE_TEMPERATURE": rasters["temperature"], "SOURCE_TEMPERATURE_BAND": 2}
+    run("msr:tinyrain", model_parameters(rasters, tmp_path / "c.tif", **own))
+    for name in ("b.tif", "c.tif"):
+        numpy.testing.assert_array_equal(read_raster(tmp_path / "a.tif"), read_raster(tmp_path / name))
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+def test_a_baseline_runs(provider, rasters, tmp_path, read_raster, method):
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": rasters["target"], "METHOD": method, "FACTOR": 5, "CONSERVATION": 1}
+    result = run("msr:baseline", {**parameters, "OUTPUT": str(output)})
+    fine = read_raster(output)
+    assert fine.shape == (50, 60)
+    numpy.testing.assert_allclose(block_means(fine, 5), read_raster(rasters["target"]), rtol=1e-5)
+    assert result["RESIDUAL"] < 1e-3
+
+
+def test_the_climatology_ratio_keeps_the_climatologys_pattern(
+    provider, rasters, write_raster, tmp_path, read_raster
+):
+    random = numpy.random.default_rng(5)
+    climatology = write_raster("clim.tif", random.gamma(2, 4, (12, 20, 24)), resolution=0.5, units="mm")
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": rasters["target"], "METHOD": "climatologyratio", "FACTOR": 2, "DATE": "11"}
+    run("msr:baseline", {**parameters, "CLIMATOLOGY": climatology, "OUTPUT": str(output)})
+    fine = read_raster(output)
+    numpy.testing.assert_allclose(block_means(fine, 2), read_raster(rasters["target"]), rtol=1e-4)
+
+
+def test_another_grid_by_extent_resolution_and_crs(provider, rasters, tmp_path):
+    output = tmp_path / "fine.tif"
+    grid = {"EXTENT": "2,6,42,46 [EPSG:4326]", "RESOLUTION": 0.25}
+    run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 4, **grid, "OUTPUT": str(output)})
+    layer = QgsRasterLayer(str(output))
+    assert (layer.width(), layer.height()) == (16, 16)
+    assert layer.extent().xMinimum() == pytest.approx(2)
+    projected = tmp_path / "projected.tif"
+    grid = {"CRS": "EPSG:32632", "RESOLUTION": 25000}
+    run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 4, **grid, "OUTPUT": str(projected)})
+    assert QgsRasterLayer(str(projected)).crs().authid() == "EPSG:32632"
+    like = tmp_path / "like.tif"
+    parameters = {"TARGET": rasters["target"], "FACTOR": 4, "REFERENCE": rasters["elevation"]}
+    run("msr:baseline", {**parameters, "OUTPUT": str(like)})
+    assert QgsRasterLayer(str(like)).extent() == QgsRasterLayer(rasters["elevation"]).extent()
+
+
+def test_a_layer_of_the_project_and_a_subdataset_will_do(provider, rasters, write_raster, tmp_path):
+    from osgeo import gdal
+
+    layer = QgsRasterLayer(rasters["target"], "Rain of the project")
+    QgsProject.instance().addMapLayer(layer)
+    try:
+        output = tmp_path / "a.tif"
+        run("msr:baseline", {"TARGET": layer, "FACTOR": 2, "OUTPUT": str(output)})
+        assert output.is_file()
+        named = tmp_path / "b.tif"
+        run("msr:baseline", {"TARGET": "Rain of the project", "FACTOR": 2, "OUTPUT": str(named)})
+        assert named.is_file()
+    finally:
+        QgsProject.instance().removeMapLayer(layer.id())
+    netcdf = tmp_path / "rain file.nc"
+    gdal.Translate(str(netcdf), rasters["target"], format="netCDF")
+    subdataset = f'NETCDF:"{netcdf}":Band1'
+    result = run("msr:baseline", {"TARGET": subdataset, "FACTOR": 2, "OUTPUT": str(tmp_path / "c.tif")})
+    assert result["COVERED"] == 1
+
+
+def test_a_temporary_output_is_styled_when_it_is_loaded(provider, rasters):
+    import processing
+
+    project, context = QgsProject(), QgsProcessingContext()
+    context.setProject(project)
+    parameters = model_parameters(rasters, "TEMPORARY_OUTPUT")
+    result = processing.run("msr:tinyrain", parameters, context=context)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("msr:tinyrain")
+    from msr_plugin.algorithms.modelalgorithm import look_of
+    from msr_plugin.style import ResultStyler
+
+    layer = QgsRasterLayer(result["OUTPUT"])
+    ResultStyler(look_of(algorithm.card)).postProcessLayer(layer, context, None)
+    renderer = layer.renderer()
+    assert renderer.type() == "singlebandpseudocolor"
+    items = renderer.shader().rasterShaderFunction().colorRampItemList()
+    assert items[0].value == pytest.approx(renderer.classificationMin())
+    assert items[-1].label.endswith("mm")
+    steps = numpy.diff([item.value for item in items])
+    assert steps[0] < steps[-1]  # spread like the target's logarithm
+
+
+class TestBatch:
+    """Rows of a batch, one after another, as the batch dialog runs them."""
+
+    def test_a_failing_row_does_not_stop_the_others(self, provider, rasters, write_raster, tmp_path):
+        damaged = write_raster("damaged.tif", numpy.ones((10, 12)))
+        os.truncate(damaged, os.path.getsize(damaged) - 300)  # its header is whole
+        outputs, errors = [], []
+        for number, target in enumerate((rasters["target"], damaged, rasters["target"])):
+            output = tmp_path / f"row{number}.tif"
+            outputs.append(output)
+            try:
+                run("msr:tinyrain", model_parameters({**rasters, "target": target}, output))
+            except QgsProcessingException as error:
+                errors.append((number, str(error)))
+        assert [number for number, _ in errors] == [1]
+        assert [output.is_file() for output in outputs] == [True, False, True]
+
+
+def chained_model(rasters):
+    """A model: the tiny model, then native:rescaleraster on its output."""
+    model = QgsProcessingModelAlgorithm("chain", "tests")
+    parameter = QgsProcessingParameterRasterLayer("TARGET", "Target")
+    model.addModelParameter(parameter, QgsProcessingModelParameter("TARGET"))
+    parameter = QgsProcessingParameterRasterLayer("DEM", "Elevation")
+    model.addModelParameter(parameter, QgsProcessingModelParameter("DEM"))
+    source = QgsProcessingModelChildParameterSource
+    finer = QgsProcessingModelChildAlgorithm("msr:tinyrain")
+    finer.setChildId("finer")
+    finer.addParameterSources("TARGET", [source.fromModelParameter("TARGET")])
+    finer.addParameterSources("SOURCE_ELEVATION", [source.fromModelParameter("DEM")])
+    model.addChildAlgorithm(finer)
+    after = QgsProcessingModelChildAlgorithm("native:rescaleraster")
+    after.setChildId("after")
+    after.addParameterSources("INPUT", [source.fromChildOutput("finer", "OUTPUT")])
+    after.addParameterSources("MINIMUM", [source.fromStaticValue(0)])
+    after.addParameterSources("MAXIMUM", [source.fromChildOutput("finer", "TILES")])
+    output = QgsProcessingModelOutput("RESULT", "RESULT")
+    output.setChildOutputName("OUTPUT")
+    output.setChildId("after")
+    after.setModelOutputs({"RESULT": output})
+    model.addChildAlgorithm(after)
+    model.updateDestinationParameters()
+    return model
+
+
+def test_a_designer_model_chains_it_with_a_native_algorithm(
+    provider, rasters, tmp_path, read_raster, feedback
+):
+    model = chained_model(rasters)
+    path = str(tmp_path / "chain.model3")
+    assert model.toFile(path)
+    loaded = QgsProcessingModelAlgorithm()
+    assert loaded.fromFile(path)
+    output = tmp_path / "chained.tif"
+    parameters = {"TARGET": rasters["target"], "DEM": rasters["elevation"], "after:RESULT": str(output)}
+    results, fine = loaded.run(parameters, QgsProcessingContext(), feedback)
+    assert fine, feedback.said["error"]
+    assert read_raster(results["after:RESULT"]).shape == (40, 48)
+
+
+class TestThread:
+    """Runs on a background thread, as the dialogs do, while the main thread goes on."""
+
+    @staticmethod
+    def start(identity, parameters, feedback):
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(identity)
+        context = QgsProcessingContext()
+        task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+        done = {}
+        task.executed.connect(lambda fine, results: done.update(fine=fine, results=results))
+        task.context = context  # must live as long as the task
+        QgsApplication.taskManager().addTask(task)
+        return task, done
+
+    @staticmethod
+    def wait(done, seconds=60):
+        end = time.monotonic() + seconds
+        while not done and time.monotonic() < end:
+            QgsApplication.processEvents()
+            time.sleep(0.01)
+        QgsApplication.processEvents()
+        return done
+
+    def test_it_runs_while_the_main_thread_goes_on(self, provider, rasters, tmp_path, feedback):
+        output = tmp_path / "fine.tif"
+        threads = set()
+        feedback.when_told = lambda kind, text: threads.add(threading.get_ident())
+        _task, done = self.start("msr:tinyrain", model_parameters(rasters, output), feedback)
+        assert self.wait(done)["fine"]
+        assert output.is_file()
+        assert threads and threading.get_ident() not in threads
+
+    def test_two_at_once_both_end_well(self, provider, rasters, tmp_path, qgis_app):
+        from qgis.core import QgsProcessingFeedback
+
+        feedbacks = [QgsProcessingFeedback(False), QgsProcessingFeedback(False)]
+        runs = [
+            self.start("msr:tinyrain", model_parameters(rasters, tmp_path / f"{n}.tif"), f)
+            for n, f in enumerate(feedbacks)
+        ]
+        for _, done in runs:
+            assert self.wait(done)["fine"]
+        assert (tmp_path / "0.tif").read_bytes()[:4] == (tmp_path / "1.tif").read_bytes()[:4]
+
+
+@pytest.fixture
+def long_run(write_raster, tmp_path):
+    """Parameters of a run that takes many tiles."""
+    values = numpy.random.default_rng(1).gamma(2, 4, (400, 400))
+    target = write_raster("large.tif", values, resolution=0.1, top=20)
+    return {
+        "TARGET": target,
+        "METHOD": "bicubic",
+        "FACTOR": 20,
+        "TILE": 8,
+        "OUTPUT": str(tmp_path / "large_fine.tif"),
+    }
+
+
+def warm_up(rasters, tmp_path):
+    """Start the worker, so that what follows meets it at work."""
+    run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 2, "OUTPUT": str(tmp_path / "warm.tif")})
+
+
+def at_the_first_tile(feedback, act):
+    """Do something as soon as the worker is at work on tiles."""
+    feedback.progressChanged.connect(lambda value: act() if value > 1 else None)
+
+
+def test_cancel_leaves_nothing_and_the_next_run_works(provider, rasters, long_run, tmp_path, feedback):
+    warm_up(rasters, tmp_path)
+    at_the_first_tile(feedback, feedback.cancel)
+    result = run("msr:baseline", long_run, feedback)
+    assert "RESIDUAL" not in result
+    assert feedback.isCanceled()
+    assert not Path(long_run["OUTPUT"]).exists()
+    assert leftovers(tmp_path) == []
+    warm_up(rasters, tmp_path)
+
+
+def test_a_worker_killed_in_a_run_is_one_clear_error(provider, rasters, long_run, tmp_path, feedback):
+    warm_up(rasters, tmp_path)
+    pid = SERVICE.pid
+    killed = []
+
+    def kill():
+        if not killed:
+            killed.append(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    at_the_first_tile(feedback, kill)
+    with pytest.raises(QgsProcessingException, match=r"engine was killed \(signal 9\)"):
+        run("msr:baseline", long_run, feedback)
+    assert killed
+    assert not Path(long_run["OUTPUT"]).exists()
+    assert leftovers(tmp_path) == []
+    warm_up(rasters, tmp_path)
+    assert SERVICE.pid != pid
+
+
+def test_a_stopped_worker_is_killed_on_cancel(provider, rasters, long_run, tmp_path, feedback):
+    warm_up(rasters, tmp_path)
+    pid = SERVICE.pid
+
+    def stop():
+        if not feedback.isCanceled():
+            os.kill(pid, signal.SIGSTOP)  # it can neither answer nor obey SIGTERM
+            feedback.cancel()
+
+    at_the_first_tile(feedback, stop)
+    run("msr:baseline", long_run, feedback)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not Path(long_run["OUTPUT"]).exists()
+    assert leftovers(tmp_path) == []
+    warm_up(rasters, tmp_path)
+
+
+def test_the_worker_stays_warm_and_ends_with_the_plugin(provider, rasters, tmp_path):
+    warm_up(rasters, tmp_path)
+    pid = SERVICE.pid
+    warm_up(rasters, tmp_path)
+    assert SERVICE.pid == pid
+    SERVICE.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_an_engine_that_cannot_start_is_told_with_the_commands(
+    provider, rasters, tmp_path, monkeypatch, feedback
+):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named torch' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("MSR_ENGINE_PYTHON", str(python))
+    with pytest.raises(QgsProcessingException, match=r"(?s)No module named torch.*-m venv"):
+        run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 2, "OUTPUT": str(tmp_path / "a.tif")})
+
+
+def test_a_hostile_environment_around_qgis_does_not_reach_the_engine(
+    provider, rasters, tmp_path, monkeypatch, read_raster
+):
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    for module in ("numpy", "torch", "json", "rasterio", "sitecustomize"):
+        (hostile / f"{module}.py").write_text("raise SystemExit('hostile')")
+    (hostile / "proj.db").write_text("not a database")
+    for name in ("PYTHONPATH", "PROJ_DATA", "PROJ_LIB", "GDAL_DATA", "LD_LIBRARY_PATH", "GDAL_DRIVER_PATH"):
+        monkeypatch.setenv(name, str(hostile))
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    SERVICE.stop()
+    output = tmp_path / "fine.tif"
+    grid = {"CRS": "EPSG:32632", "RESOLUTION": 25000}  # so that PROJ has work to do
+    run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 4, **grid, "OUTPUT": str(output)})
+    assert numpy.isfinite(read_raster(output)).any()
