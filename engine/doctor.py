@@ -177,28 +177,34 @@ def _variables() -> list[Json]:
 
 
 def _models(folders: Iterable[str]) -> list[Json]:
+    """Check every model to its last tensor; a damaged one does not hinder the others."""
+    folders = list(folders)
     try:
+        import torch
+
+        from engine.devices import Plan
+        from engine.errors import EngineError
+        from engine.methods.model import load_model
         from engine.package import Package, installed, search_folders
 
         found = installed(folders)
         findings = []
         for item in found:
-            if isinstance(item, Package):
-                item.weights()
+            try:
+                if not isinstance(item, Package):
+                    raise item
+                load_model(item, torch.device("cpu"), plan=Plan())
+            except EngineError as error:
+                findings.append(_finding("model", "warning", str(error), "Install it anew, or remove it."))
+            else:
                 card = item.card
                 findings.append(_finding(f"model {card.id}", "ok", f"{card.version} in {item.folder}"))
-            else:
-                findings.append(
-                    _finding("model", "warning", str(item), "Install the model anew, or remove it.")
-                )
-    except Exception as error:  # jsonschema or safetensors may be missing, a weights file damaged
-        return [
-            _finding("models", "error", f"cannot be read ({error})", "Install the model or package anew.")
-        ]
-    if not any(isinstance(item, Package) for item in found):
+    except Exception as error:  # whatever it is that these need may be missing or broken
+        return [_finding("models", "error", f"cannot be read ({error})", "See the packages above.")]
+    if not any(f["status"] == "ok" for f in findings):
         where = ", ".join(map(str, search_folders(folders)))
         fix = "Install a model, or name its folder in MSR_MODELS; the simple methods need none."
-        findings.append(_finding("models", "warning", f"there is none in {where}", fix))
+        findings.append(_finding("models", "warning", f"there is no sound one in {where}", fix))
     return findings
 
 

@@ -222,7 +222,7 @@ def engine(*arguments: str, **more: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **more)
 
 
-def test_a_whole_run(tmp_path: Path) -> None:
+def test_a_whole_run(tmp_path: Path, capsys) -> None:
     coarse = np.arange(48, dtype=np.float32).reshape(6, 8) + 1
     target, output = tmp_path / "t.tif", tmp_path / "o.tif"
     with rasterio.open(
@@ -245,11 +245,11 @@ def test_a_whole_run(tmp_path: Path) -> None:
     with rasterio.open(output) as data:
         fine = data.read(1)
     np.testing.assert_allclose(fine.reshape(6, 4, 8, 4).mean((1, 3)), coarse, rtol=1e-5)
-    refused = engine("super-resolve", *names, "--no-overwrite")
-    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
-    absent = engine("super-resolve", *names, "--target", str(tmp_path / "absent.tif"))
-    assert absent.returncode == 2 and "absent.tif" in absent.stderr
-    assert len(absent.stderr.splitlines()) == 1
+    assert cli.main(["super-resolve", *names, "--no-overwrite"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert cli.main(["super-resolve", *names, "--target", str(tmp_path / "absent.tif")]) == 2
+    told = capsys.readouterr().err
+    assert "absent.tif" in told and len(told.splitlines()) == 1
 
 
 CTRL_C = """

@@ -80,8 +80,18 @@ sys.exit(main(["doctor", *sys.argv[3:]]))
 """
 
 
-@pytest.mark.parametrize("how", ["absent", "broken"])
-@pytest.mark.parametrize("name", ["torch", "rasterio", "pyproj", "jsonschema", "psutil", "safetensors"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("torch", "absent"),
+        ("torch", "broken"),
+        ("rasterio", "absent"),
+        ("pyproj", "broken"),
+        ("jsonschema", "absent"),
+        ("psutil", "broken"),
+        ("safetensors", "absent"),
+    ],
+)
 def test_it_runs_without_any_package(name: str, how: str) -> None:
     command = [sys.executable, "-c", BROKEN, name, how, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
