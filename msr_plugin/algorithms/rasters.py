@@ -20,7 +20,9 @@ from qgis.core import (
 from ..compat import RASTER_HINT, WKT2
 
 _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
-_SUBDATASET = re.compile(r"^(?:[A-Za-z0-9_]{2,}):(?:\"(?P<quoted>[^\"]+)\"|(?P<plain>.+?))(?::[^:/\\]*)?$")
+_SUBDATASET = re.compile(
+    r"^[A-Za-z0-9_]{2,}:(?:\"(?P<quoted>[^\"]+)\"(?::.*)?|(?P<plain>.+?)(?:://.*|:[^:/\\]*)?)$", re.DOTALL
+)
 
 
 class RasterProblem(Exception):
