@@ -144,6 +144,9 @@ def put(value, *path):
         (put(3, "weights", "bytes"), "weights.safetensors.*not whole"),
         (put("0" * 64, "sources", 1, "default", "sha256"), "elevation.tif.*sha256"),
         (put([], "network"), "network"),
+        (put([10**9], "network", "widths"), r"network\.widths\[0\]"),
+        (put([0, 10**6], "network", "boxes"), r"network\.boxes\[1\]"),
+        (put({"target": 10**9}, "network", "fine"), r"network\.fine\.target"),
         (put({"a": {"rmse": "low"}}, "metrics"), "metrics.a.rmse"),
     ],
 )
