@@ -241,8 +241,9 @@ class Trainer:
         held = Downscaler(self.target, self.sources, self.network)
         held.generator.load_state_dict(self.average.weights)
         held.eval()
-        values = validate(held, self.archive, self.split, self.target, self.config.sampling.withheld_months)
-        score = values[self.config.validation.score]
+        section = self.config.validation
+        values = validate(held, self.archive, self.split, self.config.sampling.withheld_months, section.cases)
+        score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == section.score]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or self.best is None or score < self.best["score"]:
             self.best = {"step": self.step_number, "score": score}
@@ -297,8 +298,8 @@ class Trainer:
         self.use_plan()
         _truncate(self.folder / LOG, self.step_number)
 
-    def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> dict[str, Tensor]:
-        """Train to the end and return the weights to ship.
+    def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> None:
+        """Train to the end; `best_weights` are then the ones to ship.
 
         Args:
             report: called after each step with the number of steps done, its losses, and the
@@ -307,6 +308,8 @@ class Trainer:
         config = self.config
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            if self.step_number == 0:  # the untrained network returns its base: what is to be beaten
+                log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             while self.step_number < config.steps:
                 losses = self.step()
                 done = self.step_number
@@ -320,7 +323,6 @@ class Trainer:
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
                 report(done, losses, scores)
-        return self.best_weights
 
 
 def network_spec(config: Config, sources: tuple[SourceSpec, ...]) -> NetworkSpec:

@@ -19,9 +19,10 @@ from training import packaging
 from training.commands import main
 from training.config import Config, load_config
 from training.data import load_archive
+from training.data.archive import Archive
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
 from training.scores import baseline_cases, climatology_name, model_cases, score, table
-from training.split import split_archive
+from training.split import Split, split_archive
 
 
 def train(
@@ -49,12 +50,54 @@ def train(
         InputError: configuration, data or checkpoint are wrong.
         EngineError: a loss is not finite.
     """
-    from torch.utils.tensorboard import SummaryWriter
-    from tqdm import tqdm
-
     archive = load_archive(config)
     split = split_archive(config, archive)
     folder = runs / config.model.id
+    trainer = fit(config, archive, split, folder, resume, quiet)
+    weights, best = trainer.best_weights, trainer.best
+    if not quiet:
+        print(f"Weights of step {best['step']}. Scoring the test months.")
+    shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
+    shipped.generator.load_state_dict(weights)
+    shipped.eval()
+    cases = baseline_cases(config.factor, trainer.target, split.test_view, climatology_name(archive))
+    cases += model_cases(
+        config.model.id,
+        shipped.forward_physical,
+        shipped.halo,
+        split.test_view,
+        trainer.sources,
+        trainer.target.strength,
+    )
+    scores = [score(case, archive, split.test, trainer.target) for case in cases]
+    if not quiet:
+        print(table(scores, archive.units))
+    package = packaging.write(
+        output or folder / "package",
+        config,
+        archive,
+        trainer.target,
+        trainer.sources,
+        trainer.network,
+        weights,
+        {s.case.name: s.values for s in scores},
+        command,
+    )
+    _record(folder, config, command, best, {s.case.name: s.values for s in scores}, package)
+    return package
+
+
+def fit(
+    config: Config, archive: Archive, split: Split, folder: Path, resume: bool = False, quiet: bool = False
+) -> Trainer:
+    """Train in a run folder; the trainer returned holds the best weights.
+
+    Raises:
+        InputError, EngineError: as `train`.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
+
     if not resume:
         _set_aside(folder)
     trainer = Trainer(config, archive, split, folder)
@@ -93,41 +136,11 @@ def train(
         bar.update(1)
 
     try:
-        weights = trainer.run(report)
+        trainer.run(report)
     finally:
         bar.close()
         board.close()
-    best = trainer.best or {}
-    if not quiet:
-        print(f"Weights of step {best.get('step')}. Scoring the test months.")
-    shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
-    shipped.generator.load_state_dict(weights)
-    shipped.eval()
-    cases = baseline_cases(config.factor, trainer.target, split.test_view, climatology_name(archive))
-    cases += model_cases(
-        config.model.id,
-        shipped.forward_physical,
-        shipped.halo,
-        split.test_view,
-        trainer.sources,
-        trainer.target.strength,
-    )
-    scores = [score(case, archive, split.test, trainer.target) for case in cases]
-    if not quiet:
-        print(table(scores, archive.units))
-    package = packaging.write(
-        output or folder / "package",
-        config,
-        archive,
-        trainer.target,
-        trainer.sources,
-        trainer.network,
-        weights,
-        {s.case.name: s.values for s in scores},
-        command,
-    )
-    _record(folder, config, command, best, {s.case.name: s.values for s in scores}, package)
-    return package
+    return trainer
 
 
 def _set_aside(folder: Path) -> None:

@@ -74,7 +74,7 @@ def test_kill_and_resume_gives_the_same_losses(config, tmp_path):
     package = finish(start(config, tmp_path / "killed", "--resume"))
     other = finish(whole)
     expected, found = log(tmp_path / "whole"), log(tmp_path / "killed")
-    assert [r["step"] for r in found] == list(range(1, STEPS + 1))
+    assert [r["step"] for r in found] == list(range(STEPS + 1))
     assert found == expected  # every loss, rate and validation score, to the last digit
     assert any("adversarial" in r for r in found) and any("validation" in r for r in found)
     assert (package / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()

@@ -14,6 +14,7 @@ from engine.errors import EngineError, InputError
 from engine.methods.model import load_model
 from engine.package import load_package
 from training.config import parse_config
+from training.cross_validate import blocks, cross_validate
 from training.data import READERS
 from training.data.patches import Window, cut
 from training.loop import Trainer
@@ -144,8 +145,9 @@ def test_a_short_training_learns_and_leaves_a_whole_package(quick, tmp_path):
     assert metrics["tiny-without-sources"]["rmse"] > 1.2 * metrics["tiny"]["rmse"]
     assert record["metrics"] == metrics
     log = [json.loads(line) for line in (tmp_path / "runs" / "tiny" / "log.jsonl").read_text().splitlines()]
-    assert [r["step"] for r in log] == list(range(1, 121))
-    start, end = (np.mean([r["total"] for r in part]) for part in (log[:10], log[-10:]))
+    assert [r["step"] for r in log] == list(range(121))
+    start, end = (np.mean([r["total"] for r in part]) for part in (log[1:11], log[-10:]))
+    assert log[-1]["validation"]["rmse"] < 0.8 * log[0]["validation"]["rmse"]
     assert end < 0.8 * start
     assert load_package(package.folder).card.raw["training"]["configuration"]["steps"] == 120
 
@@ -229,6 +231,29 @@ def test_an_older_run_is_set_aside_not_overwritten(quick, tmp_path):
     train(parse_config({**quick, "seed": 9}), tmp_path, tmp_path / "b", quiet=True)
     assert (tmp_path / "tiny.1" / "checkpoint.safetensors").is_file()
     assert (tmp_path / "tiny" / "checkpoint.safetensors").is_file()
+
+
+def test_cross_validation_holds_out_each_block_and_goes_on(quick, tmp_path):
+    quick["steps"] = 4
+    quick["validation"] = {"every": 2, "blocks": [[1, 2], [6, 7]], "cases": ["all", "without_climatology"]}
+    config = parse_config(quick)
+    found = cross_validate(config, tmp_path, quiet=True)
+    assert [fold["months"] for fold in found["folds"]] == [[1, 2], [6, 7]]
+    assert list(found["mean"]) == [0, 2, 4] and found["best_step"] in (0, 2, 4)
+    logs = [(tmp_path / f"tiny-fold{n}" / "log.jsonl").read_text() for n in (1, 2)]
+    scores = [json.loads(text.splitlines()[-1])["validation"] for text in logs]
+    assert found["mean"][4]["rmse"] == pytest.approx(np.sqrt(np.mean([s["rmse"] ** 2 for s in scores])))
+    assert scores[0]["rmse"] != scores[1]["rmse"] != scores[1]["rmse_without_climatology"]
+    assert cross_validate(config, tmp_path, quiet=True) == found  # nothing is done twice
+    assert [(tmp_path / f"tiny-fold{n}" / "log.jsonl").read_text() for n in (1, 2)] == logs
+
+
+def test_cross_validation_blocks_are_thirds_by_default(quick):
+    del quick["validation"]["held_out"]
+    assert blocks(parse_config(quick)) == ((1, 2, 3), (4, 5, 6), (7, 8, 9))
+    quick["validation"]["blocks"] = [[10, 11]]
+    with pytest.raises(InputError, match=r"validation\.blocks"):
+        blocks(parse_config(quick))
 
 
 def test_the_small_data_set_is_only_for_tests():

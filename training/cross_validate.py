@@ -1,0 +1,107 @@
+"""`python -m training.cross_validate CONFIG.yaml`: blocked cross-validation inside the training months.
+
+Each block of months is held out in turn: no step sees its truth, no climatology holds it. Test
+months stay closed. What comes out chooses hyperparameters and the number of steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.errors import InputError
+from training.commands import main
+from training.config import Config, load_config, parse_config
+from training.data import load_archive
+from training.loop import CHECKPOINT, LOG
+from training.split import split_archive
+from training.train import fit
+
+
+def blocks(config: Config) -> tuple[tuple[int, ...], ...]:
+    """Return the folds: the configuration's `validation.blocks`, else thirds of the training months.
+
+    Raises:
+        InputError: a block holds no training month.
+    """
+    months = config.split.train_months
+    chosen = config.validation.blocks or tuple(
+        tuple(int(m) for m in part) for part in np.array_split(months, min(3, len(months)))
+    )
+    for block in chosen:
+        if not block or not set(block) < set(months):
+            raise InputError(f"validation.blocks: {list(block)} is no part of the training months.")
+    return chosen
+
+
+def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict:
+    """Train once for each block and gather the validation scores.
+
+    A fold that has been finished or begun in `runs` is not done again but gone on with.
+
+    Returns:
+        `folds`: block, best step and its score; `mean`: step → mean of each score over the folds
+        (root mean square for RMSE); `best_step`: of the lowest mean score.
+    """
+    curves: dict[int, list[dict[str, float]]] = {}
+    folds = []
+    for number, block in enumerate(blocks(config), start=1):
+        settings = config.model_dump(mode="json")
+        settings["validation"]["held_out"] = list(block)
+        fold = parse_config(settings, f"fold {number}")
+        archive = load_archive(fold)
+        folder = runs / f"{config.model.id}-fold{number}"
+        if not quiet:
+            print(f"Fold {number}: without months {', '.join(map(str, block))}")
+        resume = (folder / CHECKPOINT).is_file()
+        trainer = fit(fold, archive, split_archive(fold, archive), folder, resume, quiet)
+        folds.append({"months": list(block), **trainer.best})
+        for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if "validation" in record:
+                curves.setdefault(record["step"], []).append(record["validation"])
+    mean = {step: _mean(scores) for step, scores in sorted(curves.items()) if len(scores) == len(folds)}
+    score = config.validation.score
+    return {"folds": folds, "mean": mean, "best_step": min(mean, key=lambda step: mean[step][score])}
+
+
+def _mean(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    result = {}
+    for name in scores[0]:
+        values = np.array([s[name] for s in scores])
+        result[name] = float(np.sqrt((values**2).mean()) if name.startswith("rmse") else values.mean())
+    return result
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.cross_validate",
+        description="Train once for each block of training months, without it, and print the scores on it. "
+        "Run again, it goes on where it was stopped.",
+    )
+    parser.add_argument("config", help="training configuration (YAML)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
+    parser.add_argument("--threads", type=int, help="processor threads (default: all cores)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    options = parser.parse_args(arguments)
+    config = load_config(options.config)
+    if options.threads:
+        torch.set_num_threads(max(1, options.threads))
+    found = cross_validate(config, options.runs, options.json)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    for step, scores in found["mean"].items():
+        mark = " *" if step == found["best_step"] else ""
+        print(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in scores.items()) + mark)
+    return 0
+
+
+if __name__ == "__main__":
+    main(run)
