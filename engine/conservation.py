@@ -33,10 +33,19 @@ def aggregate(fine: Tensor, factor: int, area: Tensor | None = None) -> Tensor:
     """
     fine = fine.float()
     total = _block_sum(_weighted(fine, area), factor)
-    # A single reduction tells whether any cell is invalid, so that the usual case stays cheap.
-    if bool(torch.isfinite(total).all()):
-        return total / _full_weight(fine, factor, area)
-    mean, _ = _masked_mean(fine, torch.isfinite(fine), factor, area)
+    mean = total / _full_weight(fine, factor, area)
+    invalid = ~torch.isfinite(total)
+    # The coarse means tell whether any fine cell is invalid, and where, which is cheap.
+    if not bool(invalid.any()):
+        return mean
+    if fine.requires_grad or int(invalid.sum()) > invalid.numel() // 2:
+        return _masked_mean(fine, torch.isfinite(fine), factor, area)[0]
+    *lead, row, column = invalid.nonzero(as_tuple=True)
+    blocks = fine.unflatten(-2, (-1, factor)).unflatten(-1, (-1, factor)).movedim(-2, -3)
+    blocks = blocks[(*lead, row, column)]
+    if area is not None:
+        area = area.expand(fine.shape[:-1]).unflatten(-1, (-1, factor))[(*lead, row)]
+    mean[invalid] = _masked_mean(blocks, torch.isfinite(blocks), factor, area)[0][:, 0, 0]
     return mean
 
 

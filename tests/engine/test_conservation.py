@@ -210,3 +210,22 @@ def test_gradients_stay_finite_over_holes_and_empty_cells(case: str) -> None:
     assert bool(torch.isfinite(fine.grad).all())
     assert bool((fine.grad[~torch.isfinite(fine)] == 0).all())
     assert float(fine.grad.abs().sum()) > 0
+
+
+def test_aggregate_agrees_however_many_cells_are_invalid() -> None:
+    _, fine, _ = fields("rain", 4)
+    fine = fine.unflatten(0, (1, 2))
+    area = torch.linspace(1.0, 0.2, fine.shape[-2]).expand(1, 2, -1)
+    for share in (0.001, 0.03, 0.9):
+        hole = torch.rand(fine.shape, generator=torch.Generator().manual_seed(2)) < share
+        broken = torch.where(hole, torch.nan, fine)
+        weights = torch.where(hole, 0.0, area.unsqueeze(-1).expand_as(fine).double())
+        expected = block_mean(broken.double().nan_to_num(0) * weights, 4) / block_mean(weights, 4)
+        torch.testing.assert_close(
+            aggregate(broken, 4, area).double(), expected, rtol=1e-6, atol=0, equal_nan=True
+        )
+        leaf = broken.clone().requires_grad_(True)
+        same = aggregate(leaf, 4, area)
+        torch.testing.assert_close(same, aggregate(broken, 4, area), equal_nan=True)
+        same[torch.isfinite(same)].sum().backward()
+        assert bool(torch.isfinite(leaf.grad).all())
