@@ -1,0 +1,138 @@
+"""Without a window: qgis_process in a fresh profile, the checkout as plugin folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def profile(tmp_path, root) -> Path:
+    """A profile that holds the checkout as a plugin that is not enabled yet."""
+    folder = tmp_path / "qgis"
+    plugins = folder / "profiles" / "default" / "python" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "msr").symlink_to(root, target_is_directory=True)
+    return folder
+
+
+@pytest.fixture
+def qgis_process(profile, engine_python, tiny_model, tmp_path):
+    """Return a function that runs qgis_process in that profile."""
+    program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+    foreign = ("PYTHON", "GDAL", "PROJ", "QGIS", "MSR", "VIRTUAL_ENV")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    environment |= {"QGIS_CUSTOM_CONFIG_PATH": str(profile), "QT_QPA_PLATFORM": "offscreen"}
+    environment |= {"MSR_ENGINE_PYTHON": str(engine_python), "MSR_MODELS": str(tiny_model.parent)}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [program, *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | more,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def enabled(qgis_process):
+    """The same, the plugin enabled."""
+    done = qgis_process("plugins", "enable", "msr")
+    assert done.returncode == 0, done.stderr + done.stdout
+    return qgis_process
+
+
+def results(done: subprocess.CompletedProcess) -> dict:
+    """Return the results in what qgis_process printed; other plugins may print before."""
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.find("\n{") + 1 :])[0]["results"]
+
+
+def test_the_plugin_is_enabled_and_lists_its_algorithms(enabled):
+    done = enabled("list")
+    for identity in ("msr:superresolve", "msr:baseline", "msr:modelinfo", "msr:installmodel", "msr:tinyrain"):
+        assert identity in done.stdout
+    told = enabled("help", "msr:tinyrain").stdout
+    assert "SOURCE_ELEVATION: Elevation [m]" in told
+    assert "Required." in told
+
+
+def test_a_model_runs_and_its_numbers_are_json(enabled, rasters, tmp_path, read_raster):
+    output = tmp_path / "fine.tif"
+    done = enabled(
+        "--json", "run", "msr:tinyrain", "--", f"TARGET={rasters['target']}",
+        f"SOURCE_ELEVATION={rasters['elevation']}", f"OUTPUT={output}",
+    )  # fmt: skip
+    told = results(done)
+    assert told["OUTPUT"] == str(output)
+    assert told["RESIDUAL"] < 1e-3
+    assert told["COVERED"] == 1
+    assert read_raster(output).shape == (40, 48)
+
+
+def test_a_wrong_parameter_is_a_sentence_and_a_failure(enabled, rasters, tmp_path):
+    output = tmp_path / "fine.tif"
+    done = enabled("run", "msr:tinyrain", "--", f"TARGET={rasters['target']}", f"OUTPUT={output}")
+    assert done.returncode != 0
+    assert "SOURCE_ELEVATION" in done.stdout + done.stderr
+    assert not output.exists()
+
+
+def test_without_an_engine_the_two_commands_are_told(enabled, rasters, tmp_path):
+    output = tmp_path / "fine.tif"
+    done = enabled(
+        "run", "msr:baseline", "--", f"TARGET={rasters['target']}", f"OUTPUT={output}",
+        MSR_ENGINE_PYTHON="/nowhere/python",
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "-m venv" in done.stdout + done.stderr
+    assert "requirements-engine.txt" in done.stdout + done.stderr
+
+
+def test_a_hostile_environment_around_qgis(enabled, rasters, tmp_path, read_raster):
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    for module in ("torch", "rasterio", "odc", "safetensors"):  # what the engine, not QGIS, imports
+        (hostile / f"{module}.py").write_text("raise SystemExit('hostile')")
+    (hostile / "proj.db").write_text("not a database")
+    output = tmp_path / "fine.tif"
+    names = ("PYTHONPATH", "PROJ_DATA", "PROJ_LIB", "GDAL_DATA", "LD_LIBRARY_PATH")
+    done = enabled(
+        "--json", "run", "msr:baseline", "--", f"TARGET={rasters['target']}", "FACTOR=4", f"OUTPUT={output}",
+        **dict.fromkeys(names, str(hostile)),
+    )  # fmt: skip
+    assert results(done)["COVERED"] == 1
+    assert read_raster(output).shape == (40, 48)
+
+
+def test_two_qgis_at_once_do_not_disturb_each_other(enabled, rasters, tmp_path, read_raster):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def run(number: int) -> dict:
+        output = tmp_path / f"fine{number}.tif"
+        done = enabled(
+            "--json",
+            "run",
+            "msr:baseline",
+            "--",
+            f"TARGET={rasters['target']}",
+            "FACTOR=4",
+            f"OUTPUT={output}",
+        )
+        return results(done)
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(run, range(2)))
+    assert all(one["COVERED"] == 1 for one in told)
+    assert (read_raster(tmp_path / "fine0.tif") == read_raster(tmp_path / "fine1.tif")).all()
