@@ -25,6 +25,7 @@ from engine.patch import Patch
 from engine.progress import Silent
 from engine.request import RasterRef, SuperResolveRequest
 from engine.super_resolve import super_resolve
+from training.close_up import draw_close_up
 from training.commands import main
 from training.config import Config, load_config
 from training.data import load_archive
@@ -37,6 +38,7 @@ from training.scores import Case, Region, Score
 
 CONFIG = ROOT / "training" / "configs" / "rain_itur.yaml"  # the shipped model's
 MONTH = 11  # one that no method has seen
+CLOSE_UP = (94.0, -12.0, 134.0, 10.0)  # west, south, east, north: mountainous islands
 MEASURES = ("rmse", "mae", "js_distance")
 DRAWN = ("bicubic-conservative", "climatologyratio-conservative")
 
@@ -133,8 +135,8 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
     return outcomes
 
 
-def draw_maps(path: Path, archive: Archive, outcomes: Sequence[Outcome]) -> None:
-    """Draw coarse field, truth, and the most telling methods with their errors."""
+def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[Outcome]) -> Path:
+    """Draw the most telling methods: the world with their errors, and a close-up; return the first."""
     scores = []
     for outcome in outcomes:
         if outcome.name in DRAWN or outcome is outcomes[-1]:
@@ -142,7 +144,11 @@ def draw_maps(path: Path, archive: Archive, outcomes: Sequence[Outcome]) -> None
                 fields = raster.read([1])
             case = Case(outcome.name, outcome.title, _from_file, 0, View(()), 1.0)
             scores.append(Score(case, outcome.values, fields))
-    draw(path, archive, Region((MONTH - 1,), (0, archive.shape[1])), scores)
+    world = folder / "maps.png"
+    draw(world, archive, Region((MONTH - 1,), (0, archive.shape[1])), scores)
+    close = [(f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.fields[0]) for s in scores[1:]]
+    draw_close_up(folder / "close_up.png", archive, MONTH - 1, CLOSE_UP, close)
+    return world
 
 
 def _from_file(patch: Patch) -> Tensor:
@@ -170,9 +176,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     config = load_config(CONFIG)
     archive = load_archive(config)
     outcomes = run_all(folder, config, archive)
-    picture = folder / "maps.png"
     say("drawing the maps")
-    draw_maps(picture, archive, outcomes)
+    picture = draw_maps(folder, archive, outcomes)
     model = outcomes[-1]
     truth = folder / f"{archive.target_name}_{MONTH:02d}_truth.tif"
     if options.json:
@@ -191,7 +196,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 0
     print(table(outcomes, archive.units))
     print(f"conservation residual  {model.residual:.1e} {archive.units} (largest over the coarse cells)")
-    print(f"output  {model.path}\ntruth   {truth}\nmaps    {picture}")
+    print(f"output  {model.path}\ntruth   {truth}\nmaps    {picture}, close_up.png")
     return 0
 
 
