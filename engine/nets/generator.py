@@ -150,8 +150,8 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor, fine: dict[str, Tensor]) -> Tensor:
         """Map (B, width, h, w) and the sources at this scale to (B, width, h, w)."""
-        for name, source in fine.items():
-            x = x + self.encoders[name](source)
+        if fine:
+            x = x + self._encoded(fine)
         x = functional.relu(x)
         for box in self.boxes:
             x = box(x)
@@ -162,6 +162,16 @@ class Level(nn.Module):
         if self.conv is not None:
             x = x + functional.relu(self.conv(x))
         return x
+
+    def _encoded(self, fine: dict[str, Tensor]) -> Tensor:
+        """Return the sum of the sources' encodings.
+
+        A sum of 1×1 convolutions is one of the stacked sources: the fine grid is read once.
+        """
+        layers = [self.encoders[name].normalise for name in fine]
+        weight = torch.cat([layer.weight for layer in layers], 1)
+        bias = torch.stack([layer.bias for layer in layers]).sum(0)
+        return functional.conv2d(torch.cat(list(fine.values()), 1), weight, bias)
 
 
 class Generator(nn.Module):
@@ -252,9 +262,10 @@ class Generator(nn.Module):
 
     def _pyramid(self, fine: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """Aggregate each fine source to every level by the mean over valid pixels."""
-        levels = [fine]
+        levels, plain = [fine], fine
         for prime in reversed(self.primes):
-            levels.append({name: masked_mean(x, prime) for name, x in levels[-1].items()})
+            plain = {name: functional.avg_pool2d(x, prime) for name, x in plain.items()}
+            levels.append({name: over_valid(x) for name, x in plain.items()})
         return levels[::-1]
 
     def _size(self, coarse: dict[str, Tensor], fine: dict[str, Tensor]) -> tuple[int, int]:
@@ -274,14 +285,10 @@ class Generator(nn.Module):
         return rows, columns
 
 
-def masked_mean(x: Tensor, factor: int) -> Tensor:
-    """Aggregate (B, C, h·f, w·f) to (B, C, h, w): the mean over valid pixels.
+def over_valid(mean: Tensor) -> Tensor:
+    """Turn means over all pixels, invalid ones counted as 0, into means over the valid ones.
 
-    The last channel is the validity, 0 to 1; it becomes the share of valid pixels. The others are
-    0 where it is 0.
+    (B, C, h, w); the last channel is the share of valid pixels and stays.
     """
-    mean = functional.avg_pool2d(x, factor)
     share = mean[:, -1:]
-    # A valid pixel of a share s holds the mean over its own valid part, so weight it by s.
-    weighted = functional.avg_pool2d(x[:, :-1] * x[:, -1:], factor)
-    return torch.cat([weighted / share.clamp_min(1e-6), share], 1)
+    return torch.cat([mean[:, :-1] / share.clamp_min(1e-6), share], 1)

@@ -9,7 +9,7 @@ from torch import nn
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
 from engine.nets.discriminator import Discriminator, condition, condition_channels
-from engine.nets.generator import Generator, NetworkSpec, masked_mean, stage_factors
+from engine.nets.generator import Generator, NetworkSpec, over_valid, stage_factors
 from engine.nets.inception import InceptionBox
 
 
@@ -174,13 +174,16 @@ def test_season_changes_the_result():
         assert (generator(coarse, fine, winter) - generator(coarse, fine, summer)).abs().max() > 1e-4
 
 
-def test_masked_mean_ignores_invalid_pixels():
-    values = torch.tensor([[[[4.0, 0.0, 1.0, 2.0], [8.0, 0.0, 3.0, 2.0]]]])
-    mask = torch.tensor([[[[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0]]]])
-    once = masked_mean(torch.cat([values, mask], 1), 2)
-    assert once[0, :, 0, 0].tolist() == [6.0, 0.5]
-    assert once[0, :, 0, 1].tolist() == [2.0, 1.0]
-    assert masked_mean(torch.zeros(1, 2, 2, 2), 2).abs().max() == 0
+def test_pyramid_ignores_invalid_pixels():
+    values = torch.tensor([[4.0, 0.0, 1.0, 2.0], [8.0, 0.0, 3.0, 2.0], [0.0] * 4, [0.0] * 4])
+    mask = torch.tensor([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0], [0.0] * 4, [0.0] * 4])
+    generator = Generator(NetworkSpec(4, {"target": 2}, {"base": 2}))
+    coarse, half, fine = generator._pyramid({"base": torch.stack([values, mask])[None]})
+    assert torch.equal(fine["base"][0, 0], values)
+    assert half["base"][0].tolist() == [[[6.0, 2.0], [0.0, 0.0]], [[0.5, 1.0], [0.0, 0.0]]]
+    # Two valid pixels of mean 6, four of mean 2.
+    assert coarse["base"][0, :, 0, 0].tolist() == pytest.approx([20 / 6, 6 / 16])
+    assert over_valid(torch.zeros(1, 2, 2, 2)).abs().max() == 0
 
 
 def test_adversarial_gradient_reaches_the_generator():
