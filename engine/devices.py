@@ -32,9 +32,10 @@ __all__ = [
 ]
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_RUNS = 3
 _WORTH = 0.9  # half the mantissa must buy at least a tenth of the time
-_HOPELESS = 2.5  # times the best so far: not measured again
+_ROUNDS = 5
+_HOPELESS = 10.0  # times the best that is not run again
+_BUDGET_SECONDS = 6.0  # a busy machine: then what was seen so far decides, for this process only
 _MOST_PLANS = 200
 _CACHE = "plans"
 
@@ -108,46 +109,57 @@ def choose_plan(
     plan = _recall(key)
     if plan is None:
         plan, seconds = _measure(example, device, precision)
-        _remember(key, plan, seconds)
+        if seconds is not None:
+            _remember(key, plan, seconds)
     return plan
 
 
 def _measure(
     example: Callable[[torch.dtype, torch.memory_format], Any], device: torch.device, precision: str
-) -> tuple[Plan, dict[str, float]]:
+) -> tuple[Plan, dict[str, float] | None]:
+    """Return the best plan and the seconds of each; None for these when there was no time to be sure.
+
+    The plans take turns, so that another program's load does not fall on one of them alone; the
+    fastest of a few runs counts, the first one of each warms up.
+    """
     names = list(PRECISIONS) if precision == "auto" else [precision]
     plans = [Plan(PRECISIONS[n], last) for n in names for last in (True, False)]
     best: dict[Plan, float] = {}
     failure: Exception | None = None
-    for plan in plans:
-        limit = _HOPELESS * min(best.values(), default=float("inf"))
-        try:
-            best[plan] = _time(example, plan, device, limit)
-        except (RuntimeError, NotImplementedError, TypeError) as error:  # not on this device
-            if is_out_of_memory(error):
-                raise
-            failure = error
+    begin = time.perf_counter()
+    settled = True
+    for turn in range(_ROUNDS):
+        if turn >= 2 and time.perf_counter() - begin > _BUDGET_SECONDS:
+            settled = False
+            break
+        for plan in list(plans):
+            if best.get(plan, 0.0) > _HOPELESS * min(best.values(), default=0.0):
+                continue
+            try:
+                seconds = _time(example, plan, device)
+            except (RuntimeError, NotImplementedError, TypeError) as error:  # not on this device
+                if is_out_of_memory(error):
+                    raise
+                failure = error
+                plans.remove(plan)
+                best.pop(plan, None)
+            else:
+                best[plan] = min(seconds, best.get(plan, seconds))
     if not best:
         raise InputError(f"The device {device} cannot compute in {precision}: {failure}.") from failure
     # Half the mantissa must be worth it.
     cost = {p: t / (1.0 if p.dtype == torch.float32 else _WORTH) for p, t in best.items()}
     chosen = min(cost, key=cost.__getitem__)
-    return chosen, {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+    seconds = {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+    return chosen, seconds if settled else None
 
 
-def _time(example: Callable[..., Any], plan: Plan, device: torch.device, limit: float) -> float:
-    """Return the seconds of the fastest of a few runs; the first one, which warms up, may end it."""
-    best = float("inf")
-    for run in range(_RUNS + 1):
-        _wait(device)
-        start = time.perf_counter()
-        example(plan.dtype, plan.memory_format)
-        _wait(device)
-        seconds = time.perf_counter() - start
-        best = min(best, seconds)
-        if run and seconds > limit:
-            break
-    return best
+def _time(example: Callable[..., Any], plan: Plan, device: torch.device) -> float:
+    _wait(device)
+    start = time.perf_counter()
+    example(plan.dtype, plan.memory_format)
+    _wait(device)
+    return time.perf_counter() - start
 
 
 def _wait(device: torch.device) -> None:
