@@ -250,6 +250,15 @@ def load_config(path: str | Path) -> Config:
     Raises:
         InputError: no such file, no YAML, or a wrong key; the sentence names file and key.
     """
+    return parse_config(read_yaml(path), str(path))
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values.
+
+    Raises:
+        InputError: no such file, no YAML, a key that stands twice, or no keys.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -265,7 +274,7 @@ def load_config(path: str | Path) -> Config:
         raise InputError(f"The configuration {path} is wrong{where}: {problem}.") from error
     if not isinstance(data, dict):
         raise InputError(f"The configuration {path} holds no keys.")
-    return parse_config(data, str(path))
+    return data
 
 
 def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:
@@ -277,10 +286,10 @@ def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise InputError(_sentence(error, label)) from error
+        raise InputError(first_error(error, label)) from error
 
 
-def _sentence(error: ValidationError, label: str) -> str:
+def first_error(error: ValidationError, label: str) -> str:
     """Say the first of the errors in one sentence; unknown keys first, they explain missing ones."""
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
