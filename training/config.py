@@ -127,7 +127,7 @@ class PointLoss(Section):
 
     kind: Literal["l1", "charbonnier", "mse"] = "charbonnier"
     weight: NotNegative = 1.0
-    epsilon: Positive = 0.01  # charbonnier: √(error² + epsilon²)
+    epsilon: Positive = 0.05  # charbonnier: √(error² + epsilon²)
 
 
 class AdversarialLoss(Section):
@@ -148,10 +148,13 @@ class ConservationLoss(Section):
 
 
 class LossesSection(Section):
-    """What is minimised. The adversarial term belongs to it unless it is set to null."""
+    """What is minimised. The adversarial term belongs to it unless it is set to null.
+
+    Errors are in units of the base's own (see training.yardstick), in each space.
+    """
 
     reconstruction: PointLoss = PointLoss()  # in transformed space
-    physical: PointLoss = PointLoss(kind="l1", weight=1.0)  # in the target's units, over their spread
+    physical: tuple[PointLoss, ...] = (PointLoss(kind="mse"),)  # in the target's units
     adversarial: AdversarialLoss | None = AdversarialLoss()
     conservation: ConservationLoss = ConservationLoss()
 

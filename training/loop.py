@@ -19,23 +19,24 @@ from torch import Tensor, nn
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import conserve
 from engine.errors import EngineError, InputError
-from engine.features import Inputs, network_channels
+from engine.features import Inputs
 from engine.nets.discriminator import Discriminator, condition, condition_channels
 from engine.nets.downscaler import Downscaler
-from engine.nets.generator import NetworkSpec
-from engine.patch import Patch
 from engine.transforms import normalised
 from training import checkpoint
 from training.config import Config
 from training.data.archive import Archive
-from training.data.patches import PatchSampler, View
+from training.data.patches import PatchSampler, View, Window, withheld_block
+from training.data.prepared import Batch, PreparedFields, from_patch
 from training.ema import MovingAverage
 from training.losses import adversarial_loss, conservation_loss, discriminator_loss, point_loss
+from training.network import network_spec
 from training.precision import TrainingPlan, choose
 from training.schedule import adversarial_weight, rate
 from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
 from training.validation import validate
+from training.yardstick import BaseError, Scale
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -83,6 +84,8 @@ class Trainer:
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling
         )
+        self.fields = PreparedFields(self.model, archive, split.training_view)
+        self.scales = self._scales()
         self.plan = TrainingPlan()
         self.step_number = 0
         self.best: dict[str, Any] | None = None  # step and score of the best validation
@@ -103,46 +106,61 @@ class Trainer:
             gone = {s.name for s in config.sources if s.optional}
         return self.split.training_view.without(gone)
 
-    def batch(self, step: int, stream: int = _STEP) -> tuple[Patch, Tensor]:
+    def batch(self, step: int, stream: int = _STEP) -> Batch:
         """Return a step's batch."""
         rng = np.random.default_rng([self.config.seed, step, stream])
         view = self.view(rng)
-        return self.sampler.batch(rng, view)
+        return self._batch(self.sampler.windows(rng), view)
 
-    def generate(self, patch: Patch, plan: TrainingPlan) -> tuple[Inputs, Tensor, Tensor]:
-        """Return the network's inputs and the physical fields before and after conservation."""
-        with torch.no_grad():
-            inputs = self.model.prepare(patch)
+    def _batch(self, windows: list[Window], view: View) -> Batch:
+        sampling = self.config.sampling
+        if sampling.flip_horizontal or sampling.flip_vertical:  # directions turn: features are made anew
+            return from_patch(self.model, self.archive, windows, self.sampler.size, view)
+        return self.fields.batch(windows, self.sampler.size, view)
+
+    def _scales(self) -> dict[bool, Scale]:
+        """Measure the base's error over the training region, with a climatology and without."""
+        region, block = self.split.train, self.config.sampling.withheld_months
+        columns, scales = region.fine_columns(self.config.factor), {}
+        for climatology in {bool(self.fields.climatologies), False}:
+            error = BaseError(self.target, self.spread)
+            for index, time in enumerate(region.times):
+                withheld = withheld_block(int(self.archive.months[time]), block, index % block)
+                base = self.fields.field(Window(time, 0, 0, withheld), climatology).base[..., columns]
+                truth = np.ascontiguousarray(self.archive.fine[time][None, :, columns])
+                error.update(base, torch.from_numpy(truth))
+            scales[climatology] = error.scale()
+        return scales
+
+    def generate(self, batch: Batch, plan: TrainingPlan) -> tuple[Tensor, Tensor]:
+        """Return the physical fields before and after conservation."""
         with plan.autocast(self.device):
-            output = self.model(inputs)
+            output = self.model(batch.inputs)
         free = self.model.to_physical(output.float())
-        return inputs, free, self.conserved(free, patch)
+        strength, area = self.target.strength, batch.area
+        return free, conserve(free, batch.coarse, self.config.factor, self.target, strength, area)
 
-    def conserved(self, free: Tensor, patch: Patch) -> Tensor:
-        """Apply the conservation layer with the target's strength."""
-        coarse, area = _inner(patch)
-        return conserve(free, coarse, patch.factor, self.target, self.target.strength, area)
-
-    def reconstruction(self, free: Tensor, fine: Tensor, truth: Tensor, patch: Patch) -> dict[str, Tensor]:
+    def reconstruction(self, free: Tensor, fine: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms that compare with the truth and with the coarse field."""
-        losses = self.config.losses
-        seen, wanted = normalised(fine, self.target), normalised(truth, self.target)
-        terms = {
-            "reconstruction": losses.reconstruction.weight * point_loss(seen, wanted, losses.reconstruction),
-            "physical": losses.physical.weight
-            * point_loss(fine / self.spread, truth / self.spread, losses.physical),
-        }
+        losses, scale = self.config.losses, self.scales[batch.climatology]
+        section, truth = losses.reconstruction, batch.truth
+        unit = scale.seen(section)
+        seen, wanted = normalised(fine, self.target) / unit, normalised(truth, self.target) / unit
+        terms = {"reconstruction": section.weight * point_loss(seen, wanted, section)}
+        for section in losses.physical:
+            unit = scale.physical(section)
+            term = section.weight * point_loss(fine / unit, truth / unit, section)
+            terms["physical"] = terms["physical"] + term if "physical" in terms else term
         if losses.conservation.weight:
-            coarse, area = _inner(patch)
-            area = area if self.target.weights == "area" else None
-            residual = conservation_loss(free, coarse, patch.factor, area) / self.spread
+            area = batch.area if self.target.weights == "area" else None
+            residual = conservation_loss(free, batch.coarse, self.config.factor, area) / scale.mae
             terms["conservation"] = losses.conservation.weight * residual
         return terms
 
-    def adversarial(self, fine: Tensor, inputs: Inputs, plan: TrainingPlan) -> Tensor:
+    def adversarial(self, fine: Tensor, batch: Batch, plan: TrainingPlan) -> Tensor:
         """Return the generator's adversarial loss; its gradient reaches the generator through `fine`."""
         section = self.config.losses.adversarial
-        field, given = self._judged(fine), self._condition(inputs)
+        field, given = self._judged(fine), self._condition(batch.inputs)
         self.discriminator.requires_grad_(False)
         try:
             with plan.autocast(self.device):
@@ -151,11 +169,11 @@ class Trainer:
             self.discriminator.requires_grad_(True)
         return adversarial_loss(logits.float(), section.kind)
 
-    def discriminate(self, fine: Tensor, truth: Tensor, inputs: Inputs, plan: TrainingPlan) -> Tensor:
+    def discriminate(self, fine: Tensor, batch: Batch, plan: TrainingPlan) -> Tensor:
         """Return the discriminator's loss on the truth and on generated fields."""
-        real, fake = self._judged(truth), self._judged(fine.detach())
-        fake = torch.where(torch.isfinite(truth).unsqueeze(1), fake, torch.zeros_like(fake))
-        given = self._condition(inputs)
+        real, fake = self._judged(batch.truth), self._judged(fine.detach())
+        fake = torch.where(torch.isfinite(batch.truth).unsqueeze(1), fake, torch.zeros_like(fake))
+        given = self._condition(batch.inputs)
         with plan.autocast(self.device):
             logits = self.discriminator(torch.cat([real, fake]), torch.cat([given, given]))
         first, second = logits.float().chunk(2)
@@ -177,21 +195,21 @@ class Trainer:
         """
         step, config = self.step_number, self.config
         torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
-        patch, truth = self.batch(step)
+        batch = self.batch(step)
         speed = rate(step, config.steps, config.optimiser)
         _set_rate(self.optimiser, speed)
-        inputs, free, fine = self.generate(patch, self.plan)
-        terms = self.reconstruction(free, fine, truth, patch)
+        free, fine = self.generate(batch, self.plan)
+        terms = self.reconstruction(free, fine, batch)
         weight = adversarial_weight(step, config.losses.adversarial)
         rival = None
         if weight > 0:
-            rival = self.discriminate(fine, truth, inputs, self.plan)
+            rival = self.discriminate(fine, batch, self.plan)
             _set_rate(self.rivals, rate(step, config.steps, config.optimiser, config.losses.adversarial.rate))
             self.rivals.zero_grad(set_to_none=True)
             rival.backward()
             nn.utils.clip_grad_norm_(self.discriminator.parameters(), config.optimiser.clip)
             self.rivals.step()
-            terms["adversarial"] = weight * self.adversarial(fine, inputs, self.plan)
+            terms["adversarial"] = weight * self.adversarial(fine, batch, self.plan)
         total = torch.stack([t.float() for t in terms.values()]).sum()
         if not bool(torch.isfinite(total)):
             names = ", ".join(n for n, t in terms.items() if not bool(torch.isfinite(t))) or "the sum"
@@ -210,29 +228,31 @@ class Trainer:
 
     def measure_plan(self) -> dict[str, float]:
         """Choose precision and layout for this machine; returns the seconds of a step in each."""
-        patch, truth = self.batch(0, _PLAN)
+        batch = self.batch(0, _PLAN)
 
         def trial(plan: TrainingPlan) -> None:
-            plan.apply(self.model.generator, *([self.discriminator] if self.discriminator else []))
-            inputs, free, fine = self.generate(patch, plan)
-            loss = sum(self.reconstruction(free, fine, truth, patch).values())
+            plan.apply(*self._networks())
+            free, fine = self.generate(batch, plan)
+            loss = sum(self.reconstruction(free, fine, batch).values())
             if self.discriminator is not None:
                 self.discriminator.eval()  # spectral norm must not move before the first step
-                loss = loss + self.adversarial(fine, inputs, plan)
-                loss = loss + self.discriminate(fine, truth, inputs, plan)
+                loss = loss + self.adversarial(fine, batch, plan)
+                loss = loss + self.discriminate(fine, batch, plan)
                 self.discriminator.train()
             loss.backward()
-            self.optimiser.zero_grad(set_to_none=True)
-            if self.rivals is not None:
-                self.rivals.zero_grad(set_to_none=True)
+            for network in self._networks():
+                network.zero_grad(set_to_none=True)
 
         self.plan, seconds = choose(trial, self.config.precision, self.config.layout)
         self.use_plan()
         return seconds
 
+    def _networks(self) -> list[nn.Module]:
+        return [self.model.generator, *([self.discriminator] if self.discriminator is not None else [])]
+
     def use_plan(self) -> None:
         """Lay out the networks as the plan says."""
-        self.plan.apply(self.model.generator, *([self.discriminator] if self.discriminator else []))
+        self.plan.apply(*self._networks())
 
     # ------------------------------------------------------------------ validation, checkpoints
 
@@ -323,34 +343,6 @@ class Trainer:
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
                 report(done, losses, scores)
-
-
-def network_spec(config: Config, sources: tuple[SourceSpec, ...]) -> NetworkSpec:
-    """Return the generator's specification: the configuration's `network`, and the sources' channels.
-
-    Raises:
-        InputError: a wrong key; the sentence names it.
-    """
-    coarse, fine = network_channels(sources)
-    for key in ("factor", "coarse", "fine"):
-        if key in config.network:
-            raise InputError(f"network.{key}: this follows from the factor and the sources, leave it out.")
-    try:
-        return NetworkSpec.from_json(
-            {**config.network, "factor": config.factor, "coarse": coarse, "fine": fine}
-        )
-    except InputError as error:
-        raise InputError(f"network: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"network: a value is of the wrong kind ({error}).") from error
-
-
-def _inner(patch: Patch) -> tuple[Tensor, Tensor | None]:
-    """Return the patch's coarse field and relative areas without the halo."""
-    h, edge = patch.halo, patch.halo * patch.factor
-    coarse = patch.target[..., h : patch.target.shape[-2] - h, h : patch.target.shape[-1] - h]
-    area = None if patch.area is None else patch.area[..., edge : patch.area.shape[-1] - edge]
-    return coarse, area
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:

@@ -50,10 +50,10 @@ def gradients(module):
 
 def test_the_adversarial_gradient_reaches_the_generator(quick, archive, tmp_path):
     trainer = roughened(trainer_for(quick, archive, tmp_path))
-    patch, _ = trainer.batch(0)
-    inputs, _, fine = trainer.generate(patch, trainer.plan)
+    batch = trainer.batch(0)
+    _, fine = trainer.generate(batch, trainer.plan)
     assert fine.requires_grad
-    trainer.adversarial(fine, inputs, trainer.plan).backward()
+    trainer.adversarial(fine, batch, trainer.plan).backward()
     generator = gradients(trainer.model.generator)
     assert len(generator) > 5 and sum(g > 0 for g in generator) > 0.8 * len(generator)
     assert not gradients(trainer.discriminator)  # its own weights stay out of it
@@ -61,9 +61,9 @@ def test_the_adversarial_gradient_reaches_the_generator(quick, archive, tmp_path
 
 def test_the_discriminator_does_not_move_the_generator(quick, archive, tmp_path):
     trainer = roughened(trainer_for(quick, archive, tmp_path))
-    patch, truth = trainer.batch(0)
-    inputs, _, fine = trainer.generate(patch, trainer.plan)
-    trainer.discriminate(fine, truth, inputs, trainer.plan).backward()
+    batch = trainer.batch(0)
+    _, fine = trainer.generate(batch, trainer.plan)
+    trainer.discriminate(fine, batch, trainer.plan).backward()
     assert sum(gradients(trainer.discriminator)) > 0
     assert not gradients(trainer.model.generator)
 
