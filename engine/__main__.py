@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from engine.allocator import keep_freed_memory
 from engine.cli import main
 
 # GDAL would take a share of the machine's memory, and reads this once, at its first use.
 os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

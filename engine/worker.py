@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from engine.allocator import give_back_memory
 from engine.errors import Cancelled
 from engine.jobs import State, exit_status, explain, finite, run_job
 from engine.partial_files import discard_all
@@ -204,6 +205,7 @@ class Worker:
                 self.active = None
                 self.idle_since = time.monotonic()
             self.channel.send({"id": run.id, **answer})
+            give_back_memory()
 
     @staticmethod
     def _answer(run: Run, state: State) -> dict[str, Any]:

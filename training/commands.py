@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from engine.allocator import keep_freed_memory
 from engine.errors import EngineError
 
 
 def main(run: Callable[[], int]) -> None:
     """Run a command and exit: 2 for wrong input, 1 for failure, the sentence on standard error."""
+    keep_freed_memory()
     try:
         sys.exit(run())
     except EngineError as error:
