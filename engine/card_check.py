@@ -156,5 +156,6 @@ def _problems(card: dict[str, Any]) -> Any:
 
 
 def _ordered(pair: list[float | None] | None, field: str) -> Any:
-    if pair and None not in pair and pair[0] >= pair[1]:
+    low, high = pair or (None, None)
+    if low is not None and high is not None and low >= high:
         yield f"the field {field} must give the lower value first"

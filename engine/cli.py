@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -21,7 +22,8 @@ _GRACE_SECONDS = 2.0  # for a job to heed Ctrl-C
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status: 0, 2 wrong input, 1 failure, 130 cancelled."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a console may not know every sign
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console may not know every sign
     options = arguments.build().parse_args(arguments.join_negative(argv))
     if options.command == "worker":
         from engine.worker import main as serve

@@ -150,8 +150,8 @@ def _measure(
     # Half the mantissa must be worth it.
     cost = {p: t / (1.0 if p.dtype == torch.float32 else _WORTH) for p, t in best.items()}
     chosen = min(cost, key=cost.__getitem__)
-    seconds = {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
-    return chosen, seconds if settled else None
+    table = {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+    return chosen, table if settled else None
 
 
 def _time(example: Callable[..., Any], plan: Plan, device: torch.device) -> float:

@@ -12,7 +12,6 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from engine import worker as worker_module
@@ -21,84 +20,20 @@ from engine.version import PROTOCOL, VERSION
 ROOT = Path(worker_module.__file__).resolve().parents[1]
 PATIENCE = 60.0  # seconds before a test gives up
 
-# A worker with stand-ins among its jobs.
-STAND_INS = """
-import ctypes, os, signal, subprocess, sys, time
-from pathlib import Path
-from engine import jobs, partial_files, worker
-
-def part(request):
-    path = partial_files.partial_path(Path(request["output"]))
-    path.write_bytes(b"x")
-    return path
-
-def wait(request, feedback, state):
-    path = part(request)
-    try:
-        for step in range(10**6):
-            feedback.progress(min(1, step / 1000), "Waiting", step, 1000, 1.5)
-            feedback.check_cancelled()
-            time.sleep(0.01)
-    finally:
-        partial_files.discard(path)
-
-def deaf(request, feedback, state):
-    path = part(request)
-    feedback.progress(0.5, "Deaf")
-    if request.get("finish"):
-        partial_files.finish(path, Path(request["output"]))
-    if request.get("torch"):
-        import torch
-        a = torch.ones(1500, 1500)
-        while True:
-            a = a @ a
-    time.sleep(600)
-
-def late(request, feedback, state):
-    partial_files.finish(part(request), Path(request["output"]))
-    feedback.progress(0.5, "Late")
-    while not feedback.cancelled.is_set():
-        time.sleep(0.01)
-    return {}
-
-def noise(request, feedback, state):
-    print("python", flush=True)
-    os.write(1, b"{descriptor")
-    sys.__stdout__.write("original\\n"); sys.__stdout__.flush()
-    libc = ctypes.CDLL(None)
-    libc.puts(b"C library"); libc.fflush(None)
-    subprocess.run([sys.executable, "-c", "print('child')"], check=True)
-    return {"stdin": sys.stdin.read()}
-
-def count(request, feedback, state):
-    state.kept["n"] = state.kept.get("n", 0) + 1
-    return {"n": state.kept["n"]}
-
-def fail(request, feedback, state):
-    from engine import errors
-    import rasterio.errors
-    raise {"input": errors.InputError("wrong\\n input"), "memory": MemoryError(),
-           "failure": ZeroDivisionError("by zero"), "exit": SystemExit(3),
-           "rasterio": rasterio.errors.RasterioIOError("no such file")}[request["what"]]
-
-jobs.JOBS.update(wait=wait, deaf=deaf, late=late, noise=noise, count=count, fail=fail,
-                 echo=lambda request, feedback, state: request,
-                 numbers=lambda request, feedback, state: {"a": float("nan"), "b": [float("inf"), 1.5]},
-                 die=lambda request, feedback, state: os.kill(os.getpid(), 9))
-"""
+STAND_IN = Path(__file__).with_name("stand_in_worker.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 class Peer:
     """A worker and the messages that came from it."""
 
-    def __init__(self, host: str | None = VERSION, idle: float = 600) -> None:
-        code = STAND_INS + f"\nsys.exit(worker.main({host!r}, {idle!r}))"
+    def __init__(self, host: str = VERSION, idle: float = 600) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-s", "-c", code],
+            [sys.executable, "-u", "-s", str(STAND_IN), host, str(idle)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=ROOT,
+            env=ENVIRONMENT,
         )
         self.messages: queue.Queue[dict | None] = queue.Queue()
         self.noise = b""
@@ -361,46 +296,6 @@ def test_versions_that_differ(start) -> None:
     assert "0.0.9" in error["message"] and VERSION in error["message"]
     assert peer.next() is None
     assert peer.ends() == 2
-
-
-PARENT = """
-import json, os, subprocess, sys, time
-read, write = os.pipe()
-os.set_inheritable(write, True)
-child = subprocess.Popen([sys.executable, "-u", "-c", sys.argv[1]], stdin=read, stdout=subprocess.PIPE)
-os.close(read)
-holder = None
-if sys.argv[3] == "held":  # another process keeps the pipe open
-    holder = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
-child.stdout.readline()
-request = {"output": sys.argv[2]}
-os.write(write, json.dumps({"type": "run", "id": "d", "job": "deaf", "request": request}).encode() + b"\\n")
-while b"Deaf" not in child.stdout.readline():
-    pass
-print(child.pid, holder.pid if holder else 0, flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no parents that change")
-@pytest.mark.parametrize("pipe", ["free", "held"])
-def test_a_killed_parent(tmp_path: Path, pipe: str) -> None:
-    code = STAND_INS + "\nworker.main(None, 600)"
-    arguments = [sys.executable, "-c", PARENT, code, str(tmp_path / "o.tif"), pipe]
-    parent = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT)
-    pid, holder = map(int, parent.stdout.readline().split())
-    child = psutil.Process(pid)
-    assert len(os.listdir(tmp_path)) == 1
-    try:
-        parent.kill()
-        parent.wait()
-        child.wait(timeout=PATIENCE)
-        assert os.listdir(tmp_path) == []
-    finally:
-        parent.stdout.close()
-        for left in (holder, pid):
-            if left and psutil.pid_exists(left):
-                psutil.Process(left).kill()
 
 
 def test_two_workers_do_not_disturb_each_other(warm: Peer, start, tmp_path: Path) -> None:
