@@ -193,7 +193,8 @@ class ValidationSection(Section):
     )
     held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
     held_out_longitudes: tuple[Degrees, Degrees] | None = None  # the same by longitude
-    blocks: tuple[tuple[Month, ...], ...] = ()  # folds of `training.cross_validate`
+    blocks: tuple[tuple[Month, ...], ...] = ()  # folds of `training.cross_validate`, by month
+    longitude_blocks: tuple[tuple[Degrees, Degrees], ...] = ()  # or by longitude
 
 
 class Config(Section):

@@ -1,7 +1,7 @@
-"""`python -m training.cross_validate CONFIG.yaml`: blocked cross-validation inside the training months.
+"""`python -m training.cross_validate CONFIG.yaml`: blocked cross-validation inside the training data.
 
-Each block of months is held out in turn: no step sees its truth, no climatology holds it. Test
-months stay closed. What comes out chooses hyperparameters and the number of steps.
+Each block of months (or of longitude) is held out in turn: no step sees its truth, no climatology
+holds it. Test months stay closed. What comes out chooses hyperparameters and the number of steps.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,44 +24,49 @@ from training.split import split_archive
 from training.train import fit
 
 
-def blocks(config: Config) -> tuple[tuple[int, ...], ...]:
-    """Return the folds: the configuration's `validation.blocks`, else thirds of the training months.
+def folds_of(config: Config) -> list[dict[str, Any]]:
+    """Return what each fold holds out, as keys of `validation`.
+
+    Blocks of longitude where the configuration names some, else its blocks of months, else thirds
+    of the training months.
 
     Raises:
-        InputError: a block holds no training month.
+        InputError: a block holds no training month, or all.
     """
-    months = config.split.train_months
-    chosen = config.validation.blocks or tuple(
+    section, months = config.validation, config.split.train_months
+    if section.longitude_blocks:
+        return [{"held_out_longitudes": list(block)} for block in section.longitude_blocks]
+    chosen = section.blocks or tuple(
         tuple(int(m) for m in part) for part in np.array_split(months, min(3, len(months)))
     )
     for block in chosen:
         if not block or not set(block) < set(months):
             raise InputError(f"validation.blocks: {list(block)} is no part of the training months.")
-    return chosen
+    return [{"held_out": list(block)} for block in chosen]
 
 
-def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict:
+def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str, Any]:
     """Train once for each block and gather the validation scores.
 
     A fold that has been finished or begun in `runs` is not done again but gone on with.
 
     Returns:
-        `folds`: block, best step and its score; `mean`: step → mean of each score over the folds
+        `folds`: what is held out, best step and its score; `mean`: step → mean of each score over the folds
         (root mean square for RMSE); `best_step`: of the lowest mean score.
     """
     curves: dict[int, list[dict[str, float]]] = {}
     folds = []
-    for number, block in enumerate(blocks(config), start=1):
+    for number, held in enumerate(folds_of(config), start=1):
         settings = config.model_dump(mode="json")
-        settings["validation"]["held_out"] = list(block)
+        settings["validation"].update(held)
         fold = parse_config(settings, f"fold {number}")
         archive = load_archive(fold)
         folder = runs / f"{config.model.id}-fold{number}"
         if not quiet:
-            print(f"Fold {number}: without months {', '.join(map(str, block))}")
+            print(f"Fold {number}: without {held}")
         resume = (folder / CHECKPOINT).is_file()
         trainer = fit(fold, archive, split_archive(fold, archive), folder, resume, quiet)
-        folds.append({"months": list(block), **trainer.best})
+        folds.append({**held, **trainer.best})
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             if "validation" in record:
@@ -82,8 +88,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m training.cross_validate",
-        description="Train once for each block of training months, without it, and print the scores on it. "
-        "Run again, it goes on where it was stopped.",
+        description="Train once for each block of training months (or longitudes), without it, and print "
+        "the scores on it. Run again, it goes on where it was stopped.",
     )
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")

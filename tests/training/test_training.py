@@ -14,7 +14,7 @@ from engine.errors import EngineError, InputError
 from engine.methods.model import load_model
 from engine.package import load_package
 from training.config import parse_config
-from training.cross_validate import blocks, cross_validate
+from training.cross_validate import cross_validate, folds_of
 from training.data import READERS
 from training.data.patches import Window, cut
 from training.loop import Trainer
@@ -238,7 +238,7 @@ def test_cross_validation_holds_out_each_block_and_goes_on(quick, tmp_path):
     quick["validation"] = {"every": 2, "blocks": [[1, 2], [6, 7]], "cases": ["all", "without_climatology"]}
     config = parse_config(quick)
     found = cross_validate(config, tmp_path, quiet=True)
-    assert [fold["months"] for fold in found["folds"]] == [[1, 2], [6, 7]]
+    assert [fold["held_out"] for fold in found["folds"]] == [[1, 2], [6, 7]]
     assert list(found["mean"]) == [0, 2, 4] and found["best_step"] in (0, 2, 4)
     logs = [(tmp_path / f"tiny-fold{n}" / "log.jsonl").read_text() for n in (1, 2)]
     scores = [json.loads(text.splitlines()[-1])["validation"] for text in logs]
@@ -248,12 +248,22 @@ def test_cross_validation_holds_out_each_block_and_goes_on(quick, tmp_path):
     assert [(tmp_path / f"tiny-fold{n}" / "log.jsonl").read_text() for n in (1, 2)] == logs
 
 
+def test_a_held_out_block_of_longitude_is_not_trained_on(quick, archive):
+    quick["validation"] = {"longitude_blocks": [[-180, -90], [0, 180]], "held_out_longitudes": [0, 180]}
+    config = parse_config(quick)
+    assert [f["held_out_longitudes"] for f in folds_of(config)] == [[-180, -90], [0, 180]]
+    split = split_archive(config, archive)
+    assert split.train.columns == (0, 10) and split.validation.columns == (10, 20)
+    assert split.held_out and split.train.times == split.validation.times
+
+
 def test_cross_validation_blocks_are_thirds_by_default(quick):
     del quick["validation"]["held_out"]
-    assert blocks(parse_config(quick)) == ((1, 2, 3), (4, 5, 6), (7, 8, 9))
+    found = folds_of(parse_config(quick))
+    assert found == [{"held_out": [1, 2, 3]}, {"held_out": [4, 5, 6]}, {"held_out": [7, 8, 9]}]
     quick["validation"]["blocks"] = [[10, 11]]
     with pytest.raises(InputError, match=r"validation\.blocks"):
-        blocks(parse_config(quick))
+        folds_of(parse_config(quick))
 
 
 def test_the_small_data_set_is_only_for_tests():
