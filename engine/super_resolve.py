@@ -25,7 +25,7 @@ from engine.methods import Method
 from engine.model_cache import Choice, ModelCache, choose
 from engine.patch import Patch
 from engine.progress import Feedback
-from engine.raster_output import CogWriter
+from engine.raster_output import CogWriter, disk_needed
 from engine.request import SuperResolveRequest, SuperResolveResult, output_path
 from engine.residual import against_original
 from engine.sources import Raster, same_file
@@ -305,10 +305,9 @@ def _check_season(choice: Choice, whens: list[When | None]) -> None:
 
 
 def _check_disk(output: Path, grids: Grids, bands: int) -> None:
+    """Refuse before long work what the writer would refuse after it."""
     rows, cols = grids.output.shape
-    # Working file and compressed result stand side by side for a moment.
-    needed = rows * cols * bands * 4 * 2.4
-    free = shutil.disk_usage(output.parent).free
+    needed, free = disk_needed(cols, rows, bands), shutil.disk_usage(output.parent).free
     if needed > free:
         raise InputError(
             f"The output needs about {needed / 1e9:.1f} GB in {output.parent}, but only {free / 1e9:.1f} GB "
