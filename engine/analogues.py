@@ -40,6 +40,7 @@ FLOOR = 0.03  # least ridge where the space is a square root
 SIGNED_FLOOR = 0.05  # its root for signed targets, in standard deviations of the target
 MEMORY_MONTHS = 1.0  # w⁰ falls with the distance in time as exp(−distance / memory)
 LEAST_BANDS = 3  # fewer leave nothing to fit
+_PIECE = 2**17  # fine cells at a time
 
 
 def enough_bands(distance: Tensor) -> bool:
@@ -82,14 +83,23 @@ def analogue_field(
     weights, rest = fit(_to_space(coarse, target), _to_space(means, target), distance, target)
 
     # From here on one cell beyond what the bicubic ratio still needs is gone.
+    weights, rest = crop(weights, FITTED), crop(rest, FITTED)
     inner, margin = crop(bands, FITTED + 1, factor), (FITTED + 1) * factor
     withheld = torch.isinf(distance)
-    field = _enlarged(rest, factor)
-    for band in range(inner.shape[1]):  # one at a time: memory, not arithmetic, is what costs
-        values = inner[:, band]
-        if bool(withheld[:, band].any()):  # its weight is zero, but zero times NaN is not
-            values = torch.where(withheld[:, band, None, None], torch.zeros_like(values), values)
-        field.addcmul_(_enlarged(weights[:, band], factor), _to_space(values, target))
+    rows, width = rest.shape[1] - 2, inner.shape[-1]
+    step = max(1, _PIECE // (factor * width * len(inner)))
+    strips = []
+    for start in range(0, rows, step):  # strips that stay in the cache
+        stop = min(start + step, rows)
+        field = upsample(rest[:, start : stop + 2], factor, "bilinear", 1)
+        for band in range(inner.shape[1]):
+            values = inner[:, band, start * factor : stop * factor]
+            if bool(withheld[:, band].any()):  # its weight is zero, but zero times NaN is not
+                values = torch.where(withheld[:, band, None, None], torch.zeros_like(values), values)
+            weight = upsample(weights[:, band, start : stop + 2], factor, "bilinear", 1)
+            field.addcmul_(weight, _to_space(values, target))
+        strips.append(field)
+    field = torch.cat(strips, 1)
     field = _from_space(field, target)
     area = None if area is None else area[..., margin : area.shape[-1] - margin]
     field = smooth_correction(field, crop(coarse, FITTED + 1), factor, target, area)
@@ -97,10 +107,6 @@ def analogue_field(
     field = field if low is None and high is None else field.clamp_(low, high)
     known = torch.isfinite(crop(coarse, HALO)).repeat_interleave(factor, -1).repeat_interleave(factor, -2)
     return field if bool(known.all()) else field.masked_fill_(~known, torch.nan)
-
-
-def _enlarged(coarse: Tensor, factor: int) -> Tensor:
-    return upsample(crop(coarse, FITTED), factor, "bilinear", 1)
 
 
 def fit(known: Tensor, means: Tensor, distance: Tensor, target: TargetSpec) -> tuple[Tensor, Tensor]:
@@ -130,24 +136,38 @@ def fit(known: Tensor, means: Tensor, distance: Tensor, target: TargetSpec) -> t
     residual = x - (prior * c).sum(1, keepdim=True)
 
     count = means.shape[1]
-    rows, columns = torch.triu_indices(count, count, device=known.device)
     weight = _weighted_sum(valid, KERNEL).clamp_min(1e-6)
     pairs = [c[:, band : band + 1] * c[:, band:] for band in range(count)]
-    products = torch.cat([*pairs, c * residual], 1)
-    products = _weighted_sum(products, KERNEL) / weight
-    size = known.shape
-    matrix = products.new_empty((size[0], *size[1:], count, count))
-    upper = products[:, : len(rows)].movedim(1, -1)
-    matrix[..., rows, columns] = upper
-    matrix[..., columns, rows] = upper
-    diagonal = torch.diagonal(matrix, dim1=-2, dim2=-1)
-    variance = diagonal.sum(-1) / used.sum(1)[:, 0, 0, None, None].clamp_min(1)
+    products = _weighted_sum(torch.cat([*pairs, c * residual], 1), KERNEL) / weight
+    upper = list(products[:, :-count].split(tuple(range(count, 0, -1)), 1))
+    variance = sum(row[:, 0] for row in upper) / used.sum(1).clamp_min(1)
     least = FLOOR if target.conservation == "multiplicative" else (SIGNED_FLOOR * target.std) ** 2
-    diagonal += (SHARE * variance + least)[..., None]
-    factor = torch.linalg.cholesky_ex(matrix).L
-    change = torch.cholesky_solve(products[:, len(rows) :].movedim(1, -1)[..., None], factor)[..., 0]
-    weights = prior + change.movedim(-1, 1)
+    for row in upper:
+        row[:, 0] += SHARE * variance + least
+    change = _solved(upper, products[:, -count:])
+    weights = prior + change
     return weights, local[:, 0] - (weights * local[:, 1:]).sum(1)
+
+
+def _solved(upper: list[Tensor], right: Tensor) -> Tensor:
+    """Solve a symmetric positive definite system in each cell, all cells at once; destroys its input.
+
+    Args:
+        upper: the matrix's rows from the diagonal on, (B, M − i, H, W) for row i.
+        right: (B, M, H, W).
+    """
+    count = len(upper)
+    for row in range(count - 1):
+        scaled = upper[row] / upper[row][:, :1]
+        for below in range(1, count - row):
+            share = scaled[:, below : below + 1]
+            upper[row + below].addcmul_(share, upper[row][:, below:], value=-1)
+        right[:, row + 1 :].addcmul_(scaled[:, 1:], right[:, row : row + 1], value=-1)
+    result = torch.empty_like(right)
+    for row in range(count - 1, -1, -1):
+        known = (upper[row][:, 1:] * result[:, row + 1 :]).sum(1)
+        result[:, row] = (right[:, row] - known) / upper[row][:, 0]
+    return result
 
 
 def _to_space(values: Tensor, target: TargetSpec) -> Tensor:

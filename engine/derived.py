@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,17 @@ class Given:
             size = size.unflatten(-1, (-1, k)).sum(-1)
         return size[:, 0, :, None], size[:, 1, :, None]
 
+    @cached_property
+    def rise(self) -> tuple[Tensor, Tensor]:
+        """The gradient of the first channel, see `gradient`."""
+        return gradient(self.values[:, 0], *self.cell_size)
+
+    @cached_property
+    def steepness(self) -> Tensor:
+        """Square root of the slope's tangent."""
+        east, north = self.rise
+        return (east * east).addcmul_(north, north).pow_(0.25)
+
     def climatology(self, seasonal: bool = True) -> Tensor:
         """Return the target's climatology for the date, or its mean over the bands, (B, H, W)."""
         distance = self.patch.climatology_distance
@@ -68,24 +80,23 @@ def gradient(height: Tensor, cell_height: Tensor, cell_width: Tensor) -> tuple[T
         cell_height, cell_width: (B, H, 1) in metres.
     """
     around = F.pad(fill(height, 1).unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
-    across = around[:, :-2] + 2 * around[:, 1:-1] + around[:, 2:]
-    east = (across[..., 2:] - across[..., :-2]) / (8 * cell_width)
-    along = around[..., :-2] + 2 * around[..., 1:-1] + around[..., 2:]
-    north = (along[:, :-2] - along[:, 2:]) / (8 * cell_height)
+    across = torch.add(around[:, :-2], around[:, 1:-1], alpha=2).add_(around[:, 2:])
+    east = (across[..., 2:] - across[..., :-2]).mul_(1 / (8 * cell_width))
+    along = torch.add(around[..., :-2], around[..., 1:-1], alpha=2).add_(around[..., 2:])
+    north = (along[:, :-2] - along[:, 2:]).mul_(1 / (8 * cell_height))
     return east, north
 
 
 def _slope(given: Given) -> Tensor:
     """Square root of the slope's tangent: the root evens out its skew."""
-    east, north = gradient(given.values[:, 0], *given.cell_size)
-    return torch.hypot(east, north).sqrt().unsqueeze(1)
+    return given.steepness.unsqueeze(1)
 
 
 def _aspect(given: Given) -> Tensor:
     """Sine and cosine of the direction that a slope faces, times `_slope`: zero on the flat."""
-    east, north = gradient(given.values[:, 0], *given.cell_size)
-    steepness = torch.hypot(east, north).clamp_min(1e-12).sqrt()
-    return torch.stack([-east / steepness, -north / steepness], 1)
+    scale = given.steepness.clamp_min(1e-6)
+    east, north = given.rise
+    return torch.stack([-east / scale, -north / scale], 1)
 
 
 def _land(given: Given) -> Tensor:

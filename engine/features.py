@@ -18,6 +18,7 @@ from engine.derived import CLIMATOLOGY_FEATURES, DERIVED, REACH, Given
 from engine.errors import InputError
 from engine.patch import Patch
 from engine.transforms import normalised
+from engine.validity import all_finite
 from engine.windows import crop, narrowed
 
 TARGET, BASE = "target", "base"  # inputs that every generator has
@@ -105,10 +106,10 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
     parts = [] if source.kind == "climatology" else [values]
     parts += [DERIVED[feature].compute(given) for feature in _derived(source)]
     channels = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
-    if source.kind != "climatology" and len(parts) > 1:  # derived features end where the source ends
+    # Derived features end where the source ends.
+    if source.kind != "climatology" and len(parts) > 1 and not all_finite(values):
         valid = torch.isfinite(values).all(1, keepdim=True)
-        if not bool(valid.all()):
-            channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
+        channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
     return channels
 
 
@@ -134,7 +135,7 @@ def normalise(
         if one.get("mean"):
             values[:, index] -= one["mean"] / one.get("std", 1.0)
     mask.fill_(1.0)
-    if not bool(torch.isfinite(values.sum())):
+    if not all_finite(values):
         valid = torch.isfinite(values).all(1, keepdim=True)
         mask.copy_(valid)
         values.masked_fill_(~valid, 0.0)

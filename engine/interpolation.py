@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.validity import all_finite
+
 RADIUS = {"bilinear": 1, "bicubic": 2}  # taps on each side
 # Coarse cells of context: the taps, and as many again to fill cells without data under them.
 HALO = {kernel: 2 * radius for kernel, radius in RADIUS.items()}
@@ -84,9 +86,9 @@ def fill(coarse: Tensor, steps: int) -> Tensor:
         coarse: (B, H, W).
         steps: reach in cells.
     """
-    valid = torch.isfinite(coarse)
-    if bool(valid.all()):
+    if all_finite(coarse):
         return coarse
+    valid = torch.isfinite(coarse)
     values = torch.where(valid, coarse, torch.zeros_like(coarse))
     for _ in range(steps):
         sides, corners = _neighbours(values), _neighbours(valid.to(values.dtype))

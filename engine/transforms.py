@@ -15,7 +15,7 @@ def transform(values: Tensor, name: str, scale: float = 1.0) -> Tensor:
 
     log1p takes negative values as zero; the cube root keeps the sign.
     """
-    x = values.float() / scale
+    x = values.float() if scale == 1 else values.float() / scale
     if name == "log1p":
         return torch.log1p(x.clamp_min(0))
     if name == "cuberoot":  # the floor keeps the gradient at zero finite
@@ -29,12 +29,12 @@ def inverse(values: Tensor, name: str, scale: float = 1.0) -> Tensor:
         values = torch.expm1(values.clamp_max(LARGEST_EXPONENT))
     elif name == "cuberoot":
         values = values.pow(3)
-    return values * scale
+    return values if scale == 1 else values * scale
 
 
 def normalised(values: Tensor, target: TargetSpec) -> Tensor:
     """Return physical values of the target as the network sees them."""
-    return (transform(values, target.transform, target.scale) - target.mean) / target.std
+    return (transform(values, target.transform, target.scale) - target.mean) * (1 / target.std)
 
 
 def physical(values: Tensor, target: TargetSpec) -> Tensor:
