@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import subprocess  # nosec B404: measures fresh processes; argument list, no shell
 import sys
 import tempfile
 import time
@@ -143,7 +143,9 @@ def peak_memory(request: SuperResolveRequest) -> float:
     command += [f"--date={request.date}"] if request.date else []
     command += [f"--source={name}={ref.path}" for name, ref in request.sources.items()]
     command += ["--device", request.device, "--output", request.output]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(  # nosec B603: no shell; this interpreter
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         raise EngineError(f"The run for the peak memory ended with status {done.returncode}.")
     unit = 1 if sys.platform == "darwin" else 1024
@@ -156,7 +158,7 @@ class WorkerClient:
     def __init__(self, cache: Path) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "MSR_CACHE": str(cache)}
         command = [sys.executable, "-u", "-s", "-m", "engine", "worker"]
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # nosec B603: no shell; this interpreter
             [*command, "--host-version", VERSION, "--idle-seconds", "600"],
             env=environment,
             stdin=subprocess.PIPE,

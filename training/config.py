@@ -270,7 +270,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise InputError(f"The configuration {path} cannot be read: {reason}.") from error
     try:
-        data = yaml.load(text, Loader=_UniqueKeys)
+        data = yaml.load(text, Loader=_UniqueKeys)  # nosec B506: a SafeLoader, plain data only
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404: QGIS is a program of its own; argument list, no shell
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +54,7 @@ def run_algorithm(id: str, parameters: Mapping[str, str], environment: Mapping[s
         raise InputError("qgis_process was not found: install QGIS, or let ./dev do it.")
     command = [program, "--json", "run", id, "--", *(f"{k}={v}" for k, v in parameters.items())]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603: no shell; qgis_process from PATH
             command,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
