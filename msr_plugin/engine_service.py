@@ -23,6 +23,7 @@ class EngineService:
         """`make` starts a worker with an interpreter; tests have their own."""
         self._make = make or start_worker
         self._turn = threading.Lock()
+        self._owner: int | None = None  # the thread whose turn it is
         self._process: EngineProcess | None = None
         self._python: Path | None = None
 
@@ -40,6 +41,7 @@ class EngineService:
             WorkerCancelled: cancelled, also while waiting for another run.
         """
         self._wait_turn(listener, is_cancelled)
+        self._owner = threading.get_ident()
         try:
             process, fresh = self._ready(listener, is_cancelled)
             try:
@@ -51,6 +53,7 @@ class EngineService:
             process, _ = self._ready(listener, is_cancelled)
             return process.run(job, request, listener, is_cancelled)
         finally:
+            self._owner = None
             self._turn.release()
 
     @property
@@ -66,6 +69,8 @@ class EngineService:
             process.stop(asked=0.5)
 
     def _wait_turn(self, listener: Listener, is_cancelled: Callable[[], bool]) -> None:
+        if self._owner == threading.get_ident():  # an event of a window came in while this thread waits
+            raise WorkerError("failure", "Another run is still under way: wait until it has ended.")
         if self._turn.acquire(blocking=False):
             return
         listener({"type": "progress", "fraction": 0.0, "phase": "Waiting for another run to end"})
@@ -79,9 +84,9 @@ class EngineService:
         process = self._process
         if process is not None and process.alive and self._python == engine.python:
             return process, False
-        self.stop()
         if engine.problem:
             raise WorkerError("start", engine.problem)
+        self.stop()
         listener({"type": "progress", "fraction": 0.0, "phase": "Starting the engine"})
         process = self._make(engine.python)
         self._process, self._python = process, engine.python  # so that stop() reaches it already

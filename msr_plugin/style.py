@@ -73,7 +73,7 @@ def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColor
     if (
         look.lower_bound is not None
         and look.lower_bound < low
-        and low - look.lower_bound < 0.3 * (high - low)
+        and low - look.lower_bound < 0.05 * (high - low)
     ):
         low = look.lower_bound
     if low == high:

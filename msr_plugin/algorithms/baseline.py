@@ -11,8 +11,15 @@ from .rasters import InputRaster, RasterProblem
 from .superresolution import SuperResolutionAlgorithm
 
 # As in engine.methods; a test compares them.
-METHODS = ("bilinear", "bicubic", "climatologyratioflat", "climatologyratio")
-WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio")
+METHODS = (
+    "bilinear",
+    "bicubic",
+    "bicubicsmooth",
+    "climatologyratioflat",
+    "climatologyratio",
+    "constructedanalogues",
+)
+WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio", "constructedanalogues")
 QUANTITIES = ("auto", "nonnegative", "signed")
 _CLIMATOLOGY = "climatology"  # the source's name in the engine
 
@@ -21,7 +28,7 @@ class Baseline(SuperResolutionAlgorithm):
     """A method without learning, through the same pipeline as the models."""
 
     ID = "baseline"
-    TITLE = "Simple methods (interpolation, climatology ratio)"
+    TITLE = "Simple methods (baselines)"
     ICON = "baseline"
     TAGS = ("bilinear", "bicubic", "climatology", "bcsd", "interpolation", "disaggregation", "baseline")
 

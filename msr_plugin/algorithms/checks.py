@@ -19,6 +19,17 @@ _DATE = re.compile(
 _BYTES_PER_TILE_CELL = 4 * 24
 
 
+def check_distinct(target: InputRaster, sources: Iterable[InputRaster]) -> None:
+    """Refuse the target as a source: a dialog offers the first layer for every raster.
+
+    Raises:
+        RasterProblem: naming the source.
+    """
+    for source in sources:
+        if source.path == target.path and source.band == target.band:
+            raise RasterProblem(f"{source.label} is the same raster and band as the target (TARGET).")
+
+
 def check_overlap(target: InputRaster, others: Iterable[InputRaster], transforms) -> None:
     """Refuse a raster that lies elsewhere than the target.
 

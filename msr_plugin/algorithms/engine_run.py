@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QThread
 
 from ..compat import push_warning
 from ..engine_process import WorkerCancelled, WorkerError
@@ -75,7 +76,7 @@ def run_engine(
     """
     reporter = Reporter(feedback)
     try:
-        result = SERVICE.run(job, request, reporter, feedback.isCanceled)
+        result = SERVICE.run(job, request, reporter, lambda: _is_cancelled(feedback))
     except WorkerCancelled as error:
         # The worker may have finished just when it was asked to stop: that output was not wanted.
         tidy(output, error.pid, final=error.late)
@@ -91,6 +92,18 @@ def run_engine(
     for text in result.get("warnings") or []:
         reporter.warn(str(text))
     return result
+
+
+def _is_cancelled(feedback: QgsProcessingFeedback) -> bool:
+    """Return whether the user cancelled.
+
+    A batch dialog, before QGIS 3.36 at least, runs on the main thread: there nobody would hear
+    the cancel button, and the window would freeze, while the worker is busy.
+    """
+    application = QgsApplication.instance()
+    if application is not None and QThread.currentThread() == application.thread():
+        application.processEvents()
+    return feedback.isCanceled()
 
 
 def tidy(output: str, pid: int | None, final: bool) -> None:

@@ -53,7 +53,8 @@ class ModelInfo(MsrAlgorithm):
         cards, _ = installed_cards(model_folders())
         default = cards[0].id if cards else None
         model = QgsProcessingParameterString("MODEL", tr("Model (id or folder)"), default)
-        set_hints(model, [card.id for card in cards])
+        if cards:  # else there would be nothing to choose from, and no field for a folder
+            set_hints(model, [card.id for card in cards])
         self.add(model)
         self.add(
             QgsProcessingParameterFileDestination(

@@ -27,7 +27,7 @@ from ..compat import set_hints
 from ..environment import explain_missing, find_engine, profile_models
 from ..style import Look, style_when_loaded
 from .base import MsrAlgorithm, tr
-from .checks import check_date, check_memory, check_output, check_overlap, check_size
+from .checks import check_date, check_distinct, check_memory, check_output, check_overlap, check_size
 from .engine_run import run_engine
 from .rasters import InputRaster, RasterProblem, crs_text, describe, open_raster
 
@@ -304,6 +304,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         sources = self.sources_of(parameters, context)
         target = rasters["TARGET"]
         others = [*sources.values(), *(r for name, r in rasters.items() if name != "TARGET")]
+        check_distinct(target, sources.values())
         check_overlap(target, others, context.transformContext())
         self._check_extent(request["grid"], parameters, context, target)
         check_date(self._date(parameters, context))

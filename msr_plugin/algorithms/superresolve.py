@@ -10,8 +10,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..cards import CardError, ModelCard, find_card, installed_cards
-from ..compat import set_hints
+from ..cards import CardError, ModelCard, find_card
 from ..environment import model_folders
 from ..style import Look
 from .base import tr
@@ -26,7 +25,7 @@ class SuperResolve(SuperResolutionAlgorithm):
     """Runs a model that is named by a parameter; for scripts, and for models outside the profile."""
 
     ID = "superresolve"
-    TITLE = "Super-resolution with any model"
+    TITLE = "Super-resolve with any model"
     ICON = "model"
     TAGS = ("generic", "model", "gan", "deep learning", "script")
 
@@ -44,9 +43,7 @@ class SuperResolve(SuperResolutionAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
-        model = QgsProcessingParameterString("MODEL", tr("Model (id or folder)"))
-        set_hints(model, [card.id for card in installed_cards(model_folders())[0]])
-        self.add(model)
+        self.add(QgsProcessingParameterString("MODEL", tr("Model (id or folder)")))
         self.add_target(tr("Target raster (coarse)"))
         self.add(
             QgsProcessingParameterString(
