@@ -19,7 +19,7 @@ import rasterio
 from torch import Tensor
 
 from engine.errors import EngineError
-from engine.methods import BASELINES
+from engine.methods import BASELINES, variants
 from engine.metrics import METRICS, ConservationResidual, JensenShannonDistance, percentile_range
 from engine.patch import Patch
 from engine.progress import Silent
@@ -117,11 +117,8 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
     say(f"writing the rasters of month {MONTH} to {folder}")
     rasters = export(archive, folder, MONTH, config.split.train_months)
     outcomes = []
-    for id, info in BASELINES.items():
-        for name, title, strength in (
-            (id, info.title, 0.0),
-            (f"{id}-conservative", f"{info.title}, conservative", 1.0),
-        ):
+    for id in BASELINES:
+        for name, title, strength in variants(id):
             say(f"running {name}")
             path = folder / f"output_{name}.tif"
             run_baseline(id, archive.factor, strength, rasters, path)

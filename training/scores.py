@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import aggregate, conserve
-from engine.methods import BASELINES, baseline
+from engine.methods import BASELINES, baseline, variants
 from engine.metrics import METRICS, JensenShannonDistance, Metric, percentile_range
 from engine.patch import Patch
 from training.data.archive import Archive
@@ -122,12 +122,10 @@ def baseline_cases(factor: int, target: TargetSpec, view: View, climatology: str
     for id, info in BASELINES.items():
         if info.needs_climatology and (climatology is None or climatology not in view.sources):
             continue
-        sources = View((climatology,) if info.needs_climatology else (), view.climatology_times)
+        names = (climatology,) if climatology is not None and info.needs_climatology else ()
+        sources = replace(view, sources=names)
         method = baseline(id, factor, target)
-        for name, title, strength in (
-            (id, info.title, 0.0),
-            (f"{id}-conservative", f"{info.title}, conservative", 1.0),
-        ):
+        for name, title, strength in variants(id):
             cases.append(Case(name, title, method.predict, method.halo, sources, strength))
     return cases
 

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from engine.card import TargetSpec
 from engine.errors import InputError
-from engine.methods import bicubic, bilinear, climatologyratio, climatologyratioflat
+from engine.methods import (
+    bicubic,
+    bicubicsmooth,
+    bilinear,
+    climatologyratio,
+    climatologyratioflat,
+    constructedanalogues,
+)
 from engine.methods.interface import BaselineInfo, Method
 
 BASELINES: dict[str, BaselineInfo] = {
     "bilinear": bilinear.INFO,
     "bicubic": bicubic.INFO,
+    "bicubicsmooth": bicubicsmooth.INFO,
     "climatologyratioflat": climatologyratioflat.INFO,
     "climatologyratio": climatologyratio.INFO,
+    "constructedanalogues": constructedanalogues.INFO,
 }
 
 
@@ -31,4 +40,12 @@ def baseline(id: str, factor: int, target: TargetSpec) -> Method:
     return BASELINES[id].build(factor, target)
 
 
-__all__ = ["BASELINES", "BaselineInfo", "Method", "baseline"]
+def variants(id: str) -> list[tuple[str, str, float]]:
+    """Return (name, title, conservation strength) of the ways in which a baseline is compared."""
+    info = BASELINES[id]
+    if info.conserves:
+        return [(id, info.title, 1.0)]
+    return [(id, info.title, 0.0), (f"{id}-conservative", f"{info.title}, conservative", 1.0)]
+
+
+__all__ = ["BASELINES", "BaselineInfo", "Method", "baseline", "variants"]

@@ -52,6 +52,7 @@ class BaselineInfo:
     needs_climatology: bool
     needs_date: bool
     build: Callable[[int, TargetSpec], Method]
+    conserves: bool = False  # the method itself keeps the coarse means
 
 
 def check_sources(sources: Iterable[SourceSpec], given: set[str], method: str) -> None:

@@ -95,7 +95,10 @@ def test_tiles_equal_the_whole(method_id: str, name: str, factor: int, holes: bo
         tile = method.predict(window(patch, row, column, rows, columns, method.halo))
         part = whole[:, row * factor : (row + rows) * factor, column * factor : (column + columns) * factor]
         assert torch.equal(torch.isnan(tile), torch.isnan(part))
-        if "climatology" in method_id:  # sums over bands may round in another order
+        if BASELINES[method_id].conserves:  # a fit and divisions lie between
+            close = 1e-4 * float(whole.nan_to_num(0).abs().max())
+            torch.testing.assert_close(tile, part, rtol=0, atol=close, equal_nan=True)
+        elif "climatology" in method_id:  # sums over bands may round in another order
             torch.testing.assert_close(tile, part, rtol=1e-5, atol=1e-6, equal_nan=True)
         else:
             assert torch.equal(tile.nan_to_num(-1), part.nan_to_num(-1))

@@ -1,0 +1,32 @@
+"""Constructed analogues: the climatology's bands, mixed as the coarse field around each cell asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.card import SourceSpec, TargetSpec
+from engine.methods.interface import CLIMATOLOGY, BaselineInfo
+
+if TYPE_CHECKING:
+    from engine.methods.standing import Standing
+
+TITLE = "Constructed analogues"
+
+
+def build(factor: int, target: TargetSpec) -> Standing:
+    """Return the method for a factor and a target."""
+    from engine.methods.standing import Standing  # which stands on methods of this package
+
+    source = SourceSpec(CLIMATOLOGY, target.units, "fine", kind="climatology", optional=False)
+    return Standing("constructedanalogues", TITLE, (source,), factor, target)
+
+
+INFO = BaselineInfo(
+    title=TITLE,
+    help="The mixture of the fine climatology's months that, around each coarse cell, best makes up the "
+    "coarse field; conserved.",
+    needs_climatology=True,
+    needs_date=True,
+    build=build,
+    conserves=True,
+)
