@@ -34,7 +34,7 @@ class Standing:
             InputError: a climatology of several bands comes without a date.
         """
         patch = narrowed(patch, self.halo)
-        if self.sources and patch.climatology_distance is None:
-            if patch.climatology is None or patch.climatology.shape[1] > 1:
-                raise InputError(f"{self.title} needs a climatology and a date.")
+        dateless = patch.climatology_distance is None
+        if self.sources and dateless and (patch.climatology is None or patch.climatology.shape[1] > 1):
+            raise InputError(f"{self.title} needs a climatology and a date.")
         return base_field(patch, self.target, self.sources, 0)
