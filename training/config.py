@@ -189,7 +189,7 @@ class ValidationSection(Section):
     every: Annotated[int, Field(ge=1)] = 500
     score: Literal["rmse", "mae"] = "rmse"  # its mean over the cases chooses the weights that are kept
     cases: tuple[Literal["all", "without_climatology", "without_sources"], ...] = Field(
-        ("all",), min_length=1
+        default=("all",), min_length=1
     )
     held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
     held_out_longitudes: tuple[Degrees, Degrees] | None = None  # the same by longitude

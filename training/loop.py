@@ -6,6 +6,7 @@ it had never stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +20,16 @@ from torch import Tensor, nn
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import conserve
 from engine.errors import EngineError, InputError
-from engine.features import Inputs
-from engine.nets.discriminator import Discriminator, condition, condition_channels
 from engine.nets.downscaler import Downscaler
 from engine.transforms import normalised
 from training import checkpoint
+from training.adversary import Adversary
 from training.config import Config
 from training.data.archive import Archive
 from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.prepared import Batch, PreparedFields, from_patch
 from training.ema import MovingAverage
-from training.losses import adversarial_loss, conservation_loss, discriminator_loss, point_loss
+from training.losses import conservation_loss, point_loss
 from training.network import network_spec
 from training.precision import TrainingPlan, choose
 from training.schedule import adversarial_weight, rate
@@ -72,14 +72,17 @@ class Trainer:
         self.network = network_spec(config, self.sources)
         self.model = Downscaler(self.target, self.sources, self.network)
         self.halo = self.model.halo
-        self.discriminator: nn.Module | None = None
-        self.rivals: torch.optim.Optimizer | None = None
-        section, optimiser = config.losses.adversarial, config.optimiser
-        groups = {"betas": optimiser.betas, "weight_decay": optimiser.weight_decay}
-        self.optimiser = torch.optim.AdamW(self.model.generator.parameters(), optimiser.rate, **groups)
+        optimiser, section = config.optimiser, config.losses.adversarial
+        self.optimiser = torch.optim.AdamW(
+            self.model.generator.parameters(),
+            optimiser.rate,
+            betas=optimiser.betas,
+            weight_decay=optimiser.weight_decay,
+        )
+        self.adversary: Adversary | None = None
         if section is not None:
-            self.discriminator = Discriminator(condition_channels(self.network), section.width)
-            self.rivals = torch.optim.AdamW(self.discriminator.parameters(), section.rate, **groups)
+            halo = self.model.generator.halo
+            self.adversary = Adversary(section, optimiser, self.target, self.network, halo)
         self.average = MovingAverage(self.model.generator, optimiser.ema)
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling
@@ -88,8 +91,8 @@ class Trainer:
         self.scales = self._scales()
         self.plan = TrainingPlan()
         self.step_number = 0
-        self.best: dict[str, Any] | None = None  # step and score of the best validation
-        self.best_weights: dict[str, Tensor] | None = None
+        self.best: dict[str, Any] = {}  # step and score of the best validation
+        self.best_weights: dict[str, Tensor] = {}
 
     # ------------------------------------------------------------------ one step
 
@@ -157,36 +160,6 @@ class Trainer:
             terms["conservation"] = losses.conservation.weight * residual
         return terms
 
-    def adversarial(self, fine: Tensor, batch: Batch, plan: TrainingPlan) -> Tensor:
-        """Return the generator's adversarial loss; its gradient reaches the generator through `fine`."""
-        section = self.config.losses.adversarial
-        field, given = self._judged(fine), self._condition(batch.inputs)
-        self.discriminator.requires_grad_(False)
-        try:
-            with plan.autocast(self.device):
-                logits = self.discriminator(field, given)
-        finally:
-            self.discriminator.requires_grad_(True)
-        return adversarial_loss(logits.float(), section.kind)
-
-    def discriminate(self, fine: Tensor, batch: Batch, plan: TrainingPlan) -> Tensor:
-        """Return the discriminator's loss on the truth and on generated fields."""
-        real, fake = self._judged(batch.truth), self._judged(fine.detach())
-        fake = torch.where(torch.isfinite(batch.truth).unsqueeze(1), fake, torch.zeros_like(fake))
-        given = self._condition(batch.inputs)
-        with plan.autocast(self.device):
-            logits = self.discriminator(torch.cat([real, fake]), torch.cat([given, given]))
-        first, second = logits.float().chunk(2)
-        return discriminator_loss(first, second, self.config.losses.adversarial.kind)
-
-    def _judged(self, field: Tensor) -> Tensor:
-        """Return a physical field as the discriminator sees it, (B, 1, ·, ·), zero where invalid."""
-        seen = normalised(field, self.target).unsqueeze(1)
-        return torch.where(torch.isfinite(seen), seen, torch.zeros_like(seen))
-
-    def _condition(self, inputs: Inputs) -> Tensor:
-        return condition(self.network, self.model.generator.halo, inputs.coarse, inputs.fine)
-
     def step(self) -> Losses:
         """Take one step and return its numbers.
 
@@ -202,14 +175,10 @@ class Trainer:
         terms = self.reconstruction(free, fine, batch)
         weight = adversarial_weight(step, config.losses.adversarial)
         rival = None
-        if weight > 0:
-            rival = self.discriminate(fine, batch, self.plan)
-            _set_rate(self.rivals, rate(step, config.steps, config.optimiser, config.losses.adversarial.rate))
-            self.rivals.zero_grad(set_to_none=True)
-            rival.backward()
-            nn.utils.clip_grad_norm_(self.discriminator.parameters(), config.optimiser.clip)
-            self.rivals.step()
-            terms["adversarial"] = weight * self.adversarial(fine, batch, self.plan)
+        if self.adversary is not None and weight > 0:
+            rival_rate = rate(step, config.steps, config.optimiser, self.adversary.section.rate)
+            rival = self.adversary.step(fine, batch, self._autocast, rival_rate)
+            terms["adversarial"] = weight * self.adversary.generator_loss(fine, batch, self._autocast)
         total = torch.stack([t.float() for t in terms.values()]).sum()
         if not bool(torch.isfinite(total)):
             names = ", ".join(n for n, t in terms.items() if not bool(torch.isfinite(t))) or "the sum"
@@ -223,7 +192,7 @@ class Trainer:
         numbers = {name: float(term.detach()) for name, term in terms.items()}
         numbers["total"] = float(total.detach())
         if rival is not None:
-            numbers["discriminator"] = float(rival.detach())
+            numbers["discriminator"] = rival
         return Losses(numbers, speed)
 
     def measure_plan(self) -> dict[str, float]:
@@ -233,12 +202,12 @@ class Trainer:
         def trial(plan: TrainingPlan) -> None:
             plan.apply(*self._networks())
             free, fine = self.generate(batch, plan)
-            loss = sum(self.reconstruction(free, fine, batch).values())
-            if self.discriminator is not None:
-                self.discriminator.eval()  # spectral norm must not move before the first step
-                loss = loss + self.adversarial(fine, batch, plan)
-                loss = loss + self.discriminate(fine, batch, plan)
-                self.discriminator.train()
+            loss = torch.stack(list(self.reconstruction(free, fine, batch).values())).sum()
+            if self.adversary is not None:
+                self.adversary.network.eval()  # spectral norm must not move before the first step
+                loss = loss + self.adversary.generator_loss(fine, batch, lambda: plan.autocast(self.device))
+                loss = loss + self.adversary.own_loss(fine, batch, lambda: plan.autocast(self.device))
+                self.adversary.network.train()
             loss.backward()
             for network in self._networks():
                 network.zero_grad(set_to_none=True)
@@ -248,7 +217,10 @@ class Trainer:
         return seconds
 
     def _networks(self) -> list[nn.Module]:
-        return [self.model.generator, *([self.discriminator] if self.discriminator is not None else [])]
+        return [self.model.generator, *([self.adversary.network] if self.adversary is not None else [])]
+
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        return self.plan.autocast(self.device)
 
     def use_plan(self) -> None:
         """Lay out the networks as the plan says."""
@@ -265,7 +237,7 @@ class Trainer:
         values = validate(held, self.archive, self.split, self.config.sampling.withheld_months, section.cases)
         score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == section.score]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
-        if last or self.best is None or score < self.best["score"]:
+        if last or not self.best or score < self.best["score"]:
             self.best = {"step": self.step_number, "score": score}
             self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
         return values
@@ -277,10 +249,10 @@ class Trainer:
             "optimiser": checkpoint.optimiser_tensors(self.optimiser),
             "average": self.average.weights,
         }
-        if self.discriminator is not None:
-            parts["discriminator"] = self.discriminator.state_dict()
-            parts["rivals"] = checkpoint.optimiser_tensors(self.rivals)
-        if self.best_weights is not None:
+        if self.adversary is not None:
+            parts["discriminator"] = self.adversary.network.state_dict()
+            parts["rival"] = checkpoint.optimiser_tensors(self.adversary.optimiser)
+        if self.best_weights:
             parts["best"] = self.best_weights
         state = {
             "step": self.step_number,
@@ -310,11 +282,11 @@ class Trainer:
         self.model.generator.load_state_dict(parts["generator"])
         checkpoint.restore_optimiser(self.optimiser, parts.get("optimiser", {}))
         self.average.restore(parts["average"], state["updates"])
-        if self.discriminator is not None:
-            self.discriminator.load_state_dict(parts["discriminator"])
-            checkpoint.restore_optimiser(self.rivals, parts.get("rivals", {}))
+        if self.adversary is not None:
+            self.adversary.network.load_state_dict(parts["discriminator"])
+            checkpoint.restore_optimiser(self.adversary.optimiser, parts.get("rival", {}))
         self.step_number, self.best = state["step"], state["best"]
-        self.best_weights = parts.get("best")
+        self.best_weights = parts.get("best", {})
         self.use_plan()
         _truncate(self.folder / LOG, self.step_number)
 

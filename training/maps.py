@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def draw(
         error_image = axes[row, 1].imshow(field - truth, vmin=-limit, vmax=limit, cmap="RdBu", **kept)
         told = f"Error (all test times: RMSE {values['rmse']:.2f}, MAE {values['mae']:.2f})"
         axes[row, 1].set_title(told, fontsize=9)
-    bars = {"location": "bottom", "shrink": 0.8, "aspect": 40, "pad": 0.01, "extend": "max"}
+    bars: dict[str, Any] = {"location": "bottom", "shrink": 0.8, "aspect": 40, "pad": 0.01, "extend": "max"}
     figure.colorbar(image, ax=axes[:, 0], label=f"{archive.target_title} ({archive.units})", **bars)
     if error_image is not None:
         figure.colorbar(

@@ -141,7 +141,9 @@ def _units(crs: str) -> str:
 def default_raster(path: Path, archive: Archive, name: str) -> Path:
     """Write a static source as a COG of scaled 16-bit integers, -32768 as nodata."""
     source = archive.sources[name]
-    values = archive.fine if source.kind == "climatology" else source.values[0]
+    if source.values is None or source.dynamic:
+        raise ValueError(f"{name} is not static")
+    values = source.values[0]
     transform = archive.fine_transform if source.grid == "fine" else archive.transform
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     scale = 1.0 if max(abs(low), abs(high)) > 3000 else max(abs(low), abs(high), 1e-6) / 30000

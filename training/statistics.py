@@ -128,10 +128,12 @@ def _source_spec(
         )
         patch, _ = cut(archive, [window], size, HALO, view)
         channels = source_channels(spec, patch, target)
+        if channels is None:
+            raise ValueError(f"the patch lacks {source.name}")
         scale = archive.factor if source.grid == "fine" else 1
         edge = slice(HALO * scale, -HALO * scale)
         moments.update(channels[..., edge, edge].numpy())
-        given = patch.climatology if source.kind == "climatology" else channels[:, :1]
+        given = channels[:, :1] if patch.climatology is None else patch.climatology
         values = given[..., edge, edge].numpy()
         raw.update(values.reshape(1, 1, -1, values.shape[-1]))
     statistics = {n: {"mean": moments.mean(i), "std": moments.std(i)} for i, n in enumerate(names)}

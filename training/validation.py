@@ -56,7 +56,7 @@ def validate(
             "js_distance": JensenShannonDistance(*edges),
         }
         for index, time in enumerate(region.times):
-            withheld = frozenset()
+            withheld: frozenset[int] = frozenset()
             if time in split.training_view.climatology_times:
                 withheld = withheld_block(int(archive.months[time]), block, index % block)
             fine, _ = predict_field(case, archive, time, region.columns, target, withheld=withheld)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +18,8 @@ class Metric(Protocol):
     def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
         """Take in one tile."""
 
-    def merge(self, other: Metric) -> None:
-        """Take in everything that `other` took in."""
+    def merge(self, other: Any) -> None:
+        """Take in everything that `other`, of the same kind, took in."""
 
     def compute(self) -> float:
         """Return the value over everything taken in."""

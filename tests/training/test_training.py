@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -53,18 +54,18 @@ def test_the_adversarial_gradient_reaches_the_generator(quick, archive, tmp_path
     batch = trainer.batch(0)
     _, fine = trainer.generate(batch, trainer.plan)
     assert fine.requires_grad
-    trainer.adversarial(fine, batch, trainer.plan).backward()
+    trainer.adversary.generator_loss(fine, batch, nullcontext).backward()
     generator = gradients(trainer.model.generator)
     assert len(generator) > 5 and sum(g > 0 for g in generator) > 0.8 * len(generator)
-    assert not gradients(trainer.discriminator)  # its own weights stay out of it
+    assert not gradients(trainer.adversary.network)  # its own weights stay out of it
 
 
 def test_the_discriminator_does_not_move_the_generator(quick, archive, tmp_path):
     trainer = roughened(trainer_for(quick, archive, tmp_path))
     batch = trainer.batch(0)
     _, fine = trainer.generate(batch, trainer.plan)
-    trainer.discriminate(fine, batch, trainer.plan).backward()
-    assert sum(gradients(trainer.discriminator)) > 0
+    trainer.adversary.own_loss(fine, batch, nullcontext).backward()
+    assert sum(gradients(trainer.adversary.network)) > 0
     assert not gradients(trainer.model.generator)
 
 

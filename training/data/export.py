@@ -101,7 +101,7 @@ def export(archive: Archive, folder: Path, month: int, training_months: Sequence
         elif source.name in native:
             raster = native[source.name]
             write_raster(path, raster.values[None], raster.transform, crs, raster.units, [raster.date])
-        else:
+        elif source.values is not None:
             grid = fine if source.grid == "fine" else archive.transform
             values = source.values[time if source.values.shape[0] > 1 else 0]
             write_raster(path, values, grid, crs, source.units, [date] if source.dynamic else ())

@@ -72,7 +72,7 @@ def load(factor: int, region: Sequence[float] | None = None) -> Archive:
         units="mm/month",
         weights="count",
         months=MONTHS,
-        days=np.array([_mid_month(m) for m in MONTHS]),
+        days=np.array([_mid_month(int(m)) for m in MONTHS]),
         dates=tuple(f"--{m:02d}" for m in MONTHS),
         period="long-term monthly means",
         coarse=block_mean(rain, factor),
@@ -157,7 +157,7 @@ def _temperature_on(north: float, size: float, height: int, width: int) -> np.nd
 
 
 def _mid_month(month: int) -> int:
-    return When(None, int(month)).day_of_year
+    return When(None, month).day_of_year
 
 
 def _read(name: str) -> np.ndarray:

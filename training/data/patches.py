@@ -59,8 +59,8 @@ def cut(
     truth = _stack([_cut(archive, w, archive.fine[w.time], size, 0, k) for w in windows])
     for name in view.sources:
         source = archive.sources[name]
-        if source.kind == "climatology":
-            continue
+        if source.values is None:
+            continue  # the climatology, below
         scale = k if source.grid == "fine" else 1
         fields = []
         for w in windows:

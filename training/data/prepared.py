@@ -111,7 +111,8 @@ class PreparedFields:
             for grid, scale in (("coarse", 1), ("fine", k))
         )
         base = torch.cat([self._window(f.base, w, size, 0, k) for f, w in pairs])
-        vector = None if fields[0].vector is None else torch.cat([f.vector for f in fields])
+        vectors = [f.vector for f in fields if f.vector is not None]
+        vector = torch.cat(vectors) if vectors else None
         patch, truth = cut(self.archive, windows, size, 0, View(()))
         return Batch(Inputs(coarse, fine, vector, base), truth, patch.target, patch.area, climatology)
 
