@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from engine.errors import InputError
 from training.config import Config
-from training.data import itur
+from training.data import itur, store
 from training.data.archive import Archive
 
 READERS: dict[str, Callable[..., Archive]] = {
     "itur": itur.load,
+    "store": store.load,
 }
 
 

@@ -1,0 +1,202 @@
+"""`data: {name: store, options: {path: …}}`: a store that `training.prepare` has made, as an archive.
+
+Arrays that fit into memory are read at once; the larger ones stay on disk and are read window by
+window. The coarse target is always in memory: it is the size of the archive over factor².
+
+A store without a fine truth teaches one level up: the coarse field is what has to be found, from
+its own means over factor × factor cells; fine sources are averaged onto the coarse grid, coarse
+ones onto the new, coarser one. The store's own factor does not matter then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from engine import dates
+from engine.conservation import aggregate
+from engine.errors import InputError
+from engine.grids import cell_sizes, refine, relative_area
+from training.data.archive import Archive, ArchiveSource, crop
+from training.data.layout import VERSION
+from training.data.lazy import FourAxes, LazyArray
+from training.data.planning import COARSE, FINE
+
+SHARE = 0.4  # of the memory that is free
+
+
+def load(
+    factor: int,
+    path: str,
+    memory_gib: float | None = None,
+    region: Sequence[float] | None = None,
+) -> Archive:
+    """Return the archive in a store.
+
+    Args:
+        factor: fine cells along a coarse cell's edge; the store's own, where it has a fine truth.
+        path: of the store, from the working folder.
+        memory_gib: how much of it may be held in memory; by default a part of what is free.
+        region: xmin, ymin, xmax, ymax of a part, on edges of coarse cells.
+
+    Raises:
+        InputError: no store, one of another version, another factor, or dates without months.
+    """
+    group, attributes = _open(path)
+    own, mode = int(attributes["factor"]), str(attributes["mode"])
+    if mode != "coarse" and factor != own:
+        raise InputError(f"factor: the store {path} has factor {own}, not {factor}.")
+    whens = [dates.parse(str(text)) for text in group["date"][:]]
+    undated = next((w for w in whens if w.month is None), None)
+    if undated is not None:
+        raise InputError(f"data.options.path: the dates of {path} name no month ({undated}).")
+    budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * _free())
+    names = [str(s["name"]) for s in attributes["sources"]]
+    arrays = _arrays(group, [COARSE, *([FINE] if FINE in group else []), *names], budget)
+    grid = GeoBox(tuple(attributes["shape"]), Affine(*attributes["transform"]), attributes["crs"])
+    fine_grid, area = refine(grid, own), attributes["weights"] == "area"
+    sources = {s["name"]: _source(s, arrays[str(s["name"])]) for s in attributes["sources"]}
+    truth = arrays.get(FINE)
+    if truth is not None and not isinstance(truth, np.ndarray):
+        truth = LazyArray(truth)
+    if truth is not None:
+        title = f"{attributes['target_title']}, climatology"
+        units = str(attributes["units"])
+        sources["climatology"] = ArchiveSource("climatology", units, "fine", title, kind="climatology")
+    archive = Archive(
+        name=str(attributes["name"]),
+        title=str(attributes["title"]),
+        citation=str(attributes["citation"]),
+        simulated=bool(attributes["simulated"]),
+        factor=own,
+        target_name=str(attributes["target"]),
+        target_title=str(attributes["target_title"]),
+        units=str(attributes["units"]),
+        weights=str(attributes["weights"]),
+        months=np.array([w.month for w in whens]),
+        days=np.array([w.day_of_year for w in whens]),
+        dates=tuple(str(w) for w in whens),
+        period=f"{whens[0]} to {whens[-1]}",
+        coarse=arrays[COARSE],
+        fine=truth,
+        transform=grid.affine,
+        crs=str(attributes["crs"]),
+        wrap=_round_the_world(grid),
+        cell_size=cell_sizes(fine_grid),
+        area=relative_area(fine_grid) if area else None,
+        sources=sources,
+    )
+    if truth is None:
+        archive = one_level_up(archive, factor, area)
+    return archive if region is None else crop(archive, region)
+
+
+def one_level_up(archive: Archive, step: int, area: bool) -> Archive:
+    """Return an archive whose truth is the coarse field of another, and whose coarse field is its aggregate.
+
+    Blocks at the lower and right edges that are not whole are filled with missing cells.
+
+    Args:
+        archive: with a coarse field alone.
+        step: cells of the coarse field along the edge of a new coarse cell.
+        area: whether means are weighted by area.
+    """
+    height, width = (-(-n // step) * step for n in archive.shape)
+    grid = GeoBox((height // step, width // step), archive.transform * Affine.scale(step), archive.crs)
+    fine_grid = refine(grid, step)
+    weights = relative_area(fine_grid) if area else None
+
+    def mean(values: np.ndarray, k: int, rows: np.ndarray | None = None) -> np.ndarray:
+        area_ = None if rows is None else torch.from_numpy(rows)
+        return aggregate(torch.from_numpy(np.ascontiguousarray(values)), k, area_).numpy()
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        more = [(0, 0)] * (values.ndim - 2) + [
+            (0, height - values.shape[-2]),
+            (0, width - values.shape[-1]),
+        ]
+        return np.pad(values, more, constant_values=np.nan)
+
+    sources: dict[str, ArchiveSource] = {}
+    for name, source in archive.sources.items():
+        values = source.values
+        if source.grid == "fine":  # a time at a time: they may be on disk
+            parts = [mean(np.asarray(values[t]), archive.factor, archive.area) for t in range(len(values))]
+            sources[name] = replace(source, values=padded(np.stack(parts)))
+        else:
+            parts = [mean(padded(np.asarray(values[t])), step, weights) for t in range(len(values))]
+            sources[name] = replace(source, values=np.stack(parts))
+    fine = padded(archive.coarse)
+    return replace(
+        archive,
+        title=f"{archive.title} (one level up: no finer truth is known)",
+        factor=step,
+        coarse=mean(fine, step, weights),
+        fine=fine,
+        transform=grid.affine,
+        wrap=archive.wrap and width == archive.shape[1],
+        cell_size=cell_sizes(fine_grid),
+        area=weights,
+        sources=sources,
+    )
+
+
+def _open(path: str) -> tuple[Any, Mapping[str, Any]]:
+    import zarr
+
+    if not Path(path).is_dir():
+        raise InputError(f"data.options.path: there is no store {path}: make it with training.prepare.")
+    try:
+        group = zarr.open_group(path, mode="r")
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"data.options.path: {path} cannot be read as a Zarr store ({error}).") from error
+    attributes = dict(group.attrs)
+    if attributes.get("msr_store") != VERSION:
+        raise InputError(f"data.options.path: {path} was not made by this version of training.prepare.")
+    return group, attributes
+
+
+def _arrays(group: Any, names: Sequence[str], budget: int) -> dict[str, Any]:
+    """Read arrays, the coarse target first, then the smallest, while the budget lasts; leave the rest."""
+    sizes = {name: int(np.prod(group[name].shape)) * 4 for name in names}
+    arrays: dict[str, Any] = {}
+    for name in sorted(names, key=lambda n: (n != COARSE, sizes[n])):
+        budget -= sizes[name]
+        arrays[name] = group[name][:] if name == COARSE or budget >= 0 else group[name]
+    return arrays
+
+
+def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:
+    """Bring values to (T, C, ·, ·)."""
+    channels, dynamic = entry["kind"] in ("angle", "class"), bool(entry["dynamic"])
+    if not isinstance(values, np.ndarray):
+        values = LazyArray(FourAxes(values, dynamic, channels))
+    else:
+        values = values if dynamic else values[None]
+        values = values if channels else values[:, None]
+    return ArchiveSource(
+        name=str(entry["name"]),
+        units=str(entry["units"]),
+        grid=str(entry["grid"]),
+        title=str(entry["title"]),
+        kind=str(entry["kind"]),
+        dynamic=dynamic,
+        classes=tuple(int(c) for c in entry["classes"]),
+        values=values,
+    )
+
+
+def _free() -> int:
+    return int(psutil.virtual_memory().available)
+
+
+def _round_the_world(grid: GeoBox) -> bool:
+    return bool(grid.crs.geographic) and abs(grid.shape[1] * abs(grid.affine.a) - 360) < 1e-6
