@@ -53,6 +53,7 @@ def test_the_spatial_hold_out_without_climatology(rain):
         "bilinear-conservative",
         "bicubic",
         "bicubic-conservative",
+        "bicubicsmooth",
     }
     best = next(case for case in cases if case.name == "bicubic-conservative")
     found = score(best, rain, Region((9, 10, 11), columns), TARGET)
