@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +90,12 @@ def same_crs(crs: CRS, wkt: str) -> bool:
 
 
 def _transformer(source: str, goal: str) -> Transformer:
+    return _kept_transformer(source, goal, threading.get_ident())
+
+
+@lru_cache(maxsize=64)
+def _kept_transformer(source: str, goal: str, thread: int) -> Transformer:
+    """Make one for each pair of CRSs and each thread: it takes long, and must not be shared by threads."""
     return Transformer.from_crs(ProjCRS.from_wkt(source), ProjCRS.from_wkt(goal), always_xy=True)
 
 
