@@ -17,6 +17,7 @@ from osgeo import gdal, osr
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / ".envs/engine/bin/python"
 FACTOR = 4
+SHIPPED = sorted(path.parent.name for path in (ROOT / "resources/models").glob("*/card.json"))
 COARSE = np.array([[0.0, 4.0, 8.0], [2.0, 1.0, 16.0], [3.0, 5.0, 7.0]], np.float32)
 
 
@@ -85,8 +86,7 @@ def results_of(done: subprocess.CompletedProcess) -> dict:
 def test_the_provider_lists_its_algorithms(qgis_process) -> None:
     done = qgis_process("list")
     assert done.returncode == 0, done.stderr
-    models = [p.parent.name for p in (ROOT / "resources/models").glob("*/card.json")]
-    for id in ("superresolve", "baseline", "modelinfo", "installmodel", *models):
+    for id in ("superresolve", "baseline", "modelinfo", "installmodel", *SHIPPED):
         assert f"msr:{id}" in done.stdout
 
 
@@ -103,3 +103,33 @@ def test_an_algorithm_runs_from_the_zip(qgis_process, target: Path, tmp_path: Pa
     means = values.reshape(3, FACTOR, 3, FACTOR).mean((1, 3))
     np.testing.assert_allclose(means, COARSE, atol=1e-5)
     assert sorted(p.name for p in tmp_path.glob("*.tif")) == ["coarse.tif", "fine.tif"]
+
+
+@pytest.mark.parametrize("id", SHIPPED)
+def test_a_shipped_model_runs_from_the_zip(qgis_process, tmp_path: Path, id: str) -> None:
+    """On the target alone, on cells of the size that it was trained on."""
+    card = json.loads((ROOT / "resources/models" / id / "card.json").read_text(encoding="utf-8"))
+    low, high = card["target"]["range"]
+    coarse = np.linspace(low, high, 48, dtype=np.float32).reshape(6, 8)
+    path = tmp_path / "coarse.tif"
+    raster = gdal.GetDriverByName("GTiff").Create(str(path), 8, 6, 1, gdal.GDT_Float32)
+    reference = osr.SpatialReference()
+    degrees = card["resolution"]["units"].startswith("deg")
+    reference.ImportFromEPSG(4326 if degrees else 3035)
+    raster.SetProjection(reference.ExportToWkt())
+    step = card["resolution"]["coarse"]
+    raster.SetGeoTransform([0 if degrees else 4_000_000, step, 0, 40 if degrees else 3_000_000, 0, -step])
+    raster.GetRasterBand(1).WriteArray(coarse)
+    raster.FlushCache()
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": path, "DATE": "11", "OUTPUT": output}
+    results = results_of(
+        qgis_process("--json", "run", f"msr:{id}", "--", *(f"{k}={v}" for k, v in parameters.items()))
+    )
+    factor = card["factor"]
+    values = gdal.Open(str(output)).ReadAsArray()
+    assert values.shape == (6 * factor, 8 * factor)
+    assert np.isfinite(values).all()
+    means = values.reshape(6, factor, 8, factor).mean((1, 3), dtype=np.float64)
+    np.testing.assert_allclose(means, coarse, atol=1e-5 * high)
+    assert results["RESIDUAL"] < 1e-5 * high
