@@ -255,11 +255,21 @@ class Raster:
             window: in the file's own rows and columns.
             step: read one cell for step × step, their mean (the nearest of classes).
             classes: the values are class numbers.
+
+        Raises:
+            InputError: the file is damaged.
         """
         shape = (len(bands), math.ceil(window.height / step), math.ceil(window.width / step))
         with self._lock:
             thin = Resampling.nearest if classes else Resampling.average
-            raw = self._file.read(list(bands), window=window, masked=True, out_shape=shape, resampling=thin)
+            try:
+                raw = self._file.read(
+                    list(bands), window=window, masked=True, out_shape=shape, resampling=thin
+                )
+            except rasterio.errors.RasterioIOError as error:
+                raise InputError(
+                    f"{self.label}: {self.ref.path} cannot be read: it is damaged or not whole."
+                ) from error
         values = raw.astype(np.float64 if raw.dtype.itemsize > 2 else np.float32)
         values = np.ma.filled(values, np.nan)
         for i, band in enumerate(bands):

@@ -64,7 +64,7 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
             if not source.climatology:  # all its bands are used
                 band = QgsProcessingParameterBand(
                     band_parameter(source),
-                    tr("Band of {}").format(source.title),
+                    tr("{}: band").format(source.title),
                     None,
                     source.parameter,
                     optional=True,

@@ -106,9 +106,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
         self.add(QgsProcessingParameterRasterLayer("TARGET", label))
-        self.add(
-            QgsProcessingParameterBand("TARGET_BAND", tr("Band of the target"), None, "TARGET", optional=True)
-        )
+        self.add(QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True))
 
     def add_date(self) -> None:
         """Add the date, and the choice of all dates."""

@@ -23,7 +23,7 @@ os.environ["QGIS_CUSTOM_CONFIG_PATH"] = _PROFILE.name
 os.environ["HOME"] = _PROFILE.name
 os.environ["XDG_CONFIG_HOME"] = f"{_PROFILE.name}/config"
 os.environ.pop("MSR_MODELS", None)
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny rasters: more threads only wait for each other
 
 
 @pytest.fixture(scope="session")
@@ -146,9 +146,18 @@ def no_engine(monkeypatch, tmp_path) -> Path:
     return absent
 
 
+@pytest.fixture(scope="session")
+def warm_worker():
+    """Ends the shared worker after the last test."""
+    from msr_plugin.engine_service import SERVICE
+
+    yield
+    SERVICE.stop()
+
+
 @pytest.fixture
-def provider(qgis_app, qgis_processing, engine_python, tiny_model, monkeypatch):
-    """The provider in QGIS' registry, with the tiny model and the real engine; worker stopped at the end."""
+def provider(qgis_app, qgis_processing, warm_worker, engine_python, tiny_model, monkeypatch):
+    """The provider in QGIS' registry, with the tiny model and the real engine; the worker stays warm."""
     from qgis.core import QgsApplication
 
     from msr_plugin import classFactory
@@ -159,7 +168,7 @@ def provider(qgis_app, qgis_processing, engine_python, tiny_model, monkeypatch):
     plugin = classFactory(None)
     plugin.initProcessing()
     yield QgsApplication.processingRegistry().providerById("msr")
-    plugin.unload()
+    QgsApplication.processingRegistry().removeProvider(plugin.provider)
 
 
 @pytest.fixture

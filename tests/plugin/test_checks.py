@@ -113,6 +113,11 @@ def test_the_output_may_be_no_input(refusal, good, tmp_path):
     assert "same file" in refusal("tinyrain", {**good, "OUTPUT": definition})
 
 
+def test_the_target_is_no_source(refusal, good):
+    message = refusal("tinyrain", {**good, "SOURCE_ELEVATION": good["TARGET"]})
+    assert "(SOURCE_ELEVATION)" in message and "same raster" in message
+
+
 def test_reference_and_own_grid_exclude_each_other(refusal, good):
     message = refusal("tinyrain", {**good, "REFERENCE": good["SOURCE_ELEVATION"], "RESOLUTION": 0.5})
     assert "(REFERENCE)" in message and "RESOLUTION" in message

@@ -239,6 +239,18 @@ class TestService:
         assert len(errors) == 1
         assert self.call(service)["pid"] == self.started[0].pid
 
+    def test_a_run_inside_a_run_of_the_same_thread_is_refused(self, service):
+        inner = []
+
+        def listen(message):
+            with pytest.raises(WorkerError, match="still under way"):
+                self.call(service)
+            inner.append(message)
+
+        service.run("super_resolve", {}, listen)
+        assert inner
+        assert self.call(service)["pid"] == self.started[0].pid
+
     def test_no_engine_is_a_sentence(self, service, monkeypatch, tmp_path):
         monkeypatch.setenv("MSR_ENGINE_PYTHON", str(tmp_path / "absent"))
         with pytest.raises(WorkerError, match="does not exist"):

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -187,22 +188,33 @@ def test_a_temporary_output_is_styled_when_it_is_loaded(provider, rasters):
     assert steps[0] < steps[-1]  # spread like the target's logarithm
 
 
-class TestBatch:
-    """Rows of a batch, one after another, as the batch dialog runs them."""
+def test_in_a_batch_a_failing_row_does_not_stop_the_others(
+    provider, qgis_iface, rasters, write_raster, tmp_path, read_raster, monkeypatch
+):
+    from processing.gui import BatchAlgorithmDialog as module
 
-    def test_a_failing_row_does_not_stop_the_others(self, provider, rasters, write_raster, tmp_path):
-        damaged = write_raster("damaged.tif", numpy.ones((10, 12)))
-        os.truncate(damaged, os.path.getsize(damaged) - 300)  # its header is whole
-        outputs, errors = [], []
-        for number, target in enumerate((rasters["target"], damaged, rasters["target"])):
-            output = tmp_path / f"row{number}.tif"
-            outputs.append(output)
-            try:
-                run("msr:tinyrain", model_parameters({**rasters, "target": target}, output))
-            except QgsProcessingException as error:
-                errors.append((number, str(error)))
-        assert [number for number, _ in errors] == [1]
-        assert [output.is_file() for output in outputs] == [True, False, True]
+    # Its entry in the task manager would wait for an event loop at the end of the tests.
+    entry = SimpleNamespace(setProgress=lambda value: None)
+    monkeypatch.setattr(module, "QgsScopedProxyProgressTask", lambda name: entry)
+    damaged = write_raster("damaged.tif", numpy.ones((10, 12)))
+    os.truncate(damaged, os.path.getsize(damaged) - 300)  # its header is whole
+    rows = [
+        model_parameters({**rasters, "target": target}, tmp_path / f"row{number}.tif")
+        for number, target in enumerate((rasters["target"], damaged, rasters["target"]))
+    ]
+    dialog = module.BatchAlgorithmDialog(provider.algorithm("tinyrain").create())
+    panel = dialog.mainWidget()
+    panel.batchRowCount = lambda: len(rows)
+    panel.parametersForRow = lambda row, **_: (rows[row], True)
+    ended = []
+    dialog.finish = lambda results, errors: ended.extend((results, errors))
+    dialog.runAlgorithm()
+    results, errors = ended
+    assert [row["parameters"]["OUTPUT"] for row in results] == [rows[0]["OUTPUT"], rows[2]["OUTPUT"]]
+    assert [row["parameters"]["OUTPUT"] for row in errors] == [rows[1]["OUTPUT"]]
+    assert "damaged.tif" in "".join(errors[0]["errors"])
+    assert [Path(row["OUTPUT"]).is_file() for row in rows] == [True, False, True]
+    numpy.testing.assert_array_equal(read_raster(rows[0]["OUTPUT"]), read_raster(rows[2]["OUTPUT"]))
 
 
 def chained_model(rasters):
@@ -279,7 +291,7 @@ class TestThread:
         assert output.is_file()
         assert threads and threading.get_ident() not in threads
 
-    def test_two_at_once_both_end_well(self, provider, rasters, tmp_path, qgis_app):
+    def test_two_at_once_both_end_well(self, provider, rasters, tmp_path, read_raster):
         from qgis.core import QgsProcessingFeedback
 
         feedbacks = [QgsProcessingFeedback(False), QgsProcessingFeedback(False)]
@@ -289,7 +301,7 @@ class TestThread:
         ]
         for _, done in runs:
             assert self.wait(done)["fine"]
-        assert (tmp_path / "0.tif").read_bytes()[:4] == (tmp_path / "1.tif").read_bytes()[:4]
+        numpy.testing.assert_array_equal(read_raster(tmp_path / "0.tif"), read_raster(tmp_path / "1.tif"))
 
 
 @pytest.fixture
@@ -325,6 +337,16 @@ def test_cancel_leaves_nothing_and_the_next_run_works(provider, rasters, long_ru
     assert not Path(long_run["OUTPUT"]).exists()
     assert leftovers(tmp_path) == []
     warm_up(rasters, tmp_path)
+
+
+def test_a_run_on_the_main_thread_hears_the_cancel_button(provider, rasters, long_run, tmp_path, feedback):
+    from qgis.PyQt.QtCore import QTimer
+
+    warm_up(rasters, tmp_path)
+    QTimer.singleShot(300, feedback.cancel)  # an event, as a click is
+    run("msr:baseline", long_run, feedback)
+    assert feedback.isCanceled()
+    assert not Path(long_run["OUTPUT"]).exists()
 
 
 def test_a_worker_killed_in_a_run_is_one_clear_error(provider, rasters, long_run, tmp_path, feedback):
@@ -366,11 +388,13 @@ def test_a_stopped_worker_is_killed_on_cancel(provider, rasters, long_run, tmp_p
 
 
 def test_the_worker_stays_warm_and_ends_with_the_plugin(provider, rasters, tmp_path):
+    from msr_plugin import classFactory
+
     warm_up(rasters, tmp_path)
     pid = SERVICE.pid
     warm_up(rasters, tmp_path)
     assert SERVICE.pid == pid
-    SERVICE.stop()
+    classFactory(None).unload()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
