@@ -19,7 +19,7 @@ METHODS = (
     "climatologyratio",
     "constructedanalogues",
 )
-WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio", "constructedanalogues")
+WITH_CLIMATOLOGY = METHODS[3:]
 QUANTITIES = ("auto", "nonnegative", "signed")
 _CLIMATOLOGY = "climatology"  # the source's name in the engine
 
@@ -39,15 +39,15 @@ class Baseline(SuperResolutionAlgorithm):
             "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
             "conservation strength of 1 the means over the coarse cells are kept.",
             "METHOD": "bilinear and bicubic interpolate (bicubic in log space where the quantity cannot be "
-            "negative). climatologyratio lays the interpolated ratio to the climatology of the season over "
-            "the "
-            "fine climatology (for temperatures the difference); climatologyratioflat does so with the mean "
-            "of "
-            "all its bands.",
+            "negative); bicubicsmooth also takes off the departure from the coarse means smoothly. "
+            "climatologyratio lays the interpolated ratio to the climatology of the season over the fine "
+            "climatology (for temperatures the difference); climatologyratioflat does so with the mean of "
+            "all its bands. constructedanalogues mixes the months of the climatology that best make up the "
+            "coarse field around each cell.",
             "FACTOR": "Fine cells along the edge of a coarse one.",
             "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
             "year. "
-            "Needed by the climatology ratios.",
+            "Needed by the climatology ratios and the constructed analogues.",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
             "temperature, "
             "corrected by difference. auto: by units and values.",
