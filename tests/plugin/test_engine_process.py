@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +14,7 @@ import pytest
 
 from msr_plugin.engine_process import EngineProcess, WorkerCancelled, WorkerError
 from msr_plugin.engine_service import EngineService
+from msr_plugin.environment import scrubbed_environment
 
 
 def run(process, heard=None, cancel=lambda: False, **request):
@@ -263,3 +266,33 @@ class TestService:
         monkeypatch.setenv("MSR_ENGINE_PYTHON", str(other))
         assert self.call(service)["pid"] != first
         assert gone(first)
+
+
+class TestRealEngine:
+    """The engine's own worker."""
+
+    def test_it_refuses_a_plugin_of_another_version(self, engine_python, root):
+        process = EngineProcess(engine_python, root, "9.9.9", scrubbed_environment())
+        with pytest.raises(WorkerError, match=r"9\.9\.9") as caught:
+            process.wait_for_hello()
+        assert caught.value.kind == "version"
+        assert gone(process.pid)
+
+    def test_it_ends_when_qgis_is_killed(self, engine_python, root):
+        program = (
+            "import os, signal, sys; from pathlib import Path\n"
+            "from msr_plugin.engine_process import EngineProcess\n"
+            "from msr_plugin.environment import plugin_version, scrubbed_environment\n"
+            "python, version = Path(sys.argv[1]), plugin_version()\n"
+            "process = EngineProcess(python, Path('.'), version, scrubbed_environment())\n"
+            "process.wait_for_hello(); print(process.pid, flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        command = [sys.executable, "-c", program, str(engine_python)]
+        told = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
+        assert told.returncode == -signal.SIGKILL, told.stderr
+        pid = int(told.stdout.split()[-1])
+        end = time.monotonic() + 30
+        while not gone(pid) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert gone(pid)
