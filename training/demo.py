@@ -133,17 +133,26 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
 
 
 def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[Outcome]) -> Path:
-    """Draw the most telling methods: the world with their errors, and a close-up; return the first."""
+    """Draw the world with the methods' errors, and a close-up of model and best simple method.
+
+    Returns:
+        The first picture.
+    """
+    best = min(outcomes[:-1], key=lambda outcome: outcome.values["rmse"])
     scores = []
     for outcome in outcomes:
-        if outcome.name in DRAWN or outcome is outcomes[-1]:
+        if outcome.name in DRAWN or outcome in (best, outcomes[-1]):
             with rasterio.open(outcome.path) as raster:
                 fields = raster.read([1])
             case = Case(outcome.name, outcome.title, _from_file, 0, View(()), 1.0)
             scores.append(Score(case, outcome.values, fields))
     world = folder / "maps.png"
     draw(world, archive, Region((MONTH - 1,), (0, archive.shape[1])), scores)
-    close = [(f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.fields[0]) for s in scores[1:]]
+    close = [
+        (f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.fields[0])
+        for s in scores
+        if s.case.name in (best.name, outcomes[-1].name)
+    ]
     draw_close_up(folder / "close_up.png", archive, MONTH - 1, CLOSE_UP, close)
     return world
 
