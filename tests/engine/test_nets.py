@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from engine.errors import InputError
-from engine.nets.attention import ChannelAttention, SpatialAttention
+from engine.nets.attention import ChannelAttention, SpatialAttention, channel_maximum
 from engine.nets.discriminator import Discriminator, condition, condition_channels
-from engine.nets.generator import Generator, NetworkSpec, over_valid, stage_factors
+from engine.nets.generator import Generator, NetworkSpec, block_mean, over_valid, stage_factors
 from engine.nets.inception import InceptionBox
 
 
@@ -163,6 +163,28 @@ def test_missing_sources_contribute_nothing():
         generator({"target": coarse["target"][..., 1:, :]}, fine)
     with pytest.raises(InputError, match="halo"):
         generator({"target": coarse["target"][..., :3, :3]}, {})
+
+
+def test_fast_reductions_equal_the_plain_ones():
+    x = torch.randn(2, 12, 10, 15)
+    assert torch.equal(channel_maximum(x), x.amax(1, keepdim=True))
+    assert torch.allclose(block_mean(x, 5), nn.functional.avg_pool2d(x, 5), atol=1e-6)
+
+
+def test_fine_stages_are_thin():
+    """Multiplications per level: the finest takes less than half, also where it has 10⁴ pixels a cell."""
+    for factor in (8, 20, 32, 64, 100):
+        spec = make_spec(factor)
+        generator = Generator(spec)
+        cost = [0.0] * len(spec.scales)
+        for name, layer in generator.named_modules():
+            if isinstance(layer, nn.Conv2d) and name != "out" and not name.startswith("coarse"):
+                level = int(name.split(".")[1]) + (name.startswith("reduce"))
+                inside = "shared" in name  # once for each coarse cell
+                scale = 1 if inside else spec.scales[level - name.startswith("reduce")]
+                cost[level] += layer.weight.numel() * scale**2
+        cost[-1] += generator.out.weight.numel() * factor**2
+        assert cost[-1] < 0.5 * sum(cost), (factor, [round(c / sum(cost), 2) for c in cost])
 
 
 def test_season_changes_the_result():
