@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from engine import dates
 from engine.card import GENERIC_IDS
 from engine.errors import InputError
 
@@ -122,6 +133,67 @@ class SpatialSplit(Section):
         return self
 
 
+Day = Annotated[str, BeforeValidator(str)]  # YAML reads some dates as such
+
+
+class PeriodSplit(Section):
+    """Train and test by dates, of archives of several years; and by x coordinates as well, where given."""
+
+    kind: Literal["period"]
+    train: tuple[tuple[Day, Day], ...] = Field(min_length=1)  # first and last date of each period
+    test: tuple[tuple[Day, Day], ...] = Field(min_length=1)
+    # Training dates in a test period, or this near one, are left out (not where the columns differ).
+    gap_days: Annotated[int, Field(ge=0)] = 0
+    train_columns: tuple[float, float] | None = None  # from west to east, in the archive's CRS
+    test_columns: tuple[float, float] | None = None
+
+    # Of any year: which dates they are, the periods say.
+    train_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
+    test_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
+
+    @model_validator(mode="after")
+    def _apart(self) -> PeriodSplit:
+        for name in ("train", "test"):
+            for first, last in getattr(self, name):
+                if day_span(first)[0] > day_span(last)[1]:
+                    raise ValueError(f"{name}: the period {first} to {last} ends before it begins")
+        both = (self.train_columns, self.test_columns)
+        if (both[0] is None) != (both[1] is None):
+            raise ValueError("train_columns and test_columns go together")
+        if both[0] is not None and max(both[0][0], both[1][0]) < min(both[0][1], both[1][1]):
+            raise ValueError("train_columns and test_columns overlap")
+        return self
+
+    def tests(self, date: str) -> bool:
+        """Return whether a date is one to test on."""
+        return self._near(date, self.test, 0)
+
+    def trains(self, date: str) -> bool:
+        """Return whether a date is one to train on."""
+        apart = self.train_columns is not None or not self._near(date, self.test, self.gap_days)
+        return apart and self._near(date, self.train, 0)
+
+    @staticmethod
+    def _near(date: str, periods: tuple[tuple[str, str], ...], gap: int) -> bool:
+        first, last = day_span(date)
+        return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
+
+
+def day_span(text: str) -> tuple[int, int]:
+    """Return the first and last day that a date with a year may mean, counted from year 1.
+
+    Raises:
+        ValueError: it is no date, or has no year.
+    """
+    when = dates.find(text)
+    if when is None or when.year is None:
+        raise ValueError(f"{text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY)")
+    first = dt.date(when.year, when.month or 1, when.day or 1)
+    month = when.month or 12
+    last = dt.date(when.year, month, when.day or calendar.monthrange(when.year, month)[1])
+    return first.toordinal(), last.toordinal()
+
+
 class PointLoss(Section):
     """A loss between fields, cell by cell."""
 
@@ -179,6 +251,9 @@ class SamplingSection(Section):
     wet_bias: Share = 0.0  # share of patches drawn in proportion to the target's mean
     flip_horizontal: bool = False
     flip_vertical: bool = False
+    # Non-negative targets: coarse field and truth of a patch times exp(N(0, jitter²)), so that its level
+    # does not tell the place; errors count relative to that factor.
+    jitter: Annotated[float, Field(ge=0, le=2)] = 0.0
     withheld_months: Annotated[int, Field(ge=1, le=11)] = 3  # cyclic block that a sample must not see
     without_sources: Share = 0.1  # chance that a training step goes without any source
 
@@ -205,7 +280,7 @@ class Config(Section):
     factor: Annotated[int, Field(ge=2, le=100)]
     target: TargetSection
     sources: tuple[SourceSection, ...] = ()
-    split: Annotated[TemporalSplit | SpatialSplit, Field(discriminator="kind")]
+    split: Annotated[TemporalSplit | SpatialSplit | PeriodSplit, Field(discriminator="kind")]
     network: dict[str, Any] = {}
     losses: LossesSection = LossesSection()
     optimiser: OptimiserSection = OptimiserSection()
@@ -228,6 +303,8 @@ class Config(Section):
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")
+        if self.sampling.jitter and self.target.conservation != "multiplicative":
+            raise ValueError("sampling.jitter is for targets that are conserved by ratio")
         if set(self.validation.held_out) >= set(self.split.train_months):
             raise ValueError("validation.held_out leaves no month to train on")
         return self
@@ -297,7 +374,7 @@ def first_error(error: ValidationError, label: str) -> str:
     """Say the first of the errors in one sentence; unknown keys first, they explain missing ones."""
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("temporal", "spatial"))
+    key = ".".join(str(part) for part in first["loc"] if part not in ("temporal", "spatial", "period"))
     if first["type"] == "extra_forbidden":
         return f"{label}: there is no key {key}."
     if first["type"] == "missing":

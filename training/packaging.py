@@ -19,7 +19,7 @@ from engine.card import SourceSpec, TargetSpec
 from engine.nets.generator import NetworkSpec
 from engine.package import Package, write_package
 from engine.version import VERSION
-from training.config import Config, SpatialSplit
+from training.config import Config, PeriodSplit, SpatialSplit
 from training.data.archive import Archive
 
 ARCHITECTURE = "inception-attention generator, conditional patch GAN"
@@ -109,8 +109,13 @@ def build_card(
 
 
 def _trained(config: Config) -> str:
+    columns = None
     if isinstance(config.split, SpatialSplit):
-        west, east = config.split.train_longitudes
+        columns = config.split.train_longitudes
+    elif isinstance(config.split, PeriodSplit):
+        columns = config.split.train_columns
+    if columns is not None:
+        west, east = columns
         return f"x from {west:g} to {east:g}"
     return "all"
 

@@ -64,6 +64,8 @@ def prepare(
             _tell(say, remark)
         with new_store(final, overwrite) as part:
             early = diagnostics.sample_doubts(plan)
+            for variable in plan.variables:
+                variable.series.forget_counts()
             if early and strict:
                 raise InputError(early[0])
             for remark in early:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import InputError
-from training.config import Config, SpatialSplit
+from training.config import Config, PeriodSplit, SpatialSplit
 from training.data.archive import Archive
 from training.data.patches import View
 from training.scores import Region
@@ -38,8 +38,15 @@ def split_archive(config: Config, archive: Archive) -> Split:
     if isinstance(rule, SpatialSplit):
         train_columns = archive.columns_of(rule.train_longitudes)
         test_columns = archive.columns_of(rule.test_longitudes)
-    seen = archive.times_of(rule.train_months)
-    test = archive.times_of(rule.test_months)
+    if isinstance(rule, PeriodSplit):
+        train_columns = archive.columns_of(rule.train_columns)
+        test_columns = archive.columns_of(rule.test_columns)
+        if any(date.startswith("-") for date in archive.dates):
+            raise InputError(f"split.kind: the data set {archive.name} has months without years.")
+        seen = [t for t, date in enumerate(archive.dates) if rule.trains(date)]
+        test = [t for t, date in enumerate(archive.dates) if rule.tests(date)]
+    else:
+        seen, test = archive.times_of(rule.train_months), archive.times_of(rule.test_months)
     train = [t for t in seen if int(archive.months[t]) not in held.held_out]
     validation = [t for t in seen if t not in train] or train
     validation_columns = train_columns
@@ -48,7 +55,7 @@ def split_archive(config: Config, archive: Archive) -> Split:
         train_columns = _without(train_columns, validation_columns)
     for key, times in (("split.train", train), ("split.test", test)):
         if not times:
-            raise InputError(f"{key}: the data set {archive.name} has no time in these months.")
+            raise InputError(f"{key}: the data set {archive.name} has no time in it.")
     for key, columns in (
         ("split.train_longitudes", train_columns),
         ("split.test_longitudes", test_columns),
@@ -57,7 +64,8 @@ def split_archive(config: Config, archive: Archive) -> Split:
         if columns[0] >= columns[1]:
             raise InputError(f"{key}: the data set {archive.name} has no column there.")
     names = tuple(source.name for source in config.sources)
-    only = train_columns if isinstance(rule, SpatialSplit) else None
+    by_space = isinstance(rule, SpatialSplit) or (isinstance(rule, PeriodSplit) and rule.train_columns)
+    only = train_columns if by_space else None
     return Split(
         train=Region(tuple(train), train_columns),
         validation=Region(tuple(validation), validation_columns),

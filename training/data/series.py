@@ -121,11 +121,16 @@ class Series:
         return {"angle": 2, "class": len(self.classes)}.get(self.kind, 1)
 
     def close(self) -> None:
-        """Close every file that is kept open."""
+        """Close every file that is kept open; a later read opens it again."""
         for raster in self._kept.values():
             self._count(raster)
             raster.close()
         self._kept.clear()
+
+    def forget_counts(self) -> None:
+        """Count values outside the valid range from zero again."""
+        self.close()
+        self.seen = self.outside = 0
 
     def read(
         self, indices: Sequence[int | None], grid: GeoBox, conserve: bool = False
@@ -211,7 +216,9 @@ class Series:
                     plain.close()
             name = f"vrt://{path}?" + "&".join(f"{key}={value!r}" for key, value in changes.items())
         ref = RasterRef(name, crs=section.crs)
-        return GivenRaster(ref, self.label, self.units, said, self.valid)
+        raster = GivenRaster(ref, self.label, self.units, said, self.valid)
+        raster.ref = RasterRef(path, crs=section.crs)  # what sentences call it
+        return raster
 
     def _find(self, folder: Path) -> list[Path]:
         found: list[Path] = []
