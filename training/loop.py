@@ -117,7 +117,8 @@ class Trainer:
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
         sampling = self.config.sampling
-        if sampling.flip_horizontal or sampling.flip_vertical:  # directions turn: features are made anew
+        # Directions turn, or levels change: features are made anew.
+        if sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter:
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
 
@@ -151,7 +152,7 @@ class Trainer:
         seen, wanted = normalised(fine, self.target) / unit, normalised(truth, self.target) / unit
         terms = {"reconstruction": section.weight * point_loss(seen, wanted, section)}
         for section in losses.physical:
-            unit = scale.physical(section)
+            unit = scale.physical(section) * (1.0 if batch.gain is None else batch.gain)
             term = section.weight * point_loss(fine / unit, truth / unit, section)
             terms["physical"] = terms["physical"] + term if "physical" in terms else term
         if losses.conservation.weight:

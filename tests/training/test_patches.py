@@ -113,3 +113,19 @@ def test_draws_depend_on_the_generator_alone(archive):
     sampler = PatchSampler(archive, range(9), (0, 20), 1, SamplingSection(size=4, batch=8))
     assert sampler.windows(np.random.default_rng([7, 3])) == sampler.windows(np.random.default_rng([7, 3]))
     assert sampler.windows(np.random.default_rng([7, 3])) != sampler.windows(np.random.default_rng([7, 4]))
+
+
+def test_jitter_scales_the_target_and_its_climatology_alone(archive):
+    view = View(("climatology", "elevation"), (0, 1))
+    plain, truth = cut(archive, [Window(4, 2, 8)], (4, 4), 0, view)
+    louder, scaled = cut(archive, [Window(4, 2, 8, gain=2.5)], (4, 4), 0, view)
+    for one, other in (
+        (plain.target, louder.target),
+        (truth, scaled),
+        (plain.climatology, louder.climatology),
+    ):
+        torch.testing.assert_close(other, 2.5 * one)
+    assert torch.equal(plain.fine["elevation"], louder.fine["elevation"])
+    sampler = PatchSampler(archive, range(9), (0, 20), 1, SamplingSection(size=4, batch=400, jitter=0.4))
+    gains = np.log([w.gain for w in sampler.windows(np.random.default_rng(3))])
+    assert abs(gains.mean()) < 0.08 and abs(gains.std() - 0.4) < 0.05

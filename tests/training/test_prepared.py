@@ -92,3 +92,14 @@ def test_base_error_against_numpy(trainer):
     assert scale.rmse == pytest.approx(np.sqrt((difference**2).mean()), rel=1e-4)
     seen = (normalised(base, target) - normalised(truth, target)).numpy()
     assert scale.rmse_seen == pytest.approx(np.sqrt((seen**2).mean()), rel=1e-4)
+
+
+def test_errors_of_a_jittered_patch_count_relative_to_its_gain(trainer):
+    view = trainer.split.training_view.without(("climatology",))
+    terms = []
+    for gain in (1.0, 3.0):
+        window = Window(3, 4, 7, frozenset({3, 4, 5}), gain=gain)
+        batch = from_patch(trainer.model, trainer.archive, [window], (5, 5), view)
+        fine = 1.1 * batch.truth
+        terms.append(float(trainer.reconstruction(fine, fine, batch)["physical"]))
+    assert terms[0] > 0 and terms[1] == pytest.approx(terms[0], rel=1e-4)

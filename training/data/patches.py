@@ -25,6 +25,7 @@ class Window:
     withheld: frozenset[int] = frozenset()  # months whose climatology the sample must not see
     flip_horizontal: bool = False
     flip_vertical: bool = False
+    gain: float = 1.0  # the target's fields are multiplied by it: rain as it falls elsewhere
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def cut(
         The patch (see `engine.patch.Patch`) and the truth, (B, h·k, w·k), without halo.
     """
     k = archive.factor
-    patch = Patch(k, halo, _stack([_cut(archive, w, archive.coarse[w.time], size, halo, 1) for w in windows]))
-    truth = _stack([_cut(archive, w, archive.fine[w.time], size, 0, k) for w in windows])
+    coarse = [w.gain * _cut(archive, w, archive.coarse[w.time], size, halo, 1) for w in windows]
+    patch = Patch(k, halo, _stack(coarse))
+    truth = _stack([w.gain * _cut(archive, w, archive.fine[w.time], size, 0, k) for w in windows])
     for name in view.sources:
         source = archive.sources[name]
         if source.values is None:
@@ -72,7 +74,8 @@ def cut(
         only = view.climatology_columns
         patch.climatology = _stack(
             [
-                np.stack(
+                w.gain
+                * np.stack(
                     [_cut(archive, w, archive.fine[t], size, halo, k, only) for t in view.climatology_times]
                 )
                 for w in windows
@@ -200,6 +203,7 @@ class PatchSampler:
             length = self.sampling.withheld_months
             block = withheld_block(int(self.archive.months[when]), length, int(rng.integers(length)))
             flips = rng.random(2) < 0.5
+            jitter = self.sampling.jitter
             windows.append(
                 Window(
                     when,
@@ -208,6 +212,7 @@ class PatchSampler:
                     block,
                     flip_horizontal=bool(self.sampling.flip_horizontal and flips[0]),
                     flip_vertical=bool(self.sampling.flip_vertical and flips[1]),
+                    gain=float(np.exp(jitter * rng.standard_normal())) if jitter else 1.0,
                 )
             )
         return windows

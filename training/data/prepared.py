@@ -34,6 +34,7 @@ class Batch:
     coarse: Tensor  # (B, h, w), physical units
     area: Tensor | None  # (B, h·k)
     climatology: bool
+    gain: Tensor | None = None  # (B, 1, 1), what the target's fields were multiplied by
 
 
 def from_patch(
@@ -44,7 +45,8 @@ def from_patch(
     h, edge = patch.halo, patch.halo * patch.factor
     coarse = patch.target[..., h : patch.target.shape[-2] - h, h : patch.target.shape[-1] - h]
     area = None if patch.area is None else patch.area[..., edge : patch.area.shape[-1] - edge]
-    return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None)
+    gain = torch.tensor([w.gain for w in windows])[:, None, None]
+    return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, gain)
 
 
 class PreparedFields:
@@ -95,7 +97,7 @@ class PreparedFields:
         return sum(t.numel() * t.element_size() for name, t in named.items() if name not in self.shared)
 
     def batch(self, windows: Sequence[Window], size: tuple[int, int], view: View) -> Batch:
-        """Cut a batch that sees `view`; what `from_patch` gives for windows that are not flipped."""
+        """Cut a batch that sees `view`; what `from_patch` gives for windows as they are in the archive."""
         k, climatology = self.archive.factor, not self.climatologies.isdisjoint(view.sources)
         fields = [self.field(w, climatology) for w in windows]
         pairs = list(zip(fields, windows, strict=True))
