@@ -105,24 +105,26 @@ def default_widths(factor: int) -> tuple[int, ...]:
 
 
 class Encoder(nn.Module):
-    """A source's own encoder: a 1×1 convolution that normalises its channels, then one 3×3 or none."""
+    """A source's own encoder: a 1×1 convolution that brings its channels to one scale and mixes them.
 
-    def __init__(self, channels: int, width: int, spatial: bool) -> None:
+    What it hands on is summed with the other sources' encodings before the nonlinearity, so that a
+    source that is absent is a zero and nothing else.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.normalise = nn.Conv2d(channels, width, 1)
-        self.conv = nn.Conv2d(width, width, 3, padding=1) if spatial else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, h, w) to (B, width, h, w)."""
-        x = self.normalise(x)
-        return x if self.conv is None else self.conv(functional.relu(x))
+        return self.normalise(x)
 
 
 class Level(nn.Module):
     """Work at one scale: inject the fine sources, inception boxes, attention.
 
-    Channel attention is left out at the finest two levels and spatial attention at all but the
-    last but one: there seven pixels are a short way in coarse cells, so the halo stays narrow.
+    Channel attention works at all levels but the finest two, spatial attention at the last but one:
+    there seven pixels are a short way in coarse cells, so the halo stays narrow.
     """
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
@@ -131,12 +133,12 @@ class Level(nn.Module):
         last = len(spec.scales) - 1
         self.finest = index == last
         width = spec.widths[index]
-        self.encoders = nn.ModuleDict({name: Encoder(c, width, False) for name, c in spec.fine.items()})
+        self.encoders = nn.ModuleDict({name: Encoder(c, width) for name, c in spec.fine.items()})
         self.boxes = nn.ModuleList([InceptionBox(width) for _ in range(spec.boxes[index])])
         window = spec.window if index == 0 else 1
         channel, spatial = index < max(1, last - 1), index == last - 1
         self.channel = ChannelAttention(width, self.scale, window) if channel else None
-        self.spatial = SpatialAttention() if spatial and index else None
+        self.spatial = SpatialAttention() if spatial else None
         self.conv = nn.Conv2d(width, width, 3, padding=1) if self.finest else None
 
     def reach(self, need: int) -> int:
@@ -195,7 +197,7 @@ class Generator(nn.Module):
         self.spec = spec
         self.primes = stage_factors(spec.factor)
         width = spec.widths[0]
-        self.coarse = nn.ModuleDict({name: Encoder(c, width, False) for name, c in spec.coarse.items()})
+        self.coarse = nn.ModuleDict({name: Encoder(c, width) for name, c in spec.coarse.items()})
         self.season = nn.Linear(2, width) if spec.season else None
         self.levels = nn.ModuleList([Level(spec, i) for i in range(len(spec.scales))])
         self.reduce = nn.ModuleList(
