@@ -16,6 +16,7 @@ from engine.conservation import aggregate
 from engine.errors import InputError
 from engine.interpolation import fill, upsample
 from engine.patch import Patch
+from engine.terrain import sky_view, topographic_position
 from engine.transforms import normalised
 
 
@@ -112,6 +113,18 @@ def _anomaly(given: Given) -> Tensor:
     return (field - upsample(aggregate(field, k), k, "bilinear")).unsqueeze(1)
 
 
+def _position(given: Given) -> Tensor:
+    """Height above the mean of its surroundings: half a coarse cell and a whole one each way."""
+    k = given.patch.factor if given.source.grid == "fine" else 2
+    return torch.stack([topographic_position(given.values[:, 0], r) for r in (max(k // 2, 1), k)], 1)
+
+
+def _skyview(given: Given) -> Tensor:
+    """Share of the sky that is seen past what lies within REACH coarse cells."""
+    k = given.patch.factor if given.source.grid == "fine" else 1
+    return sky_view(given.values[:, 0], *given.cell_size, REACH * k).unsqueeze(1)
+
+
 def _seasonal(given: Given) -> Tensor:
     """The climatology for the date, as the network sees the target."""
     return normalised(given.climatology(), given.target).unsqueeze(1)
@@ -127,6 +140,8 @@ DERIVED: dict[str, Derived] = {
     "aspect": Derived(("aspect_sine", "aspect_cosine"), _aspect),
     "land": Derived(("land",), _land),
     "anomaly": Derived(("anomaly",), _anomaly),
+    "position": Derived(("position_near", "position_far"), _position),
+    "skyview": Derived(("skyview",), _skyview),
     "seasonal": Derived(("seasonal",), _seasonal, ("climatology",)),
     "flat": Derived(("flat",), _flat, ("climatology",)),
 }
