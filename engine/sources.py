@@ -15,7 +15,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from engine import dates, units
@@ -73,6 +73,8 @@ class Raster:
         self._convert = units.Conversion()
         if wanted_units and units.known(self.units) and units.known(wanted_units):
             self._convert = units.conversion(self.units, wanted_units, label)
+        masks = {flag for flags in file.mask_flag_enums for flag in flags}
+        self._has_mask = not masks <= {MaskFlags.all_valid, MaskFlags.nodata}  # an alpha or mask band
         self.period = _columns_round_the_world(self.crs, self.transform, self.width)
 
     @property
@@ -260,27 +262,30 @@ class Raster:
             InputError: the file is damaged.
         """
         shape = (len(bands), math.ceil(window.height / step), math.ceil(window.width / step))
+        thin = Resampling.nearest if classes else Resampling.average
         with self._lock:
-            thin = Resampling.nearest if classes else Resampling.average
-            try:
-                raw = self._file.read(
-                    list(bands), window=window, masked=True, out_shape=shape, resampling=thin
-                )
-            except rasterio.errors.RasterioIOError as error:
-                raise InputError(
-                    f"{self.label}: {self.ref.path} cannot be read: it is damaged or not whole."
-                ) from error
-        values = raw.astype(np.float64 if raw.dtype.itemsize > 2 else np.float32)
-        values = np.ma.filled(values, np.nan)
+            raw = self._file.read(
+                list(bands), window=window, masked=self._has_mask, out_shape=shape, resampling=thin
+            )
+        wide = raw.dtype.itemsize > (4 if raw.dtype.kind == "f" else 2)  # more digits than float32 has
+        values = np.ma.getdata(raw).astype(np.float64 if wide else np.float32, copy=False)
         for i, band in enumerate(bands):
+            nodata = self._file.nodatavals[band - 1]
+            if nodata is not None and math.isfinite(nodata):
+                values[i][np.ma.getdata(raw[i]) == nodata] = np.nan
             scale, offset = self._file.scales[band - 1], self._file.offsets[band - 1]
             factor = scale * self._convert.factor
             shift = offset * self._convert.factor + self._convert.offset
             if factor != 1.0 or shift != 0.0:
-                values[i] = values[i] * factor + shift
+                values[i] *= factor
+                values[i] += shift
+        if self._has_mask:
+            values[np.ma.getmaskarray(raw)] = np.nan
         with np.errstate(over="ignore", invalid="ignore"):
-            values = values.astype(np.float32)
-        values[~np.isfinite(values)] = np.nan
+            values = values.astype(np.float32, copy=False)
+        finite = np.isfinite(values)
+        if not finite.all():
+            values[~finite] = np.nan
         return values
 
     def _file_units(self) -> str:

@@ -177,3 +177,19 @@ def test_wrong_rasters_are_refused_in_a_sentence(tmp_path: Path) -> None:
         Raster(RasterRef(good, 3), "x")
     with pytest.raises(InputError, match="is in K, but mm is wanted"):
         Raster(RasterRef(good), "x", "mm")
+
+
+def test_a_mask_beside_the_cells_counts(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.tif", np.ones((2, 2), np.float32), north_up(1, 5, 2))
+    with rasterio.open(path, "r+") as file:
+        file.write_mask(np.array([[255, 0], [255, 255]], np.uint8))
+    raster = Raster(RasterRef(path), "x")
+    got = raster.read(raster.geobox, [1], Resampling.nearest)[0]
+    np.testing.assert_array_equal(got, [[1, np.nan], [1, 1]])
+
+
+def test_large_integers_keep_their_digits_until_they_are_scaled(tmp_path: Path) -> None:
+    stored = np.array([[2**30 + 1, 2**30]], np.int32)
+    path = write(tmp_path / "i.tif", stored, north_up(1, 5, 2), scales=(1.0,), offsets=(float(-(2**30)),))
+    raster = Raster(RasterRef(path), "x")
+    np.testing.assert_array_equal(raster.read(raster.geobox, [1], Resampling.nearest)[0], [[1, 0]])
