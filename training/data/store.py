@@ -1,7 +1,9 @@
 """`data: {name: store, options: {path: …}}`: a store that `training.prepare` has made, as an archive.
 
 Arrays that fit into memory are read at once; the larger ones stay on disk and are read window by
-window. The coarse target is always in memory: it is the size of the archive over factor².
+window. The coarse target is always in memory: it is the size of the archive over factor². Training
+still takes its statistics of the truth from all training times at once, and scoring from all test
+times: these two parts of the fine truth must fit into memory, each by itself.
 
 A store without a fine truth teaches one level up: the coarse field is what has to be found, from
 its own means over factor × factor cells; fine sources are averaged onto the coarse grid, coarse
