@@ -175,7 +175,7 @@ def test_runs_of_several_threads_keep_apart(start_fake):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert answers == {n: {"number": n} for n in range(8)}
 
 
@@ -245,7 +245,7 @@ class TestService:
         assert heard[0]["phase"] == "Waiting for another run to end"
         assert thread.is_alive()  # the other run was not disturbed
         stop.set()
-        thread.join(20)
+        thread.join(120)
         assert len(errors) == 1
         assert self.call(service)["pid"] == self.started[0].pid
 
