@@ -146,7 +146,7 @@ def _models_text(result: dict[str, Any]) -> str:
     lines = ["Models"]
     for model in result["models"]:
         target = model["target"]
-        lines.append(f"  {model['id']} {model['version']}: {model['name']} (×{model['factor']})")
+        lines.append(f"  {model['id']} {model['version']}: {model['name']}")
         lines.append(f"      target {target['name']} in {target['units']}; {model['folder']}")
         for source in model["sources"]:
             need = "optional" if source["optional"] else "required"

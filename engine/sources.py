@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from engine import dates, units
@@ -305,7 +306,10 @@ def same_file(a: str | Path, b: str | Path) -> bool:
 def _assumed_crs(ref: RasterRef, tags: Mapping[str, str]) -> CRS | None:
     """Return the CRS that the user gives, or WGS 84 where CF axes are latitude and longitude."""
     if ref.crs:
-        return CRS.from_user_input(ref.crs)
+        try:
+            return CRS.from_user_input(ref.crs)
+        except CRSError as error:
+            raise InputError(f"The CRS {ref.crs!r} given for {ref.path} is unknown.") from error
     axes = {
         value.split("_")[-1][0] for key, value in tags.items() if value.startswith("degree") and "#" in key
     }

@@ -41,6 +41,7 @@ class InputRaster:
     extent: QgsRectangle
     width: int
     height: int
+    given_crs: str = ""  # the user's, for a file that says none
 
 
 def describe(layer: QgsRasterLayer, label: str, band: int | None) -> InputRaster:
@@ -58,6 +59,7 @@ def describe(layer: QgsRasterLayer, label: str, band: int | None) -> InputRaster
         extent=layer.extent(),
         width=layer.width(),
         height=layer.height(),
+        given_crs="" if layer.dataProvider().crs().isValid() else crs_text(layer.crs()),
     )
 
 
@@ -150,13 +152,15 @@ def _checked_band(layer: QgsRasterLayer, label: str, band: int | None) -> int | 
 
 
 def _checked_crs(layer: QgsRasterLayer, label: str) -> QgsCoordinateReferenceSystem:
-    """Return the file's own CRS, which is what the engine sees."""
+    """Return the file's own CRS, which is what the engine sees, else the one that the user gave the layer."""
     crs = layer.dataProvider().crs()
-    if not crs.isValid():
+    if not crs.isValid() and not layer.crs().isValid():
         raise RasterProblem(
             f"{label}: “{layer.name()}” has no coordinate reference system in its file; give it one with "
             "“Assign projection”."
         )
+    if not crs.isValid():
+        return layer.crs()
     if layer.crs().isValid() and layer.crs() != crs:
         raise RasterProblem(
             f"{label}: “{layer.name()}” is in {_crs_name(crs)} by its file, but the layer was set to "

@@ -339,7 +339,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
 
 def _reference(raster: InputRaster) -> dict[str, Any]:
-    return {"path": raster.path, "band": raster.band}
+    return {"path": raster.path, "band": raster.band, "crs": raster.given_crs or None}
 
 
 def _output_cells(grid: dict[str, Any] | None, rasters: dict[str, InputRaster], factor: int) -> int:

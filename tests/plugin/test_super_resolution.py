@@ -12,6 +12,7 @@ import numpy
 import pytest
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingModelAlgorithm,
@@ -158,6 +159,14 @@ def test_a_layer_of_the_project_and_a_subdataset_will_do(provider, rasters, writ
     subdataset = f'NETCDF:"{netcdf}":Band1'
     result = run("msr:baseline", {"TARGET": subdataset, "FACTOR": 2, "OUTPUT": str(tmp_path / "c.tif")})
     assert result["COVERED"] == 1
+
+
+def test_a_layer_is_taken_in_the_crs_that_the_user_gave_it(provider, rasters, write_raster, tmp_path):
+    bare = QgsRasterLayer(write_raster("bare.tif", numpy.ones((3, 4)), epsg=None))
+    bare.setCrs(QgsCoordinateReferenceSystem("EPSG:3035"))
+    output = tmp_path / "fine.tif"
+    run("msr:baseline", {"TARGET": bare, "METHOD": "bilinear", "FACTOR": 2, "OUTPUT": str(output)})
+    assert QgsRasterLayer(str(output)).crs().authid() == "EPSG:3035"
 
 
 def test_a_temporary_output_is_styled_when_it_is_loaded(provider, rasters):
