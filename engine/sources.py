@@ -264,28 +264,36 @@ class Raster:
         """
         shape = (len(bands), math.ceil(window.height / step), math.ceil(window.width / step))
         thin = Resampling.nearest if classes else Resampling.average
-        with self._lock:
-            raw = self._file.read(
-                list(bands), window=window, masked=self._has_mask, out_shape=shape, resampling=thin
-            )
-        wide = raw.dtype.itemsize > (4 if raw.dtype.kind == "f" else 2)  # more digits than float32 has
-        values = np.ma.getdata(raw).astype(np.float64 if wide else np.float32, copy=False)
+        try:
+            with self._lock:
+                raw = self._file.read(
+                    list(bands), window=window, masked=self._has_mask, out_shape=shape, resampling=thin
+                )
+        except rasterio.errors.RasterioIOError as error:
+            raise InputError(
+                f"{self.label}: {self.ref.path} cannot be read: it is damaged or not whole."
+            ) from error
+        data, whole = np.ma.getdata(raw), raw.dtype.kind in "iu"
+        wide = raw.dtype.itemsize > (2 if whole else 4)  # more digits than float32 has
+        values = data.astype(np.float64 if wide else np.float32, copy=False)
+        holes = np.ma.getmaskarray(raw) if self._has_mask else np.zeros((len(bands), 1, 1), bool)
         for i, band in enumerate(bands):
-            nodata = self._file.nodatavals[band - 1]
+            hole, nodata = holes[i], self._file.nodatavals[band - 1]
             if nodata is not None and math.isfinite(nodata):
-                values[i][np.ma.getdata(raw[i]) == nodata] = np.nan
+                # A whole number is compared as one: numpy would turn all cells into doubles.
+                hole = hole | (data[i] == (int(nodata) if whole and nodata == int(nodata) else nodata))
             scale, offset = self._file.scales[band - 1], self._file.offsets[band - 1]
             factor = scale * self._convert.factor
             shift = offset * self._convert.factor + self._convert.offset
-            if factor != 1.0 or shift != 0.0:
+            if factor != 1.0:
                 values[i] *= factor
+            if shift != 0.0:
                 values[i] += shift
-        if self._has_mask:
-            values[np.ma.getmaskarray(raw)] = np.nan
+            if hole.any():
+                values[i][np.broadcast_to(hole, values[i].shape)] = np.nan
         with np.errstate(over="ignore", invalid="ignore"):
             values = values.astype(np.float32, copy=False)
-        finite = np.isfinite(values)
-        if not finite.all():
+        if not whole and not (finite := np.isfinite(values)).all():
             values[~finite] = np.nan
         return values
 

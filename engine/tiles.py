@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from engine.errors import OutOfMemoryError
 
+TILE = 1536  # fine cells along an edge: the halo is then a small part of the work, within 2 GB
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -78,7 +80,7 @@ class TileQueue:
 def edge(factor: int, halo: int, bytes_per_cell: float, budget: float, size: tuple[int, int]) -> int:
     """Choose a tile's edge in coarse cells.
 
-    About 1024 fine cells, more where the halo would cost more than the tile, within the memory
+    About `TILE` fine cells, more where the halo would cost more than the tile, within the memory
     budget.
 
     Args:
@@ -88,6 +90,6 @@ def edge(factor: int, halo: int, bytes_per_cell: float, budget: float, size: tup
         budget: bytes that a tile may take.
         size: rows and columns of the coarse grid.
     """
-    wanted = max(-(-1024 // factor), 3 * halo)
+    wanted = max(-(-TILE // factor), 3 * halo)
     most = int((budget / max(bytes_per_cell, 1)) ** 0.5) // factor - 2 * halo
     return max(1, min(wanted, most, max(size)))
