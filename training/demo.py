@@ -18,8 +18,9 @@ import numpy as np
 import rasterio
 from torch import Tensor
 
+from engine.card import TargetSpec
 from engine.errors import EngineError
-from engine.methods import BASELINES, variants
+from engine.methods import BASELINES, baseline, variants
 from engine.metrics import METRICS, ConservationResidual, JensenShannonDistance, percentile_range
 from engine.patch import Patch
 from engine.progress import Silent
@@ -40,7 +41,9 @@ CONFIG = ROOT / "training" / "configs" / "rain_itur.yaml"  # the shipped model's
 MONTH = 11  # one that no method has seen
 CLOSE_UP = (94.0, -12.0, 134.0, 10.0)  # west, south, east, north: mountainous islands
 MEASURES = ("rmse", "mae", "js_distance")
-DRAWN = ("bicubic-conservative", "climatologyratio-conservative")
+WITHOUT = "-without-climatology"
+DRAWN = ("bicubicsmooth", "climatologyratio-conservative")
+CLOSE = "bicubicsmooth"  # what the model without climatology stands on
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ def run_baseline(
     name: str, factor: int, conservation: float, rasters: Mapping[str, Path], output: Path
 ) -> None:
     """Run one simple method through the engine's pipeline."""
-    info = BASELINES[name]
-    sources = {"climatology": RasterRef(str(rasters["climatology"]))} if info.needs_climatology else {}
+    wanted = baseline(name, factor, TargetSpec("target", "")).sources
+    sources = {source.name: RasterRef(str(rasters[source.name])) for source in wanted}
     request = SuperResolveRequest(
         model=name,
         target=RasterRef(str(rasters["target"])),
@@ -123,25 +126,32 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
             path = folder / f"output_{name}.tif"
             run_baseline(id, archive.factor, strength, rasters, path)
             outcomes.append(measure(name, title, path, archive))
-    model = config.model.id
-    say(f"running msr:{model} through qgis_process")
-    path = folder / f"output_{model}.tif"
-    path.unlink(missing_ok=True)  # so that what stands there afterwards is this run's
-    run_model(model, rasters, [source.name for source in config.sources], path)
-    outcomes.append(measure(model, f"{model}, all sources", path, archive))
+    model, sources = config.model.id, [source.name for source in config.sources]
+    fewer = [name for name in sources if name != "climatology"]
+    for name, title, given in (
+        (model + WITHOUT, f"{model}, without climatology", fewer),
+        (model, f"{model}, all sources", sources),
+    ):
+        say(f"running msr:{model} through qgis_process, with {', '.join(given)}")
+        path = folder / f"output_{name}.tif"
+        path.unlink(missing_ok=True)  # so that what stands there afterwards is this run's
+        run_model(model, rasters, given, path)
+        outcomes.append(measure(name, title, path, archive))
     return outcomes
 
 
 def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[Outcome]) -> Path:
-    """Draw the world with the methods' errors, and a close-up of model and best simple method.
+    """Draw the world with the methods' errors, and a close-up of the model beside what it stands on.
 
     Returns:
         The first picture.
     """
-    best = min(outcomes[:-1], key=lambda outcome: outcome.values["rmse"])
+    model = outcomes[-1]
+    best = min(outcomes[:-2], key=lambda outcome: outcome.values["rmse"])
+    drawn = {*DRAWN, best.name, model.name + WITHOUT, model.name}
     scores = []
     for outcome in outcomes:
-        if outcome.name in DRAWN or outcome in (best, outcomes[-1]):
+        if outcome.name in drawn:
             with rasterio.open(outcome.path) as raster:
                 fields = raster.read([1])
             case = Case(outcome.name, outcome.title, _from_file, 0, View(()), 1.0)
@@ -151,7 +161,7 @@ def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[Outcome]) -> Pa
     close = [
         (f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.fields[0])
         for s in scores
-        if s.case.name in (best.name, outcomes[-1].name)
+        if s.case.name in (CLOSE, best.name, model.name + WITHOUT, model.name)
     ]
     draw_close_up(folder / "close_up.png", archive, MONTH - 1, CLOSE_UP, close)
     return world

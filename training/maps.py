@@ -41,18 +41,17 @@ def draw(
     fields = [(s.case.title, s.fields[index], s.values) for s in scores if s.fields is not None]
     low, high = np.nanpercentile(truth, [0, 99.5])
     norm = PowerNorm(0.5, low, high) if low >= 0 else Normalize(low, high)
-    errors = [np.abs(field - truth) for _, field, _ in fields]
-    limit = max((float(np.nanpercentile(e, 99)) for e in errors), default=1.0) or 1.0
+    errors = (float(np.nanpercentile(np.abs(field - truth), 99)) for _, field, _ in fields)
+    limit = max(errors, default=1.0) or 1.0
     west, north = archive.transform * (region.columns[0], 0)
     east, south = archive.transform * (region.columns[1], archive.shape[0])
     extent = (west, east, south, north)
-    rows = len(fields) + 1
     shape = (north - south) / (east - west)
     width = min(5.0, 3.2 / shape)  # of a map, inches
     figure, axes = pyplot.subplots(
-        rows,
+        len(fields) + 1,
         2,
-        figsize=(2 * width + 0.5, (width * shape + 0.3) * rows + 0.9),
+        figsize=(2 * width + 0.5, (width * shape + 0.3) * (len(fields) + 1) + 0.9),
         layout="constrained",
         squeeze=False,
     )
@@ -66,12 +65,12 @@ def draw(
     axes[0, 0].set_title(f"Coarse {archive.target_title.lower()}, {when}", fontsize=9)
     axes[0, 1].imshow(truth, norm=norm, cmap="YlGnBu", **kept)
     axes[0, 1].set_title(f"Truth (×{k})", fontsize=9)
-    error_image = None
+    over = "; over all test times:" if len(region.times) > 1 else ";"
     for row, (title, field, values) in enumerate(fields, start=1):
         axes[row, 0].imshow(field, norm=norm, cmap="YlGnBu", **kept)
         axes[row, 0].set_title(title, fontsize=9)
         error_image = axes[row, 1].imshow(field - truth, vmin=-limit, vmax=limit, cmap="RdBu", **kept)
-        told = f"Error (all test times: RMSE {values['rmse']:.2f}, MAE {values['mae']:.2f})"
+        told = f"Error{over} RMSE {values['rmse']:.2f}, MAE {values['mae']:.2f}"
         axes[row, 1].set_title(told, fontsize=9)
     bars: dict[str, Any] = {"location": "bottom", "shrink": 0.8, "aspect": 40, "pad": 0.01, "extend": "max"}
     figure.colorbar(image, ax=axes[:, 0], label=f"{archive.target_title} ({archive.units})", **bars)
