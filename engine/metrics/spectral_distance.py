@@ -1,0 +1,90 @@
+"""Radially averaged power spectra of prediction and truth, and their log distance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.metrics.fields import valid_fields
+
+
+def radial_bins(shape: tuple[int, int]) -> np.ndarray:
+    """Return each Fourier coefficient's ring, (h, w) integers: cycles over the shorter side, rounded."""
+    fy, fx = np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1])
+    return np.rint(np.hypot(fy[:, None], fx[None, :]) * min(shape)).astype(np.int64)
+
+
+class SpectralLogDistance:
+    """Radially averaged log spectral distance (RALSD), in dB: 0 is a truth-like spectrum at all scales.
+
+    √ mean over k of (10 log10(P_t(k) / P_p(k)))², with P(k) = |FFT|² averaged over the ring of
+    wavenumber k, k = 1 … half of the shorter side (the mean, k = 0, is left out), and then over all
+    fields seen. Rings in which the truth has no power are left out. `update` takes whole fields of one
+    shape. Invalid cells get their own field's mean, in both, so the mask acts on both spectra alike.
+    Harris, L. et al. (2022), A generative deep learning approach to stochastic downscaling of
+    precipitation forecasts.
+    """
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, int] | None = None
+        self.count = 0
+        self.power = np.zeros((2, 0))  # summed over fields: of prediction and of truth, k = 1 …
+
+    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+        """Take in whole fields, (…, h, w).
+
+        Raises:
+            ValueError: the shape is not that of the fields before.
+        """
+        for pair in valid_fields(prediction, truth):
+            if not np.isfinite(pair[1]).any():
+                continue
+            self._take_shape(pair[0].shape)
+            self.power += [self._spectrum(f) for f in pair]
+            self.count += 1
+
+    def _take_shape(self, shape: tuple[int, ...]) -> None:
+        if self.shape is None:
+            self.shape = (shape[0], shape[1])
+            rings = radial_bins(self.shape).ravel()
+            last = min(self.shape) // 2
+            self._rings = np.minimum(rings, last + 1)  # the corners, beyond the last whole ring
+            self._sizes = np.bincount(self._rings, minlength=last + 2)[1:-1]
+            self.power = np.zeros((2, last))
+        elif self.shape != shape:
+            raise ValueError(f"fields of {self.shape} and of {shape} have no common spectrum")
+
+    def _spectrum(self, field: np.ndarray) -> np.ndarray:
+        # Against one of its own values first: a constant field then has exactly no power.
+        field = field - field[np.isfinite(field)][0]
+        anomaly = np.nan_to_num(field - np.nanmean(field))
+        power = np.abs(np.fft.fft2(anomaly)) ** 2
+        return np.bincount(self._rings, power.ravel(), self.power.shape[1] + 2)[1:-1] / self._sizes
+
+    def merge(self, other: SpectralLogDistance) -> None:
+        """Take in everything that `other` took in.
+
+        Raises:
+            ValueError: the other's fields have another shape.
+        """
+        if other.shape is not None:
+            self._take_shape(other.shape)
+            self.power += other.power
+            self.count += other.count
+
+    def spectra(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean power at k = 1 … of prediction and of truth, in squared units of the target."""
+        p, t = self.power / self.count if self.count else self.power
+        return p, t
+
+    def compute(self) -> float:
+        """Return the distance in dB; NaN without a varying truth, infinity where a ring got no power."""
+        p, t = self.spectra()
+        some = t > 0
+        if not some.any():
+            return float("nan")
+        with np.errstate(divide="ignore"):
+            decibels = 10 * np.log10(p[some] / t[some])
+        return math.sqrt(float(np.mean(decibels**2)))
