@@ -18,13 +18,27 @@ from training.config import Config, load_config, parse_config
 from training.data import load_archive
 from training.data.archive import Archive
 from training.maps import draw
-from training.scores import Case, Score, baseline_cases, climatology_name, model_cases, score, table
+from training.scores import (
+    Case,
+    Score,
+    baseline_cases,
+    climatology_name,
+    further_table,
+    model_cases,
+    score,
+    table,
+)
 from training.split import Split, split_archive
 from training.statistics import target_spec
 
 
 def evaluate(
-    config: Config, archive: Archive, split: Split, package: Package | None, keep: bool = False
+    config: Config,
+    archive: Archive,
+    split: Split,
+    package: Package | None,
+    keep: bool = False,
+    further: bool = False,
 ) -> list[Score]:
     """Score every simple method that the split allows, and a model, on the test months.
 
@@ -32,12 +46,13 @@ def evaluate(
         config, archive, split: what is tested on what.
         package: the model; None: simple methods alone.
         keep: keep the fields, for maps.
+        further: take every metric there is.
     """
     target = package.card.target if package else target_spec(config, archive, split)
     cases = baseline_cases(config.factor, target, split.test_view, climatology_name(archive))
     if package is not None:
         cases += _model_cases(package, split)
-    return [score(case, archive, split.test, target, keep) for case in cases]
+    return [score(case, archive, split.test, target, keep, further=further) for case in cases]
 
 
 def _model_cases(package: Package, split: Split) -> list[Case]:
@@ -84,6 +99,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         "--model", help="id or folder of a package (default: the configuration's id, if installed)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument(
+        "--all-metrics",
+        action="store_true",
+        help="also correlation, efficiencies, distributions, high quantiles, spectra, FSS and SSIM",
+    )
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
     parser.add_argument("--month", type=int, help="month of the maps (default: the first test month)")
     options = parser.parse_args(arguments)
@@ -108,7 +128,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         time = times[0]
     if package is None and not options.json:
         print(f"No model {config.model.id} is installed: simple methods alone.", file=sys.stderr)
-    scores = evaluate(config, archive, split, package, keep=options.maps is not None)
+    scores = evaluate(config, archive, split, package, options.maps is not None, options.all_metrics)
     if options.maps is not None:
         shown = [s for s in scores if s.case.strength > 0]
         draw(options.maps, archive, split.test, shown, time)
@@ -121,6 +141,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
     else:
         print(table(scores, archive.units))
+        if options.all_metrics:
+            print(further_table(scores, archive.units))
         if options.maps is not None:
             print(f"Maps: {options.maps}")
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +14,14 @@ from torch import Tensor
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import aggregate, conserve
 from engine.methods import BASELINES, baseline, variants
-from engine.metrics import METRICS, JensenShannonDistance, Metric, percentile_range
+from engine.metrics import (
+    FURTHER_METRICS,
+    METRICS,
+    JensenShannonDistance,
+    Metric,
+    percentile_range,
+    truth_scale,
+)
 from engine.patch import Patch
 from training.data.archive import Archive
 from training.data.patches import View, Window, cut
@@ -87,14 +96,28 @@ def predict_field(
 
 
 def score(
-    case: Case, archive: Archive, region: Region, target: TargetSpec, keep: bool = False, tile: int = TILE
+    case: Case,
+    archive: Archive,
+    region: Region,
+    target: TargetSpec,
+    keep: bool = False,
+    tile: int = TILE,
+    further: bool = False,
 ) -> Score:
-    """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual."""
+    """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual.
+
+    With `further`, also every metric of `engine.metrics.FURTHER_METRICS`.
+    """
     columns = region.fine_columns(archive.factor)
-    low, high = percentile_range(archive.fine[list(region.times)][..., columns])
+    all_truth = archive.fine[list(region.times)][..., columns]
+    low, high = percentile_range(all_truth)
     metrics: dict[str, Metric] = {}
     for name, kind in METRICS.items():
         metrics[name] = JensenShannonDistance(low, high) if name == "js_distance" else kind()
+    if further:
+        scale = truth_scale(all_truth)
+        metrics.update({name: make(scale) for name, make in FURTHER_METRICS.items()})
+    del all_truth
     fields = []
     for time in region.times:
         fine, mean = predict_field(case, archive, time, region.columns, target, tile)
@@ -164,25 +187,68 @@ def model_cases(
     return cases
 
 
+class Column(NamedTuple):
+    """A metric in a table."""
+
+    name: str
+    title: str
+    form: str
+    perfect: float | None = 0.0  # the best is nearest to it; None: no best
+
+
 COLUMNS = (
-    ("rmse", "RMSE", "{:.3f}"),
-    ("mae", "MAE", "{:.3f}"),
-    ("bias", "bias", "{:+.3f}"),
-    ("js_distance", "JS distance", "{:.4f}"),
-    ("conservation_residual", "residual", "{:.1e}"),
+    Column("rmse", "RMSE", "{:.3f}"),
+    Column("mae", "MAE", "{:.3f}"),
+    Column("bias", "bias", "{:+.3f}"),
+    Column("js_distance", "JS distance", "{:.4f}"),
+    Column("conservation_residual", "residual", "{:.1e}", None),
+)
+
+FURTHER_COLUMNS = (
+    Column("pearson", "Pearson", "{:.4f}", 1),
+    Column("nse", "NSE (R²)", "{:.4f}", 1),
+    Column("kge", "KGE", "{:.4f}", 1),
+    Column("kl_divergence", "KL", "{:.5f}"),
+    Column("perkins", "Perkins", "{:.4f}", 1),
+    Column("wasserstein", "W1", "{:.3f}"),
+    Column("quantile_bias_95", "Q95 bias", "{:+.2f}"),
+    Column("quantile_bias_99", "Q99 bias", "{:+.2f}"),
+    Column("ralsd", "RALSD", "{:.3f}"),
+    Column("fss_95_5", "FSS95/5", "{:.4f}", 1),
+    Column("fss_95_17", "FSS95/17", "{:.4f}", 1),
+    Column("fss_99_5", "FSS99/5", "{:.4f}", 1),
+    Column("fss_99_17", "FSS99/17", "{:.4f}", 1),
+    Column("ssim", "SSIM", "{:.4f}", 1),
 )
 
 
 def table(scores: Iterable[Score], units: str) -> str:
     """Return the scores as text: a row for each method, best of each column marked with *."""
-    scores = list(scores)
-    best = {name: min(abs(s.values[name]) for s in scores) for name, _, _ in COLUMNS[:-1]}
-    rows: list[Sequence[str]] = [["method", *(title for _, title, _ in COLUMNS)]]
+    return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
+
+
+def further_table(scores: Iterable[Score], units: str) -> str:
+    """Return the further metrics of scores taken with `further`, in the same form."""
+    foot = (
+        f"KL in bits, W1 and bias of quantiles in {units}, RALSD in dB; FSS95/5: fractions skill above the "
+        "truth's 95th percentile, 5 × 5 cells; * best"
+    )
+    return _table(list(scores), FURTHER_COLUMNS, foot)
+
+
+def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:
+    best: dict[str, float] = {}
+    for column in columns:
+        if column.perfect is not None:
+            distances = (abs(s.values[column.name] - column.perfect) for s in scores)
+            best[column.name] = min((d for d in distances if not math.isnan(d)), default=math.nan)
+    rows: list[Sequence[str]] = [["method", *(column.title for column in columns)]]
     for s in scores:
         cells = []
-        for name, _, form in COLUMNS:
-            mark = "*" if best.get(name) == abs(s.values[name]) else " "
-            cells.append(form.format(s.values[name]) + mark)
+        for column in columns:
+            value = s.values[column.name]
+            marked = column.perfect is not None and abs(value - column.perfect) == best[column.name]
+            cells.append(column.form.format(value) + ("*" if marked else " "))
         rows.append([s.case.title, *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
@@ -190,4 +256,4 @@ def table(scores: Iterable[Score], units: str) -> str:
         for row in rows
     ]
     rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"RMSE, MAE, bias and residual in {units}; * best"])
+    return "\n".join([lines[0], rule, *lines[1:], rule, foot])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from engine.errors import InputError
 from engine.methods.model import load_model
+from engine.metrics import FURTHER_METRICS, METRICS
 from engine.progress import Silent
 from engine.request import RasterRef, SuperResolveRequest
 from engine.super_resolve import super_resolve
@@ -20,7 +22,7 @@ from training.commands import main
 from training.config import parse_config
 from training.data import load_archive
 from training.data.export import export
-from training.scores import Region, model_cases, score
+from training.scores import COLUMNS, FURTHER_COLUMNS, Region, model_cases, score
 from training.split import split_archive
 from training.train import train
 
@@ -51,11 +53,27 @@ def test_json_has_every_method_and_agrees_with_the_card(model, capsys):
     expected = BASELINES | {f"{name}-conservative" for name in BASELINES} | CONSERVING
     expected |= {"rainitur2", "rainitur2-without-climatology", "rainitur2-without-sources"}
     assert set(found["methods"]) == expected
+    assert all(set(values) == set(METRICS) for values in found["methods"].values())
     for name, values in package.card.raw["metrics"].items():
         for key in ("rmse", "mae", "js_distance"):
             assert found["methods"][name][key] == pytest.approx(values[key], rel=1e-4)
         if name.endswith("-conservative") or name.startswith("rainitur2"):
             assert found["methods"][name]["conservation_residual"] < 1e-3
+
+
+def test_all_metrics_are_added_on_request(model, capsys):
+    _, path, package = model
+    command = [str(path), "--model", str(package.folder), "--all-metrics"]
+    assert evaluate.run([*command, "--json"]) == 0
+    every = json.loads(capsys.readouterr().out.splitlines()[-1])["methods"]
+    for values in every.values():
+        assert set(values) == {*METRICS, *FURTHER_METRICS}
+        assert all(math.isfinite(value) for value in values.values())
+    assert every["bicubic"]["nse"] > every["bilinear"]["nse"]
+    assert evaluate.run(command) == 0
+    out = capsys.readouterr().out
+    assert all(column.title in out for column in (*COLUMNS, *FURTHER_COLUMNS))
+    assert {column.name for column in FURTHER_COLUMNS} == set(FURTHER_METRICS)
 
 
 def test_the_model_alone_brings_its_configuration_and_maps_are_drawn(model, tmp_path, capsys):
