@@ -24,7 +24,8 @@ class SpectralLogDistance:
     fields seen. Rings in which the truth has no power are left out. `update` takes whole fields of one
     shape. Invalid cells get their own field's mean, in both, so the mask acts on both spectra alike.
     Harris, L. et al. (2022), A generative deep learning approach to stochastic downscaling of
-    precipitation forecasts.
+    precipitation forecasts; their code takes the distance field by field, leaves dry fields out and
+    averages. Taken of the mean spectra it needs no limit of dryness, but wet fields weigh more.
     """
 
     def __init__(self) -> None:
