@@ -21,13 +21,13 @@ context gives what the whole field gives.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine.card import TargetSpec
 from engine.conservation import aggregate, limits
 from engine.correction import OFFSET, REACH, smooth_correction
 from engine.interpolation import upsample
+from engine.neighbourhood import weighted_sum
 from engine.windows import crop
 
 KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # K along rows and columns
@@ -129,16 +129,16 @@ def fit(known: Tensor, means: Tensor, distance: Tensor, target: TargetSpec) -> t
     valid = (torch.isfinite(known) & torch.isfinite(means).all(1)).float()[:, None]
     fields = torch.cat([known[:, None], means], 1)
     fields = torch.where(valid > 0, fields, torch.zeros_like(fields))
-    share = _weighted_sum(valid, CENTRE)
-    local = _weighted_sum(fields, CENTRE) / share.clamp_min(1e-6)
+    share = weighted_sum(valid, CENTRE)
+    local = weighted_sum(fields, CENTRE) / share.clamp_min(1e-6)
     departure = (fields - local) * valid
     x, c = departure[:, :1], departure[:, 1:]
     residual = x - (prior * c).sum(1, keepdim=True)
 
     count = means.shape[1]
-    weight = _weighted_sum(valid, KERNEL).clamp_min(1e-6)
+    weight = weighted_sum(valid, KERNEL).clamp_min(1e-6)
     pairs = [c[:, band : band + 1] * c[:, band:] for band in range(count)]
-    products = _weighted_sum(torch.cat([*pairs, c * residual], 1), KERNEL) / weight
+    products = weighted_sum(torch.cat([*pairs, c * residual], 1), KERNEL) / weight
     upper = list(products[:, :-count].split(tuple(range(count, 0, -1)), 1))
     variance = sum(row[:, 0] for row in upper) / used.sum(1).clamp_min(1)
     least = FLOOR if target.conservation == "multiplicative" else (SIGNED_FLOOR * target.std) ** 2
@@ -183,17 +183,3 @@ def _from_space(values: Tensor, target: TargetSpec) -> Tensor:
     if target.conservation != "multiplicative":
         return values
     return values.clamp_min_(0).square_().sub_(OFFSET).clamp_min_(0).mul_(target.scale)
-
-
-def _weighted_sum(fields: Tensor, kernel: tuple[float, ...]) -> Tensor:
-    """Return the separable weighted sum over the neighbourhood, zero beyond the border."""
-    reach = len(kernel) // 2
-    height, width = fields.shape[-2:]
-    padded = F.pad(fields, (reach, reach, reach, reach))
-    rows = padded[..., :height, :] * kernel[0]
-    for index, weight in enumerate(kernel[1:], start=1):
-        rows.add_(padded[..., index : index + height, :], alpha=weight)
-    total = rows[..., :width] * kernel[0]
-    for index, weight in enumerate(kernel[1:], start=1):
-        total.add_(rows[..., index : index + width], alpha=weight)
-    return total
