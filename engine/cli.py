@@ -157,7 +157,7 @@ def _models_text(result: dict[str, Any]) -> str:
     lines += [f"  broken: {sentence}" for sentence in result["broken"]]
     lines.append("Simple methods (baselines)")
     for info in result["baselines"]:
-        need = "; needs a climatology" if info["needs_climatology"] else ""
+        need = f"; needs {', '.join(info['needs'])}" if info["needs"] else ""
         lines.append(f"  {info['id']}: {info['title']}{need}")
     return "\n".join(lines)
 

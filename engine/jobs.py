@@ -67,9 +67,10 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
     """List the models in `models` (folders), $MSR_MODELS and the shipped ones, and the baselines.
 
     The result: `models` (id, name, version, folder, factor, target, sources), `broken` (sentences)
-    and `baselines` (id, title, help, needs_climatology).
+    and `baselines` (id, title, help, needs_climatology, needs: the sources that are required).
     """
-    from engine.methods import BASELINES
+    from engine.card import TargetSpec
+    from engine.methods import BASELINES, baseline
     from engine.package import installed
 
     found: list[Json] = []
@@ -94,7 +95,13 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
         entry = {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
         found.append({**entry, "factor": card.factor, "target": target, "sources": sources})
     baselines = [
-        {"id": id, "title": info.title, "help": info.help, "needs_climatology": info.needs_climatology}
+        {
+            "id": id,
+            "title": info.title,
+            "help": info.help,
+            "needs_climatology": info.needs_climatology,
+            "needs": [s.name for s in baseline(id, 2, TargetSpec("target", "")).sources if not s.optional],
+        }
         for id, info in BASELINES.items()
     ]
     return {"models": found, "broken": broken, "baselines": baselines}

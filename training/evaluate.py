@@ -18,16 +18,7 @@ from training.config import Config, load_config, parse_config
 from training.data import load_archive
 from training.data.archive import Archive
 from training.maps import draw
-from training.scores import (
-    Case,
-    Score,
-    baseline_cases,
-    climatology_name,
-    further_table,
-    model_cases,
-    score,
-    table,
-)
+from training.scores import Case, Score, baseline_cases, further_table, model_cases, score, table
 from training.split import Split, split_archive
 from training.statistics import target_spec
 
@@ -49,7 +40,7 @@ def evaluate(
         further: take every metric there is.
     """
     target = package.card.target if package else target_spec(config, archive, split)
-    cases = baseline_cases(config.factor, target, split.test_view, climatology_name(archive))
+    cases = baseline_cases(config.factor, target, split.test_view, archive.sources)
     if package is not None:
         cases += _model_cases(package, split)
     return [score(case, archive, split.test, target, keep, further=further) for case in cases]

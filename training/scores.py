@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from engine.metrics import (
     truth_scale,
 )
 from engine.patch import Patch
-from training.data.archive import Archive
+from training.data.archive import Archive, ArchiveSource
 from training.data.patches import View, Window, cut
 
 TILE = 64  # coarse cells along a tile's edge
@@ -132,30 +132,40 @@ def score(
     return Score(case, values, np.stack(fields) if keep else None)
 
 
-def baseline_cases(factor: int, target: TargetSpec, view: View, climatology: str | None) -> list[Case]:
+def baseline_cases(
+    factor: int, target: TargetSpec, view: View, archive_sources: Mapping[str, ArchiveSource]
+) -> list[Case]:
     """Return every simple method whose sources the view holds, as it is and made conservative.
 
     Args:
         factor: k.
         target: the variable.
         view: what methods may see.
-        climatology: the archive's name for the climatology, None where it has none.
+        archive_sources: what the archive has, by name.
     """
+    usable = [archive_sources[name] for name in view.sources if name in archive_sources]
     cases = []
-    for id, info in BASELINES.items():
-        if info.needs_climatology and (climatology is None or climatology not in view.sources):
-            continue
-        names = (climatology,) if climatology is not None and info.needs_climatology else ()
-        sources = replace(view, sources=names)
+    for id in BASELINES:
         method = baseline(id, factor, target)
+        held = {
+            wanted.name: source.name
+            for wanted in method.sources
+            for source in usable
+            if _fits(source, wanted)
+        }
+        if any(not wanted.optional and wanted.name not in held for wanted in method.sources):
+            continue
+        sources = replace(view, sources=tuple(held.values()))
         for name, title, strength in variants(id):
             cases.append(Case(name, title, method.predict, method.halo, sources, strength))
     return cases
 
 
-def climatology_name(archive: Archive) -> str | None:
-    """Return the archive's name for its climatology."""
-    return next((s.name for s in archive.sources.values() if s.kind == "climatology"), None)
+def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
+    """Return whether an archive's source is what a simple method wants: a climatology goes by any name."""
+    if wanted.kind == "climatology":
+        return source.kind == "climatology"
+    return (source.name, source.kind, source.grid) == (wanted.name, wanted.kind, wanted.grid)
 
 
 def model_cases(

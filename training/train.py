@@ -21,7 +21,7 @@ from training.config import Config, load_config
 from training.data import load_archive
 from training.data.archive import Archive
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
-from training.scores import baseline_cases, climatology_name, model_cases, score, table
+from training.scores import baseline_cases, model_cases, score, table
 from training.split import Split, split_archive
 
 
@@ -60,7 +60,7 @@ def train(
     shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
     shipped.generator.load_state_dict(weights)
     shipped.eval()
-    cases = baseline_cases(config.factor, trainer.target, split.test_view, climatology_name(archive))
+    cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += model_cases(
         config.model.id,
         shipped.forward_physical,

@@ -14,6 +14,7 @@ from engine.methods import (
     climatologyratio,
     climatologyratioflat,
     constructedanalogues,
+    elevationregression,
 )
 from engine.methods.interface import BaselineInfo, Method
 
@@ -21,6 +22,7 @@ BASELINES: dict[str, BaselineInfo] = {
     "bilinear": bilinear.INFO,
     "bicubic": bicubic.INFO,
     "bicubicsmooth": bicubicsmooth.INFO,
+    "elevationregression": elevationregression.INFO,
     "climatologyratioflat": climatologyratioflat.INFO,
     "climatologyratio": climatologyratio.INFO,
     "constructedanalogues": constructedanalogues.INFO,

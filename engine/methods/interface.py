@@ -12,7 +12,7 @@ from engine.card import SourceSpec, TargetSpec
 from engine.errors import InputError
 from engine.patch import Patch
 
-CLIMATOLOGY = "climatology"  # the climatology's name as a source of a baseline
+CLIMATOLOGY, ELEVATION = "climatology", "elevation"  # their names as sources of a baseline
 
 
 class Method(Protocol):

@@ -28,6 +28,13 @@ def mask_like(field: Tensor, coarse: Tensor, factor: int) -> Tensor:
     return torch.where(known, field, torch.full_like(field, torch.nan))
 
 
+def curved_space(target: TargetSpec) -> str:
+    """Return the target's transform, or log1p for a non-negative target without one."""
+    if target.transform == "identity" and target.conservation == "multiplicative":
+        return "log1p"
+    return target.transform
+
+
 def interpolate(coarse: Tensor, factor: int, target: TargetSpec, kernel: str, halo: int) -> Tensor:
     """Interpolate the target and keep it within its bounds.
 
@@ -45,9 +52,7 @@ def interpolate(coarse: Tensor, factor: int, target: TargetSpec, kernel: str, ha
         (B, h·k, w·k) float32, NaN where the coarse cell is invalid.
     """
     low, high = limits(target)
-    space = "identity" if kernel == "bilinear" else target.transform
-    if kernel == "bicubic" and space == "identity" and target.conservation == "multiplicative":
-        space = "log1p"
+    space = "identity" if kernel == "bilinear" else curved_space(target)
     values = transforms.transform(coarse, space, target.scale)
     field = transforms.inverse(upsample(values, factor, kernel, halo), space, target.scale)
     if low is not None or high is not None:

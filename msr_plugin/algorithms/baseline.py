@@ -1,4 +1,4 @@
-"""The simple methods, from interpolation to the conservative climatology ratio."""
+"""The simple methods, from interpolation to the conservative climatology ratio and the analogues."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ METHODS = (
     "bilinear",
     "bicubic",
     "bicubicsmooth",
+    "elevationregression",
     "climatologyratioflat",
     "climatologyratio",
     "constructedanalogues",
 )
-WITH_CLIMATOLOGY = METHODS[3:]
+WITH_ELEVATION = METHODS[3:4]
+WITH_CLIMATOLOGY = METHODS[4:]
 QUANTITIES = ("auto", "nonnegative", "signed")
-_CLIMATOLOGY = "climatology"  # the source's name in the engine
+# Parameter: the source's name in the engine, and the methods that need it.
+SOURCES = {"CLIMATOLOGY": ("climatology", WITH_CLIMATOLOGY), "ELEVATION": ("elevation", WITH_ELEVATION)}
 
 
 class Baseline(SuperResolutionAlgorithm):
@@ -30,7 +33,16 @@ class Baseline(SuperResolutionAlgorithm):
     ID = "baseline"
     TITLE = "Simple methods (baselines)"
     ICON = "baseline"
-    TAGS = ("bilinear", "bicubic", "climatology", "bcsd", "interpolation", "disaggregation", "baseline")
+    TAGS = (
+        "bilinear",
+        "bicubic",
+        "climatology",
+        "bcsd",
+        "interpolation",
+        "disaggregation",
+        "lapse rate",
+        "baseline",
+    )
 
     def texts(self) -> dict[str, str]:
         """Return the help."""
@@ -40,6 +52,8 @@ class Baseline(SuperResolutionAlgorithm):
             "conservation strength of 1 the means over the coarse cells are kept.",
             "METHOD": "bilinear and bicubic interpolate (bicubic in log space where the quantity cannot be "
             "negative); bicubicsmooth also takes off the departure from the coarse means smoothly. "
+            "elevationregression fits the target to the elevation around each coarse cell, and carries the "
+            "slope (a local lapse rate) over to the fine elevation. "
             "climatologyratio lays the interpolated ratio to the climatology of the season over the fine "
             "climatology (for temperatures the difference); climatologyratioflat does so with the mean of "
             "all its bands. constructedanalogues mixes the months of the climatology that best make up the "
@@ -48,6 +62,8 @@ class Baseline(SuperResolutionAlgorithm):
             "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
             "year. "
             "Needed by the climatology ratios and the constructed analogues.",
+            "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
+            "Needed by the elevation regression.",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
             "temperature, "
             "corrected by difference. auto: by units and values.",
@@ -59,16 +75,18 @@ class Baseline(SuperResolutionAlgorithm):
         self.add(_choice("METHOD", tr("Method"), METHODS, "bicubic"))
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
         self.add(QgsProcessingParameterRasterLayer("CLIMATOLOGY", tr("Climatology"), None, optional=True))
+        self.add(QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation"), None, optional=True))
         self.add_date()
         self.add(_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto"), True)
         self.add_run(1.0)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        """Refuse a climatology method without one."""
+        """Refuse a method without the raster that it needs."""
         super().check_required(parameters, context)
         method = self._method(parameters, context)
-        if method in WITH_CLIMATOLOGY and not self.is_given(parameters, "CLIMATOLOGY", context):
-            raise RasterProblem(f"{self.label('CLIMATOLOGY')} is missing; the method {method} needs it.")
+        for name, (_, methods) in SOURCES.items():
+            if method in methods and not self.is_given(parameters, name, context):
+                raise RasterProblem(f"{self.label(name)} is missing; the method {method} needs it.")
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return method, factor and kind of quantity."""
@@ -86,11 +104,14 @@ class Baseline(SuperResolutionAlgorithm):
         return factor
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
-        """Return the climatology where the method uses one."""
-        if self._method(parameters, context) not in WITH_CLIMATOLOGY:
-            return {}
-        raster = self.raster(parameters, "CLIMATOLOGY", context)
-        return {} if raster is None else {_CLIMATOLOGY: raster}
+        """Return the rasters that the method uses; others that are given stay aside."""
+        method = self._method(parameters, context)
+        found = {}
+        for name, (source, methods) in SOURCES.items():
+            raster = self.raster(parameters, name, context) if method in methods else None
+            if raster is not None:
+                found[source] = raster
+        return found
 
     def _method(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, "METHOD", context)

@@ -24,11 +24,14 @@ MARGIN = 6
 def make_patch(
     target: TargetSpec, factor: int, rows: int = 4, columns: int = 5, holes: bool = False
 ) -> Patch:
-    """A window with a wide halo; `holes` makes coarse, climatology and infinite cells invalid."""
+    """A window with a wide halo; `holes` makes coarse, climatology, elevation and infinite cells invalid."""
     generator = torch.Generator().manual_seed(factor)
     size = (rows + 2 * MARGIN, columns + 2 * MARGIN)
     coarse = torch.rand(1, *size, generator=generator) ** 3 * 200
-    bands = torch.rand(1, 12, size[0] * factor, size[1] * factor, generator=generator) ** 2 * 100
+    fine = (size[0] * factor, size[1] * factor)
+    bands = torch.rand(1, 12, *fine, generator=generator) ** 2 * 100
+    elevation = torch.rand(1, 1, *fine, generator=generator) * 1000
+    elevation += upsample(torch.rand(1, *size, generator=generator) * 2000, factor, "bilinear")
     if target is TEMPERATURE:
         coarse, bands = coarse / 10 + 270, bands / 5 + 265
     if holes:
@@ -38,22 +41,29 @@ def make_patch(
         bands[0, 3, : (MARGIN + 1) * factor] = torch.nan
         bands[0, :, (MARGIN + 1) * factor : (MARGIN + 2) * factor + 1, MARGIN * factor :] = torch.nan
         bands[0, 5, -3:] = torch.inf
+        elevation[..., : (MARGIN + 1) * factor + 1, :] = torch.nan
+        elevation[..., (MARGIN + 2) * factor + 1, MARGIN * factor :: 3] = torch.inf
     months = torch.arange(12.0)
     distance = torch.minimum((months - 9).abs(), 12 - (months - 9).abs())[None]
-    return Patch(factor, MARGIN, coarse, climatology=bands, climatology_distance=distance)
+    fields = {"elevation": elevation}
+    return Patch(factor, MARGIN, coarse, fine=fields, climatology=bands, climatology_distance=distance)
 
 
 def window(patch: Patch, row: int, column: int, rows: int, columns: int, halo: int) -> Patch:
     """Cut a tile with its halo out of a patch; row and column count from the window inside the halo."""
     k, top, left = patch.factor, row + patch.halo - halo, column + patch.halo - halo
     height, width = rows + 2 * halo, columns + 2 * halo
+
+    def fine(values: torch.Tensor) -> torch.Tensor:
+        values = values[..., top * k : (top + height) * k, left * k : (left + width) * k]
+        return values.contiguous()
+
     return Patch(
         factor=k,
         halo=halo,
         target=patch.target[:, top : top + height, left : left + width],
-        climatology=patch.climatology[
-            ..., top * k : (top + height) * k, left * k : (left + width) * k
-        ].contiguous(),
+        fine={name: fine(values) for name, values in patch.fine.items()},
+        climatology=fine(patch.climatology),
         climatology_distance=patch.climatology_distance,
     )
 
@@ -98,7 +108,7 @@ def test_tiles_equal_the_whole(method_id: str, name: str, factor: int, holes: bo
         if BASELINES[method_id].conserves:  # a fit and divisions lie between
             close = 1e-4 * float(whole.nan_to_num(0).abs().max())
             torch.testing.assert_close(tile, part, rtol=0, atol=close, equal_nan=True)
-        elif "climatology" in method_id:  # sums over bands may round in another order
+        elif method.sources:  # sums over bands or fine cells may round in another order
             torch.testing.assert_close(tile, part, rtol=1e-5, atol=1e-6, equal_nan=True)
         else:
             assert torch.equal(tile.nan_to_num(-1), part.nan_to_num(-1))
@@ -181,12 +191,12 @@ def test_what_a_method_needs() -> None:
     for method_id, info in BASELINES.items():
         method = baseline(method_id, 8, RAIN)
         assert method.id == method_id and method.title == info.title and info.help
-        if info.needs_climatology:
-            with pytest.raises(InputError, match="climatology"):
-                method.check(set())
-            method.check({"climatology"})
-        else:
-            method.check(set())
+        needed = {source.name for source in method.sources if not source.optional}
+        assert ("climatology" in needed) == info.needs_climatology
+        for name in needed:
+            with pytest.raises(InputError, match=name):
+                method.check(needed - {name})
+        method.check(needed)
     with pytest.raises(InputError, match="bilinear"):
         baseline("nearest", 8, RAIN)
     for factor in (1, 101):

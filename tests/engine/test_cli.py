@@ -210,7 +210,9 @@ def test_models_lists_baselines(capsys, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     assert cli.main(["models", "--models", str(tmp_path), "--json"]) == 0
     listing = json.loads(capsys.readouterr().out)
-    assert "bilinear" in {b["id"] for b in listing["baselines"]}
+    needs = {b["id"]: b["needs"] for b in listing["baselines"]}
+    assert needs["bilinear"] == [] and needs["climatologyratio"] == ["climatology"]
+    assert needs["elevationregression"] == ["elevation"]
     assert any(str(tmp_path / "broken") in sentence for sentence in listing["broken"])
     assert cli.main(["models", "--models", str(tmp_path)]) == 0
     told = capsys.readouterr().out

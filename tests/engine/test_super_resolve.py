@@ -59,11 +59,13 @@ def test_output_has_the_targets_cells_divided_and_their_means(base: SuperResolve
     assert without.residual > 1.0
 
 
-@pytest.mark.parametrize("method", ["bilinear", "bicubic", "climatologyratio"])
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "climatologyratio", "elevationregression"])
 def test_tiled_equals_untiled(base: SuperResolveRequest, write_raster, method: str) -> None:
     fine = rain(48, 72, 5) + 1
     climate = write_raster("c.tif", np.stack([fine, fine * 2 + 3]), 0.5, 10, 40, dates=["2001-01", "2001-02"])
-    sources = {"climatology": RasterRef(climate)} if method == "climatologyratio" else {}
+    ground = write_raster("z.tif", fine * 50, 0.5, 10, 40, units="m")
+    given = {"climatologyratio": {"climatology": climate}, "elevationregression": {"elevation": ground}}
+    sources = {name: RasterRef(path) for name, path in given.get(method, {}).items()}
     whole = replace(base, model=method, sources=sources, date="2001-02-20", tile=100)
     assert run(whole).tiles == 1
     one = read(base.output)

@@ -165,11 +165,18 @@ def test_the_generic_algorithm_names_model_and_source(refusal, rasters, tmp_path
     assert all(word in message for word in words), message
 
 
-def test_a_baseline_needs_its_climatology_and_a_sound_factor(refusal, rasters, tmp_path):
+def test_a_baseline_needs_its_sources_and_a_sound_factor(refusal, rasters, write_raster, tmp_path):
     parameters = {"TARGET": rasters["target"], "OUTPUT": str(tmp_path / "fine.tif")}
     assert refusal("baseline", parameters) == ""
     message = refusal("baseline", {**parameters, "METHOD": "climatologyratio"})
     assert "(CLIMATOLOGY)" in message and "climatologyratio" in message
+    regression = {**parameters, "METHOD": "elevationregression"}
+    message = refusal("baseline", regression)
+    assert "(ELEVATION)" in message and "elevationregression" in message
+    assert refusal("baseline", {**regression, "ELEVATION": rasters["elevation"]}) == ""
+    elsewhere = write_raster("elsewhere.tif", numpy.ones((5, 5)), left=100, top=-20)
+    message = refusal("baseline", {**regression, "ELEVATION": elsewhere})
+    assert "(ELEVATION)" in message and "does not overlap" in message
     assert "FACTOR" in refusal("baseline", {**parameters, "FACTOR": 101})
     assert "METHOD" in refusal("baseline", {**parameters, "METHOD": "magic"})
 
@@ -177,17 +184,21 @@ def test_a_baseline_needs_its_climatology_and_a_sound_factor(refusal, rasters, t
 def test_baselines_are_the_engines(engine_python, root):
     import subprocess
 
-    from msr_plugin.algorithms.baseline import METHODS, WITH_CLIMATOLOGY
+    from msr_plugin.algorithms.baseline import METHODS, SOURCES
     from msr_plugin.environment import scrubbed_environment
 
     program = (
-        "from engine.methods import BASELINES as b; print(*(f'{n}:{b[n].needs_climatology}' for n in b))"
+        "from engine.card import TargetSpec; from engine.methods import BASELINES, baseline\n"
+        "for name in BASELINES:\n"
+        "    needed = [s.name for s in baseline(name, 2, TargetSpec('x', '')).sources if not s.optional]\n"
+        "    print(f'{name}:{needed}')"
     )
     command = [str(engine_python), "-c", program]
     told = subprocess.run(
         command, capture_output=True, text=True, check=True, env=scrubbed_environment(), cwd=root
     )
-    assert set(told.stdout.split()) == {f"{name}:{name in WITH_CLIMATOLOGY}" for name in METHODS}
+    needed = {name: [source for source, users in SOURCES.values() if name in users] for name in METHODS}
+    assert told.stdout.splitlines() == [f"{name}:{sources}" for name, sources in needed.items()]
 
 
 class TestLayers:

@@ -123,6 +123,14 @@ def test_the_climatology_ratio_keeps_the_climatologys_pattern(
     numpy.testing.assert_allclose(block_means(fine, 2), read_raster(rasters["target"]), rtol=1e-4)
 
 
+def test_the_elevation_regression_runs(provider, rasters, tmp_path, read_raster):
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": rasters["target"], "METHOD": "elevationregression", "FACTOR": 4}
+    run("msr:baseline", {**parameters, "ELEVATION": rasters["elevation"], "OUTPUT": str(output)})
+    fine = read_raster(output)
+    numpy.testing.assert_allclose(block_means(fine, 4), read_raster(rasters["target"]), rtol=1e-4)
+
+
 def test_another_grid_by_extent_resolution_and_crs(provider, rasters, tmp_path):
     output = tmp_path / "fine.tif"
     grid = {"EXTENT": "2,6,42,46 [EPSG:4326]", "RESOLUTION": 0.25}

@@ -27,7 +27,7 @@ from training.split import split_archive
 from training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-BASELINES = {"bilinear", "bicubic", "climatologyratioflat", "climatologyratio"}
+BASELINES = {"bilinear", "bicubic", "elevationregression", "climatologyratioflat", "climatologyratio"}
 CONSERVING = {"bicubicsmooth", "constructedanalogues"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,8 +31,8 @@ def rain():
 
 
 @pytest.fixture(scope="module")
-def cases():
-    return {case.name: case for case in baseline_cases(8, TARGET, VIEW, "climatology")}
+def cases(rain):
+    return {case.name: case for case in baseline_cases(8, TARGET, VIEW, rain.sources)}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
@@ -47,7 +49,7 @@ def test_simple_methods_reach_their_known_scores(rain, cases, name):
 def test_the_spatial_hold_out_without_climatology(rain):
     columns = rain.columns_of((90, 180))
     assert columns == (135, 180)
-    cases = baseline_cases(8, TARGET, View((), ()), "climatology")
+    cases = baseline_cases(8, TARGET, View((), ()), rain.sources)
     assert {case.name for case in cases} == {
         "bilinear",
         "bilinear-conservative",
@@ -58,6 +60,19 @@ def test_the_spatial_hold_out_without_climatology(rain):
     best = next(case for case in cases if case.name == "bicubic-conservative")
     found = score(best, rain, Region((9, 10, 11), columns), TARGET)
     assert found.values["rmse"] == pytest.approx(15.67, rel=0.01)
+
+
+def test_methods_come_with_the_sources_that_they_name(rain):
+    def named(view, sources):
+        return {case.name: case.view.sources for case in baseline_cases(8, TARGET, view, sources)}
+
+    view = View(("temperature", "elevation", "climatology"), tuple(range(9)))
+    found = named(view, rain.sources)
+    assert found["elevationregression"] == found["elevationregression-conservative"] == ("elevation",)
+    assert found["climatologyratio"] == ("climatology",) and found["bicubic"] == ()
+    assert "elevationregression" not in named(VIEW, rain.sources)
+    coarse = {**rain.sources, "elevation": replace(rain.sources["elevation"], grid="coarse")}
+    assert "elevationregression" not in named(view, coarse)
 
 
 @pytest.mark.parametrize("name", ["bicubic-conservative", "climatologyratio"])

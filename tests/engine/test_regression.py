@@ -1,0 +1,163 @@
+"""Regression on elevation: lapse rates that are known, flat ground, holes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.card import TargetSpec
+from engine.conservation import aggregate
+from engine.errors import InputError
+from engine.methods import baseline
+from engine.patch import Patch
+from engine.regression import HALO, KERNEL, RELIEF, WINDOW, regressed, slopes
+from engine.windows import crop
+
+TEMPERATURE = TargetSpec("temperature", "K")
+RAIN = TargetSpec("rain", "mm", bounds=(0.0, None), conservation="multiplicative")
+LAPSE = -0.0065  # K/m
+FACTOR = 4
+
+
+def terrain(seed: int = 0, size: int = 18) -> Tensor:
+    """Fine elevation in metres, rough at every scale."""
+    generator = torch.Generator().manual_seed(seed)
+    broad = torch.rand(1, size, size, generator=generator) * 2500
+    rough = torch.rand(1, size * FACTOR, size * FACTOR, generator=generator) * 1500
+    return rough + broad.repeat_interleave(FACTOR, -1).repeat_interleave(FACTOR, -2)
+
+
+def predict(coarse: Tensor, elevation: Tensor, target: TargetSpec = TEMPERATURE) -> Tensor:
+    patch = Patch(FACTOR, HALO, coarse, fine={"elevation": elevation[:, None]})
+    return baseline("elevationregression", FACTOR, target).predict(patch)
+
+
+def test_a_known_lapse_rate_is_recovered() -> None:
+    elevation = terrain()
+    truth = 300 + LAPSE * elevation
+    coarse = aggregate(truth, FACTOR)
+    slope = crop(slopes(coarse, aggregate(elevation, FACTOR)), WINDOW)
+    torch.testing.assert_close(slope, torch.full_like(slope, LAPSE), rtol=0.03, atol=0)
+    error = predict(coarse, elevation) - crop(truth, HALO, FACTOR)
+    plain = baseline("bicubic", FACTOR, TEMPERATURE).predict(Patch(FACTOR, HALO, coarse))
+    assert float(error.abs().max()) < 0.1  # what the ridge takes
+    assert float(error.pow(2).mean()) < 1e-4 * float((plain - crop(truth, HALO, FACTOR)).pow(2).mean())
+
+
+def test_slopes_are_those_of_the_weighted_normal_equations() -> None:
+    generator = torch.Generator().manual_seed(1)
+    z = aggregate(terrain(1), FACTOR)[0, :7, :7].double()
+    x = 280 + LAPSE * z + torch.rand(7, 7, generator=generator)
+    x[1, 2] = torch.nan
+    valid = torch.isfinite(x)
+    k = torch.tensor(KERNEL, dtype=torch.float64)
+    weight = (k[:, None] * k)[valid] / (k[:, None] * k)[valid].sum()
+    i, j = torch.meshgrid(torch.arange(7.0), torch.arange(7.0), indexing="ij")
+    columns = torch.stack([torch.ones(7, 7), i, j, z], -1)[valid].double()
+    matrix = columns.T @ (weight[:, None] * columns)
+    matrix[3, 3] += RELIEF**2
+    fit = torch.linalg.solve(matrix, columns.T @ (weight * x[valid]))
+    plane = columns[:, :3]
+    projection = plane @ torch.linalg.solve(plane.T @ (weight[:, None] * plane), plane.T * weight)
+    height, left = z[valid] - projection @ z[valid], x[valid] - projection @ x[valid]
+    explained = float((weight * (fit[3] * height) ** 2).sum())
+    rest = float((weight * (left - fit[3] * height) ** 2).sum())
+    expected = float(fit[3]) * explained / (explained + rest)
+    found = slopes(x[None], z[None])[0, 3, 3]
+    assert 0.5 * LAPSE > expected > 1.1 * LAPSE  # neither all nor nothing
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_gradient_with_latitude_is_no_lapse_rate() -> None:
+    elevation = terrain(8)
+    coarse = (300 - 0.8 * torch.arange(18.0) + 0.3 * torch.arange(18.0)[:, None])[None]
+    plain = baseline("bicubic", FACTOR, TEMPERATURE).predict(Patch(FACTOR, HALO, coarse))
+    torch.testing.assert_close(predict(coarse, elevation), plain, rtol=0, atol=1e-3)
+    both = coarse + LAPSE * aggregate(elevation, FACTOR)
+    slope = crop(slopes(both, aggregate(elevation, FACTOR)), WINDOW)
+    torch.testing.assert_close(slope, torch.full_like(slope, LAPSE), rtol=0.03, atol=0)
+
+
+def test_a_few_cells_tell_no_slope() -> None:
+    elevation = aggregate(terrain(11), FACTOR)
+    coarse = torch.full_like(elevation, torch.nan)
+    coarse[:, 8:10, 8:10] = 280 + 10 * torch.rand(1, 2, 2, generator=torch.Generator().manual_seed(11))
+    assert float(slopes(coarse, elevation).abs().max()) == 0
+    whole = 280 + LAPSE * elevation
+    corner = slopes(whole, elevation)[:, 0, 0]  # a quarter of the window is enough
+    torch.testing.assert_close(corner, torch.full_like(corner, LAPSE), rtol=0.05, atol=0)
+
+
+def test_noise_gives_little_slope() -> None:
+    coarse = 280 + torch.rand(1, 60, 60, generator=torch.Generator().manual_seed(9))
+    elevation = torch.rand(1, 60, 60, generator=torch.Generator().manual_seed(10)) * 2500
+    found = slopes(coarse, elevation)[:, WINDOW:-WINDOW, WINDOW:-WINDOW]
+    plain = coarse.std() / elevation.std()  # of a perfect correlation
+    assert float(found.abs().mean()) < 0.05 * float(plain)
+
+
+def test_lapse_rates_are_local() -> None:
+    elevation = terrain(2, 30)
+    coarse = aggregate(elevation, FACTOR)
+    rate = torch.cat([torch.full((15,), -0.0065), torch.full((15,), -0.0040)])
+    slope = slopes(290 + rate * coarse, coarse)[:, WINDOW:-WINDOW]
+    for columns, expected in ((slice(WINDOW, 15 - WINDOW), -0.0065), (slice(15 + WINDOW, -WINDOW), -0.0040)):
+        part = slope[..., columns]
+        torch.testing.assert_close(part, torch.full_like(part, expected), rtol=0.03, atol=0)
+
+
+def test_the_level_of_the_heights_does_not_matter() -> None:
+    elevation, generator = terrain(3), torch.Generator().manual_seed(3)
+    coarse = 280 + torch.rand(1, 18, 18, generator=generator) * 20
+    torch.testing.assert_close(
+        predict(coarse, elevation), predict(coarse, elevation + 4000), rtol=0, atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("target", [TEMPERATURE, RAIN])
+@pytest.mark.parametrize("height", [0.0, 4321.0, torch.nan])
+def test_flat_or_unknown_ground_is_interpolation(height: float, target: TargetSpec) -> None:
+    coarse = torch.rand(1, 18, 18, generator=torch.Generator().manual_seed(4)) ** 3 * 100
+    coarse[0, 8, 8] = torch.nan
+    found = predict(coarse, torch.full((1, 18 * FACTOR, 18 * FACTOR), height), target)
+    plain = baseline("bicubic", FACTOR, target).predict(Patch(FACTOR, HALO, coarse))
+    torch.testing.assert_close(found, plain, rtol=1e-6, atol=1e-5, equal_nan=True)
+
+
+def test_rain_that_grows_with_height_is_recovered_where_it_is_smooth_in_log() -> None:
+    elevation = terrain(5)
+    coarse = aggregate(elevation, FACTOR)
+    found = predict(torch.expm1(2 + 4e-4 * coarse), elevation, RAIN)
+    expected = torch.expm1(2 + 4e-4 * crop(elevation, HALO, FACTOR))
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0)
+
+
+def test_holes_do_not_bleed() -> None:
+    elevation = terrain(6)
+    truth = 300 + LAPSE * elevation
+    coarse = aggregate(truth, FACTOR)
+    coarse[0, 9, 8] = torch.nan
+    coarse[0, 6, 7] = -torch.inf
+    ground = elevation.clone()
+    ground[0, 40:46, 24:30] = torch.nan  # parts of coarse cells, and a whole one
+    ground[0, 33, 31] = torch.inf
+    found, expected = predict(coarse, ground), crop(truth, HALO, FACTOR)
+    known = torch.isfinite(crop(coarse, HALO)).repeat_interleave(FACTOR, -1).repeat_interleave(FACTOR, -2)
+    assert torch.equal(torch.isfinite(found), known)
+    # Far from the holes nothing changes; near them the field stays within what the ground allows.
+    assert float((found - predict(aggregate(truth, FACTOR), elevation))[0, :, -8:].abs().max()) < 0.05
+    assert float((found - expected)[known].abs().max()) < 1500 * abs(LAPSE) + 8
+
+
+def test_weights_by_area() -> None:
+    elevation = terrain(7)
+    area = torch.linspace(1, 3, 18 * FACTOR)[None]
+    truth = 300 + LAPSE * elevation
+    found = regressed(aggregate(truth, FACTOR, area), elevation, FACTOR, HALO, area)
+    assert float((found - crop(truth, HALO, FACTOR)).abs().max()) < 0.1
+
+
+def test_without_elevation_it_is_refused() -> None:
+    with pytest.raises(InputError, match=r"elevation \(m\)"):
+        baseline("elevationregression", FACTOR, RAIN).predict(Patch(FACTOR, HALO, torch.ones(1, 18, 18)))
