@@ -12,6 +12,7 @@ from engine.errors import InputError
 
 _DAY = re.compile(r"(?<!\d)(\d{4})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 _MONTH = re.compile(r"(?<!\d)(\d{4})[-_]?(0[1-9]|1[0-2])(?!\d)")
+_WRITTEN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?|(--)?\d{1,2}")  # by a user; bands say it in more ways
 _ANY_YEAR = re.compile(r"^\s*(?:--|month[ _-]*|m)?(0?[1-9]|1[0-2])\s*$", re.IGNORECASE)
 _YEAR = re.compile(r"^\s*(\d{4})\s*$")
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
@@ -55,14 +56,15 @@ class When:
 
 
 def parse(text: str) -> When:
-    """Read a date as a user writes it: 2001-11-05, 2001-11, 2001, or 11 / --11 for any year.
+    """Read a date as a user writes it: 2001-11-05, 2001-11, 2001, or 11 for any year.
 
     Raises:
         InputError: the text is no date.
     """
-    when = find(text)
-    if when is None:
-        raise InputError(f"{text!r} is no date: write YYYY-MM-DD, YYYY-MM, YYYY, or --MM for any year.")
+    when = find(text) if _WRITTEN.fullmatch(text.strip()) else None
+    parts = text.strip().removeprefix("--").count("-") + 1
+    if when is None or sum(n is not None for n in (when.year, when.month, when.day)) != parts:
+        raise InputError(f"{text!r} is no date: write YYYY-MM-DD, YYYY-MM, YYYY, or MM for any year.")
     return when
 
 

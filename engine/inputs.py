@@ -85,9 +85,7 @@ class Input:
         if len(bands) == 1:
             return [0.0]
         if when is None:
-            raise InputError(
-                f"{self.raster.label} has a band for each month: give the date, YYYY-MM or --MM."
-            )
+            raise InputError(f"{self.raster.label} has a band for each month: give the date, YYYY-MM or MM.")
         return [dates.cyclic_months(position, when.position) for _, position in bands]
 
     def _climatology_bands(self) -> list[tuple[int, float]]:
@@ -198,6 +196,8 @@ class Inputs:
             InputError: dates are wanted but not there, or one has no partner.
         """
         target = self.target
+        if target.ref.band is None and target.count > 1 and not any(target.dates):
+            raise InputError(f"target has {target.count} bands without dates: choose one (RASTER#BAND).")
         own = target.dates[(target.ref.band or 1) - 1] if target.ref.band or target.count == 1 else None
         if all_dates:
             undated = [i + 1 for i, w in enumerate(target.dates) if w is None]
@@ -211,7 +211,9 @@ class Inputs:
                 raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
             found = [when]
         elif target.count > 1 and target.ref.band is None and any(target.dates):
-            raise InputError(f"target has {target.count} dates: say which date is wanted, or all of them.")
+            raise InputError(
+                f"target has {target.count} dates: say which date is wanted (--date, DATE), or all (--all, ALL_DATES)."
+            )
         else:
             found = [own]
         for when in found:

@@ -62,7 +62,9 @@ class Raster:
             raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {file.count}.")
         crs = file.crs or _assumed_crs(ref, file.tags())
         if crs is None:
-            raise InputError(f"{label}: {ref.path} has no CRS: assign one, for instance in its properties.")
+            raise InputError(
+                f"{label}: {ref.path} has no CRS: assign one, for instance with gdal_edit.py -a_srs."
+            )
         if file.transform.is_identity or file.transform.determinant == 0:
             raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
         self.crs: CRS = crs

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine import provenance
-from engine.conservation import aggregate, conserve, outside_bounds
+from engine.conservation import aggregate, conserve, limits, outside_bounds
 from engine.dates import When
 from engine.devices import free_memory, is_out_of_memory
 from engine.errors import InputError
@@ -33,6 +33,7 @@ from engine.tiles import Tile, TileQueue, edge
 
 _AHEAD = 2  # tiles read before they are needed
 _MEMORY_SHARE = 0.25  # of the free memory, for one tile
+_MEMORY_LIMIT = 0.8  # the same where the user asks for a size
 
 
 def super_resolve(
@@ -76,8 +77,14 @@ def super_resolve(
     residual_original = job.residual
     if not grids.target_cells:
         feedback.progress(0.99, "Comparing with the original raster")
-        residual_original = against_original(request, choice.units, output, whens, feedback)
+        try:
+            residual_original = against_original(request, choice.units, output, whens, feedback)
+        except BaseException:  # cancelled, most likely: then nothing may stand there
+            output.unlink(missing_ok=True)
+            raise
     warnings += job.warnings()
+    if not job.valid:
+        warnings.append("The output holds no valid cell: check the target's band, nodata and extent.")
     warnings += [
         f"{r.name}: {r.outside_range:.1%} of the cells are outside the range seen in training."
         for r in reports
@@ -136,13 +143,13 @@ class _Job:
         self._beyond, self._coarse = 0.0, 0
         device = getattr(method, "device", torch.device("cpu"))
         rows, cols = grids.coarse.shape
-        size = request.tile or edge(
-            grids.factor,
-            method.halo,
-            getattr(method, "bytes_per_cell", 160),
-            free_memory(device) * _MEMORY_SHARE,
-            (rows, cols),
-        )
+        memory, cost = free_memory(device), getattr(method, "bytes_per_cell", 160)
+        shape = grids.factor, method.halo, cost
+        size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
+        if request.tile:
+            size = min(request.tile, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), request.tile))
+            if size < min(request.tile, max(rows, cols)):
+                feedback.log(f"Memory is short: tiles of {size} instead of {request.tile}.", "warning")
         self._queue = TileQueue(rows, cols, size)
         self._started = time.monotonic()
 
@@ -177,8 +184,12 @@ class _Job:
         if not self._beyond:
             return []
         share = self._beyond / max(self._coarse, 1)
-        low, high = self.choice.target.bounds
-        return [f"target: {share:.1%} of the coarse cells lie outside the bounds {low} to {high}."]
+        low, high = limits(self.choice.target)
+        ends = [f"{word} {end:g}" for word, end in (("below", low), ("above", high)) if end is not None]
+        return [
+            f"target: {share:.1%} of the coarse cells are {' or '.join(ends)}, which cannot be: they were "
+            f"cut off there, so their means are not kept."
+        ]
 
     def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
         """Look for a wish to stop before each layer, since one tile can take seconds."""
@@ -301,7 +312,7 @@ def _checked_output(request: SuperResolveRequest) -> Path:
 
 def _check_season(choice: Choice, whens: list[When | None]) -> None:
     if choice.season and any(w is None or w.month is None for w in whens):
-        raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or --MM.")
+        raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or MM.")
 
 
 def _check_disk(output: Path, grids: Grids, bands: int) -> None:

@@ -77,7 +77,9 @@ class TileQueue:
         self._tiles = deque(parts)
 
 
-def edge(factor: int, halo: int, bytes_per_cell: float, budget: float, size: tuple[int, int]) -> int:
+def edge(
+    factor: int, halo: int, bytes_per_cell: float, budget: float, size: tuple[int, int], asked: int = 0
+) -> int:
     """Choose a tile's edge in coarse cells.
 
     About `TILE` fine cells, more where the halo would cost more than the tile, within the memory
@@ -89,7 +91,8 @@ def edge(factor: int, halo: int, bytes_per_cell: float, budget: float, size: tup
         bytes_per_cell: working memory for each fine cell of a tile with its halo.
         budget: bytes that a tile may take.
         size: rows and columns of the coarse grid.
+        asked: an edge that the user wants instead, as far as the budget allows.
     """
-    wanted = max(-(-TILE // factor), 3 * halo)
+    wanted = asked or max(-(-TILE // factor), 3 * halo)
     most = int((budget / max(bytes_per_cell, 1)) ** 0.5) // factor - 2 * halo
     return max(1, min(wanted, most, max(size)))

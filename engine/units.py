@@ -97,7 +97,10 @@ def conversion(given: str, wanted: str, label: str) -> Conversion:
     except Exception as error:
         amount = _PER_PERIOD.match(wanted)
         if amount and "/" not in given:  # an amount, summed over the period that the rate is per
-            return conversion(given, amount[1], label)
+            try:
+                return conversion(given, amount[1], label)
+            except InputError:
+                pass  # the sentence below names the unit of the card
         raise InputError(
             f"{label} is in {given}, but {wanted} is wanted, and one cannot be converted into the other: "
             f"check that the right raster and band are given."

@@ -19,7 +19,7 @@ from engine.nets.generator import NetworkSpec
 from engine.package import Package, check_weights
 from engine.patch import Patch
 
-_SAMPLE = 24  # coarse cells, at most, along the window that is measured
+_SAMPLE = 64  # coarse cells, at most, along the window that is measured: small ones mislead
 _SAMPLE_FINE = 512  # fine cells, about
 
 

@@ -27,9 +27,15 @@ def test_dates_in_texts(text: str, when: When | None) -> None:
     assert find(text) == when
 
 
-def test_a_text_that_is_no_date_is_refused() -> None:
+@pytest.mark.parametrize("text", ["next tuesday", "2001-11-45", "2001-11-5", "foo 2001-11", "13", "November"])
+def test_a_text_that_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no date"):
-        parse("next tuesday")
+        parse(text)
+
+
+def test_dates_are_read_as_they_are_written() -> None:
+    assert parse("2001-11-05") == When(2001, 11, 5) and parse(" 2001-11 ") == When(2001, 11)
+    assert parse("11") == parse("--11") == When(None, 11) and parse("2001") == When(2001)
 
 
 def test_netcdf_time_axis_with_its_calendar() -> None:

@@ -111,3 +111,7 @@ def test_tile_edge_obeys_memory() -> None:
     tight = edge(8, 6, 100, 1e8, (2000, 2000))
     assert (tight + 12) ** 2 * 64 * 100 <= 1e8
     assert edge(100, 6, 1e6, 1, (50, 50)) == 1
+    assert (
+        edge(8, 6, 100, 1e12, (2000, 2000), 1500) == 1500
+        and edge(8, 6, 100, 1e8, (2000, 2000), 1500) == tight
+    )

@@ -213,3 +213,36 @@ def test_source_elsewhere_is_refused(base: SuperResolveRequest, write_raster) ->
     far = write_raster("far.tif", rain(8, 8), 0.5, -100, -20)
     with pytest.raises(InputError, match=r"climatology: .*far\.tif does not overlap"):
         run(replace(base, model="climatologyratio", sources={"climatology": RasterRef(far)}))
+
+
+def test_cancelling_the_last_comparison_leaves_nothing(base: SuperResolveRequest) -> None:
+    class Late(Silent):
+        comparing = False
+
+        def progress(self, fraction: float, phase: str, *rest: object) -> None:
+            self.comparing = phase.startswith("Comparing")
+
+        def check_cancelled(self) -> None:
+            if self.comparing:
+                raise Cancelled("stopped")
+
+    grid = GridRequest(crs="EPSG:3035", resolution=25_000, extent=(4.4e6, 0.9e6, 5.43e6, 1.7e6))
+    with pytest.raises(Cancelled):
+        super_resolve(replace(base, grid=grid), Late())
+    assert not Path(base.output).exists()
+
+
+def test_a_target_of_undated_bands_asks_for_one(base: SuperResolveRequest, write_raster) -> None:
+    target = write_raster("bands.tif", np.stack([rain(), rain(seed=4)]), 2.0, 10, 40)
+    for date in (None, "11"):
+        with pytest.raises(InputError, match="target has 2 bands without dates: choose one"):
+            run(replace(base, target=RasterRef(target), date=date))
+    run(replace(base, target=RasterRef(target, 2)))
+    np.testing.assert_allclose(block_mean(read(base.output), 4), rain(seed=4), rtol=1e-5, atol=1e-4)
+
+
+def test_values_that_cannot_be_and_empty_outputs_are_told(base: SuperResolveRequest, write_raster) -> None:
+    feedback = Silent()
+    empty = write_raster("empty.tif", np.full((4, 4), np.nan, np.float32), 2.0, 10, 40)
+    super_resolve(replace(base, target=RasterRef(empty), quantity="signed"), feedback)
+    assert any("holds no valid cell" in line for line in feedback.warnings)
