@@ -212,7 +212,8 @@ class Inputs:
             found = [when]
         elif target.count > 1 and target.ref.band is None and any(target.dates):
             raise InputError(
-                f"target has {target.count} dates: say which date is wanted (--date, DATE), or all (--all, ALL_DATES)."
+                f"target has {target.count} dates: say which date is wanted (--date, DATE), or take all "
+                f"(--all, ALL_DATES)."
             )
         else:
             found = [own]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
-MAX_CARD_BYTES = 2 * 2**20
+MAX_CARD_BYTES = 1_000_000  # as in the plugin
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_RASTER_BYTES = 4 * 2**30
 SHIPPED = Path(__file__).resolve().parent.parent / "resources" / "models"

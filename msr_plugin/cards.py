@@ -16,7 +16,7 @@ from typing import Any
 
 CARD_FILE = "card.json"
 CARD_VERSION = 1
-MAX_CARD_BYTES = 1_000_000
+MAX_CARD_BYTES = 1_000_000  # as in the engine
 GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's
 _ID = re.compile(r"[a-z][a-z0-9]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")

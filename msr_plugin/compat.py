@@ -85,5 +85,5 @@ def make_advanced(parameter: QgsProcessingParameterDefinition) -> None:
 
 
 def set_hints(parameter: QgsProcessingParameterDefinition, hints: list[str]) -> None:
-    """Offer values for a text parameter; any other text stays possible."""
+    """Offer values for a text parameter: a closed list in the dialog, any text in scripts."""
     parameter.setMetadata({"widget_wrapper": {"value_hints": hints}})

@@ -12,13 +12,13 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
 )
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ..compat import DOUBLE, INTEGER, make_advanced
 from ..environment import ROOT
 
-HOMEPAGE = "https://github.com/msr-qgis/msr"
+HELP = ROOT / "README.md"  # in the checkout and in the zip
 
 
 def tr(text: str) -> str:
@@ -42,7 +42,6 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
     GROUP = ("tools", "Tools")
     ICON = "msr"
     TAGS: tuple[str, ...] = ()
-    ANCHOR = "readme"
 
     def texts(self) -> dict[str, str]:
         """Return the help: what the algorithm does under "", and one text for each parameter."""
@@ -74,7 +73,7 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
 
     def helpUrl(self) -> str:
         """Return the page with more help."""
-        return f"{HOMEPAGE}#{self.ANCHOR}"
+        return QUrl.fromLocalFile(str(HELP)).toString()
 
     def shortDescription(self) -> str:
         """Return the first sentence of the help."""

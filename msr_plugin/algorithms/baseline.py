@@ -20,8 +20,8 @@ METHODS = (
     "climatologyratio",
     "constructedanalogues",
 )
-WITH_ELEVATION = METHODS[3:4]
-WITH_CLIMATOLOGY = METHODS[4:]
+WITH_ELEVATION = ("elevationregression",)
+WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio", "constructedanalogues")
 QUANTITIES = ("auto", "nonnegative", "signed")
 # Parameter: the source's name in the engine, and the methods that need it.
 SOURCES = {"CLIMATOLOGY": ("climatology", WITH_CLIMATOLOGY), "ELEVATION": ("elevation", WITH_ELEVATION)}

@@ -15,8 +15,8 @@ MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
 _DATE = re.compile(
     r"\s*(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?|(?:--)?(?:0?[1-9]|1[0-2]))\s*"
 )
-# Fine cells of a tile cost several feature maps at once; measured, and rounded up.
-_BYTES_PER_TILE_CELL = 4 * 24
+# What a simple method takes; where a network takes more, the engine makes the tiles smaller.
+_BYTES_PER_TILE_CELL = 160
 
 
 def check_distinct(target: InputRaster, sources: Iterable[InputRaster]) -> None:
@@ -74,7 +74,7 @@ def check_size(cells: int, bands: int, output: str, temporary_folder: str) -> No
             f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: "
             "check the resolution (RESOLUTION) and the extent (EXTENT)."
         )
-    needed = 4 * cells * bands * 4 // 3  # float32 and its overviews; compression is a bonus
+    needed = 10 * cells * bands + 2**20  # working file and result side by side, as the engine counts
     folder = Path(output).absolute().parent if output else Path(temporary_folder)
     try:
         free = shutil.disk_usage(folder).free

@@ -18,7 +18,6 @@ from qgis.core import (
 )
 
 from ..cards import CardError, ModelCard, find_card, installed_cards
-from ..compat import set_hints
 from ..environment import model_folders
 from .base import MsrAlgorithm, tr
 
@@ -53,8 +52,6 @@ class ModelInfo(MsrAlgorithm):
         cards, _ = installed_cards(model_folders())
         default = cards[0].id if cards else None
         model = QgsProcessingParameterString("MODEL", tr("Model (id or folder)"), default)
-        if cards:  # else there would be nothing to choose from, and no field for a folder
-            set_hints(model, [card.id for card in cards])
         self.add(model)
         self.add(
             QgsProcessingParameterFileDestination(
@@ -96,8 +93,10 @@ class ModelInfo(MsrAlgorithm):
         results: dict[str, Any] = {}
         path = self.parameterAsFileOutput(parameters, "OUTPUT", context)
         if path:
+            beside = Path(f"{path}.part")
             try:
-                Path(path).write_text(page, encoding="utf-8")
+                beside.write_text(page, encoding="utf-8")
+                beside.replace(path)
             except OSError as error:
                 raise QgsProcessingException(f"{path} cannot be written: {error.strerror}.") from error
             results["OUTPUT"] = path

@@ -42,7 +42,8 @@ NUMBERS = {
 TEXTS = {
     "TARGET": "The coarse raster that becomes finer. A file that GDAL reads, with a coordinate reference "
     "system.",
-    "TARGET_BAND": "The band to use. Not set: the band that the date picks, else the first.",
+    "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
+    "without dates needs it.",
     "DATE": "YYYY-MM-DD, YYYY-MM, or MM for a month of any year. It picks the band of rasters whose bands "
     "carry "
     "dates, and weights a climatology. Empty: the date that the target's band carries.",
@@ -55,7 +56,7 @@ TEXTS = {
     "CONSERVATION": "How far the output is corrected so that its means over the coarse cells are the "
     "target's: "
     "0 not at all, 1 exactly.",
-    "DEVICE": "auto takes the best that there is; or cpu, cuda, cuda:1, mps.",
+    "DEVICE": "auto takes the best that there is; or cpu, cuda (in scripts also cuda:1 and so on), mps.",
     "TILE": "The edge of a tile in coarse cells. 0: chosen by the memory that is free. The result is the "
     "same.",
     "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF (float32).",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSettings
+from qgis.PyQt.QtCore import QUrl
 
 from msr_plugin import environment
 
@@ -47,7 +49,7 @@ def test_every_algorithm_keeps_the_conventions(provider):
     for algorithm in provider.algorithms():
         assert re.fullmatch(r"[a-z][a-z0-9]*", algorithm.name())
         assert re.fullmatch(r"[a-z][a-z0-9]*", algorithm.groupId())
-        assert algorithm.helpUrl().startswith("https://")
+        assert Path(QUrl(algorithm.helpUrl()).toLocalFile()).name == "README.md"
         assert algorithm.shortHelpString()
         assert algorithm.tags()
         assert not algorithm.icon().isNull()
