@@ -92,11 +92,33 @@ class SuperResolveRequest:
             data["models"] = tuple(data.get("models") or ())
         except (TypeError, AttributeError) as error:
             raise InputError(f"The request is malformed: {error}.") from error
-        return cls(**data)
+        request = cls(**data)
+        for name, ref in {"target": request.target, **request.sources}.items():
+            if not isinstance(ref.path, str) or not isinstance(ref.band, int | None):
+                raise InputError(
+                    f"The request's {name} needs a path and, if any, a whole number as its band."
+                )
+        for key, kinds in _KINDS.items():
+            if not isinstance(getattr(request, key), kinds):
+                raise InputError(f"The request's {key} is of the wrong kind: {getattr(request, key)!r}.")
+        return request
 
     def to_json(self) -> dict[str, Any]:
         """Return the message that `from_json` reads."""
         return asdict(self)
+
+
+_KINDS: dict[str, Any] = {
+    "model": str,
+    "output": str,
+    "factor": int | None,
+    "date": str | None,
+    "all_dates": bool,
+    "conservation": int | float | None,
+    "device": str,
+    "tile": int,
+    "seed": int,
+}
 
 
 @dataclass

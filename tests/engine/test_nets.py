@@ -235,3 +235,15 @@ def test_discriminator_sees_field_and_condition():
     first = discriminator(field, given)
     assert (discriminator(field + 1, given) - first).abs().max() > 1e-4
     assert (discriminator(field, given + 1) - first).abs().max() > 1e-4
+
+
+def test_every_convolution_of_the_discriminator_is_spectrally_normalised():
+    discriminator = Discriminator(3, width=8)
+    discriminator.train()
+    for _ in range(60):  # each pass refines the estimate of the largest singular value
+        discriminator(torch.randn(1, 1, 32, 32), torch.randn(1, 3, 32, 32))
+    convolutions = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
+    assert convolutions
+    for convolution in convolutions:
+        largest = torch.linalg.matrix_norm(convolution.weight.flatten(1), 2)
+        assert float(largest.detach()) == pytest.approx(1.0, rel=0.05)
