@@ -21,6 +21,7 @@ from training.config import Config, load_config
 from training.data import load_archive
 from training.data.archive import Archive
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
+from training.records import append, record_of, run_id
 from training.scores import baseline_cases, model_cases, score, table
 from training.split import Split, split_archive
 
@@ -187,6 +188,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--threads", type=int, help="processor threads (default: all cores)")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the test scores to these records")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
     options = parser.parse_args(arguments)
     config = load_config(options.config)
@@ -196,6 +198,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
     package = train(config, options.runs, options.output, options.resume, command, options.quiet)
+    if options.record is not None:
+        name, metrics = run_id(config.model.id, config), package.card.raw["metrics"]
+        notes = {"sha256": package.sha256}
+        append(
+            options.record,
+            record_of(name, "training", config, options.config, command, metrics, notes=notes),
+        )
     print(package.folder)
     return 0
 
