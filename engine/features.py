@@ -30,13 +30,14 @@ class Inputs:
     """A generator's inputs for B windows with a halo.
 
     `base`, (B, h·k, w·k), is the field on which the residual stands, normalised, NaN where there
-    is no coarse value.
+    is no coarse value. `origin` is the patch's.
     """
 
     coarse: dict[str, Tensor]  # (B, C, H, W)
     fine: dict[str, Tensor]  # (B, C, H·k, W·k)
     vector: Tensor | None  # (B, 2), sine and cosine of the day of year
     base: Tensor
+    origin: Tensor | None = None  # (B, 2) int64
 
     def without(self, names: Iterable[str]) -> Inputs:
         """Return the inputs without some sources; the base stays as it is."""
@@ -179,7 +180,7 @@ def network_inputs(
         ready = normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
         (coarse if source.grid == "coarse" else fine)[source.name] = ready
     inner = crop(below, halo, patch.factor)
-    return Inputs(coarse, fine, season_vector(patch) if season else None, inner)
+    return Inputs(coarse, fine, season_vector(patch) if season else None, inner, patch.origin)
 
 
 def season_vector(patch: Patch) -> Tensor:

@@ -28,3 +28,6 @@ class Patch:
     cell_size: Tensor | None = None  # (B, 2, H·k): height and width in metres of each row's fine cells
     area: Tensor | None = None  # (B, H·k) relative area of each row's fine cells, or None when equal
     day_of_year: Tensor | None = None  # (B,), 1..366
+    # (B, 2) int64: absolute coarse row and column of each window's first cell, halo left out; ensembles
+    # need it, since their noise is fixed to the grid.
+    origin: Tensor | None = None

@@ -40,4 +40,5 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         cell_size=rows(patch.cell_size),
         area=rows(patch.area),
         day_of_year=patch.day_of_year,
+        origin=patch.origin,
     )

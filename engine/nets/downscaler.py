@@ -16,7 +16,9 @@ from engine.conservation import limits
 from engine.derived import REACH
 from engine.errors import InputError
 from engine.features import Inputs, network_channels, network_inputs
-from engine.nets.generator import Generator, NetworkSpec
+from engine.nets.architectures import build_generator
+from engine.nets.generator import NetworkSpec
+from engine.noise import Noise
 from engine.patch import Patch
 from engine.transforms import physical
 from engine.windows import narrowed
@@ -47,7 +49,7 @@ class Downscaler(nn.Module):
                         f"The network has {given.get(name, 0)} channels for {name}, but the sources "
                         f"give {wanted.get(name, 0)}."
                     )
-        self.generator = Generator(spec)
+        self.generator = build_generator(spec)
         self.halo = self.generator.halo + max(BASE_HALO, REACH)
 
     @torch.no_grad()
@@ -65,10 +67,38 @@ class Downscaler(nn.Module):
         base = base_field(patch, self.target, self.sources, halo)
         return network_inputs(patch, self.target, self.sources, base, halo, self.generator.spec.season)
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Return the field as the network sees the target, (B, h·k, w·k) float32, NaN as in the base."""
-        residual = self.generator(inputs.coarse, inputs.fine, inputs.vector)
+    @property
+    def ensemble(self) -> bool:
+        """Whether there are members to draw, beside the deterministic estimate."""
+        return self.generator.spec.noise > 0
+
+    def forward(self, inputs: Inputs, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
+        """Return the field as the network sees the target, (B, h·k, w·k) float32, NaN as in the base.
+
+        Args:
+            inputs: as `prepare` returns them.
+            seed: of the ensemble.
+            member: 0 is the deterministic estimate, without noise; 1, 2, … are draws. One number for
+                all windows or one for each.
+
+        Raises:
+            InputError: a draw is wanted from a network without noise, or of windows without origin.
+        """
+        noise = self.noise(inputs, seed, member)
+        residual = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise)
         return inputs.base + residual.squeeze(1).float()
+
+    def noise(self, inputs: Inputs, seed: int, member: int | Sequence[int]) -> Noise | None:
+        """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""
+        count = inputs.base.shape[0]
+        members = (member,) * count if isinstance(member, int) else tuple(member)
+        if not any(members):
+            return None
+        if not self.ensemble:
+            raise InputError("The network has no noise input: it has no members to draw.")
+        if inputs.origin is None:
+            raise InputError("Members cannot be drawn: the patch does not say where it lies.")
+        return Noise(seed, members, inputs.origin)
 
     def to_physical(self, field: Tensor) -> Tensor:
         """Return the field of `forward` in the target's units, cut off at its bounds."""
@@ -76,9 +106,10 @@ class Downscaler(nn.Module):
         low, high = limits(self.target)
         return values if low is None and high is None else values.clamp(low, high)
 
-    def forward_physical(self, patch: Patch) -> Tensor:
+    def forward_physical(self, patch: Patch, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
         """Return the field in the target's units, before conservation, (B, h·k, w·k) float32.
 
-        NaN where there is no coarse value. Gradients reach the generator's weights.
+        NaN where there is no coarse value. Gradients reach the generator's weights. Seed and member
+        are those of `forward`; raises InputError as it does.
         """
-        return self.to_physical(self(self.prepare(patch)))
+        return self.to_physical(self(self.prepare(patch), seed, member))

@@ -11,7 +11,10 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
-from engine.nets.inception import InceptionBox
+from engine.nets.inception import InceptionBox, PlainBox
+from engine.noise import Noise
+
+MOST_NOISE = 64  # channels at a level
 
 
 def stage_factors(factor: int) -> tuple[int, ...]:
@@ -45,6 +48,10 @@ class NetworkSpec:
     widths: tuple[int, ...] = ()
     boxes: tuple[int, ...] = ()
     window: int = 3  # coarse cells over which channel attention pools at the coarse level
+    kind: str = "inception"  # see engine.nets.architectures
+    noise: int = 0  # channels of white noise at every level; 0: one answer, no ensemble
+    attention: bool = True
+    inception: bool = True  # False: each box is a plain 3×3 convolution
 
     def __post_init__(self) -> None:
         """Fill the levels left open and check the others; raises InputError."""
@@ -66,6 +73,11 @@ class NetworkSpec:
             )
         if self.window < 1 or self.window % 2 == 0:
             raise InputError("network.window must be an odd number of coarse cells.")
+        if not isinstance(self.noise, int) or not 0 <= self.noise <= MOST_NOISE:
+            raise InputError(f"network.noise must be a whole number from 0 to {MOST_NOISE}.")
+        for name in ("attention", "inception"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"network.{name} must be true or false.")
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -120,8 +132,28 @@ class Encoder(nn.Module):
         return self.normalise(x)
 
 
+class NoiseInjection(nn.Module):
+    """Adds noise to a map: x + a(x) ⊙ (W z), with z white noise of a level (after Karras et al. 2019).
+
+    W mixes the noise's channels into the map's; the amplitude a, a 1×1 convolution of the map, lets
+    the spread depend on the place. It is zero at first: a new layer adds nothing.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, width, 1, bias=False)
+        self.amplitude = nn.Conv2d(width, width, 1)
+        nn.init.normal_(self.mix.weight, std=channels**-0.5)
+        nn.init.zeros_(self.amplitude.weight)
+        nn.init.zeros_(self.amplitude.bias)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Map (B, width, h, w) and noise (B, channels, h, w) to (B, width, h, w)."""
+        return x + self.amplitude(x) * self.mix(noise)
+
+
 class Level(nn.Module):
-    """Work at one scale: inject the fine sources, inception boxes, attention.
+    """Work at one scale: inject the fine sources and noise, boxes, attention.
 
     Channel attention works at all levels but the finest two, spatial attention at the last but one:
     there seven pixels are a short way in coarse cells, so the halo stays narrow.
@@ -134,9 +166,12 @@ class Level(nn.Module):
         self.finest = index == last
         width = spec.widths[index]
         self.encoders = nn.ModuleDict({name: Encoder(c, width) for name, c in spec.fine.items()})
-        self.boxes = nn.ModuleList([InceptionBox(width) for _ in range(spec.boxes[index])])
+        self.noise = NoiseInjection(spec.noise, width) if spec.noise else None
+        self.box = InceptionBox if spec.inception else PlainBox
+        self.boxes = nn.ModuleList([self.box(width) for _ in range(spec.boxes[index])])
         window = spec.window if index == 0 else 1
-        channel, spatial = index < max(1, last - 1), index == last - 1
+        channel = spec.attention and index < max(1, last - 1)
+        spatial = spec.attention and index == last - 1
         self.channel = ChannelAttention(width, self.scale, window) if channel else None
         self.spatial = SpatialAttention() if spatial else None
         self.conv = nn.Conv2d(width, width, 3, padding=1) if self.finest else None
@@ -149,16 +184,18 @@ class Level(nn.Module):
             need += SpatialAttention.radius
         if self.channel is not None:
             need = -(-need // self.scale) * self.scale + self.channel.window // 2 * self.scale
-        need += InceptionBox.radius * len(self.boxes)
+        need += self.box.radius * len(self.boxes)
         if self.channel is not None:  # blocks must be whole coarse cells
             need = -(-need // self.scale) * self.scale
         return need
 
-    def forward(self, x: Tensor, fine: dict[str, Tensor]) -> Tensor:
-        """Map (B, width, h, w) and the sources at this scale to (B, width, h, w)."""
+    def forward(self, x: Tensor, fine: dict[str, Tensor], noise: Tensor | None = None) -> Tensor:
+        """Map (B, width, h, w), the sources and the noise at this scale to (B, width, h, w)."""
         if fine:
             x = x + self._encoded(fine)
         x = functional.relu(x)
+        if self.noise is not None and noise is not None:
+            x = self.noise(x, noise)
         for box in self.boxes:
             x = box(x)
         if self.channel is not None:
@@ -220,13 +257,18 @@ class Generator(nn.Module):
         return tuple(reversed(margins))
 
     def forward(
-        self, coarse: dict[str, Tensor], fine: dict[str, Tensor], vector: Tensor | None = None
+        self,
+        coarse: dict[str, Tensor],
+        fine: dict[str, Tensor],
+        vector: Tensor | None = None,
+        noise: Noise | None = None,
     ) -> Tensor:
         """Return the residual, (B, 1, h·k, w·k) float32, of the window inside the halo.
 
         `coarse` holds (B, C, H, W), `fine` (B, C, H·k, W·k) with H = h + 2·halo, W alike, each
         normalised, 0 where invalid, the mask last; `vector` is (B, 2), sine and cosine of the day
-        of year. A source that is absent contributes nothing.
+        of year. A source that is absent contributes nothing. Without noise the result is the one
+        deterministic estimate.
         Raises InputError for an unknown source or sizes that do not fit.
         """
         rows, columns = self._size(coarse, fine)
@@ -241,7 +283,7 @@ class Generator(nn.Module):
             raise InputError("The generator needs at least one coarse source.")
         if self.season is not None and vector is not None:
             x = x + self.season(vector.to(like.dtype))[:, :, None, None]
-        x = self.levels[0](x, pyramid[0])
+        x = self.levels[0](x, pyramid[0], self._noise(noise, 0, size))
         for index, prime in enumerate(self.primes, start=1):
             before = self._window(x, index - 1, size, self._enough(index))
             x = functional.interpolate(
@@ -251,9 +293,17 @@ class Generator(nn.Module):
             sources = {
                 name: self._window(s, index, size, self.margins[index]) for name, s in pyramid[index].items()
             }
-            x = self.levels[index](x, sources)
+            x = self.levels[index](x, sources, self._noise(noise, index, size))
         x = self._window(self.out(x), len(self.primes), size, 0)
         return x.float()
+
+    def _noise(self, noise: Noise | None, index: int, size: tuple[int, int]) -> Tensor | None:
+        """Return the noise of level `index` around the window, in the working precision."""
+        if noise is None or not self.spec.noise:
+            return None
+        like = self.out.weight
+        drawn = noise.at(index, self.spec.scales[index], size, self.margins[index], self.spec.noise)
+        return drawn.to(like.device, like.dtype)
 
     def _enough(self, index: int) -> int:
         """Margin at level index − 1 that covers level index's margin after the enlargement."""

@@ -1,4 +1,7 @@
-"""Inception box: one map seen at several scales at once (Szegedy et al. 2015, with a residual path)."""
+"""Inception box: one map seen at several scales at once (Szegedy et al. 2015, with a residual path).
+
+Beside it the plain box, for networks without.
+"""
 
 from __future__ import annotations
 
@@ -42,3 +45,17 @@ class InceptionBox(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
         return x + self.mix(functional.relu(torch.cat(self.branches(x), 1)))
+
+
+class PlainBox(nn.Module):
+    """A residual 3×3 convolution of the same width: what an inception box is measured against."""
+
+    radius = 1
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width, h, w); the border of `radius` pixels is affected by the padding."""
+        return x + functional.relu(self.conv(x))

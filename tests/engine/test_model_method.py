@@ -168,7 +168,7 @@ def test_holes_stay_holes_and_bounds_are_kept(name: str, factor: int) -> None:
     seen: list[bool] = []
 
     def look(module: torch.nn.Module, args: tuple[object, ...]) -> None:
-        coarse, fine, vector = args
+        coarse, fine, vector, _ = args
         seen.extend(bool(torch.isfinite(x).all()) for x in (*coarse.values(), *fine.values(), vector))
 
     handle = method.module.generator.register_forward_pre_hook(look)

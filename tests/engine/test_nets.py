@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from engine.errors import InputError
+from engine.nets.architectures import build_generator
 from engine.nets.attention import ChannelAttention, SpatialAttention, channel_maximum
 from engine.nets.discriminator import Discriminator, condition, condition_channels
 from engine.nets.generator import Generator, NetworkSpec, block_mean, over_valid, stage_factors
@@ -56,6 +57,18 @@ def test_spec_survives_json_and_refuses_nonsense():
         make_spec(8, widths=(16, 8))
     with pytest.raises(InputError, match="multiple of 4"):
         make_spec(2, widths=(16, 6))
+    with pytest.raises(InputError, match=r"network\.noise"):
+        make_spec(2, noise=-1)
+    with pytest.raises(InputError, match=r"network\.attention"):
+        make_spec(2, attention="no")
+    with pytest.raises(InputError, match="no architecture nonsense"):
+        build_generator(make_spec(2, kind="nonsense"))
+
+
+def test_old_cards_stay_valid():
+    spec = make_spec(8)
+    old = {k: v for k, v in spec.to_json().items() if k not in ("kind", "noise", "attention", "inception")}
+    assert NetworkSpec.from_json(old) == spec and isinstance(build_generator(spec), Generator)
 
 
 def test_every_branch_of_the_inception_box_works():
@@ -101,9 +114,15 @@ def test_attention_weights_channels_and_pixels():
     assert gate.std() > 0
 
 
-@pytest.mark.parametrize("factor", [2, 4, 5, 6, 8, 20])
-def test_tiles_equal_the_whole(factor):
-    generator = make_generator(factor, boxes=() if factor != 8 else (2, 1, 1, 0))
+PLAIN = {"attention": False, "inception": False}
+
+
+@pytest.mark.parametrize(
+    ("factor", "more"),
+    [(2, {}), (4, {}), (4, PLAIN), (5, {}), (6, {}), (8, {"boxes": (2, 1, 1, 0)}), (8, PLAIN), (20, {})],
+)
+def test_tiles_equal_the_whole(factor, more):
+    generator = make_generator(factor, **more)
     halo, k = generator.halo, factor
     assert halo <= 10
     rows, columns = 5, 6
@@ -121,6 +140,14 @@ def test_tiles_equal_the_whole(factor):
             )
             expected = whole[..., top * k : (top + h) * k, left * k : (left + w) * k]
             assert (tile - expected).abs().max() <= 1e-5
+
+
+def test_switches_leave_their_parts_out():
+    names = [name for name, _ in make_generator(8, **PLAIN).named_modules()]
+    assert not any(part in name for name in names for part in ("channel", "spatial", "pooled"))
+    kept = [name for name, _ in make_generator(8).named_modules()]
+    assert all(any(part in name for name in kept) for part in ("channel", "spatial", "pooled"))
+    assert make_generator(8, **PLAIN).halo <= make_generator(8).halo
 
 
 def test_halo_is_not_wasted():

@@ -86,6 +86,7 @@ def cut(
     if archive.area is not None:
         patch.area = _stack([_rows(archive.area[None], w, size, halo, k)[0] for w in windows])
     patch.day_of_year = torch.tensor([float(archive.days[w.time]) for w in windows])
+    patch.origin = torch.tensor([(w.row, w.column) for w in windows], dtype=torch.int64)
     return patch, truth
 
 

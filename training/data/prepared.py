@@ -116,7 +116,9 @@ class PreparedFields:
         vectors = [f.vector for f in fields if f.vector is not None]
         vector = torch.cat(vectors) if vectors else None
         patch, truth = cut(self.archive, windows, size, 0, View(()))
-        return Batch(Inputs(coarse, fine, vector, base), truth, patch.target, patch.area, climatology)
+        return Batch(
+            Inputs(coarse, fine, vector, base, patch.origin), truth, patch.target, patch.area, climatology
+        )
 
     def _window(self, field: Tensor, window: Window, size: tuple[int, int], halo: int, scale: int) -> Tensor:
         """Cut (…, (h + 2·halo)·scale, …) from a whole field that has the same halo around."""

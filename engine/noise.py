@@ -1,0 +1,129 @@
+"""Counter-based noise: the number at a pixel depends on where the pixel is, not on the tile that asks.
+
+A counter-based generator (Salmon et al. 2011) maps a key and a counter to a random number without
+any state, so tiles may come in any order and still agree. Here the counter of a pixel and a pair of
+channels is hashed twice with the finaliser of SplitMix64 (Steele, Lea & Flood 2014); its two halves
+give two normal numbers (Box & Muller 1958).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import InputError
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio: SplitMix64's step
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_COLUMN = 0xD1342543DE82EF95  # an odd multiplier of its own, so that rows and columns do not mix
+_BITS = 2.0**-32
+
+
+def _signed(value: int) -> int:
+    """Return the 64-bit pattern of a whole number as torch's signed integers know it."""
+    value &= 2**64 - 1
+    return value - 2**64 if value >= 2**63 else value
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Shift right without the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _scramble(x: Tensor) -> Tensor:
+    """SplitMix64's finaliser on int64 patterns; products wrap at 64 bits."""
+    x = (x ^ _shift(x, 30)) * _signed(_FIRST)
+    x = (x ^ _shift(x, 27)) * _signed(_SECOND)
+    return x ^ _shift(x, 31)
+
+
+def _key(*parts: int) -> int:
+    """Hash whole numbers into one 64-bit pattern."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def level_noise(
+    seed: int,
+    member: int,
+    level: int,
+    scale: int,
+    rows: Sequence[int] | range,
+    columns: Sequence[int] | range,
+    channels: int,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Return standard normal numbers for some pixels of one level.
+
+    They depend on seed, member, level, scale, channel and the pixel's absolute row and column alone.
+
+    Args:
+        seed: of the ensemble.
+        member: 1, 2, …
+        level, scale: of the network: its number, and pixels along a coarse cell there.
+        rows, columns: absolute numbers of the pixels at that level; they may be negative.
+        channels: how many numbers a pixel gets.
+        device: where they are made.
+
+    Returns:
+        (channels, len(rows), len(columns)) float32.
+    """
+    pairs = (channels + 1) // 2
+    keys = [_key(seed, member, level, scale, pair) for pair in range(pairs)]
+    key = torch.tensor(keys, dtype=torch.int64, device=device)[:, None]
+    row = torch.as_tensor(rows, dtype=torch.int64, device=device)
+    column = torch.as_tensor(columns, dtype=torch.int64, device=device)
+    down = _scramble(row * _signed(_GOLDEN) + key)  # (pairs, rows)
+    bits = _scramble(down[:, :, None] + column * _signed(_COLUMN))
+    # The half added keeps the logarithm finite.
+    radius = torch.sqrt(-2 * torch.log((_shift(bits, 32).float() + 0.5) * _BITS))
+    angle = (bits & 0xFFFFFFFF).float() * (2 * math.pi * _BITS)
+    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
+    return both.flatten(0, 1)[:channels]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of a batch of windows, made level by level when a network asks.
+
+    `members` has one number for each window; member 0 gets zeros. `origin` (B, 2) holds the absolute
+    coarse row and column of each window's first cell, halo left out.
+    """
+
+    seed: int
+    members: tuple[int, ...]
+    origin: Tensor
+
+    def __post_init__(self) -> None:
+        """Check that there is an origin for each window; raises InputError."""
+        if self.origin.shape != (len(self.members), 2):
+            raise InputError(
+                f"The noise has {len(self.members)} windows, but origins of {tuple(self.origin.shape)}."
+            )
+
+    def at(self, level: int, scale: int, size: tuple[int, int], margin: int, channels: int) -> Tensor:
+        """Return one level's noise, (B, channels, h·scale + 2·margin, w·scale + 2·margin) float32.
+
+        Args:
+            level, scale: of the network, see `level_noise`.
+            size: h and w of the windows, in coarse cells.
+            margin: pixels of this level around the windows.
+            channels: how many numbers a pixel gets.
+        """
+        height, width = (edge * scale + 2 * margin for edge in size)
+        fields = []
+        for member, (row, column) in zip(self.members, self.origin.tolist(), strict=True):
+            if member == 0:
+                fields.append(torch.zeros(channels, height, width, device=self.origin.device))
+                continue
+            top, left = row * scale - margin, column * scale - margin
+            rows, columns = range(top, top + height), range(left, left + width)
+            fields.append(
+                level_noise(self.seed, member, level, scale, rows, columns, channels, self.origin.device)
+            )
+        return torch.stack(fields)
