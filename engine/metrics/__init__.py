@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.metrics.bands import Band, BandedError, band_edges
 from engine.metrics.base import Metric
 from engine.metrics.bias import Bias
+from engine.metrics.crps import ContinuousRankedProbabilityScore, crps_cells
+from engine.metrics.ensemble import EnsembleMetric
 from engine.metrics.fractions_skill import FractionsSkillScore
 from engine.metrics.histogram import percentile_range
 from engine.metrics.js_distance import JensenShannonDistance
@@ -16,10 +19,13 @@ from engine.metrics.nash_sutcliffe import NashSutcliffeEfficiency
 from engine.metrics.pearson import PearsonCorrelation
 from engine.metrics.perkins import PerkinsSkillScore
 from engine.metrics.quantile_bias import QuantileBias
+from engine.metrics.rank_histogram import RankHistogram
+from engine.metrics.reliability import BrierTerms, Reliability
 from engine.metrics.residual import ConservationResidual
 from engine.metrics.rmse import RootMeanSquareError
 from engine.metrics.scale import Scale, truth_scale
 from engine.metrics.spectral_distance import SpectralLogDistance
+from engine.metrics.spread_skill import SpreadSkill
 from engine.metrics.ssim import StructuralSimilarity
 from engine.metrics.wasserstein import WassersteinDistance
 
@@ -50,11 +56,28 @@ FURTHER_METRICS: dict[str, Callable[[Scale], Metric]] = {
     "ssim": lambda s: StructuralSimilarity(s.greatest - s.least),
 }
 
+# Of M members: `update` takes (M, …) and the truth. Each is made for the truth's scale.
+ENSEMBLE_METRICS: dict[str, Callable[[Scale], EnsembleMetric]] = {
+    "crps": lambda s: ContinuousRankedProbabilityScore(),
+    "crps_of_members": lambda s: ContinuousRankedProbabilityScore(fair=False),
+    "spread_skill": lambda s: SpreadSkill(),
+    "rank_histogram": lambda s: RankHistogram(),
+    "rank_histogram_untied": lambda s: RankHistogram(informative=True),
+    "reliability_95": lambda s: Reliability(s.high_threshold),
+    "reliability_99": lambda s: Reliability(s.extreme_threshold),
+}
+
 __all__ = [
+    "ENSEMBLE_METRICS",
     "FURTHER_METRICS",
     "METRICS",
+    "Band",
+    "BandedError",
     "Bias",
+    "BrierTerms",
     "ConservationResidual",
+    "ContinuousRankedProbabilityScore",
+    "EnsembleMetric",
     "FractionsSkillScore",
     "JensenShannonDistance",
     "KlingGuptaEfficiency",
@@ -65,11 +88,16 @@ __all__ = [
     "PearsonCorrelation",
     "PerkinsSkillScore",
     "QuantileBias",
+    "RankHistogram",
+    "Reliability",
     "RootMeanSquareError",
     "Scale",
     "SpectralLogDistance",
+    "SpreadSkill",
     "StructuralSimilarity",
     "WassersteinDistance",
+    "band_edges",
+    "crps_cells",
     "percentile_range",
     "truth_scale",
 ]
