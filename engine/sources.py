@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from engine import dates, units
@@ -26,6 +27,9 @@ from engine.request import RasterRef
 
 READ_LIMIT = 16_000_000  # source cells held at once while a window is warped
 _MARGIN = 4  # source cells around a window, for the widest kernel
+
+# rasterio says so of its own arrays in memory while it warps; a file's georeference is checked below.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"rasterio\.warp")
 
 
 class Raster:
