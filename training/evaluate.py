@@ -18,9 +18,10 @@ from training.config import Config, load_config, parse_config
 from training.data import load_archive
 from training.data.archive import Archive
 from training.maps import draw
-from training.scores import Case, Score, baseline_cases, further_table, model_cases, score, table
+from training.scores import Case, Score, baseline_cases, model_cases, score
 from training.split import Split, split_archive
 from training.statistics import target_spec
+from training.tables import further_table, table
 
 
 def evaluate(

@@ -1,11 +1,13 @@
-"""Scores of methods on an archive: predict whole fields through the engine, conserve, measure."""
+"""Scores of methods on an archive: predict whole fields through the engine, conserve, measure.
+
+Truth and predictions are met a time at a time, and the members of an ensemble a tile at a time, so
+that scoring needs no more memory than predicting.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,19 +16,15 @@ from torch import Tensor
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import aggregate, conserve
 from engine.methods import BASELINES, baseline, variants
-from engine.metrics import (
-    FURTHER_METRICS,
-    METRICS,
-    JensenShannonDistance,
-    Metric,
-    percentile_range,
-    truth_scale,
-)
+from engine.metrics import ENSEMBLE_METRICS, EnsembleMetric
 from engine.patch import Patch
 from training.data.archive import Archive, ArchiveSource
 from training.data.patches import View, Window, cut
+from training.order_statistics import streamed_scale
+from training.tally import BAND_EDGES, LEAST_SHARE, Plan, Tally
 
-TILE = 64  # coarse cells along a tile's edge
+TILE = 64  # coarse cells along a tile's edge, at most
+FINE_TILE = 1024  # fine cells
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Case:
     halo: int
     view: View
     strength: float  # of the conservation
+    member: Callable[[Patch, int, int], Tensor] | None = None  # (patch, seed, 1 …) → a draw
+    group: str = "simple"  # simple: fits nothing beforehand; learned: other learners; model
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,70 @@ class Region:
 
 @dataclass
 class Score:
-    """A case's numbers, and its fields, (T, h·k, w·k), where they were kept."""
+    """A case's numbers, what they were computed from, and its fields, (T, h·k, w·k), where kept.
+
+    `ensemble` holds the accumulated metrics of `members` draws, by name.
+    """
 
     case: Case
     values: dict[str, float]
     fields: np.ndarray | None = field(default=None, repr=False)
+    tally: Tally | None = field(default=None, repr=False)
+    ensemble: dict[str, EnsembleMetric] = field(default_factory=dict, repr=False)
+    members: int = 0
+
+
+def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fine truth, (h·k, w·k), and the coarse field, (h, w), of one time in the region."""
+    first, last = region.columns
+    truth = np.asarray(archive.fine[time][:, region.fine_columns(archive.factor)])
+    return truth, np.asarray(archive.coarse[time][:, first:last])
 
 
 @torch.no_grad()
+def predicted_tiles(
+    case: Case,
+    archive: Archive,
+    time: int,
+    columns: tuple[int, int],
+    target: TargetSpec,
+    tile: int | None = None,
+    withheld: frozenset[int] = frozenset(),
+    members: int = 0,
+    seed: int = 0,
+) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
+    """Yield one time tile by tile over all rows of some columns, each field conserved.
+
+    Yields:
+        The tile's place on the fine grid, counted from the first of the columns, and its fields,
+        (1 + members, ·, ·): the central estimate, then the members' draws.
+    """
+    k, height = archive.factor, archive.shape[0]
+    tile = tile or max(1, min(TILE, FINE_TILE // k))
+    for row in range(0, height, tile):
+        for column in range(columns[0], columns[1], tile):
+            size = (min(tile, height - row), min(tile, columns[1] - column))
+            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, case.halo, case.view)
+            fields = [case.predict(patch)]
+            if case.member is not None:
+                fields += [case.member(patch, seed, number) for number in range(1, members + 1)]
+            coarse = torch.from_numpy(
+                np.array(archive.coarse[time][row : row + size[0], column : column + size[1]])
+            )[None]
+            left = (column - columns[0]) * k
+            rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
+            area = None if archive.area is None else torch.from_numpy(archive.area[rows])[None]
+            done = [conserve(fine, coarse, k, target, case.strength, area) for fine in fields]
+            yield (rows, across), torch.cat(done)
+
+
 def predict_field(
     case: Case,
     archive: Archive,
     time: int,
     columns: tuple[int, int],
     target: TargetSpec,
-    tile: int = TILE,
+    tile: int | None = None,
     withheld: frozenset[int] = frozenset(),
 ) -> tuple[Tensor, Tensor]:
     """Predict one time over all rows of some columns, tile by tile, and conserve.
@@ -79,20 +128,51 @@ def predict_field(
     Returns:
         The field, (1, h·k, w·k), and its aggregate, (1, h, w).
     """
-    k, height = archive.factor, archive.shape[0]
-    rows = []
-    for row in range(0, height, tile):
-        pieces = []
-        for column in range(columns[0], columns[1], tile):
-            size = (min(tile, height - row), min(tile, columns[1] - column))
-            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, case.halo, case.view)
-            pieces.append(case.predict(patch))
-        rows.append(torch.cat(pieces, -1))
-    fine = torch.cat(rows, -2)
-    coarse = torch.from_numpy(archive.coarse[time, :, columns[0] : columns[1]].copy())[None]
-    area = None if archive.area is None else torch.from_numpy(archive.area)[None]
-    fine = conserve(fine, coarse, k, target, case.strength, area)
-    return fine, aggregate(fine, k, area if target.weights == "area" else None)
+    fine = _empty(archive, columns)
+    for place, fields in predicted_tiles(case, archive, time, columns, target, tile, withheld):
+        fine[place] = fields[0]
+    return fine[None], _aggregate(fine, archive, target)[None]
+
+
+def _empty(archive: Archive, columns: tuple[int, int]) -> Tensor:
+    k = archive.factor
+    return torch.empty(archive.shape[0] * k, (columns[1] - columns[0]) * k)
+
+
+def _aggregate(fine: Tensor, archive: Archive, target: TargetSpec) -> Tensor:
+    area = (
+        torch.from_numpy(archive.area)[None]
+        if target.weights == "area" and archive.area is not None
+        else None
+    )
+    return aggregate(fine[None], archive.factor, area)[0]
+
+
+def plan_scores(archive: Archive, region: Region, further: bool = False) -> Plan:
+    """Return what to measure over a region: ranges of its truth, bands of its elevation."""
+    scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
+    source = archive.sources.get("elevation")
+    if source is None or source.grid != "fine" or source.kind != "continuous" or source.dynamic:
+        return Plan(scale, further, archive.factor)
+    elevation = np.asarray(source.values[0])[0][:, region.fine_columns(archive.factor)]
+    return Plan(scale, further, archive.factor, elevation, band_edges(elevation))
+
+
+def band_edges(elevation: np.ndarray) -> tuple[float, ...]:
+    """Return round edges of bands of elevation, each with a share of the cells worth a number.
+
+    Args:
+        elevation: metres, NaN where unknown.
+    """
+    known = elevation[np.isfinite(elevation)]
+    if not known.size:
+        return ()
+    edges = [-np.inf]
+    for edge in BAND_EDGES:
+        inside = ((known >= edges[-1]) & (known < edge)).mean()
+        if inside >= LEAST_SHARE and (known >= edge).mean() >= LEAST_SHARE:
+            edges.append(float(edge))
+    return (*edges, np.inf)
 
 
 def score(
@@ -101,35 +181,76 @@ def score(
     region: Region,
     target: TargetSpec,
     keep: bool = False,
-    tile: int = TILE,
+    tile: int | None = None,
     further: bool = False,
+    members: int = 0,
+    seed: int = 0,
+    plan: Plan | None = None,
 ) -> Score:
+    """Measure one case over a region; see `scores_of`, of which this is the central estimate."""
+    return scores_of(case, archive, region, target, keep, tile, further, members, seed, plan)[0]
+
+
+def scores_of(
+    case: Case,
+    archive: Archive,
+    region: Region,
+    target: TargetSpec,
+    keep: bool = False,
+    tile: int | None = None,
+    further: bool = False,
+    members: int = 0,
+    seed: int = 0,
+    plan: Plan | None = None,
+) -> list[Score]:
     """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual.
 
-    With `further`, also every metric of `engine.metrics.FURTHER_METRICS`.
+    Args:
+        case, archive, region, target: what is measured, on what.
+        keep: keep the fields.
+        tile: coarse cells along a tile's edge; by default by the factor.
+        further: also every metric of `engine.metrics.FURTHER_METRICS`.
+        members: draws for each time of a case that can draw; also `engine.metrics.ENSEMBLE_METRICS`.
+        seed: of the draws; each time has draws of its own.
+        plan: what to measure; by default what `plan_scores` says.
+
+    Returns:
+        The central estimate's score, with the ensemble's; where there were draws, also the scores of
+        the mean of the members and of the first of them.
     """
-    columns = region.fine_columns(archive.factor)
-    all_truth = archive.fine[list(region.times)][..., columns]
-    low, high = percentile_range(all_truth)
-    metrics: dict[str, Metric] = {}
-    for name, kind in METRICS.items():
-        metrics[name] = JensenShannonDistance(low, high) if name == "js_distance" else kind()
-    if further:
-        scale = truth_scale(all_truth)
-        metrics.update({name: make(scale) for name, make in FURTHER_METRICS.items()})
-    del all_truth
-    fields = []
+    plan = plan or plan_scores(archive, region, further)
+    members = members if case.member is not None else 0
+    kinds = ["", "mean", "member"] if members else [""]
+    tallies = {kind: Tally(plan) for kind in kinds}
+    ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()} if members else {}
+    kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
     for time in region.times:
-        fine, mean = predict_field(case, archive, time, region.columns, target, tile)
-        truth = archive.fine[time][None, :, columns]
-        coarse = archive.coarse[time][None, :, region.columns[0] : region.columns[1]]
-        for name, metric in metrics.items():
-            pair = (mean.numpy(), coarse) if name == "conservation_residual" else (fine.numpy(), truth)
-            metric.update(*pair)
-        if keep:
-            fields.append(fine[0].numpy())
-    values = {name: metric.compute() for name, metric in metrics.items()}
-    return Score(case, values, np.stack(fields) if keep else None)
+        truth, coarse = truth_of(archive, region, time)
+        whole = {kind: _empty(archive, region.columns) for kind in kinds}
+        draws = predicted_tiles(
+            case, archive, time, region.columns, target, tile, members=members, seed=seed + time
+        )
+        for place, fields in draws:
+            whole[""][place] = fields[0]
+            if members:
+                whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
+                for metric in ensemble.values():
+                    metric.update(fields[1:].numpy(), truth[place])
+        for kind, tally in tallies.items():
+            mean = _aggregate(whole[kind], archive, target)
+            tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
+            if keep:
+                kept[kind].append(whole[kind].numpy())
+    words = {"mean": f"mean of {members} members", "member": "one member"}
+    scores = []
+    for kind, tally in tallies.items():
+        fields = np.stack(kept[kind]) if keep else None
+        if not kind:
+            scores.append(Score(case, tally.values(), fields, tally, ensemble, members))
+            continue
+        one = replace(case, name=f"{case.name}-{kind}", title=f"{case.title}, {words[kind]}")
+        scores.append(Score(one, tally.values(), fields, tally))
+    return scores
 
 
 def baseline_cases(
@@ -175,95 +296,24 @@ def model_cases(
     view: View,
     sources: Sequence[SourceSpec],
     strength: float,
+    member: Callable[[Patch, int, int], Tensor] | None = None,
 ) -> list[Case]:
     """Return a model with all sources, without the climatology, and without any.
 
     What is withheld must be optional; cases that would withhold a required source are left out.
+    `member` draws for (patch, seed, number from 1); None: the model has no noise.
     """
     usable = {s.name: s for s in sources if s.name in view.sources}
     view = View(tuple(usable), view.climatology_times, view.climatology_columns)
     climatology = {name for name, s in usable.items() if s.kind == "climatology"}
-    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength)]
+    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, "model")]
     withheld: set[str] = set()
     for suffix, words, gone in (
         ("without-climatology", "without climatology", climatology),
         ("without-sources", "without any source", set(usable)),
     ):
         if gone and gone != withheld and all(usable[name].optional for name in gone):
-            cases.append(
-                Case(f"{id}-{suffix}", f"{id}, {words}", predict, halo, view.without(gone), strength)
-            )
+            fewer = view.without(gone)
+            cases.append(replace(cases[0], name=f"{id}-{suffix}", title=f"{id}, {words}", view=fewer))
             withheld = gone
     return cases
-
-
-class Column(NamedTuple):
-    """A metric in a table."""
-
-    name: str
-    title: str
-    form: str
-    perfect: float | None = 0.0  # the best is nearest to it; None: no best
-
-
-COLUMNS = (
-    Column("rmse", "RMSE", "{:.3f}"),
-    Column("mae", "MAE", "{:.3f}"),
-    Column("bias", "bias", "{:+.3f}"),
-    Column("js_distance", "JS distance", "{:.4f}"),
-    Column("conservation_residual", "residual", "{:.1e}", None),
-)
-
-FURTHER_COLUMNS = (
-    Column("pearson", "Pearson", "{:.4f}", 1),
-    Column("nse", "NSE (R²)", "{:.4f}", 1),
-    Column("kge", "KGE", "{:.4f}", 1),
-    Column("kl_divergence", "KL", "{:.5f}"),
-    Column("perkins", "Perkins", "{:.4f}", 1),
-    Column("wasserstein", "W1", "{:.3f}"),
-    Column("quantile_bias_95", "Q95 bias", "{:+.2f}"),
-    Column("quantile_bias_99", "Q99 bias", "{:+.2f}"),
-    Column("ralsd", "RALSD", "{:.3f}"),
-    Column("fss_95_5", "FSS95/5", "{:.4f}", 1),
-    Column("fss_95_17", "FSS95/17", "{:.4f}", 1),
-    Column("fss_99_5", "FSS99/5", "{:.4f}", 1),
-    Column("fss_99_17", "FSS99/17", "{:.4f}", 1),
-    Column("ssim", "SSIM", "{:.4f}", 1),
-)
-
-
-def table(scores: Iterable[Score], units: str) -> str:
-    """Return the scores as text: a row for each method, best of each column marked with *."""
-    return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
-
-
-def further_table(scores: Iterable[Score], units: str) -> str:
-    """Return the further metrics of scores taken with `further`, in the same form."""
-    foot = (
-        f"KL in bits, W1 and bias of quantiles in {units}, RALSD in dB; FSS95/5: fractions skill above the "
-        "truth's 95th percentile, 5 × 5 cells; * best"
-    )
-    return _table(list(scores), FURTHER_COLUMNS, foot)
-
-
-def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:
-    best: dict[str, float] = {}
-    for column in columns:
-        if column.perfect is not None:
-            distances = (abs(s.values[column.name] - column.perfect) for s in scores)
-            best[column.name] = min((d for d in distances if not math.isnan(d)), default=math.nan)
-    rows: list[Sequence[str]] = [["method", *(column.title for column in columns)]]
-    for s in scores:
-        cells = []
-        for column in columns:
-            value = s.values[column.name]
-            marked = column.perfect is not None and abs(value - column.perfect) == best[column.name]
-            cells.append(column.form.format(value) + ("*" if marked else " "))
-        rows.append([s.case.title, *cells])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
-        for row in rows
-    ]
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:], rule, foot])

@@ -22,8 +22,9 @@ from training.data import load_archive
 from training.data.archive import Archive
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
 from training.records import append, record_of, run_id
-from training.scores import baseline_cases, model_cases, score, table
+from training.scores import baseline_cases, model_cases, score
 from training.split import Split, split_archive
+from training.tables import table
 
 
 def train(

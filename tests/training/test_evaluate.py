@@ -22,8 +22,9 @@ from training.commands import main
 from training.config import parse_config
 from training.data import load_archive
 from training.data.export import export
-from training.scores import COLUMNS, FURTHER_COLUMNS, Region, model_cases, score
+from training.scores import Region, model_cases, score
 from training.split import split_archive
+from training.tables import COLUMNS, FURTHER_COLUMNS
 from training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]

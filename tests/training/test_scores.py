@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 
 from engine.card import TargetSpec
+from engine.metrics import ENSEMBLE_METRICS, truth_scale
 from training.data import itur
 from training.data.patches import View
-from training.scores import Region, baseline_cases, predict_field, score, table
+from training.order_statistics import percentiles
+from training.scores import (
+    Region,
+    band_edges,
+    baseline_cases,
+    plan_scores,
+    predict_field,
+    score,
+    scores_of,
+)
+from training.tables import table
 
 TARGET = TargetSpec("rain", "mm/month", "log1p", 1.0, (0.0, None), "multiplicative")
 VIEW = View(("climatology",), tuple(range(9)))
@@ -89,3 +101,93 @@ def test_the_table_marks_the_best(rain, cases):
     lines = text.splitlines()
     assert "RMSE" in lines[0] and "mm/month" in lines[-1]
     assert "*" not in lines[2].split("bias")[0].split("+")[0] and lines[3].count("*") >= 3
+
+
+def test_scale_field_by_field_is_that_of_the_whole(rain):
+    region = Region((9, 10, 11), (20, 60))
+    whole = rain.fine[[9, 10, 11]][..., 160:480]
+    found, expected = plan_scores(rain, region).scale, truth_scale(whole.astype(np.float64))
+    assert asdict(found) == pytest.approx(asdict(expected), rel=1e-12)
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal((5, 40, 30)).astype(np.float32)
+    values[:, ::3, ::4] = np.nan
+    wanted = [0, 0.1, 31.4, 50, 99, 100]
+    expected = np.nanpercentile(values.astype(np.float64), wanted)
+    assert percentiles(lambda: iter(values), wanted) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="finite"):
+        percentiles(lambda: [np.array([np.nan], np.float32)], [50])
+
+
+@pytest.fixture
+def noisy(cases):
+    """Draws round a simple method, different in every cell, the same for the same seed, member and place."""
+    base = cases["bicubic-conservative"]
+
+    def member(patch, seed, number):
+        field = base.predict(patch)
+        top, left = (int(v) * 8 for v in patch.origin[0])
+        rows = torch.arange(top, top + field.shape[-2], dtype=torch.float64)[:, None]
+        columns = torch.arange(left, left + field.shape[-1], dtype=torch.float64)
+        wave = torch.sin(12.9898 * rows + 78.233 * columns + 3.7 * number + 1.3 * seed)
+        return field * (1 + 0.5 * wave).float()
+
+    return replace(base, name="noisy", title="Noisy", member=member)
+
+
+def test_an_ensemble_is_scored_beside_its_mean_and_one_member(rain, noisy):
+    region = Region((9, 11), (100, 140))
+    central, mean, one = scores_of(noisy, rain, region, TARGET, keep=True, members=4, seed=2)
+    assert [s.case.name for s in (central, mean, one)] == ["noisy", "noisy-mean", "noisy-member"]
+    assert "mean of 4 members" in mean.case.title and central.members == 4
+    members = np.stack(
+        [
+            np.stack(
+                [
+                    predict_field(
+                        replace(noisy, predict=lambda patch, m=m, t=t: noisy.member(patch, 2 + t, m)),
+                        rain,
+                        t,
+                        (100, 140),
+                        TARGET,
+                    )[0][0].numpy()
+                    for t in (9, 11)
+                ]
+            )
+            for m in (1, 2, 3, 4)
+        ]
+    )
+    truth = rain.fine[[9, 11]][..., 800:1120]
+    assert np.allclose(mean.fields, members.mean(0), rtol=1e-4, atol=1e-3)
+    assert np.allclose(one.fields, members[0], rtol=1e-4, atol=1e-3)
+    assert set(central.ensemble) == set(ENSEMBLE_METRICS) and not mean.ensemble
+    whole = ENSEMBLE_METRICS["crps"](plan_scores(rain, region).scale)
+    whole.update(members, truth)
+    assert central.ensemble["crps"].compute() == pytest.approx(whole.compute(), rel=1e-4)
+    assert one.values["conservation_residual"] < 1e-2  # member by member
+    assert central.values == score(noisy, rain, region, TARGET).values
+    tiled = score(noisy, rain, region, TARGET, members=4, seed=2, tile=13)
+    for name, metric in central.ensemble.items():
+        assert tiled.ensemble[name].compute() == pytest.approx(metric.compute(), rel=1e-4, abs=1e-9)
+
+
+def test_errors_by_date_and_by_elevation_add_up(rain, cases):
+    found = score(cases["bicubic"], rain, Region((9, 10, 11), (60, 120)), TARGET)
+    assert list(found.tally.dates) == [9, 10, 11]
+    squares = [numbers["rmse"] ** 2 for numbers in found.tally.dates.values()]
+    assert np.mean(squares) ** 0.5 == pytest.approx(found.values["rmse"])
+    bands = found.tally.bands.compute()
+    assert len(bands) > 4 and bands[0].low == -np.inf and bands[-1].high == np.inf
+    count = sum(band.count for band in bands)
+    assert count == 3 * 600 * 480
+    assert sum(band.mae * band.count for band in bands) / count == pytest.approx(found.values["mae"])
+    assert all(band.count >= 0.005 * count for band in bands)
+
+
+def test_bands_have_round_edges_and_enough_cells():
+    flat = np.full((20, 20), 30.0)
+    assert band_edges(flat) == (-np.inf, np.inf)
+    flat[0, 0] = 4000.0  # one cell in 400 is too few
+    assert band_edges(flat) == (-np.inf, np.inf)
+    flat[5:8] = 1700.0
+    assert band_edges(flat) == (-np.inf, 100.0, np.inf)
+    assert band_edges(np.full((2, 2), np.nan)) == ()

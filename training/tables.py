@@ -1,0 +1,81 @@
+"""Scores as text: a row for each method, a column for each metric, the best marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from training.scores import Score
+
+
+class Column(NamedTuple):
+    """A metric in a table."""
+
+    name: str
+    title: str
+    form: str
+    perfect: float | None = 0.0  # the best is nearest to it; None: no best
+
+
+COLUMNS = (
+    Column("rmse", "RMSE", "{:.3f}"),
+    Column("mae", "MAE", "{:.3f}"),
+    Column("bias", "bias", "{:+.3f}"),
+    Column("js_distance", "JS distance", "{:.4f}"),
+    Column("conservation_residual", "residual", "{:.1e}", None),
+)
+
+FURTHER_COLUMNS = (
+    Column("pearson", "Pearson", "{:.4f}", 1),
+    Column("nse", "NSE (R²)", "{:.4f}", 1),
+    Column("kge", "KGE", "{:.4f}", 1),
+    Column("kl_divergence", "KL", "{:.5f}"),
+    Column("perkins", "Perkins", "{:.4f}", 1),
+    Column("wasserstein", "W1", "{:.3f}"),
+    Column("quantile_bias_95", "Q95 bias", "{:+.2f}"),
+    Column("quantile_bias_99", "Q99 bias", "{:+.2f}"),
+    Column("ralsd", "RALSD", "{:.3f}"),
+    Column("fss_95_5", "FSS95/5", "{:.4f}", 1),
+    Column("fss_95_17", "FSS95/17", "{:.4f}", 1),
+    Column("fss_99_5", "FSS99/5", "{:.4f}", 1),
+    Column("fss_99_17", "FSS99/17", "{:.4f}", 1),
+    Column("ssim", "SSIM", "{:.4f}", 1),
+)
+
+
+def table(scores: Iterable[Score], units: str) -> str:
+    """Return the scores as text: a row for each method, best of each column marked with *."""
+    return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
+
+
+def further_table(scores: Iterable[Score], units: str) -> str:
+    """Return the further metrics of scores taken with `further`, in the same form."""
+    foot = (
+        f"KL in bits, W1 and bias of quantiles in {units}, RALSD in dB; FSS95/5: fractions skill above the "
+        "truth's 95th percentile, 5 × 5 cells; * best"
+    )
+    return _table(list(scores), FURTHER_COLUMNS, foot)
+
+
+def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:
+    best: dict[str, float] = {}
+    for column in columns:
+        if column.perfect is not None:
+            distances = (abs(s.values[column.name] - column.perfect) for s in scores)
+            best[column.name] = min((d for d in distances if not math.isnan(d)), default=math.nan)
+    rows: list[Sequence[str]] = [["method", *(column.title for column in columns)]]
+    for s in scores:
+        cells = []
+        for column in columns:
+            value = s.values[column.name]
+            marked = column.perfect is not None and abs(value - column.perfect) == best[column.name]
+            cells.append(column.form.format(value) + ("*" if marked else " "))
+        rows.append([s.case.title, *cells])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:], rule, foot])
