@@ -35,11 +35,12 @@ class Moments:
 
 
 def quantiles(members: Sequence[Tensor], levels: Sequence[float]) -> list[Tensor]:
-    """Return a field for each level: median-unbiased quantiles, whatever the distribution.
+    """Return a field for each level, below which the truth lies with that probability.
 
-    Definition 8 of Hyndman & Fan (1996, "Sample quantiles in statistical packages", The American
-    Statistician 50, 361–365): with M members the i-th smallest stands at (i − 1/3) / (M + 1/3), linear
-    between; what lies beyond the outermost members is the outermost member.
+    With M members from which the truth cannot be told apart, it is below the i-th smallest with
+    probability i / (M + 1): so that is where that member stands, linear between (definition 6 of Hyndman &
+    Fan 1996, "Sample quantiles in statistical packages", The American Statistician 50, 361–365). A level
+    beyond the outermost members is the outermost member.
 
     Args:
         members: M fields (rows, cols).
@@ -56,7 +57,7 @@ def quantiles(members: Sequence[Tensor], levels: Sequence[float]) -> list[Tensor
         ordered = torch.stack([member[part] for member in members]).sort(0).values  # NaN comes last
         invalid = ordered[-1].isnan()
         for field, level in zip(found, levels, strict=True):
-            place = min(max((count + 1 / 3) * level + 1 / 3, 1.0), float(count)) - 1
+            place = min(max((count + 1) * level, 1.0), float(count)) - 1
             below = min(int(place), count - 2) if count > 1 else 0
             above = min(below + 1, count - 1)
             field[part] = torch.lerp(ordered[below], ordered[above], place - below)
