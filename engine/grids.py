@@ -53,6 +53,16 @@ def window(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
     return GeoBox((rows, cols), grid.affine * Affine.translation(col, row), grid.crs)
 
 
+def origin(grid: GeoBox) -> tuple[int, int]:
+    """Return the row and column of a north-up grid's first cell, counted from the zero of its CRS.
+
+    So a part of a raster has the same numbers as in the whole.
+    """
+    # A quarter is added because grids begin on a whole cell or a half one: neither is near a jump.
+    row, col = grid.affine.f / grid.affine.e, grid.affine.c / grid.affine.a
+    return math.floor(row + 0.25), math.floor(col + 0.25)
+
+
 def refine(grid: GeoBox, factor: int) -> GeoBox:
     """Return the grid with each cell divided into factor × factor."""
     rows, cols = grid.shape

@@ -16,7 +16,7 @@ from engine.card import SourceSpec, TargetSpec
 from engine.dates import When
 from engine.errors import InputError
 from engine.footprint import scale
-from engine.grids import Grids, cell_sizes, refine, relative_area
+from engine.grids import Grids, cell_sizes, origin, refine, relative_area
 from engine.patch import Patch
 from engine.request import RasterRef, SourceReport
 from engine.sources import Raster
@@ -239,6 +239,7 @@ class Inputs:
             target=_tensor(target),
             cell_size=_tensor(cell_sizes(fine)),
             area=None if area is None else _tensor(area),
+            origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
         )
         if when is not None and when.month is not None:
             patch.day_of_year = torch.tensor([when.day_of_year], dtype=torch.float32)

@@ -9,6 +9,10 @@ from typing import Any
 from engine.errors import InputError
 
 
+MOST_MEMBERS = 200
+MOST_LEVELS = 99
+
+
 @dataclass(frozen=True)
 class RasterRef:
     """A raster that the user names: a path (or GDAL name, such as NETCDF:"f.nc":t2m) and a band."""
@@ -43,6 +47,45 @@ class GridRequest:
 
 
 @dataclass(frozen=True)
+class EnsembleRequest:
+    """How many members to draw, and the files made of them beside the main output, which is their mean."""
+
+    members: int
+    spread: str | None = None  # the file of their standard deviation
+    quantiles: str | None = None  # the file of their quantiles, a band for each level
+    levels: tuple[float, ...] = (0.1, 0.5, 0.9)
+    member_file: str | None = None  # the file of the members, a band for each
+    support: str | None = None  # the file of the supported share of the detail
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files asked for, by what they hold."""
+        asked = {
+            "spread": self.spread,
+            "quantiles": self.quantiles,
+            "members": self.member_file,
+            "support": self.support,
+        }
+        return {name: path for name, path in asked.items() if path}
+
+    def check(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InputError: too few or too many members, or a level that is none.
+        """
+        if not 2 <= self.members <= MOST_MEMBERS:
+            raise InputError(f"An ensemble needs 2 to {MOST_MEMBERS} members, not {self.members}.")
+        if not 1 <= len(self.levels) <= MOST_LEVELS:
+            raise InputError(f"Give 1 to {MOST_LEVELS} quantiles, not {len(self.levels)}.")
+        for level in self.levels:
+            if not 0 < level < 1:
+                raise InputError(f"The quantile {level:g} is not between 0 and 1.")
+        if len(set(self.levels)) < len(self.levels):
+            raise InputError("A quantile is asked for twice.")
+
+
+@dataclass(frozen=True)
 class SuperResolveRequest:
     """One super-resolution job.
 
@@ -63,6 +106,7 @@ class SuperResolveRequest:
     precision: str = "auto"  # auto, float32, bfloat16
     tile: int = 0  # tile edge in coarse cells; 0: chosen by memory
     seed: int = 0
+    ensemble: EnsembleRequest | None = None  # None: the model's one estimate
     overwrite: bool = True
     models: tuple[str, ...] = ()  # folders that hold packages, searched before the shipped ones
 
@@ -89,6 +133,11 @@ class SuperResolveRequest:
                     if isinstance(grid.get(key), list):
                         grid[key] = tuple(grid[key])
                 data["grid"] = GridRequest(**grid)
+            if data.get("ensemble"):
+                asked = dict(data["ensemble"])
+                if "levels" in asked:
+                    asked["levels"] = tuple(asked["levels"])
+                data["ensemble"] = EnsembleRequest(**asked)
             data["models"] = tuple(data.get("models") or ())
         except (TypeError, AttributeError) as error:
             raise InputError(f"The request is malformed: {error}.") from error
@@ -101,6 +150,12 @@ class SuperResolveRequest:
         for key, kinds in _KINDS.items():
             if not isinstance(getattr(request, key), kinds):
                 raise InputError(f"The request's {key} is of the wrong kind: {getattr(request, key)!r}.")
+        for key, kinds in _ENSEMBLE_KINDS.items():
+            value = getattr(request.ensemble, key) if request.ensemble else None
+            if request.ensemble and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise InputError(f"The request's ensemble.{key} is of the wrong kind: {value!r}.")
+        if request.ensemble and not all(isinstance(v, int | float) for v in request.ensemble.levels):
+            raise InputError("The request's ensemble.levels must be numbers.")
         return request
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +173,15 @@ _KINDS: dict[str, Any] = {
     "device": str,
     "tile": int,
     "seed": int,
+    "ensemble": EnsembleRequest | None,
+}
+_ENSEMBLE_KINDS: dict[str, Any] = {
+    "members": int,
+    "spread": str | None,
+    "quantiles": str | None,
+    "levels": tuple,
+    "member_file": str | None,
+    "support": str | None,
 }
 
 
@@ -148,6 +212,8 @@ class SuperResolveResult:
     device: str
     width: int
     height: int
+    members: int = 0  # 0: the model's one estimate
+    outputs: dict[str, str] = field(default_factory=dict)  # the ensemble's further files, by what they hold
     dates: list[str] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from engine.patch import Patch
@@ -42,3 +44,9 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         day_of_year=patch.day_of_year,
         origin=patch.origin,
     )
+
+
+def widened(patch: Patch, cells: int) -> Patch:
+    """Return a patch whose windows reach `cells` coarse cells into the halo, which is that much thinner."""
+    origin = None if patch.origin is None else patch.origin - cells
+    return replace(patch, halo=patch.halo - cells, origin=origin)

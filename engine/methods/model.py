@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -58,15 +58,39 @@ class ModelMethod:
         """Refuse to run without a required source; see `Method.check`."""
         check_sources(self.sources, given, self.title)
 
-    @torch.inference_mode()
+    @property
+    def ensemble(self) -> bool:
+        """Whether there are members to draw, beside the one estimate."""
+        return self.module.ensemble
+
     def predict(self, patch: Patch) -> Tensor:
         """Return the field before conservation; see `Method.predict`.
 
         Raises:
             InputError: the model wants the day of year and the patch has none.
         """
-        inputs = self.module.prepare(moved(patch, self.device))
-        return self.module.to_physical(self.module(self.planned(inputs)))
+        return self.predict_member(patch, 0, 0)
+
+    def predict_member(self, patch: Patch, seed: int, member: int) -> Tensor:
+        """Return one member before conservation, (B, h·k, w·k) float32.
+
+        Args:
+            patch: as for `predict`; its `origin` fixes the noise to the grid.
+            seed: of the ensemble.
+            member: 0 is the estimate without noise, 1, 2, … are draws.
+
+        Raises:
+            InputError: as `predict`; a draw is wanted from a model without noise or of a patch without
+                origin.
+        """
+        return next(self.predict_members(patch, seed, (member,)))
+
+    @torch.inference_mode()
+    def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
+        """Yield members as `predict_member` returns them; base and features are made once for all."""
+        inputs = self.planned(self.module.prepare(moved(patch, self.device)))
+        for member in members:
+            yield self.module.to_physical(self.module(inputs, seed, member))
 
     def planned(self, inputs: Inputs) -> Inputs:
         """Return the inputs in the plan's precision and layout; the base stays float32."""
