@@ -85,8 +85,10 @@ class Downscaler(nn.Module):
             InputError: a draw is wanted from a network without noise, or of windows without origin.
         """
         noise = self.noise(inputs, seed, member)
-        residual = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise)
-        return inputs.base + residual.squeeze(1).float()
+        result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise).squeeze(1).float()
+        if self.generator.whole_field:
+            return torch.where(torch.isfinite(inputs.base), result, inputs.base)
+        return inputs.base + result
 
     def noise(self, inputs: Inputs, seed: int, member: int | Sequence[int]) -> Noise | None:
         """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
+from engine.nets.given import window_size
 from engine.nets.inception import InceptionBox, PlainBox
 from engine.noise import Noise
 
@@ -229,6 +230,8 @@ class Generator(nn.Module):
     The weights' dtype is the working precision; the result is float32. A new generator returns 0.
     """
 
+    whole_field = False  # what it returns is a residual on the base
+
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
@@ -271,7 +274,7 @@ class Generator(nn.Module):
         deterministic estimate.
         Raises InputError for an unknown source or sizes that do not fit.
         """
-        rows, columns = self._size(coarse, fine)
+        rows, columns = window_size(self.spec, self.halo, coarse, fine)
         like = self.out.weight
         size = (rows - 2 * self.halo, columns - 2 * self.halo)
         pyramid = self._pyramid({name: x.to(like.dtype) for name, x in fine.items()})
@@ -279,8 +282,6 @@ class Generator(nn.Module):
         for name, source in coarse.items():
             encoded = self.coarse[name](source.to(like.dtype))
             x = encoded if x is None else x + encoded
-        if x is None:
-            raise InputError("The generator needs at least one coarse source.")
         if self.season is not None and vector is not None:
             x = x + self.season(vector.to(like.dtype))[:, :, None, None]
         x = self.levels[0](x, pyramid[0], self._noise(noise, 0, size))
@@ -323,22 +324,6 @@ class Generator(nn.Module):
             plain = {name: block_mean(x, prime) for name, x in plain.items()}
             levels.append({name: over_valid(x) for name, x in plain.items()})
         return levels[::-1]
-
-    def _size(self, coarse: dict[str, Tensor], fine: dict[str, Tensor]) -> tuple[int, int]:
-        for given, known, factor in ((coarse, self.spec.coarse, 1), (fine, self.spec.fine, self.spec.factor)):
-            for name, x in given.items():
-                if name not in known:
-                    raise InputError(f"The network knows no source {name!r}; it knows {', '.join(known)}.")
-                if x.shape[1] != known[name] or x.shape[-2] % factor or x.shape[-1] % factor:
-                    raise InputError(f"Source {name!r} has the shape {tuple(x.shape)}, which does not fit.")
-        sizes = {(x.shape[-2], x.shape[-1]) for x in coarse.values()}
-        sizes |= {(x.shape[-2] // self.spec.factor, x.shape[-1] // self.spec.factor) for x in fine.values()}
-        if len(sizes) != 1:
-            raise InputError("The network's sources cover different windows.")
-        rows, columns = sizes.pop()
-        if min(rows, columns) <= 2 * self.halo:
-            raise InputError(f"The window is smaller than the network's halo of {self.halo} coarse cells.")
-        return rows, columns
 
 
 def block_mean(x: Tensor, factor: int) -> Tensor:
