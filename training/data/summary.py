@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,21 +13,9 @@ import numpy as np
 from training.data.building import Built
 from training.data.planning import COARSE, FINE, Plan
 from training.data.tallies import Comparison, Tally
+from training.report.page import Page, facts_html, figure_html
+from training.report.style import drawing
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1d2733}
-h1{font-size:1.6rem;margin-bottom:.2rem}
-h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d5dbe1}
-.lead{color:#52606d;margin-top:0}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-ul.remarks li{margin:.3rem 0;padding:.4rem .7rem;background:#fff6e0;border-left:4px solid #e3a008}
-ul.remarks{padding:0;list-style:none}
-.good{padding:.4rem .7rem;background:#eaf7ee;border-left:4px solid #2f9e5b}
-img{max-width:100%}pre{background:#f5f7f9;padding:.8rem;overflow:auto;font-size:12.5px}
-.bar{background:#e4e8ec;height:.55rem;width:7rem;display:inline-block;margin-right:.5rem}
-.bar i{background:#3b7ea1;height:100%;display:block}
-"""
 MAP_CELLS = 600  # along a map's edge: more than its dots
 
 
@@ -60,30 +44,17 @@ def write_summary(page: Path, store: Path, plan: Plan, built: Built, remarks: Se
     ]
     notes = "".join(f"<li>{escape(r)}</li>" for r in remarks)
     notes = f'<ul class="remarks">{notes}</ul>' if notes else '<p class="good">Nothing looks wrong.</p>'
-    with _figures() as pyplot:
-        images = [_image(pyplot, figure, alt) for figure, alt in _draw(pyplot, store, plan, built)]
-    parts = [
-        f"<h1>{escape(dataset.title)}</h1><p class='lead'>Data set {escape(dataset.name)}</p>",
-        "<table>" + "".join(f"<tr><th>{a}</th><td>{escape(b)}</td></tr>" for a, b in facts) + "</table>",
-        "<h2>Remarks</h2>",
-        notes,
-        "<h2>Coverage and ranges</h2>",
-        _table(plan, built),
-        _missing(plan.missing),
-        *images,
-        "<h2>Description</h2>",
-        f"<pre>{escape(json.dumps(dataset.model_dump(mode='json', exclude_defaults=True), indent=2))}</pre>",
-    ]
-    text = (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(dataset.title)}</title>"
-        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
-    temporary = page.with_name(f".{page.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(page)
-    finally:
-        temporary.unlink(missing_ok=True)
+    description = json.dumps(dataset.model_dump(mode="json", exclude_defaults=True), indent=2)
+    sheet = Page(dataset.title, f"Data set {dataset.name}")
+    sheet.html(facts_html(facts))
+    sheet.section("Remarks", notes)
+    sheet.section("Coverage and ranges", _table(plan, built))
+    sheet.section("Missing dates", _missing(plan.missing))
+    with drawing() as pyplot:
+        for figure, title in _draw(pyplot, store, plan, built):
+            sheet.section(title, figure_html(figure, title, vector=False, dpi=110))
+    sheet.section("Description", f"<pre>{escape(description)}</pre>")
+    sheet.write(page)
 
 
 def _grid(grid: Any) -> str:
@@ -132,30 +103,8 @@ def _missing(missing: Mapping[str, Sequence[str]]) -> str:
         if dates
     ]
     if not lines:
-        return "<h2>Missing dates</h2><p class='good'>None.</p>"
-    return f"<h2>Missing dates</h2><table>{''.join(lines)}</table>"
-
-
-@contextmanager
-def _figures() -> Iterator[Any]:
-    """Give matplotlib's pyplot without a window; close what was drawn."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    try:
-        yield pyplot
-    finally:
-        pyplot.close("all")
-
-
-def _image(pyplot: Any, figure: Any, alt: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<h2>{escape(alt)}</h2><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+        return "<p class='good'>None.</p>"
+    return f"<table>{''.join(lines)}</table>"
 
 
 def _draw(pyplot: Any, store: Path, plan: Plan, built: Built) -> Iterator[tuple[Any, str]]:
