@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's id
@@ -65,6 +65,17 @@ class Card:
     resolution: dict[str, Any]  # coarse, fine, units: as trained
     needs_date: bool  # the day of year, a climatology or a dynamic source wants one
     raw: dict[str, Any]
+    cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
+
+    def one_step(self, factor: int) -> Card:
+        """Return a cascade's card as that of one of its steps."""
+        return replace(self, factor=factor, network={**self.network, "factor": factor}, cascade=())
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether the model can draw members: its network has a noise input."""
+        noise = self.network.get("noise", 0)
+        return isinstance(noise, int) and noise > 0
 
     def source(self, name: str) -> SourceSpec | None:
         """Return the source of that name, or None."""
@@ -96,4 +107,5 @@ class Card:
             resolution=raw["resolution"],
             needs_date=needs_date,
             raw=raw,
+            cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -151,6 +152,11 @@ def _problems(card: dict[str, Any]) -> Any:
                 yield f"{where} is a climatology, so {where}.grid must be fine"
         if source.get("default") and source.get("dynamic"):
             yield f"{where} is dynamic, so {where}.default must not stand"
+    cascade = card.get("cascade")
+    if cascade and math.prod(cascade["steps"]) != card["factor"]:
+        yield f"the product of cascade.steps is not the factor ({card['factor']})"
+    if cascade and climatologies:
+        yield "the model is a cascade, so sources must not hold a climatology"
     if climatologies > 1:
         yield "there is more than one source of kind climatology"
 

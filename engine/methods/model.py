@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from engine.nets.downscaler import Downscaler
 from engine.nets.generator import NetworkSpec
 from engine.package import Package, check_weights
 from engine.patch import Patch
+
+if TYPE_CHECKING:
+    from engine.methods.cascade import CascadeMethod
 
 _SAMPLE = 64  # coarse cells, at most, along the window that is measured: small ones mislead
 _SAMPLE_FINE = 512  # fine cells, about
@@ -127,8 +130,8 @@ def build(card: Card) -> Downscaler:
 
 def load_model(
     package: Package, device: torch.device, plan: Plan | None = None, precision: str = "auto"
-) -> ModelMethod:
-    """Load a package onto a device.
+) -> ModelMethod | CascadeMethod:
+    """Load a package onto a device; a cascade where the card says so.
 
     Args:
         package: checked on loading.
@@ -142,11 +145,18 @@ def load_model(
     """
     card, weights = package.card, package.weights()
     try:
-        module = build(card)
+        module = build(card.one_step(card.cascade[0]) if card.cascade else card)
     except InputError as error:
         raise PackageError(f"{package.folder}: {error}") from error
     expected = {name: tuple(x.shape) for name, x in module.generator.state_dict().items()}
     check_weights(package, weights, expected)
+    if card.cascade:
+        from engine.methods.cascade import CascadeMethod  # which is made of ModelMethods
+
+        cascade = CascadeMethod(card, weights, device, plan or Plan())
+        if plan is None:
+            cascade.use(measured_plan(cascade.parts[card.cascade[-1]], precision))
+        return cascade
     method = ModelMethod(card, weights, device, plan or Plan())
     if plan is None:
         method.use(measured_plan(method, precision))
