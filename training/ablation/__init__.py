@@ -1,0 +1,1 @@
+"""What each source and each constraint is worth: many short trainings, compared."""

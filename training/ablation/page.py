@@ -1,0 +1,265 @@
+"""What comes of an ablation: a page, a table of values (CSV), and the numbers (JSON)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.ablation.figures import agreement_chart, heat_map, importance_chart
+from training.ablation.gather import Gathered, title_of
+from training.ablation.importance import (
+    Agreement,
+    Estimate,
+    agreement,
+    alone,
+    estimate,
+    on_top,
+    shapley,
+)
+from training.config import Config
+from training.data.archive import Archive
+from training.report.page import Cell, Page, facts_html, figure_html, table_html, write_text
+from training.report.style import drawing
+
+COLUMNS = (
+    ("rmse", "RMSE", "{:.3f}"),
+    ("mae", "MAE", "{:.3f}"),
+    ("js_distance", "JS distance", "{:.4f}"),
+    ("ralsd", "RALSD, dB", "{:.2f}"),
+    ("conservation_residual", "residual", "{:.1e}"),
+)
+FURTHER = (("bias", "bias", "{:+.3f}"), ("ssim", "SSIM", "{:.4f}"), ("fss_95_5", "FSS95/5", "{:.4f}"))
+
+
+class Summary:
+    """Every number that the page shows.
+
+    Args:
+        found: the results.
+    """
+
+    def __init__(self, found: Gathered) -> None:
+        self.found = found
+        results, groups = found.retrained, found.groups
+        self.gains: dict[str, tuple[Estimate, Estimate, Estimate]] = {
+            group: (
+                estimate(results, contrast),
+                estimate(results, alone(group)),
+                estimate(results, on_top(group, groups)),
+            )
+            for group, contrast in shapley(groups).items()
+        }
+        self.constraints: dict[str, dict[str, Estimate]] = {
+            v.constraint: {
+                metric: estimate(results, {v.name: 1.0, found.reference: -1.0}, metric)
+                for metric, _, _ in (*COLUMNS, *FURTHER)
+            }
+            for v in found.variants
+            if v.constraint is not None
+        }
+        self.agreement: Agreement | None = None
+        if found.withheld is not None:
+            self.agreement = agreement(results, found.withheld, groups)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        found = self.found
+        results, names = found.retrained, [name for name, _, _ in (*COLUMNS, *FURTHER)]
+        told: dict[str, Any] = {
+            "groups": list(found.groups),
+            "seeds": list(results.seeds),
+            "reference": found.reference,
+            "missing": [run.id for run in found.missing],
+            "variants": {name: {m: results.values(name, m) for m in names} for name in results.metrics},
+            "gains": {
+                group: {
+                    key: _plain(value)
+                    for key, value in zip(("average", "alone", "on_top"), three, strict=True)
+                }
+                for group, three in self.gains.items()
+            },
+            "constraints": {
+                name: {metric: _plain(value) for metric, value in by_metric.items()}
+                for name, by_metric in self.constraints.items()
+            },
+        }
+        if self.agreement is not None and found.withheld is not None:
+            told["withheld"] = {
+                name: {m: found.withheld.values(name, m) for m in names} for name in found.withheld.metrics
+            }
+            told["agreement"] = self.agreement._asdict()
+        return _finite(told)
+
+
+def _plain(found: Estimate) -> dict[str, Any]:
+    intervals = {name: getattr(found, name) for name in ("blocks", "seeds", "both")}
+    return {"value": found.value, **{name: [i.low, i.high] for name, i in intervals.items()}}
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for numbers that are not finite, which JSON does not know."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(folder: Path, config: Config, archive: Archive, found: Gathered, command: str) -> Path:
+    """Write ablation.html, .csv and .json into a folder; returns the page's path."""
+    summary = Summary(found)
+    write_text(folder / "ablation.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
+    write_text(folder / "ablation.csv", _csv(found))
+    page = build_page(config, archive, summary, command)
+    page.write(folder / "ablation.html")
+    return folder / "ablation.html"
+
+
+def _csv(found: Gathered) -> str:
+    """Return one line for each run, case and metric."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["variant", "seed", "given", "metric", "value", "id"])
+    for record in found.records:
+        for case, values in record.metrics.items():
+            for metric, value in values.items():
+                given = "" if value is None else value
+                writer.writerow([record.notes["variant"], record.seed, case, metric, given, record.id])
+    return text.getvalue()
+
+
+def build_page(config: Config, archive: Archive, summary: Summary, command: str) -> Page:
+    """Return the page."""
+    found, units = summary.found, archive.units
+    results = found.retrained
+    count = len(results.seeds)
+    simulated = " Simulated data." if archive.simulated else ""
+    page = Page(
+        f"Ablation of {config.model.name}",
+        f"{archive.title}. {archive.target_title}, {units}.{simulated}",
+    )
+    facts = [
+        ("Runs", f"{len(found.records)} short trainings, {found.records[0].steps} steps each"),
+        ("Seeds", ", ".join(str(s) for s in results.seeds)),
+        ("Groups", "; ".join(_members(config, g) for g in found.groups)),
+        ("Constraints taken from", found.reference),
+        ("Missing", f"{len(found.missing)} runs" if found.missing else "nothing"),
+    ]
+    page.section("What was run", facts_html(facts))
+    with drawing() as pyplot:
+        page.section(
+            "What each is worth",
+            importance_chart(
+                pyplot,
+                summary.gains,
+                {_title(found, name): by["rmse"] for name, by in summary.constraints.items()},
+                units,
+            ),
+            "Left: how far the RMSE falls when a group of sources is added, averaged over all orders in "
+            "which the groups may come (Shapley value). Right: how far it rises without one constraint. "
+            "Thick lines: 95 % intervals from the bootstrap over places and dates; thin lines: with the "
+            f"spread over {count} seeds added (Student's t).",
+        )
+        page.section(
+            "Every variant",
+            heat_map(pyplot, found, COLUMNS),
+            "Means over the seeds. Colour: change against no group at all (above the line) or against "
+            "the reference (below it); blue is better.",
+        )
+        page.section("", _variants_table(found), "Mean over the seeds, standard deviation below.")
+        page.section("Gains and losses in numbers")
+        page.section(
+            "", _gains_table(summary), f"Fall of the RMSE in {units} with 95 % intervals (combined)."
+        )
+        if summary.constraints:
+            told = "Change of each metric without a constraint, with 95 % intervals (combined for the RMSE, over the seeds for the others)."
+            page.section("", _constraints_table(summary), told)
+        if summary.agreement is not None and summary.agreement.names:
+            _quick(
+                page,
+                summary,
+                summary.agreement,
+                figure_html(
+                    agreement_chart(pyplot, summary.agreement, units), "gains, retrained and withheld"
+                ),
+            )
+    return page.foot(f"Made by <code>{escape(command)}</code>.")
+
+
+def _members(config: Config, group: str) -> str:
+    sources = config.ablation.groups.get(group)
+    return group if sources in (None, (group,)) else f"{group} ({', '.join(sources or ())})"
+
+
+def _title(found: Gathered, constraint: str) -> str:
+    variant = next(v for v in found.variants if v.constraint == constraint)
+    return title_of(variant, found.groups).removeprefix("without ")
+
+
+def _variants_table(found: Gathered) -> str:
+    columns = (*COLUMNS, *FURTHER)
+    rows: list[list[str | Cell]] = []
+    kinds = {"subset": "Sources", "constraint": f"Constraints (with {found.reference})"}
+    seen: set[str] = set()
+    for variant in found.variants:
+        if variant.kind not in kinds:
+            continue
+        if variant.kind not in seen:
+            rows.append([kinds[variant.kind]])
+            seen.add(variant.kind)
+        cells: list[str | Cell] = [title_of(variant, found.groups)]
+        for name, _, form in columns:
+            values = np.array(found.retrained.values(variant.name, name))
+            spread = f"± {values.std(ddof=1):.2g}" if values.size > 1 else ""
+            cells.append(Cell(form.format(values.mean()), spread))
+        rows.append(cells)
+    return table_html(["variant", *(title for _, title, _ in columns)], rows)
+
+
+def _gains_table(summary: Summary) -> str:
+    rows = [
+        [group, *(_with_interval(e) for e in three)]
+        for group, three in sorted(summary.gains.items(), key=lambda item: -item[1][0].value)
+    ]
+    return table_html(["group", "average gain", "alone", "on top of all others"], rows)
+
+
+def _constraints_table(summary: Summary) -> str:
+    columns = (*COLUMNS, *FURTHER)
+    rows = [
+        [_title(summary.found, name), *(_with_interval(by_metric[m]) for m, _, _ in columns)]
+        for name, by_metric in summary.constraints.items()
+    ]
+    return table_html(["without", *(title for _, title, _ in columns)], rows)
+
+
+def _with_interval(found: Estimate) -> Cell:
+    low, high = found.both.low, found.both.high
+    small = "" if math.isnan(low) else f"{low:+.3g} to {high:+.3g}"
+    return Cell(f"{found.value:+.3g}", small)
+
+
+def _quick(page: Page, summary: Summary, found: Agreement, figure: str) -> None:
+    """Add the quick ablation: one model with source dropout, sources withheld at the test."""
+    withheld = summary.found.withheld
+    assert withheld is not None
+    text = (
+        "One model, trained on all groups with source dropout and the same budget, is tested with groups "
+        "withheld. Its gains against those of models trained for each subset: Spearman's rank "
+        f"correlation <b>{found.rank_correlation:.2f}</b>, mean absolute difference "
+        f"<b>{found.difference:.3g}</b>, over {len(found.names)} gains."
+    )
+    page.section("One model, sources withheld", f"<p>{text}</p>")
+    page.section("", figure, "Each point: what one group adds to what was there already.")
+    rows = [
+        [name, f"{a:+.3f}", f"{b:+.3f}"]
+        for name, a, b in zip(found.names, found.retrained, found.withheld, strict=True)
+    ]
+    page.section("", table_html(["gain", "retrained", "withheld"], rows), "Fall of the RMSE, both ways.")

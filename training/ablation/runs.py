@@ -1,0 +1,180 @@
+"""One run of an ablation: a short training, its scores on the test region, its record."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from engine.nets.downscaler import Downscaler
+from training.ablation.blocks import block_errors
+from training.ablation.plan import DROPOUT, Subset, Variant, groups_of, subset_name, subsets
+from training.config import Config, parse_config
+from training.data.archive import Archive
+from training.loop import CHECKPOINT, Trainer
+from training.precision import TrainingPlan
+from training.records import Record, append, config_hash, merged, read, record_of, run_id
+from training.scores import Case, Region, score
+from training.split import Split, split_archive
+
+KIND = "ablation"
+WHOLE = "test"  # the case of a run that is tested with what it was trained with
+
+
+@dataclass(frozen=True)
+class Run:
+    """A variant with a seed, and its own validated configuration."""
+
+    variant: Variant
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """For people: the variant and the seed."""
+        return f"{self.variant.name}, seed {self.config.seed}"
+
+    @property
+    def id(self) -> str:
+        """The record's id."""
+        return run_id(f"{self.config.model.id}-ablation-{self.variant.name}", self.config)
+
+
+def runs_of(config: Config, variants: list[Variant], seeds: tuple[int, ...]) -> list[Run]:
+    """Return the runs, seed by seed, so that a stopped ablation has whole rounds.
+
+    Raises:
+        InputError: a variant's configuration is wrong, e.g. because of `ablation.overrides`.
+    """
+    plain = config.model_dump(mode="json")
+    return [
+        Run(v, parse_config({**merged(plain, v.overrides), "seed": seed}, f"ablation, {v.name}"))
+        for seed in seeds
+        for v in variants
+    ]
+
+
+def finished(records: Path, runs: list[Run]) -> dict[Run, Record]:
+    """Return the records of the runs that have one, by configuration hash and tested times.
+
+    Raises:
+        InputError: a line of the file is no record.
+    """
+    known = {(r.hash, r.notes.get("times")): r for r in read(records, KIND)}
+    found = {}
+    for run in runs:
+        record = known.get((config_hash(run.config), run.config.ablation.times))
+        if record is not None:
+            found[run] = record
+    return found
+
+
+def work(
+    runs: list[Run],
+    archive: Archive,
+    path: Path,
+    records: Path,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> list[Run]:
+    """Do the runs that have no record and that no other process is doing.
+
+    Args:
+        runs: to be done.
+        archive: the data, the same for all.
+        path: of the configuration.
+        records: file that each finished run is added to.
+        folder: for checkpoints and locks; a run that was killed goes on from there.
+        tell: called with a line on each run.
+
+    Returns:
+        The runs that other processes are at.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    elsewhere = []
+    for run in runs:
+        try:
+            with FileLock(folder / f"{run.id}.lock").acquire(blocking=False):
+                if finished(records, [run]):
+                    continue
+                record = perform(run, archive, path, folder / run.id)
+                append(records, record)
+                shutil.rmtree(folder / run.id, ignore_errors=True)
+                case = next(iter(record.metrics))
+                tell(f"{run.name}: RMSE {record.metrics[case]['rmse']:.4g}, {record.notes['seconds']:.0f} s")
+        except Timeout:
+            elsewhere.append(run)
+    return elsewhere
+
+
+def perform(run: Run, archive: Archive, path: Path, folder: Path) -> Record:
+    """Train and score one run; a checkpoint in its folder is gone on from."""
+    begun = time.monotonic()
+    config = run.config
+    split = split_archive(config, archive)
+    trainer = Trainer(config, archive, split, folder)
+    trainer.plan = TrainingPlan(config.precision == "bfloat16", config.layout == "channels_last")
+    trainer.use_plan()
+    if (folder / CHECKPOINT).is_file():
+        trainer.restore()
+    while trainer.step_number < config.steps:
+        trainer.step()
+        if trainer.step_number % config.checkpoint_every == 0 and trainer.step_number < config.steps:
+            trainer.save()
+    # The averaged weights of the last step: nothing is chosen by any score.
+    trained = Downscaler(trainer.target, trainer.sources, trainer.network)
+    trained.generator.load_state_dict(trainer.average.weights)
+    trained.eval()
+    metrics, blocks = {}, {}
+    for case in _cases(run, trained, split):
+        scored = score(case, archive, _tested(config, split), trainer.target, keep=True, further=True)
+        metrics[case.name] = scored.values
+        blocks[case.name] = _blocks(scored.fields, archive, _tested(config, split)).to_json()
+    notes: dict[str, Any] = {
+        "variant": run.variant.name,
+        "groups": sorted(run.variant.groups),
+        "times": config.ablation.times,
+        "seconds": round(time.monotonic() - begun, 1),
+        "blocks": blocks,
+    }
+    command = f"python -m training.ablate {path.as_posix()} --only {run.variant.name} --seeds {config.seed}"
+    if config.steps != config.ablation.steps:
+        command += f" --steps {config.steps}"
+    return record_of(run.id, KIND, config, path, command, metrics, run.variant.overrides, notes)
+
+
+def _cases(run: Run, trained: Downscaler, split: Split) -> list[Case]:
+    """Return what is scored: the run as it is, or, of the one with dropout, every subset of groups."""
+    view, strength = split.test_view, trained.target.strength
+
+    def case(name: str, gone: set[str]) -> Case:
+        return Case(name, name, trained.forward_physical, trained.halo, view.without(gone), strength=strength)
+
+    if run.variant.kind != DROPOUT:
+        return [case(WHOLE, set())]
+    groups = groups_of(run.config)
+    optional = {s.name for s in run.config.sources if s.optional}
+
+    def gone(chosen: Subset) -> set[str]:
+        return {s for name, sources in groups.items() if name not in chosen for s in sources}
+
+    return [case(subset_name(s, groups), gone(s)) for s in subsets(groups) if gone(s) <= optional]
+
+
+def _tested(config: Config, split: Split) -> Region:
+    """Return the test region, with as many times as an ablation tests."""
+    most, times = config.ablation.times, split.test.times
+    if most is None or most >= len(times):
+        return split.test
+    chosen = np.unique(np.linspace(0, len(times) - 1, most).round().astype(int))
+    return replace(split.test, times=tuple(times[i] for i in chosen))
+
+
+def _blocks(fields: np.ndarray, archive: Archive, region: Region) -> Any:
+    truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
+    return block_errors(fields, truth, archive.factor)
