@@ -175,21 +175,17 @@ def build_page(config: Config, archive: Archive, summary: Summary, command: str)
         )
         page.section("", _variants_table(found), "Mean over the seeds, standard deviation below.")
         page.section("Gains and losses in numbers")
-        page.section(
-            "", _gains_table(summary), f"Fall of the RMSE in {units} with 95 % intervals (combined)."
-        )
+        told = f"Fall of the RMSE in {units}, with 95 % intervals (places, dates and seeds)."
+        page.section("", _gains_table(summary), told)
         if summary.constraints:
-            told = "Change of each metric without a constraint, with 95 % intervals (combined for the RMSE, over the seeds for the others)."
+            told = (
+                "Change of each metric without a constraint, with 95 % intervals (of the RMSE over places, "
+                "dates and seeds, of the others over the seeds)."
+            )
             page.section("", _constraints_table(summary), told)
         if summary.agreement is not None and summary.agreement.names:
-            _quick(
-                page,
-                summary,
-                summary.agreement,
-                figure_html(
-                    agreement_chart(pyplot, summary.agreement, units), "gains, retrained and withheld"
-                ),
-            )
+            figure = agreement_chart(pyplot, summary.agreement, units)
+            _quick(page, summary.agreement, figure_html(figure, "gains, retrained and withheld"))
     return page.foot(f"Made by <code>{escape(command)}</code>.")
 
 
@@ -246,10 +242,8 @@ def _with_interval(found: Estimate) -> Cell:
     return Cell(f"{found.value:+.3g}", small)
 
 
-def _quick(page: Page, summary: Summary, found: Agreement, figure: str) -> None:
+def _quick(page: Page, found: Agreement, figure: str) -> None:
     """Add the quick ablation: one model with source dropout, sources withheld at the test."""
-    withheld = summary.found.withheld
-    assert withheld is not None
     text = (
         "One model, trained on all groups with source dropout and the same budget, is tested with groups "
         "withheld. Its gains against those of models trained for each subset: Spearman's rank "
