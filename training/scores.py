@@ -6,7 +6,7 @@ that scoring needs no more memory than predicting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,11 +16,13 @@ from torch import Tensor
 from engine.card import SourceSpec, TargetSpec
 from engine.conservation import aggregate, conserve
 from engine.methods import BASELINES, baseline, variants
-from engine.metrics import ENSEMBLE_METRICS, EnsembleMetric
+from engine.metrics import ENSEMBLE_METRICS, EnsembleMetric, crps_cells
 from engine.patch import Patch
 from training.data.archive import Archive, ArchiveSource
+from training.data.hidden import show_only
 from training.data.patches import View, Window, cut
 from training.order_statistics import streamed_scale
+from training.spread_bins import SpreadBins
 from training.tally import BAND_EDGES, LEAST_SHARE, Plan, Tally
 
 TILE = 64  # coarse cells along a tile's edge, at most
@@ -38,15 +40,21 @@ class Case:
     view: View
     strength: float  # of the conservation
     member: Callable[[Patch, int, int], Tensor] | None = None  # (patch, seed, 1 …) → a draw
+    # The same for several numbers at once, 0 for the central estimate: quicker than one by one.
+    draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None
     group: str = "simple"  # simple: fits nothing beforehand; learned: other learners; model
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where and when scores are taken: times, and first and last + 1 coarse column."""
+    """Where and when scores are taken: times, and first and last + 1 coarse column.
+
+    `cells`, (h, w) booleans of the whole archive, are those of the coarse cells that count; None: all.
+    """
 
     times: tuple[int, ...]
     columns: tuple[int, int]
+    cells: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def fine_columns(self, factor: int) -> slice:
         """The same columns on the fine grid."""
@@ -57,7 +65,8 @@ class Region:
 class Score:
     """A case's numbers, what they were computed from, and its fields, (T, h·k, w·k), where kept.
 
-    `ensemble` holds the accumulated metrics of `members` draws, by name.
+    `ensemble` holds the accumulated metrics of `members` draws, by name, and `spread` their error by
+    classes of spread.
     """
 
     case: Case
@@ -65,14 +74,21 @@ class Score:
     fields: np.ndarray | None = field(default=None, repr=False)
     tally: Tally | None = field(default=None, repr=False)
     ensemble: dict[str, EnsembleMetric] = field(default_factory=dict, repr=False)
+    spread: SpreadBins | None = field(default=None, repr=False)
     members: int = 0
 
 
 def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fine truth, (h·k, w·k), and the coarse field, (h, w), of one time in the region."""
+    """Return the fine truth, (h·k, w·k), and the coarse field, (h, w), of one time in the region.
+
+    Both are NaN in cells that do not count.
+    """
     first, last = region.columns
-    truth = np.asarray(archive.fine[time][:, region.fine_columns(archive.factor)])
-    return truth, np.asarray(archive.coarse[time][:, first:last])
+    coarse = np.asarray(archive.coarse[time][:, first:last])
+    truth = np.asarray(show_only(archive, region.cells).fine[time][:, region.fine_columns(archive.factor)])
+    if region.cells is not None:
+        coarse = np.where(region.cells[:, first:last], coarse, coarse.dtype.type(np.nan))
+    return truth, coarse
 
 
 @torch.no_grad()
@@ -99,9 +115,7 @@ def predicted_tiles(
         for column in range(columns[0], columns[1], tile):
             size = (min(tile, height - row), min(tile, columns[1] - column))
             patch, _ = cut(archive, [Window(time, row, column, withheld)], size, case.halo, case.view)
-            fields = [case.predict(patch)]
-            if case.member is not None:
-                fields += [case.member(patch, seed, number) for number in range(1, members + 1)]
+            fields = _drawn(case, patch, seed, members)
             coarse = torch.from_numpy(
                 np.array(archive.coarse[time][row : row + size[0], column : column + size[1]])
             )[None]
@@ -110,6 +124,16 @@ def predicted_tiles(
             area = None if archive.area is None else torch.from_numpy(archive.area[rows])[None]
             done = [conserve(fine, coarse, k, target, case.strength, area) for fine in fields]
             yield (rows, across), torch.cat(done)
+
+
+def _drawn(case: Case, patch: Patch, seed: int, members: int) -> list[Tensor]:
+    """Return the central estimate and the members' draws, before conservation."""
+    if members and case.draws is not None:
+        return list(case.draws(patch, seed, range(members + 1)))
+    fields = [case.predict(patch)]
+    if case.member is not None:
+        fields += [case.member(patch, seed, number) for number in range(1, members + 1)]
+    return fields
 
 
 def predict_field(
@@ -223,10 +247,12 @@ def scores_of(
     kinds = ["", "mean", "member"] if members else [""]
     tallies = {kind: Tally(plan) for kind in kinds}
     ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()} if members else {}
+    spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0) if members else None
     kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
     for time in region.times:
         truth, coarse = truth_of(archive, region, time)
         whole = {kind: _empty(archive, region.columns) for kind in kinds}
+        crps = np.full(truth.shape, np.nan) if members else None
         draws = predicted_tiles(
             case, archive, time, region.columns, target, tile, members=members, seed=seed + time
         )
@@ -234,11 +260,15 @@ def scores_of(
             whole[""][place] = fields[0]
             if members:
                 whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
-                for metric in ensemble.values():
-                    metric.update(fields[1:].numpy(), truth[place])
+                drawn = fields[1:].numpy()
+                for metric in (*ensemble.values(), spread):
+                    metric.update(drawn, truth[place])
+                crps[place] = crps_cells(drawn, truth[place])
         for kind, tally in tallies.items():
             mean = _aggregate(whole[kind], archive, target)
             tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
+            if crps is not None and not kind:
+                tally.blocks.add(time, "crps", crps)
             if keep:
                 kept[kind].append(whole[kind].numpy())
     words = {"mean": f"mean of {members} members", "member": "one member"}
@@ -246,7 +276,7 @@ def scores_of(
     for kind, tally in tallies.items():
         fields = np.stack(kept[kind]) if keep else None
         if not kind:
-            scores.append(Score(case, tally.values(), fields, tally, ensemble, members))
+            scores.append(Score(case, tally.values(), fields, tally, ensemble, spread, members))
             continue
         one = replace(case, name=f"{case.name}-{kind}", title=f"{case.title}, {words[kind]}")
         scores.append(Score(one, tally.values(), fields, tally))
@@ -266,7 +296,9 @@ def baseline_cases(
     """
     usable = [archive_sources[name] for name in view.sources if name in archive_sources]
     cases = []
-    for id in BASELINES:
+    for id, info in BASELINES.items():
+        if not info.suits(target):
+            continue
         method = baseline(id, factor, target)
         held = {
             wanted.name: source.name
@@ -297,16 +329,17 @@ def model_cases(
     sources: Sequence[SourceSpec],
     strength: float,
     member: Callable[[Patch, int, int], Tensor] | None = None,
+    draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None,
 ) -> list[Case]:
     """Return a model with all sources, without the climatology, and without any.
 
     What is withheld must be optional; cases that would withhold a required source are left out.
-    `member` draws for (patch, seed, number from 1); None: the model has no noise.
+    `member` and `draws` are those of `Case`; None: the model has no noise.
     """
     usable = {s.name: s for s in sources if s.name in view.sources}
-    view = View(tuple(usable), view.climatology_times, view.climatology_columns)
+    view = replace(view, sources=tuple(usable))
     climatology = {name for name, s in usable.items() if s.kind == "climatology"}
-    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, "model")]
+    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
     withheld: set[str] = set()
     for suffix, words, gone in (
         ("without-climatology", "without climatology", climatology),

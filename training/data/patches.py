@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from engine.dates import cyclic_months
 from engine.patch import Patch
 from training.config import SamplingSection
 from training.data.archive import Archive
+from training.data.hidden import show_only
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ class View:
     sources: tuple[str, ...]
     climatology_times: tuple[int, ...] = ()
     climatology_columns: tuple[int, int] | None = None  # nothing beyond these coarse columns
+    # (h, w) booleans: coarse cells whose truth the climatology may be made of; None: all
+    climatology_cells: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def without(self, names: Collection[str]) -> View:
         """Return the view with some sources withheld."""
         kept = tuple(name for name in self.sources if name not in names)
-        return View(kept, self.climatology_times, self.climatology_columns)
+        return replace(self, sources=kept)
 
 
 def withheld_block(month: int, length: int, offset: int) -> frozenset[int]:
@@ -71,13 +74,11 @@ def cut(
             fields.append(_turned(piece, w) if source.kind == "angle" else piece)
         (patch.fine if source.grid == "fine" else patch.coarse)[name] = _stack(fields)
     if any(archive.sources[name].kind == "climatology" for name in view.sources):
-        only = view.climatology_columns
+        only, known = view.climatology_columns, show_only(archive, view.climatology_cells).fine
         patch.climatology = _stack(
             [
                 w.gain
-                * np.stack(
-                    [_cut(archive, w, archive.fine[t], size, halo, k, only) for t in view.climatology_times]
-                )
+                * np.stack([_cut(archive, w, known[t], size, halo, k, only) for t in view.climatology_times])
                 for w in windows
             ]
         )
@@ -154,7 +155,8 @@ class PatchSampler:
     """Draws random training patches; what it draws depends on the generator handed in, on nothing else.
 
     Windows lie wholly inside the columns given (their halo may look beyond, at inputs, never at
-    truth). A share `wet_bias` of them is drawn in proportion to their coarse mean.
+    truth). A share `wet_bias` of them is drawn in proportion to their coarse mean. Where `cells`,
+    (h, w) booleans, say whose truth is known, windows are drawn in proportion to their share of these.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class PatchSampler:
         columns: tuple[int, int],
         halo: int,
         sampling: SamplingSection,
+        cells: np.ndarray | None = None,
     ) -> None:
         self.archive, self.halo, self.sampling = archive, halo, sampling
         self.times = list(times)
@@ -174,8 +177,12 @@ class PatchSampler:
         starts = width if whole_globe else columns[1] - columns[0] - self.size[1] + 1
         shape = (len(self.times), height - self.size[0] + 1, starts)
         chance = np.full(shape, 1.0 / np.prod(shape))
+        if cells is not None:
+            chance = chance * self._window_means(cells[None].astype(np.float64), starts)
+            chance /= chance.sum()
         if sampling.wet_bias:
-            mean = self._window_means(starts)
+            coarse = np.abs(np.nan_to_num(archive.coarse[self.times].astype(np.float64)))
+            mean = self._window_means(coarse if cells is None else coarse * cells, starts)
             total = mean.sum()
             if total > 0:
                 chance = (1 - sampling.wet_bias) * chance + sampling.wet_bias * mean / total
@@ -183,12 +190,11 @@ class PatchSampler:
         self.cumulative = np.cumsum(chance.ravel())
         self.cumulative /= self.cumulative[-1]
 
-    def _window_means(self, starts: int) -> np.ndarray:
-        """Return (T, rows, starts): the magnitude of the coarse mean of the window at each start."""
+    def _window_means(self, fields: np.ndarray, starts: int) -> np.ndarray:
+        """Return (T, rows, starts): the mean of (T, h, w) over the window at each start."""
         h, w = self.size
-        field_ = np.abs(np.nan_to_num(self.archive.coarse[self.times].astype(np.float64)))
-        columns = (self.first + np.arange(starts + w - 1)) % field_.shape[-1]
-        total = np.pad(field_[..., columns], ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
+        columns = (self.first + np.arange(starts + w - 1)) % fields.shape[-1]
+        total = np.pad(fields[..., columns], ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
         return (total[:, h:, w:] - total[:, :-h, w:] - total[:, h:, :-w] + total[:, :-h, :-w]).clip(0) / (
             h * w
         )
