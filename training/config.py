@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from engine import dates
 from engine.card import GENERIC_IDS
 from engine.errors import InputError
-
-Month = Annotated[int, Field(ge=1, le=12)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-
-
-class Section(BaseModel):
-    """Base: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from training.ablation.section import AblationSection
+from training.sections import Degrees, Month, NotNegative, Positive, Section, Share
+from training.split_sections import PeriodSplit, SpatialSplit, TemporalSplit
 
 
 class ModelSection(Section):
@@ -56,7 +37,7 @@ class DataSection(Section):
     """Which data set, and what its reader wants to know."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class TargetSection(Section):
@@ -68,6 +49,15 @@ class TargetSection(Section):
     conservation: Literal["multiplicative", "additive"] = "additive"
     strength: Share = 1.0
 
+    @model_validator(mode="after")
+    def _within_the_transform(self) -> TargetSection:
+        low = self.bounds[0]
+        if self.transform == "log1p" and (low is None or low < 0):
+            raise ValueError("transform log1p is for values from 0 on: bounds must begin at 0 or above")
+        if self.conservation == "multiplicative" and (low is None or low < 0):
+            raise ValueError("conservation multiplicative is for values from 0 on: so must bounds be")
+        return self
+
 
 class SourceSection(Section):
     """One source of the data set that the model may use."""
@@ -78,120 +68,6 @@ class SourceSection(Section):
     kernel_months: Positive = 0.7  # climatology: band weights exp(−cyclic distance / kernel)
     default: bool = False  # ship the raster with the model, for users who give none
     dropout: Share = 0.0  # chance that a training step goes without it
-
-
-class TemporalSplit(Section):
-    """Train and test by month."""
-
-    kind: Literal["temporal"]
-    train: tuple[Month, ...] = Field(min_length=1)
-    test: tuple[Month, ...] = Field(min_length=1)
-    gap: Annotated[int, Field(ge=0, le=5)] = 0  # training months this near a test month are left out
-
-    @model_validator(mode="after")
-    def _apart(self) -> TemporalSplit:
-        both = sorted(set(self.train) & set(self.test))
-        if both:
-            raise ValueError(f"month {both[0]} is in both train and test")
-        if not self.train_months:
-            raise ValueError("the gap leaves no month to train on")
-        return self
-
-    @property
-    def train_months(self) -> tuple[int, ...]:
-        """Months to train on: `train` less those within `gap` months of a test month."""
-        near = {(t - 1 + d) % 12 + 1 for t in self.test for d in range(-self.gap, self.gap + 1)}
-        return tuple(m for m in self.train if m not in near)
-
-    @property
-    def test_months(self) -> tuple[int, ...]:
-        """Months to test on."""
-        return self.test
-
-
-Degrees = Annotated[float, Field(ge=-180, le=180)]
-
-
-class SpatialSplit(Section):
-    """Train and test by longitude (west to east, degrees), and by month as well."""
-
-    kind: Literal["spatial"]
-    train_longitudes: tuple[Degrees, Degrees]
-    test_longitudes: tuple[Degrees, Degrees]
-    train_months: tuple[Month, ...] = Field(min_length=1)
-    test_months: tuple[Month, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _apart(self) -> SpatialSplit:
-        for name in ("train_longitudes", "test_longitudes"):
-            west, east = getattr(self, name)
-            if west >= east:
-                raise ValueError(f"{name} must go from west to east")
-        (a, b), (c, d) = self.train_longitudes, self.test_longitudes
-        if max(a, c) < min(b, d):
-            raise ValueError("train_longitudes and test_longitudes overlap")
-        return self
-
-
-Day = Annotated[str, BeforeValidator(str)]  # YAML reads some dates as such
-
-
-class PeriodSplit(Section):
-    """Train and test by dates, of archives of several years; and by x coordinates as well, where given."""
-
-    kind: Literal["period"]
-    train: tuple[tuple[Day, Day], ...] = Field(min_length=1)  # first and last date of each period
-    test: tuple[tuple[Day, Day], ...] = Field(min_length=1)
-    # Training dates in a test period, or this near one, are left out (not where the columns differ).
-    gap_days: Annotated[int, Field(ge=0)] = 0
-    train_columns: tuple[float, float] | None = None  # from west to east, in the archive's CRS
-    test_columns: tuple[float, float] | None = None
-
-    # Of any year: which dates they are, the periods say.
-    train_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
-    test_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
-
-    @model_validator(mode="after")
-    def _apart(self) -> PeriodSplit:
-        for name in ("train", "test"):
-            for first, last in getattr(self, name):
-                if day_span(first)[0] > day_span(last)[1]:
-                    raise ValueError(f"{name}: the period {first} to {last} ends before it begins")
-        both = (self.train_columns, self.test_columns)
-        if (both[0] is None) != (both[1] is None):
-            raise ValueError("train_columns and test_columns go together")
-        if both[0] is not None and max(both[0][0], both[1][0]) < min(both[0][1], both[1][1]):
-            raise ValueError("train_columns and test_columns overlap")
-        return self
-
-    def tests(self, date: str) -> bool:
-        """Return whether a date is one to test on."""
-        return self._near(date, self.test, 0)
-
-    def trains(self, date: str) -> bool:
-        """Return whether a date is one to train on."""
-        apart = self.train_columns is not None or not self._near(date, self.test, self.gap_days)
-        return apart and self._near(date, self.train, 0)
-
-    @staticmethod
-    def _near(date: str, periods: tuple[tuple[str, str], ...], gap: int) -> bool:
-        first, last = day_span(date)
-        return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
-
-
-def day_span(text: str) -> tuple[int, int]:
-    """Return the first and last day that a date with a year may mean, counted from year 1.
-
-    Raises:
-        ValueError: it is no date, or has no year.
-    """
-    when = dates.find(text)
-    if when is None or when.year is None:
-        raise ValueError(f"{text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY)")
-    first = dt.date(when.year, when.month or 1, when.day or 1)
-    month = when.month or 12
-    last = dt.date(when.year, month, when.day or calendar.monthrange(when.year, month)[1])
-    return first.toordinal(), last.toordinal()
 
 
 class PointLoss(Section):
@@ -231,6 +107,24 @@ class LossesSection(Section):
     conservation: ConservationLoss = ConservationLoss()
 
 
+class EnsembleSection(Section):
+    """The probabilistic objective: members are drawn with noise and judged by their CRPS.
+
+    It needs `network.noise` above zero. Each member is conserved by itself.
+    """
+
+    members: Annotated[int, Field(ge=2, le=32)] = 2  # drawn at each step
+    weight: Positive = 1.0  # of the CRPS in the target's units
+    transformed_weight: NotNegative = 0.0  # of the CRPS in transformed space
+    # Fine cells along a block's edge: 1 judges cells, more judge means of blocks.
+    scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), min_length=1)
+    # 1: the fair CRPS; below, the almost fair one of Lang et al. 2024, which leaves no flat directions.
+    fairness: Share = 0.95
+    # noise: only the noise's weights learn, member 0 stays what it was.
+    train: Literal["all", "noise"] = "all"
+    validated: Annotated[int, Field(ge=2, le=64)] = 4  # members that validation draws
+
+
 class OptimiserSection(Section):
     """AdamW with a linear warm-up and a cosine decay."""
 
@@ -262,7 +156,9 @@ class ValidationSection(Section):
     """Validation inside the training months; test months are never opened."""
 
     every: Annotated[int, Field(ge=1)] = 500
-    score: Literal["rmse", "mae"] = "rmse"  # its mean over the cases chooses the weights that are kept
+    score: Literal["rmse", "mae", "crps"] = (
+        "rmse"  # its mean over the cases chooses the weights that are kept
+    )
     cases: tuple[Literal["all", "without_climatology", "without_sources"], ...] = Field(
         default=("all",), min_length=1
     )
@@ -281,11 +177,14 @@ class Config(Section):
     target: TargetSection
     sources: tuple[SourceSection, ...] = ()
     split: Annotated[TemporalSplit | SpatialSplit | PeriodSplit, Field(discriminator="kind")]
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
+    start_from: str | None = None  # id or folder of a package whose weights training begins with
     losses: LossesSection = LossesSection()
+    ensemble: EnsembleSection | None = None
     optimiser: OptimiserSection = OptimiserSection()
     sampling: SamplingSection = SamplingSection()
     validation: ValidationSection = ValidationSection()
+    ablation: AblationSection = AblationSection()
     steps: Annotated[int, Field(ge=1)]
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
     # auto: the fastest on this machine, measured when the run starts; to the last digit, only runs
@@ -300,11 +199,17 @@ class Config(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"source {name} is listed twice")
+        if self.ensemble is not None and not self.network.get("noise"):
+            raise ValueError("ensemble needs noise to draw members with: set network.noise")
+        if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
+            raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")
         if self.sampling.jitter and self.target.conservation != "multiplicative":
             raise ValueError("sampling.jitter is for targets that are conserved by ratio")
+        if self.validation.score == "crps" and self.ensemble is None:
+            raise ValueError("validation.score: the CRPS is of an ensemble, and there is none")
         if set(self.validation.held_out) >= set(self.split.train_months):
             raise ValueError("validation.held_out leaves no month to train on")
         return self

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from engine import dates, units
 from engine.dates import When
 from engine.errors import InputError
-from training.config import Positive, Section, Share, first_error, read_yaml
+from training.config import first_error, read_yaml
+from training.sections import Positive, Section, Share
 
 # Names that inputs of the network and coordinates of the store have already.
 TAKEN = frozenset({"target", "base", "climatology", "target_coarse", "target_fine"}) | frozenset(

@@ -18,10 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.card import SourceSpec, TargetSpec
-from engine.conservation import conserve
 from engine.errors import EngineError, InputError
 from engine.nets.downscaler import Downscaler
-from engine.transforms import normalised
 from training import checkpoint
 from training.adversary import Adversary
 from training.config import Config
@@ -29,13 +27,14 @@ from training.data.archive import Archive
 from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.prepared import Batch, PreparedFields, from_patch
 from training.ema import MovingAverage
-from training.losses import conservation_loss, point_loss
 from training.network import network_spec
+from training.objective import Drawn, Objective
 from training.precision import TrainingPlan, choose
 from training.schedule import adversarial_weight, rate
 from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
 from training.validation import validate
+from training.warm_start import freeze_all_but_noise, start_from
 from training.yardstick import BaseError, Scale
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -72,9 +71,14 @@ class Trainer:
         self.network = network_spec(config, self.sources)
         self.model = Downscaler(self.target, self.sources, self.network)
         self.halo = self.model.halo
+        if config.start_from is not None:
+            start_from(self.model, self.sources, config.start_from)
+        if config.ensemble is not None and config.ensemble.train == "noise":
+            freeze_all_but_noise(self.model.generator)
+        self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
         optimiser, section = config.optimiser, config.losses.adversarial
         self.optimiser = torch.optim.AdamW(
-            self.model.generator.parameters(),
+            self.learning,
             optimiser.rate,
             betas=optimiser.betas,
             weight_decay=optimiser.weight_decay,
@@ -89,6 +93,7 @@ class Trainer:
         )
         self.fields = PreparedFields(self.model, archive, split.training_view)
         self.scales = self._scales()
+        self.objective = Objective(config, self.target, self.scales)
         self.plan = TrainingPlan()
         self.step_number = 0
         self.best: dict[str, Any] = {}  # step and score of the best validation
@@ -136,30 +141,15 @@ class Trainer:
             scales[climatology] = error.scale()
         return scales
 
-    def generate(self, batch: Batch, plan: TrainingPlan) -> tuple[Tensor, Tensor]:
-        """Return the physical fields before and after conservation."""
+    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> Drawn:
+        """Return the physical fields before and after conservation; the noise is the seed's."""
         with plan.autocast(self.device):
-            output = self.model(batch.inputs)
-        free = self.model.to_physical(output.float())
-        strength, area = self.target.strength, batch.area
-        return free, conserve(free, batch.coarse, self.config.factor, self.target, strength, area)
+            output, _ = self.objective.draw(self.model, batch, seed)
+        return self.objective.conserved(self.model.to_physical(output.float()), batch)
 
-    def reconstruction(self, free: Tensor, fine: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def reconstruction(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms that compare with the truth and with the coarse field."""
-        losses, scale = self.config.losses, self.scales[batch.climatology]
-        section, truth = losses.reconstruction, batch.truth
-        unit = scale.seen(section)
-        seen, wanted = normalised(fine, self.target) / unit, normalised(truth, self.target) / unit
-        terms = {"reconstruction": section.weight * point_loss(seen, wanted, section)}
-        for section in losses.physical:
-            unit = scale.physical(section) * (1.0 if batch.gain is None else batch.gain)
-            term = section.weight * point_loss(fine / unit, truth / unit, section)
-            terms["physical"] = terms["physical"] + term if "physical" in terms else term
-        if losses.conservation.weight:
-            area = batch.area if self.target.weights == "area" else None
-            residual = conservation_loss(free, batch.coarse, self.config.factor, area) / scale.mae
-            terms["conservation"] = losses.conservation.weight * residual
-        return terms
+        return self.objective.terms(drawn, batch)
 
     def step(self) -> Losses:
         """Take one step and return its numbers.
@@ -172,21 +162,21 @@ class Trainer:
         batch = self.batch(step)
         speed = rate(step, config.steps, config.optimiser)
         _set_rate(self.optimiser, speed)
-        free, fine = self.generate(batch, self.plan)
-        terms = self.reconstruction(free, fine, batch)
+        drawn = self.generate(batch, self.plan, _noise_seed(config.seed, step))
+        terms = self.reconstruction(drawn, batch)
         weight = adversarial_weight(step, config.losses.adversarial)
         rival = None
         if self.adversary is not None and weight > 0:
             rival_rate = rate(step, config.steps, config.optimiser, self.adversary.section.rate)
-            rival = self.adversary.step(fine, batch, self._autocast, rival_rate)
-            terms["adversarial"] = weight * self.adversary.generator_loss(fine, batch, self._autocast)
+            rival = self.adversary.step(drawn.judged, batch, self._autocast, rival_rate)
+            terms["adversarial"] = weight * self.adversary.generator_loss(drawn.judged, batch, self._autocast)
         total = torch.stack([t.float() for t in terms.values()]).sum()
         if not bool(torch.isfinite(total)):
             names = ", ".join(n for n, t in terms.items() if not bool(torch.isfinite(t))) or "the sum"
             raise EngineError(f"The loss is not finite at step {step} ({names}): lower optimiser.rate.")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.model.generator.parameters(), config.optimiser.clip)
+        nn.utils.clip_grad_norm_(self.learning, config.optimiser.clip)
         self.optimiser.step()
         self.average.update(self.model.generator)
         self.step_number += 1
@@ -202,8 +192,9 @@ class Trainer:
 
         def trial(plan: TrainingPlan) -> None:
             plan.apply(*self._networks())
-            free, fine = self.generate(batch, plan)
-            loss = torch.stack(list(self.reconstruction(free, fine, batch).values())).sum()
+            drawn = self.generate(batch, plan)
+            fine, terms = drawn.judged, self.reconstruction(drawn, batch)
+            loss = torch.stack([t.float() for t in terms.values()]).sum()
             if self.adversary is not None:
                 self.adversary.network.eval()  # spectral norm must not move before the first step
                 loss = loss + self.adversary.generator_loss(fine, batch, lambda: plan.autocast(self.device))
@@ -235,7 +226,9 @@ class Trainer:
         held.generator.load_state_dict(self.average.weights)
         held.eval()
         section = self.config.validation
-        values = validate(held, self.archive, self.split, self.config.sampling.withheld_months, section.cases)
+        members = self.config.ensemble.validated if self.config.ensemble is not None else 0
+        block = self.config.sampling.withheld_months
+        values = validate(held, self.archive, self.split, block, section.cases, members)
         score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == section.score]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or not self.best or score < self.best["score"]:
@@ -316,6 +309,10 @@ class Trainer:
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
                 report(done, losses, scores)
+
+
+def _noise_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:

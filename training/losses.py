@@ -1,4 +1,4 @@
-"""The losses: between fields, adversarial, and the conservation residual. NaN cells take no part."""
+"""The losses: between fields, of ensembles, adversarial, of conservation. NaN cells take no part."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ def point_loss(prediction: Tensor, truth: Tensor, section: PointLoss) -> Tensor:
     else:
         values = torch.sqrt(error.square() + section.epsilon**2) - section.epsilon
     return masked_mean(values, valid)
+
+
+def ensemble_crps(members: Tensor, truth: Tensor, fairness: float = 1.0) -> Tensor:
+    """Return the mean continuous ranked probability score of M members, NaN cells left out.
+
+    mean |xᵢ − y| − (1 − (1 − α) / M) · Σ |xᵢ − xⱼ| / (2·M·(M − 1)) over i, j (Lang et al. 2024,
+    "AIFS-CRPS", equation 4). α = 1 is the fair score, whose expectation does not depend on M (Ferro
+    2014); α = 0 is the score of the M members as a distribution of their own.
+
+    Args:
+        members: (M, B, h, w), M ≥ 2.
+        truth: (B, h, w).
+        fairness: α, from 0 to 1.
+    """
+    count = members.shape[0]
+    valid = torch.isfinite(truth) & torch.isfinite(members).all(0)
+    # Invalid cells are replaced before the subtraction: a NaN would spoil their zero gradient.
+    zero = torch.zeros((), dtype=members.dtype, device=members.device)
+    members, truth = torch.where(valid, members, zero), torch.where(valid, truth, zero)
+    skill = (members - truth).abs().mean(0)
+    # Σ |xᵢ − xⱼ| over all pairs i < j is a weighted sum of the sorted members.
+    ordered = members.sort(0).values
+    ranks = torch.arange(count, dtype=members.dtype, device=members.device)
+    pairs = torch.einsum("m,m...->...", 2 * ranks - (count - 1), ordered)
+    share = (1 - (1 - fairness) / count) / (count * (count - 1))
+    return masked_mean(skill - share * pairs, valid)
 
 
 def conservation_loss(fine: Tensor, coarse: Tensor, factor: int, area: Tensor | None = None) -> Tensor:

@@ -19,10 +19,9 @@ from engine.card import SourceSpec, TargetSpec
 from engine.nets.generator import NetworkSpec
 from engine.package import Package, write_package
 from engine.version import VERSION
-from training.config import Config, PeriodSplit, SpatialSplit
+from training.config import Config
 from training.data.archive import Archive
-
-ARCHITECTURE = "inception-attention generator, conditional patch GAN"
+from training.split_sections import PeriodSplit, SpatialSplit
 
 
 def write(
@@ -96,7 +95,7 @@ def build_card(
         "licence": model.licence,
         "citation": model.citation,
         "mlm:name": model.id,
-        "mlm:architecture": ARCHITECTURE,
+        "mlm:architecture": architecture(config, network),
         "mlm:tasks": ["super-resolution"],
         "mlm:framework": "pytorch",
         "mlm:framework_version": torch.__version__.split("+")[0],
@@ -106,6 +105,19 @@ def build_card(
         "mlm:accelerator_constrained": False,
         "x-engine": VERSION,
     }
+
+
+def architecture(config: Config, network: NetworkSpec) -> str:
+    """Say in a few words what was trained, and how."""
+    parts = [name for name in ("inception", "attention") if getattr(network, name)]
+    named = "-".join(parts) if network.kind == "inception" and parts else network.kind
+    named = "plain" if network.kind == "inception" and not parts else named
+    words = [f"{named} generator"]
+    if network.noise:
+        words.append(f"ensembles from {network.noise} channels of noise at each level")
+    if config.losses.adversarial is not None:
+        words.append("conditional patch GAN")
+    return ", ".join(words)
 
 
 def _trained(config: Config) -> str:

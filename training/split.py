@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import InputError
-from training.config import Config, PeriodSplit, SpatialSplit
+from training.config import Config
 from training.data.archive import Archive
 from training.data.patches import View
 from training.scores import Region
+from training.split_sections import PeriodSplit, SpatialSplit
 
 
 @dataclass(frozen=True)

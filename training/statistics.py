@@ -14,7 +14,7 @@ from engine.transforms import transform
 from training.config import Config, SourceSection
 from training.data.archive import Archive, ArchiveSource
 from training.data.patches import View, Window, cut, withheld_block
-from training.scores import TILE, Region
+from training.scores import TILE, Region, truth_of
 from training.split import Split
 
 HALO = 2  # coarse cells, so that slopes are right at a tile's edge
@@ -59,15 +59,12 @@ class Moments:
 
 def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
     """Return the target with the statistics of its training times and columns."""
-    section, region = config.target, split.train
-    times = list(region.times)
-    fine = archive.fine[times][..., region.fine_columns(archive.factor)]
-    coarse = archive.coarse[times][..., region.columns[0] : region.columns[1]]
-    values = transform(torch.from_numpy(np.ascontiguousarray(fine)), section.transform, section.scale)
-    moments = Moments(1)
-    moments.update(
-        values.numpy().reshape(1, 1, *values.shape[1:]) if len(times) == 1 else values[:, None].numpy()
-    )
+    section, moments, coarse = config.target, Moments(1), Moments(1)
+    for time in split.train.times:
+        truth, field = truth_of(archive, split.train, time)
+        values = transform(torch.from_numpy(np.ascontiguousarray(truth)), section.transform, section.scale)
+        moments.update(values.numpy()[None, None])
+        coarse.update(field[None, None])
     return TargetSpec(
         name=archive.target_name,
         units=archive.units,
@@ -80,14 +77,16 @@ def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
         title=archive.target_title,
         mean=moments.mean(0),
         std=moments.std(0),
-        range=(float(np.nanmin(coarse)), float(np.nanmax(coarse))),
+        range=coarse.range(0),
     )
 
 
 def physical_spread(archive: Archive, split: Split) -> float:
     """Return the standard deviation of the fine truth in training, in its units."""
-    fine = archive.fine[list(split.train.times)][..., split.train.fine_columns(archive.factor)]
-    return float(np.nanstd(fine.astype(np.float64))) or 1.0
+    moments = Moments(1)
+    for time in split.train.times:
+        moments.update(truth_of(archive, split.train, time)[0][None, None])
+    return moments.std(0)
 
 
 def source_specs(
@@ -101,11 +100,9 @@ def source_specs(
     return tuple(_source_spec(section, archive, split, target, config) for section in config.sources)
 
 
-def _source_spec(
-    section: SourceSection, archive: Archive, split: Split, target: TargetSpec, config: Config
-) -> SourceSpec:
-    source = archive.sources[section.name]
-    spec = SourceSpec(
+def bare_spec(section: SourceSection, source: ArchiveSource) -> SourceSpec:
+    """Return a source of the configuration without the statistics that normalise it."""
+    return SourceSpec(
         name=source.name,
         units=source.units,
         grid=source.grid,
@@ -117,6 +114,13 @@ def _source_spec(
         derived=section.derived,
         kernel_months=section.kernel_months,
     )
+
+
+def _source_spec(
+    section: SourceSection, archive: Archive, split: Split, target: TargetSpec, config: Config
+) -> SourceSpec:
+    source = archive.sources[section.name]
+    spec = bare_spec(section, source)
     try:
         names = channel_names(spec)
     except InputError as error:

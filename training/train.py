@@ -70,6 +70,7 @@ def train(
         split.test_view,
         trainer.sources,
         trainer.target.strength,
+        shipped.forward_physical if shipped.ensemble else None,
     )
     scores = [score(case, archive, split.test, trainer.target) for case in cases]
     if not quiet:

@@ -7,26 +7,34 @@ from collections.abc import Sequence
 import torch
 
 from engine.metrics import (
+    ENSEMBLE_METRICS,
+    EnsembleMetric,
     JensenShannonDistance,
     MeanAbsoluteError,
     Metric,
     RootMeanSquareError,
-    percentile_range,
 )
 from engine.nets.downscaler import Downscaler
 from training.data.archive import Archive
 from training.data.patches import withheld_block
-from training.scores import model_cases, predict_field
+from training.order_statistics import streamed_scale
+from training.scores import model_cases, predicted_tiles, truth_of
 from training.split import Split
 
 CASES = {"all": "", "without_climatology": "-without-climatology", "without_sources": "-without-sources"}
+ENSEMBLE = ("crps", "spread_skill")
 
 
 @torch.no_grad()
 def validate(
-    model: Downscaler, archive: Archive, split: Split, block: int, cases: Sequence[str] = ("all",)
+    model: Downscaler,
+    archive: Archive,
+    split: Split,
+    block: int,
+    cases: Sequence[str] = ("all",),
+    members: int = 0,
 ) -> dict[str, float]:
-    """Return RMSE, MAE and JS distance over the validation region, conserved.
+    """Return RMSE, MAE and JS distance over the validation region, conserved; of members, see below.
 
     Where a validation month is one of the climatology's, a cyclic block of months that holds it is
     withheld, as in training; the block's place goes round from month to month.
@@ -38,12 +46,19 @@ def validate(
         cases: with which sources: all, without_climatology, without_sources. The numbers of all
             are named rmse, mae, js_distance, those of another case have its name appended; a
             case that the sources do not allow is left out.
+        members: draws for each time; also their fair CRPS and spread over skill, crps and
+            spread_skill.
     """
     region, target = split.validation, model.target
-    columns = region.fine_columns(archive.factor)
-    edges = percentile_range(archive.fine[list(region.times)][..., columns])
+    scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
     known = model_cases(
-        "model", model.forward_physical, model.halo, split.training_view, model.sources, target.strength
+        "model",
+        model.forward_physical,
+        model.halo,
+        split.training_view,
+        model.sources,
+        target.strength,
+        model.forward_physical if members else None,
     )
     found: dict[str, float] = {}
     for name in cases:
@@ -53,15 +68,25 @@ def validate(
         metrics: dict[str, Metric] = {
             "rmse": RootMeanSquareError(),
             "mae": MeanAbsoluteError(),
-            "js_distance": JensenShannonDistance(*edges),
+            "js_distance": JensenShannonDistance(scale.low, scale.high),
         }
+        drawn: dict[str, EnsembleMetric] = {}
+        if members:
+            drawn = {metric: ENSEMBLE_METRICS[metric](scale) for metric in ENSEMBLE}
         for index, time in enumerate(region.times):
             withheld: frozenset[int] = frozenset()
             if time in split.training_view.climatology_times:
                 withheld = withheld_block(int(archive.months[time]), block, index % block)
-            fine, _ = predict_field(case, archive, time, region.columns, target, withheld=withheld)
-            for metric in metrics.values():
-                metric.update(fine.numpy(), archive.fine[time][None, :, columns])
+            truth = truth_of(archive, region, time)[0]
+            tiles = predicted_tiles(
+                case, archive, time, region.columns, target, None, withheld, members, seed=time
+            )
+            for place, fields in tiles:
+                values, wanted = fields.numpy(), truth[place]
+                for metric in metrics.values():
+                    metric.update(values[0], wanted)
+                for metric in drawn.values():
+                    metric.update(values[1:], wanted)
         suffix = "" if name == "all" else f"_{name}"
-        found.update({f"{key}{suffix}": metric.compute() for key, metric in metrics.items()})
+        found.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
     return found

@@ -11,6 +11,7 @@ from training.config import parse_config
 from training.data.patches import Window
 from training.data.prepared import PreparedFields, from_patch
 from training.loop import Trainer
+from training.objective import Drawn
 from training.split import split_archive
 from training.yardstick import BaseError
 
@@ -74,8 +75,8 @@ def test_losses_are_measured_by_the_base(trainer):
         values = []
         for step in range(12):
             batch = trainer.batch(step)
-            free, fine = trainer.generate(batch, trainer.plan)
-            values.append(float(trainer.reconstruction(free, fine, batch)["physical"]))
+            drawn = trainer.generate(batch, trainer.plan)
+            values.append(float(trainer.reconstruction(drawn, batch)["physical"]))
     assert 0.5 < np.mean(values) < 2
 
 
@@ -101,5 +102,5 @@ def test_errors_of_a_jittered_patch_count_relative_to_its_gain(trainer):
         window = Window(3, 4, 7, frozenset({3, 4, 5}), gain=gain)
         batch = from_patch(trainer.model, trainer.archive, [window], (5, 5), view)
         fine = 1.1 * batch.truth
-        terms.append(float(trainer.reconstruction(fine, fine, batch)["physical"]))
+        terms.append(float(trainer.reconstruction(Drawn(fine, fine, None), batch)["physical"]))
     assert terms[0] > 0 and terms[1] == pytest.approx(terms[0], rel=1e-4)

@@ -52,7 +52,7 @@ def gradients(module):
 def test_the_adversarial_gradient_reaches_the_generator(quick, archive, tmp_path):
     trainer = roughened(trainer_for(quick, archive, tmp_path))
     batch = trainer.batch(0)
-    _, fine = trainer.generate(batch, trainer.plan)
+    fine = trainer.generate(batch, trainer.plan).judged
     assert fine.requires_grad
     trainer.adversary.generator_loss(fine, batch, nullcontext).backward()
     generator = gradients(trainer.model.generator)
@@ -63,7 +63,7 @@ def test_the_adversarial_gradient_reaches_the_generator(quick, archive, tmp_path
 def test_the_discriminator_does_not_move_the_generator(quick, archive, tmp_path):
     trainer = roughened(trainer_for(quick, archive, tmp_path))
     batch = trainer.batch(0)
-    _, fine = trainer.generate(batch, trainer.plan)
+    fine = trainer.generate(batch, trainer.plan).judged
     trainer.adversary.own_loss(fine, batch, nullcontext).backward()
     assert sum(gradients(trainer.adversary.network)) > 0
     assert not gradients(trainer.model.generator)
