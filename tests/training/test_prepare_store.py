@@ -18,6 +18,7 @@ from training.data import load_archive, store
 from training.data.archive import block_mean
 from training.data.lazy import FourAxes, LazyArray
 from training.data.patches import View, Window, cut
+from training.data.repeats import repeated
 from training.prepare import prepare
 from training.split import split_archive
 from training.train import train
@@ -181,8 +182,8 @@ def test_without_a_truth_the_archive_is_one_level_up(rasters):
     folder, rain, _ = rasters
     archive = store.load(5, str(folder / "coarse.zarr"))
     assert archive.factor == 5 and archive.shape == (5, 7) and archive.fine.shape == (24, 25, 35)
-    np.testing.assert_array_equal(archive.fine[:, :24, :32], rain)
-    assert np.isnan(archive.fine[:, 24:]).all() and np.isnan(archive.fine[:, :, 32:]).all()
+    np.testing.assert_array_equal(archive.fine[:, :20, :30], rain[:, :20, :30])
+    assert np.isnan(archive.fine[:, 20:]).all() and np.isnan(archive.fine[:, :, 30:]).all()
     np.testing.assert_allclose(archive.coarse[:, 4, 6], np.nanmean(rain[:, 20:, 30:], (1, 2)), rtol=1e-5)
     assert np.isfinite(archive.coarse[:, -1]).all(), "partial blocks have the mean of what is there"
     stored = zarr.open_group(str(folder / "coarse.zarr"), mode="r")["elevation"][:]
@@ -190,6 +191,19 @@ def test_without_a_truth_the_archive_is_one_level_up(rasters):
     np.testing.assert_allclose(averaged, block_mean(stored, K), rtol=1e-6)
     assert archive.sources["temperature"].values.shape == (24, 1, 5, 7)
     assert "one level up" in archive.title
+
+
+def test_copies_of_a_neighbour_are_no_truth():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(9, 4, 5)).astype(np.float32)
+    values[:, 1, 2] = values[:, 1, 1]
+    values[:, 3, 0] = values[:, 2, 0]
+    values[:, 0, 4] = values[:, 1, 4] = 0.0  # never anything else: no copy
+    values[4, 3, 0] = values[4, 2, 0] = np.nan
+    wanted = np.zeros((4, 5), bool)
+    wanted[1, 1:3] = wanted[2:4, 0] = True
+    np.testing.assert_array_equal(repeated(values), wanted)
+    assert not repeated(values[:1]).any(), "one time tells nothing"
 
 
 def test_a_split_by_periods_keeps_a_gap(rasters, configured):

@@ -7,7 +7,8 @@ times: these two parts of the fine truth must fit into memory, each by itself.
 
 A store without a fine truth teaches one level up: the coarse field is what has to be found, from
 its own means over factor × factor cells; fine sources are averaged onto the coarse grid, coarse
-ones onto the new, coarser one. The store's own factor does not matter then.
+ones onto the new, coarser one. The store's own factor does not matter then. `as_given` returns such
+a store as it is, with a truth that is missing everywhere.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from training.data.archive import Archive, ArchiveSource, crop
 from training.data.layout import VERSION
 from training.data.lazy import FourAxes, LazyArray
 from training.data.planning import COARSE, FINE
+from training.data.repeats import repeated
 
 SHARE = 0.4  # of the memory that is free
 
@@ -52,10 +54,24 @@ def load(
     Raises:
         InputError: no store, one of another version, another factor, or dates without months.
     """
-    group, attributes = _open(path)
-    own, mode = int(attributes["factor"]), str(attributes["mode"])
-    if mode != "coarse" and factor != own:
+    _, attributes = _open(path)
+    own, coarse_only = int(attributes["factor"]), str(attributes["mode"]) == "coarse"
+    if not coarse_only and factor != own:
         raise InputError(f"factor: the store {path} has factor {own}, not {factor}.")
+    archive = as_given(path, memory_gib)
+    if coarse_only:
+        archive = one_level_up(archive, factor, attributes["weights"] == "area")
+    return archive if region is None else crop(archive, region)
+
+
+def as_given(path: str, memory_gib: float | None = None) -> Archive:
+    """Return the archive in a store at its own factor; without a fine truth, its truth is all missing.
+
+    Raises:
+        InputError: as `load`.
+    """
+    group, attributes = _open(path)
+    own = int(attributes["factor"])
     whens = [dates.parse(str(text)) for text in group["date"][:]]
     undated = next((w for w in whens if w.month is None), None)
     if undated is not None:
@@ -67,13 +83,15 @@ def load(
     fine_grid, area = refine(grid, own), attributes["weights"] == "area"
     sources = {s["name"]: _source(s, arrays[str(s["name"])]) for s in attributes["sources"]}
     truth = arrays.get(FINE)
-    if truth is not None and not isinstance(truth, np.ndarray):
-        truth = LazyArray(truth)
-    if truth is not None:
+    if truth is None:  # one number that stands for all
+        truth = np.broadcast_to(np.float32(np.nan), (len(whens), *fine_grid.shape))
+    else:
+        if not isinstance(truth, np.ndarray):
+            truth = LazyArray(truth)
         title = f"{attributes['target_title']}, climatology"
         units = str(attributes["units"])
         sources["climatology"] = ArchiveSource("climatology", units, "fine", title, kind="climatology")
-    archive = Archive(
+    return Archive(
         name=str(attributes["name"]),
         title=str(attributes["title"]),
         citation=str(attributes["citation"]),
@@ -96,18 +114,17 @@ def load(
         area=relative_area(fine_grid) if area else None,
         sources=sources,
     )
-    if truth is None:
-        archive = one_level_up(archive, factor, area)
-    return archive if region is None else crop(archive, region)
 
 
 def one_level_up(archive: Archive, step: int, area: bool) -> Archive:
     """Return an archive whose truth is the coarse field of another, and whose coarse field is its aggregate.
 
-    Blocks at the lower and right edges that are not whole are filled with missing cells.
+    Blocks at the lower and right edges that are not whole are filled with missing cells. The truth is
+    missing in every block that has a missing cell, since what is made there is held to a mean over all
+    of the block's cells; and in cells that repeat a neighbour (see `training.data.repeats`).
 
     Args:
-        archive: with a coarse field alone.
+        archive: with a coarse field that is all that is known.
         step: cells of the coarse field along the edge of a new coarse cell.
         area: whether means are weighted by area.
     """
@@ -136,13 +153,15 @@ def one_level_up(archive: Archive, step: int, area: bool) -> Archive:
         else:
             parts = [mean(padded(np.asarray(values[t])), step, weights) for t in range(len(values))]
             sources[name] = replace(source, values=np.stack(parts))
-    fine = padded(archive.coarse)
+    field = padded(np.asarray(archive.coarse))
+    whole = np.isfinite(field).reshape(-1, height // step, step, width // step, step).all((2, 4))
+    known = whole.repeat(step, 1).repeat(step, 2) & ~repeated(field)
     return replace(
         archive,
         title=f"{archive.title} (one level up: no finer truth is known)",
         factor=step,
-        coarse=mean(fine, step, weights),
-        fine=fine,
+        coarse=mean(field, step, weights),
+        fine=np.where(known, field, np.float32(np.nan)),
         transform=grid.affine,
         wrap=archive.wrap and width == archive.shape[1],
         cell_size=cell_sizes(fine_grid),
