@@ -54,6 +54,20 @@ class Choice:
         """
         check_sources(self.sources, given, self.id)
 
+    def check_ensemble(self, request: SuperResolveRequest) -> None:
+        """Refuse an ensemble of a method that gives one estimate only.
+
+        Raises:
+            InputError: names the method.
+        """
+        if request.ensemble is None or (self.package is not None and self.package.card.ensemble):
+            return
+        if self.package is None:
+            raise InputError(f"The simple method {self.id} gives one estimate, no ensemble: choose a model.")
+        raise InputError(
+            f"The model {self.id} gives one estimate, no ensemble: it was trained without a noise input."
+        )
+
     def precision(self, method: Method) -> str:
         """Return the precision that the network ran in."""
         plan = getattr(method, "plan", None)

@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import Cancelled
@@ -50,8 +51,11 @@ def discard(path: Path) -> None:
             continue
 
 
-def finish(path: Path, final: Path) -> None:
-    """Give a whole file its final name, in one step.
+def finish(files: Sequence[tuple[Path, Path]]) -> None:
+    """Give whole files their final names, all of them or none.
+
+    Args:
+        files: (temporary name, final name) of each.
 
     Raises:
         Cancelled: the process is about to leave.
@@ -60,9 +64,16 @@ def finish(path: Path, final: Path) -> None:
     with _lock:
         if _leaving:
             raise Cancelled("The run was cancelled.")
-        os.replace(path, final)
-        _own.discard(path)
-        _finished.append(final)
+        done: list[Path] = []
+        try:
+            for path, final in files:
+                os.replace(path, final)
+                _own.discard(path)
+                done.append(final)
+        except OSError:
+            _remove(done)
+            raise
+        _finished.extend(done)
 
 
 def begin_job() -> None:
@@ -92,7 +103,11 @@ def discard_finished() -> None:
     with _lock:
         done = list(_finished)
         _finished.clear()
-    for path in done:
+    _remove(done)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def tags(
     request: SuperResolveRequest, choice: Choice, method: Method, inputs: Inputs, strength: float
 ) -> dict[str, str]:
-    """Return the tags: model and hash, engine, inputs, seed, precision, conservation, time."""
+    """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
     named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
     files = {name: _file(raster.ref.path, raster.ref.band) for name, raster in named.items()}
     found = {
@@ -34,6 +34,8 @@ def tags(
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
     }
+    if request.ensemble is not None:
+        found["MSR_MEMBERS"] = str(request.ensemble.members)
     if choice.package is not None:
         card = choice.package.card
         found["MSR_MODEL"] = f"{card.id} {card.version}"

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,7 @@ class CogWriter:
         self.band_names, self.units = band_names, units
         self.tags, self.band_tags = tags or {}, band_tags or ()
         self._plain: Path | None = None
+        self._cog: Path | None = None
         self._dataset: Any = None
 
     def __enter__(self) -> CogWriter:
@@ -114,7 +115,7 @@ class CogWriter:
                 )
                 self._describe()
         except BaseException as error:
-            self._abandon()
+            self.abandon()
             _translate(error, self.path)
             raise
         return self
@@ -168,23 +169,26 @@ class CogWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._abandon()
-            return
-        cog = partial_path(self.path)
+        try:
+            if kind is None:
+                self.convert()
+                publish([self])
+        finally:
+            self.abandon()
+
+    def convert(self) -> None:
+        """Make the Cloud Optimized GeoTIFF, still under a temporary name; no window can follow.
+
+        Raises:
+            EngineError: writing failed.
+        """
+        self._cog = partial_path(self.path)
         try:
             self._close()
-            self._convert(cog)
-            finish(cog, self.path)
-            # Statistics and overviews of an earlier file of this name would be taken for this one's.
-            for suffix in (".aux.xml", ".ovr", ".msk"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self._convert(self._cog)
         except BaseException as failure:
             _translate(failure, self.path)
             raise
-        finally:
-            discard(cog)
-            self._abandon()
 
     def _convert(self, cog: Path) -> None:
         import rasterio
@@ -235,12 +239,74 @@ class CogWriter:
             with _gdal():
                 dataset.close()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Remove every temporary file."""
         try:
             self._close()
         finally:
-            if self._plain is not None:
-                discard(self._plain)
+            for file in (self._plain, self._cog):
+                if file is not None:
+                    discard(file)
+
+
+class CogSet:
+    """Context manager of several outputs of one run, which appear together or not at all.
+
+    Args:
+        writers: one for each file, by what it holds.
+        check: called between the files; raises to stop.
+    """
+
+    def __init__(self, writers: Mapping[str, CogWriter], check: Callable[[], None] = lambda: None) -> None:
+        self.writers, self._check = dict(writers), check
+
+    def __enter__(self) -> CogSet:
+        try:
+            for writer in self.writers.values():
+                writer.__enter__()
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                for writer in self.writers.values():
+                    self._check()
+                    writer.convert()
+                self._check()
+                publish(list(self.writers.values()))
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        for writer in self.writers.values():
+            writer.abandon()
+
+
+def publish(writers: Sequence[CogWriter]) -> None:
+    """Give the files that `convert` made their final names, all or none.
+
+    Raises:
+        InputError: one of them is protected or held open.
+        EngineError: the system refuses for another reason.
+    """
+    made = [(writer._cog, writer.path) for writer in writers if writer._cog is not None]
+    try:
+        finish(made)
+    except BaseException as failure:
+        _translate(failure, Path(getattr(failure, "filename2", None) or writers[0].path))
+        raise
+    # Statistics and overviews of an earlier file of this name would be taken for this one's.
+    for _, path in made:
+        for suffix in (".aux.xml", ".ovr", ".msk"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _gdal() -> Any:

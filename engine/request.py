@@ -8,7 +8,6 @@ from typing import Any
 
 from engine.errors import InputError
 
-
 MOST_MEMBERS = 200
 MOST_LEVELS = 99
 

@@ -33,7 +33,7 @@ def deaf(request, feedback, state):
     path = part(request)
     feedback.progress(0.5, "Deaf")
     if request.get("finish"):
-        partial_files.finish(path, Path(request["output"]))
+        partial_files.finish([(path, Path(request["output"]))])
     if request.get("torch"):
         import torch
 
@@ -44,7 +44,7 @@ def deaf(request, feedback, state):
 
 
 def late(request, feedback, state):
-    partial_files.finish(part(request), Path(request["output"]))
+    partial_files.finish([(part(request), Path(request["output"]))])
     feedback.progress(0.5, "Late")
     while not feedback.cancelled.is_set():
         time.sleep(0.01)

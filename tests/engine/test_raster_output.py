@@ -220,7 +220,7 @@ def test_nothing_is_finished_once_the_process_leaves(tmp_path: Path, monkeypatch
     assert os.listdir(tmp_path) == []
     part.write_bytes(b"x")  # a thread that goes on writing
     with pytest.raises(Cancelled):
-        partial_files.finish(part, final)
+        partial_files.finish([(part, final)])
     assert not final.exists()
 
 
