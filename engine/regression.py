@@ -34,6 +34,7 @@ from engine.neighbourhood import weighted_sum
 from engine.windows import crop
 
 KERNEL = (1 / 64, 6 / 64, 15 / 64, 20 / 64, 15 / 64, 6 / 64, 1 / 64)  # K along rows and columns
+EQUAL = (1 / 7,) * 7  # the same, of a plain moving window
 WINDOW = 3  # reach of KERNEL
 HALO = max(TAPS_HALO["bicubic"], WINDOW + RADIUS["bicubic"])  # coarse cells of context
 RELIEF = 50.0  # metres, √λ: less relief than this between coarse cells tells little of a slope
@@ -43,12 +44,13 @@ _LINE = 1e-6  # cells²; keeps the plane finite where the valid cells lie in a l
 _TINY = 1e-30
 
 
-def slopes(values: Tensor, elevation: Tensor) -> Tensor:
+def slopes(values: Tensor, elevation: Tensor, kernel: tuple[float, ...] = KERNEL) -> Tensor:
     """Return the local slope b of the values over elevation.
 
     Args:
         values: (B, H, W) coarse target in the working space, NaN where invalid.
         elevation: (B, H, W) coarse, in metres, likewise.
+        kernel: K along rows and columns, as long as `KERNEL`.
 
     Returns:
         (B, H, W) float32, finite, zero where there is nothing to fit; per metre. Exact at `WINDOW`
@@ -61,7 +63,7 @@ def slopes(values: Tensor, elevation: Tensor) -> Tensor:
     i, j = (torch.arange(size, device=x.device).double() for size in x.shape[-2:])
     fields = (count * i[:, None], count * j, z, x)
     products = [fields[a] * fields[b] for a, b in _PAIRS]
-    sums = weighted_sum(torch.stack([count, *fields, *products], 1), KERNEL)
+    sums = weighted_sum(torch.stack([count, *fields, *products], 1), kernel)
     means = sums[:, 1:] / sums[:, :1].clamp_min(_TINY)
     first, second = means[:, : len(fields)], means[:, len(fields) :]
     v = {(a, b): second[:, n] - first[:, a] * first[:, b] for n, (a, b) in enumerate(_PAIRS)}
@@ -73,7 +75,7 @@ def slopes(values: Tensor, elevation: Tensor) -> Tensor:
     slope = joint / (relief + RELIEF**2)
     explained = slope**2 * relief
     rest = (spread - 2 * slope * joint + explained).clamp_min(0)
-    squares = weighted_sum(count[:, None], tuple(weight**2 for weight in KERNEL))[:, 0]
+    squares = weighted_sum(count[:, None], tuple(weight**2 for weight in kernel))[:, 0]
     cells = sums[:, 0] ** 2 / squares.clamp_min(_TINY)
     trust = ((cells - FEW) / (ENOUGH - FEW)).clamp(0, 1)
     return (trust * slope * explained / (explained + rest).clamp_min(_TINY)).float()
@@ -81,7 +83,12 @@ def slopes(values: Tensor, elevation: Tensor) -> Tensor:
 
 @torch.no_grad()
 def regressed(
-    values: Tensor, elevation: Tensor, factor: int, halo: int, area: Tensor | None = None
+    values: Tensor,
+    elevation: Tensor,
+    factor: int,
+    halo: int,
+    area: Tensor | None = None,
+    kernel: tuple[float, ...] = KERNEL,
 ) -> Tensor:
     """Return the fine field that the local regressions on elevation and their residuals give.
 
@@ -93,12 +100,24 @@ def regressed(
         factor: k.
         halo: coarse cells to leave out on each side; at least `HALO`.
         area: (B, H·k) relative area of each row's fine cells; None: they count the same.
+        kernel: see `slopes`.
 
     Returns:
         (B, (H − 2·halo)·k, (W − 2·halo)·k) float32, finite wherever a valid coarse cell is near.
     """
     mean = aggregate(elevation, factor, area)
-    slope = upsample(crop(slopes(values, mean), WINDOW), factor, "bicubic", halo - WINDOW)
-    above = crop(elevation, halo, factor) - upsample(mean, factor, "bicubic", halo)
-    above = torch.where(torch.isfinite(above), above, torch.zeros_like(above))
-    return upsample(values, factor, "bicubic", halo).add_(slope.mul_(above))
+    slope = upsample(crop(slopes(values, mean, kernel), WINDOW), factor, "bicubic", halo - WINDOW)
+    return upsample(values, factor, "bicubic", halo).add_(slope.mul_(above(elevation, mean, factor, halo)))
+
+
+def above(elevation: Tensor, mean: Tensor, factor: int, halo: int) -> Tensor:
+    """Return how far the ground lies above its own interpolated mean, zero where it is invalid.
+
+    Args:
+        elevation: (B, H·k, W·k).
+        mean: (B, H, W) its aggregate.
+        factor: k.
+        halo: coarse cells to leave out on each side.
+    """
+    height = crop(elevation, halo, factor) - upsample(mean, factor, "bicubic", halo)
+    return torch.where(torch.isfinite(height), height, torch.zeros_like(height))

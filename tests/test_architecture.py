@@ -16,7 +16,11 @@ ROOMS = ("msr_plugin", "engine", "training")
 MAY_IMPORT = {"msr_plugin": set(), "engine": {"engine"}, "training": {"engine", "training"}}
 # Of the engine, what only a process of its own runs.
 NOT_FOR_TRAINING = ("engine.worker", "engine.jobs", "engine.__main__")
-IMPORT_NAMES = {"pyyaml": "yaml", "odc-geo": "odc"}  # where it is not the distribution's own name
+IMPORT_NAMES = {
+    "pyyaml": "yaml",
+    "odc-geo": "odc",
+    "scikit-learn": "sklearn",
+}  # where it is not the distribution's own name
 COMPUTED_IMPORTS = {"engine/doctor.py"}  # imports each requirement to see whether it can be imported
 MAX_LINES = 400
 RUNS_CODE_FROM_DATA = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

@@ -119,8 +119,10 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
     """Make the rasters, run every method, and return the outcomes, the model's last."""
     say(f"writing the rasters of month {MONTH} to {folder}")
     rasters = export(archive, folder, MONTH, config.split.train_months)
-    outcomes = []
-    for id in BASELINES:
+    outcomes, target = [], TargetSpec(archive.target_name, archive.units)
+    for id, info in BASELINES.items():
+        if not info.suits(target):
+            continue
         for name, title, strength in variants(id):
             say(f"running {name}")
             path = folder / f"output_{name}.tif"

@@ -15,6 +15,8 @@ from engine.methods import (
     climatologyratioflat,
     constructedanalogues,
     elevationregression,
+    elevationregressionlocal,
+    lapserate,
 )
 from engine.methods.interface import BaselineInfo, Method
 
@@ -22,6 +24,8 @@ BASELINES: dict[str, BaselineInfo] = {
     "bilinear": bilinear.INFO,
     "bicubic": bicubic.INFO,
     "bicubicsmooth": bicubicsmooth.INFO,
+    "lapserate": lapserate.INFO,
+    "elevationregressionlocal": elevationregressionlocal.INFO,
     "elevationregression": elevationregression.INFO,
     "climatologyratioflat": climatologyratioflat.INFO,
     "climatologyratio": climatologyratio.INFO,

@@ -1,4 +1,8 @@
-"""Elevation regression: the coarse field's local relation to height, carried over to the fine ground."""
+"""Elevation regression: the coarse field's local relation to height, carried over to the fine ground.
+
+Near cells weigh more, as in geographically weighted regression; `elevationregressionlocal` is the same
+with equal weights in a moving window.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,18 @@ TITLE = "Elevation regression"
 class ElevationRegression:
     """`engine.regression.regressed` in the space of the bicubic interpolation."""
 
-    id, title = "elevationregression", TITLE
     halo = regression.HALO
 
-    def __init__(self, factor: int, target: TargetSpec) -> None:
+    def __init__(
+        self,
+        factor: int,
+        target: TargetSpec,
+        id: str = "elevationregression",
+        title: str = TITLE,
+        kernel: tuple[float, ...] = regression.KERNEL,
+    ) -> None:
         self.factor, self.target = factor, target
+        self.id, self.title, self.kernel = id, title, kernel
         self.sources = (SourceSpec(ELEVATION, "m", "fine", optional=False),)
 
     def check(self, given: set[str]) -> None:
@@ -43,7 +54,8 @@ class ElevationRegression:
         space = curved_space(target)
         area = patch.area if target.weights == "area" else None
         values = transforms.transform(patch.target, space, target.scale)
-        field = regression.regressed(values, patch.fine[ELEVATION][:, 0], self.factor, patch.halo, area)
+        elevation = patch.fine[ELEVATION][:, 0]
+        field = regression.regressed(values, elevation, self.factor, patch.halo, area, self.kernel)
         field = transforms.inverse(field, space, target.scale)
         low, high = limits(target)
         if low is not None or high is not None:

@@ -53,6 +53,7 @@ class BaselineInfo:
     needs_date: bool
     build: Callable[[int, TargetSpec], Method]
     conserves: bool = False  # the method itself keeps the coarse means
+    suits: Callable[[TargetSpec], bool] = lambda target: True  # whether it is for such a target
 
 
 def check_sources(sources: Iterable[SourceSpec], given: set[str], method: str) -> None:

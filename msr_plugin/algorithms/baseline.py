@@ -15,12 +15,14 @@ METHODS = (
     "bilinear",
     "bicubic",
     "bicubicsmooth",
+    "lapserate",
+    "elevationregressionlocal",
     "elevationregression",
     "climatologyratioflat",
     "climatologyratio",
     "constructedanalogues",
 )
-WITH_ELEVATION = ("elevationregression",)
+WITH_ELEVATION = ("lapserate", "elevationregressionlocal", "elevationregression")
 WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio", "constructedanalogues")
 QUANTITIES = ("auto", "nonnegative", "signed")
 # Parameter: the source's name in the engine, and the methods that need it.
@@ -53,7 +55,9 @@ class Baseline(SuperResolutionAlgorithm):
             "METHOD": "bilinear and bicubic interpolate (bicubic in log space where the quantity cannot be "
             "negative); bicubicsmooth also takes off the departure from the coarse means smoothly. "
             "elevationregression fits the target to the elevation around each coarse cell, and carries the "
-            "slope (a local lapse rate) over to the fine elevation. "
+            "slope (a local lapse rate) over to the fine elevation; elevationregressionlocal does so with "
+            "equal weights of the coarse cells around. lapserate brings a temperature to the height of the "
+            "fine ground at the month's published rate. "
             "climatologyratio lays the interpolated ratio to the climatology of the season over the fine "
             "climatology (for temperatures the difference); climatologyratioflat does so with the mean of "
             "all its bands. constructedanalogues mixes the months of the climatology that best make up the "
@@ -63,7 +67,7 @@ class Baseline(SuperResolutionAlgorithm):
             "year. "
             "Needed by the climatology ratios and the constructed analogues.",
             "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
-            "Needed by the elevation regression.",
+            "Needed by the elevation regressions and the lapse rate.",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
             "temperature, "
             "corrected by difference. auto: by units and values.",

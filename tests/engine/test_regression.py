@@ -9,9 +9,10 @@ from torch import Tensor
 from engine.card import TargetSpec
 from engine.conservation import aggregate
 from engine.errors import InputError
-from engine.methods import baseline
+from engine.methods import BASELINES, baseline
+from engine.methods.lapserate import RATES, lapse_rate
 from engine.patch import Patch
-from engine.regression import HALO, KERNEL, RELIEF, WINDOW, regressed, slopes
+from engine.regression import EQUAL, HALO, KERNEL, RELIEF, WINDOW, above, regressed, slopes
 from engine.windows import crop
 
 TEMPERATURE = TargetSpec("temperature", "K")
@@ -45,13 +46,14 @@ def test_a_known_lapse_rate_is_recovered() -> None:
     assert float(error.pow(2).mean()) < 1e-4 * float((plain - crop(truth, HALO, FACTOR)).pow(2).mean())
 
 
-def test_slopes_are_those_of_the_weighted_normal_equations() -> None:
+@pytest.mark.parametrize("kernel", [KERNEL, EQUAL])
+def test_slopes_are_those_of_the_weighted_normal_equations(kernel: tuple[float, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     z = aggregate(terrain(1), FACTOR)[0, :7, :7].double()
     x = 280 + LAPSE * z + torch.rand(7, 7, generator=generator)
     x[1, 2] = torch.nan
     valid = torch.isfinite(x)
-    k = torch.tensor(KERNEL, dtype=torch.float64)
+    k = torch.tensor(kernel, dtype=torch.float64)
     weight = (k[:, None] * k)[valid] / (k[:, None] * k)[valid].sum()
     i, j = torch.meshgrid(torch.arange(7.0), torch.arange(7.0), indexing="ij")
     columns = torch.stack([torch.ones(7, 7), i, j, z], -1)[valid].double()
@@ -64,7 +66,7 @@ def test_slopes_are_those_of_the_weighted_normal_equations() -> None:
     explained = float((weight * (fit[3] * height) ** 2).sum())
     rest = float((weight * (left - fit[3] * height) ** 2).sum())
     expected = float(fit[3]) * explained / (explained + rest)
-    found = slopes(x[None], z[None])[0, 3, 3]
+    found = slopes(x[None], z[None], kernel)[0, 3, 3]
     assert 0.5 * LAPSE > expected > 1.1 * LAPSE  # neither all nor nothing
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
@@ -161,3 +163,56 @@ def test_weights_by_area() -> None:
 def test_without_elevation_it_is_refused() -> None:
     with pytest.raises(InputError, match=r"elevation \(m\)"):
         baseline("elevationregression", FACTOR, RAIN).predict(Patch(FACTOR, HALO, torch.ones(1, 18, 18)))
+
+
+def test_equal_weights_look_farther() -> None:
+    elevation = terrain(3)
+    coarse = 300 + LAPSE * aggregate(elevation, FACTOR)
+    changed = coarse.clone()
+    changed[0, 6, 6] += 5  # three cells from the one that is looked at, in both directions
+    patches = [
+        Patch(FACTOR, HALO, field, fine={"elevation": elevation[:, None]}) for field in (coarse, changed)
+    ]
+    moved = {}
+    for name in ("elevationregression", "elevationregressionlocal"):
+        method = baseline(name, FACTOR, TEMPERATURE)
+        before, after = (slopes(p.target, aggregate(elevation, FACTOR), method.kernel) for p in patches)
+        moved[name] = float((after - before)[0, 9, 9].abs())
+        assert method.halo == HALO
+        assert (method.predict(patches[0]) - method.predict(patches[1])).abs().max() > 1e-3
+    assert moved["elevationregressionlocal"] > 5 * moved["elevationregression"]
+
+
+def test_the_lapse_rate_is_the_months() -> None:
+    elevation = terrain(2)
+    mean = aggregate(elevation, FACTOR)
+    patch = Patch(FACTOR, HALO, torch.full_like(mean, 280.0), fine={"elevation": elevation[:, None]})
+    patch.day_of_year = torch.tensor([166.0])  # the middle of June
+    height = above(elevation, mean, FACTOR, HALO)
+    for units, step in (("K", 1.0), ("degC", 1.0), ("degF", 1.8)):
+        field = baseline("lapserate", FACTOR, TargetSpec("temperature", units)).predict(patch)
+        torch.testing.assert_close(field, 280 - 0.0082 * step * height, rtol=1e-5, atol=1e-3)
+    smooth = Patch(FACTOR, HALO, torch.full_like(mean, 280.0))
+    smooth.fine["elevation"] = torch.zeros_like(elevation)[:, None]
+    smooth.fine["elevation"][0, 0, 36, 36] = 160.0  # ten metres over its coarse cell
+    level = baseline("lapserate", FACTOR, TEMPERATURE).predict(smooth)
+    smooth.day_of_year = torch.tensor([166.0])
+    june = baseline("lapserate", FACTOR, TEMPERATURE).predict(smooth)
+    summit = (36 - HALO * FACTOR,) * 2
+    departure = (280 - june[0, summit[0], summit[1]]) / (280 - level[0, summit[0], summit[1]])
+    assert float(departure) == pytest.approx(8.2 / (sum(RATES) / 12), rel=1e-4)
+
+
+def test_months_of_the_lapse_rate() -> None:
+    days = torch.tensor([1.0, 31.0, 32.0, 196.0, 335.0, 366.0])
+    expected = [RATES[0], RATES[0], RATES[1], RATES[6], RATES[11], RATES[11]]
+    torch.testing.assert_close(lapse_rate(days)[:, 0, 0], torch.tensor(expected))
+    assert float(lapse_rate(None)) == pytest.approx(sum(RATES) / 12)
+
+
+def test_the_lapse_rate_is_for_temperatures() -> None:
+    assert BASELINES["lapserate"].suits(TEMPERATURE) and not BASELINES["lapserate"].suits(RAIN)
+    with pytest.raises(InputError, match="temperatures, but the target is in mm"):
+        baseline("lapserate", FACTOR, RAIN).check({"elevation"})
+    with pytest.raises(InputError, match="elevation"):
+        baseline("lapserate", FACTOR, TEMPERATURE).check(set())

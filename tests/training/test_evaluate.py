@@ -28,7 +28,14 @@ from training.tables import COLUMNS, FURTHER_COLUMNS
 from training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-BASELINES = {"bilinear", "bicubic", "elevationregression", "climatologyratioflat", "climatologyratio"}
+BASELINES = {
+    "bilinear",
+    "bicubic",
+    "elevationregression",
+    "elevationregressionlocal",
+    "climatologyratioflat",
+    "climatologyratio",
+}
 CONSERVING = {"bicubicsmooth", "constructedanalogues"}
 
 
