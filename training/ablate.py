@@ -89,10 +89,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     done = finished(records, every)
     if options.list:
         for one in runs:
-            print(f"{'done' if one in done else 'open'}  {one.id}")
+            print(f"{'done' if one.id in done else 'open'}  {one.id}")
         return 0
     archive = load_archive(config)
-    left = [one for one in runs if one not in done]
+    left = [one for one in runs if one.id not in done]
     if left and not options.no_runs:
         print(f"{len(left)} of {len(runs)} runs to do, {left[0].config.steps} steps each.", flush=True)
         if options.workers > 1:

@@ -43,11 +43,12 @@ def gather(
     runs = runs_of(config, planned, tuple(seeds or config.ablation.seeds))
     done = finished(records, runs)
     table: dict[str, dict[int, Record]] = {v.name: {} for v in planned}
-    for run, record in done.items():
-        table[run.variant.name][run.config.seed] = record
+    for run in runs:
+        if run.id in done:
+            table[run.variant.name][run.config.seed] = done[run.id]
     wanted = [v.name for v in planned if v.kind == "subset"]
     whole = [s for s in (seeds or config.ablation.seeds) if all(s in table[name] for name in wanted)]
-    missing = tuple(run for run in runs if run not in done)
+    missing = tuple(run for run in runs if run.id not in done)
     if not whole:
         raise InputError(
             f"The ablation of {config.model.id} has no whole round yet: {len(done)} of {len(runs)} runs "

@@ -110,7 +110,8 @@ def variants(config: Config, steps: int | None = None) -> list[Variant]:
 def without(constraint: Constraint, config: Config) -> dict[str, Any] | None:
     """Return what switches a constraint off; None where the configuration has it off already.
 
-    A ratio presumes values that are not negative, so without bounds a target is conserved by sums.
+    A ratio and a logarithm presume values that are not negative. So without bounds a target is
+    conserved by sums, and the cube root, which keeps the sign, stands in for log1p.
     """
     network = config.network.get(constraint, True)
     of_ours = config.network.get("kind", "inception") == "inception"
@@ -121,7 +122,9 @@ def without(constraint: Constraint, config: Config) -> dict[str, Any] | None:
     if constraint == "bounds":
         if config.target.bounds == (None, None) and config.target.conservation == "additive":
             return None
-        target = {"bounds": [None, None], "conservation": "additive"}
+        target: dict[str, Any] = {"bounds": [None, None], "conservation": "additive"}
+        if config.target.transform == "log1p":
+            target["transform"] = "cuberoot"
         return {"target": target, "sampling": {"jitter": 0.0}}
     if constraint == "adversarial":
         return None if config.losses.adversarial is None else {"losses": {"adversarial": None}}

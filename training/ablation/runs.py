@@ -59,8 +59,10 @@ def runs_of(config: Config, variants: list[Variant], seeds: tuple[int, ...]) -> 
     ]
 
 
-def finished(records: Path, runs: list[Run]) -> dict[Run, Record]:
-    """Return the records of the runs that have one, by configuration hash and tested times.
+def finished(records: Path, runs: list[Run]) -> dict[str, Record]:
+    """Return the records of the runs that have one, by the run's id.
+
+    A record is a run's when the configuration hash and the number of tested times are the same.
 
     Raises:
         InputError: a line of the file is no record.
@@ -70,7 +72,7 @@ def finished(records: Path, runs: list[Run]) -> dict[Run, Record]:
     for run in runs:
         record = known.get((config_hash(run.config), run.config.ablation.times))
         if record is not None:
-            found[run] = record
+            found[run.id] = record
     return found
 
 
