@@ -20,6 +20,9 @@ _EXAMPLES = """examples:
   a NetCDF variable, all its dates, on the grid of another raster:
     python -m engine super-resolve --model rainitur8 --target 'NETCDF:"rain.nc":tp' --all \\
         --like dem.tif --output fine.tif
+  an ensemble of 20: its mean in fine.tif, and how far the members differ:
+    python -m engine super-resolve --model rainitur8 --target rain.tif --date 11 --members 20 \\
+        --output fine.tif --spread spread.tif --quantiles-output q.tif --quantiles 0.1,0.9
 
 `python -m engine models` lists the models and the simple methods.
 Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled."""
@@ -132,9 +135,30 @@ def _super_resolve(commands: Any) -> None:
     how.add_argument(
         "--tile", type=int, default=0, metavar="N", help="tile edge in coarse cells (0: by memory)"
     )
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="of random numbers, kept in the output")
     _models_option(how)
+    _ensemble(command)
     _output_options(command)
+
+
+def _ensemble(command: Any) -> None:
+    many = command.add_argument_group(
+        "ensemble (models with a noise input; the output is then the members' mean)"
+    )
+    many.add_argument(
+        "--members", type=int, metavar="M", help="draw so many members, each as likely as the next"
+    )
+    many.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise: the same seed, the same members (0)"
+    )
+    many.add_argument("--spread", metavar="FILE.tif", help="write their standard deviation")
+    many.add_argument("--quantiles-output", metavar="FILE.tif", help="write their quantiles, a band for each")
+    many.add_argument("--quantiles", metavar="P,P", help="which ones, between 0 and 1 (0.1,0.5,0.9)")
+    many.add_argument("--members-output", metavar="FILE.tif", help="write the members, a band for each")
+    many.add_argument(
+        "--support",
+        metavar="FILE.tif",
+        help="write the share of the fine detail that the members agree on: 1 supported, 0 invented",
+    )
 
 
 def _models_option(parser: Any) -> None:
@@ -212,13 +236,36 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         precision=options.precision,
         tile=options.tile,
         seed=options.seed,
+        ensemble=_ensemble_request(options),
         overwrite=not options.no_overwrite,
         models=tuple(options.models),
     )
     return "super_resolve", made.to_json()
 
 
-def _numbers(option: str, text: str | None, counts: tuple[int, ...]) -> tuple[Any, ...] | None:
+def _ensemble_request(options: argparse.Namespace) -> Any:
+    """Return what is asked of an ensemble, None without one."""
+    from engine.request import EnsembleRequest
+
+    levels = _numbers("--quantiles", options.quantiles, range(1, 1000))
+    if levels is not None and not options.quantiles_output:
+        raise InputError("--quantiles needs a file to write them to: give --quantiles-output.")
+    files = {
+        "spread": options.spread,
+        "quantiles": options.quantiles_output,
+        "member_file": options.members_output,
+        "support": options.support,
+    }
+    if options.members is None or options.members == 0:
+        asked = next((name for name, file in files.items() if file), None)
+        if asked is not None:
+            option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(asked, asked)
+            raise InputError(f"--{option} needs an ensemble: give --members, such as --members 20.")
+        return None
+    return EnsembleRequest(options.members, **files, **({"levels": levels} if levels else {}))
+
+
+def _numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any, ...] | None:
     if text is None:
         return None
     try:
@@ -226,7 +273,7 @@ def _numbers(option: str, text: str | None, counts: tuple[int, ...]) -> tuple[An
     except ValueError:
         numbers = ()
     if len(numbers) not in counts:
-        wanted = " or ".join(map(str, counts))
+        wanted = " or ".join(map(str, counts)) if len(counts) < 4 else f"at least {counts[0]}"
         raise InputError(f"{option} {text} must be {wanted} number(s), with commas between them.")
     return numbers
 

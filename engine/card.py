@@ -73,9 +73,9 @@ class Card:
 
     @property
     def ensemble(self) -> bool:
-        """Whether the model can draw members: its network has a noise input."""
+        """Whether the model can draw members: its network has a noise input. A cascade draws none."""
         noise = self.network.get("noise", 0)
-        return isinstance(noise, int) and noise > 0
+        return isinstance(noise, int) and noise > 0 and not self.cascade
 
     def source(self, name: str) -> SourceSpec | None:
         """Return the source of that name, or None."""

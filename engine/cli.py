@@ -138,7 +138,10 @@ def _super_resolve_text(result: dict[str, Any]) -> str:
     )
     if result["residual"] is not None:
         lines.append(f"Largest residual of a coarse cell: {result['residual']:.3g}")
-    lines.append(f"Wrote {result['output']}")
+    if members := result.get("members"):
+        lines.append(f"Drew {members} members; the output is their mean")
+    files = [result["output"], *result.get("outputs", {}).values()]
+    lines.append(f"Wrote {', '.join(files)}")
     return "\n".join(lines)
 
 
@@ -147,7 +150,8 @@ def _models_text(result: dict[str, Any]) -> str:
     for model in result["models"]:
         target = model["target"]
         lines.append(f"  {model['id']} {model['version']}: {model['name']}")
-        lines.append(f"      target {target['name']} in {target['units']}; {model['folder']}")
+        kind = ", ensembles" if model["ensemble"] else ""
+        lines.append(f"      target {target['name']} in {target['units']}{kind}; {model['folder']}")
         for source in model["sources"]:
             need = "optional" if source["optional"] else "required"
             need += ", brought along" if source["brought"] else ""

@@ -66,7 +66,7 @@ def super_resolve(request: Json, feedback: Feedback, state: State) -> Json:
 def models(request: Json, feedback: Feedback, state: State) -> Json:
     """List the models in `models` (folders), $MSR_MODELS and the shipped ones, and the baselines.
 
-    The result: `models` (id, name, version, folder, factor, target, sources), `broken` (sentences)
+    The result: `models` (id, name, version, folder, factor, ensemble, target, sources), `broken` (sentences)
     and `baselines` (id, title, help, needs_climatology, needs: the sources that are required).
     """
     from engine.card import TargetSpec
@@ -92,8 +92,14 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
             }
             for s in card.sources
         ]
-        entry = {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
-        found.append({**entry, "factor": card.factor, "target": target, "sources": sources})
+        entry: Json = {
+            "id": card.id,
+            "name": card.name,
+            "version": card.version,
+            "folder": str(package.folder),
+        }
+        entry |= {"factor": card.factor, "ensemble": card.ensemble}
+        found.append({**entry, "target": target, "sources": sources})
     baselines = [
         {
             "id": id,

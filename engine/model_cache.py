@@ -65,7 +65,7 @@ class Choice:
         if self.package is None:
             raise InputError(f"The simple method {self.id} gives one estimate, no ensemble: choose a model.")
         raise InputError(
-            f"The model {self.id} gives one estimate, no ensemble: it was trained without a noise input."
+            f"The model {self.id} gives one estimate, no ensemble: choose a model with a noise input."
         )
 
     def precision(self, method: Method) -> str:

@@ -18,7 +18,7 @@ from affine import Affine
 from engine import cli, jobs, partial_files
 from engine.arguments import build, join_negative
 from engine.errors import Cancelled, EngineError, InputError, OutOfMemoryError, PackageError
-from engine.request import SuperResolveRequest
+from engine.request import EnsembleRequest, SuperResolveRequest
 
 ROOT = Path(cli.__file__).resolve().parents[1]
 BASIC = ["super-resolve", "--model", "bilinear", "--target", "t.tif", "--output", "o.tif"]
@@ -79,6 +79,46 @@ def test_all_options_reach_the_request(seen: list[dict]) -> None:
     assert (request.date, request.all_dates, request.conservation) == ("--11", False, 0.5)
     assert (request.device, request.precision, request.tile, request.seed) == ("cpu", "float32", 16, 7)
     assert request.models == ("m1", "m2") and not request.overwrite
+
+
+def test_an_ensemble_reaches_the_request(seen: list[dict], capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--members 20 --seed 3 --spread s.tif --quantiles 0.05,.5,0.95 --quantiles-output q.tif"
+    words += " --members-output m.tif --support share.tif"
+    assert cli.main([*BASIC, *words.split()]) == 0
+    request = SuperResolveRequest.from_json(seen[0])
+    assert request.seed == 3
+    assert request.ensemble == EnsembleRequest(20, "s.tif", "q.tif", (0.05, 0.5, 0.95), "m.tif", "share.tif")
+    assert cli.main([*BASIC, "--members", "5", "--quantiles-output", "q.tif"]) == 0
+    assert SuperResolveRequest.from_json(seen[1]).ensemble.levels == (0.1, 0.5, 0.9)
+    assert cli.main([*BASIC, "--members", "0"]) == 0
+    assert SuperResolveRequest.from_json(seen[2]).ensemble is None
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--spread s.tif", "--spread needs an ensemble: give --members"),
+        ("--quantiles-output s.tif", "--quantiles-output needs an ensemble"),
+        ("--members-output s.tif --members 0", "--members-output needs an ensemble"),
+        ("--members 4 --quantiles 0.5", "give --quantiles-output"),
+        ("--members 4 --quantiles-output q.tif --quantiles half", "must be at least 1 number"),
+    ],
+)
+def test_an_ensemble_that_is_half_asked_for(
+    seen: list[dict], capsys: pytest.CaptureFixture[str], words: str, sentence: str
+) -> None:
+    assert cli.main([*BASIC, *words.split()]) == 2
+    assert sentence in capsys.readouterr().err and seen == []
+
+
+def test_an_ensembles_files_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {**RESULT, "members": 20, "outputs": {"spread": "/tmp/s.tif"}}
+    monkeypatch.setitem(jobs.JOBS, "super_resolve", lambda *_: told)
+    assert cli.main(BASIC) == 0
+    words = capsys.readouterr().out
+    assert "Drew 20 members" in words and "Wrote /tmp/o.tif, /tmp/s.tif" in words
 
 
 def test_defaults_leave_the_choice_to_the_model(seen: list[dict]) -> None:

@@ -253,3 +253,41 @@ def test_a_network_that_does_not_fit_its_sources_is_refused() -> None:
         build(dataclasses.replace(card, network={**card.network, "colour": 1}))
     with pytest.raises(InputError, match="network"):
         build(dataclasses.replace(card, network={"factor": 2}))
+
+
+def noisy_method() -> ModelMethod:
+    card = make_card(RAIN, 8)
+    return ModelMethod(
+        dataclasses.replace(card, network={**card.network, "noise": 2}), noisy_weights(card), CPU, Plan()
+    )
+
+
+def noisy_weights(card: Card) -> dict[str, torch.Tensor]:
+    spec = dataclasses.replace(card, network={**card.network, "noise": 2})
+    drawn = torch.Generator().manual_seed(7)
+    return {
+        name: torch.randn(value.shape, generator=drawn) * (0.5 / max(1, value[0].numel()) ** 0.5)
+        for name, value in build(spec).generator.state_dict().items()
+    }
+
+
+def test_members_are_drawn_by_number_and_zero_is_the_estimate() -> None:
+    method = noisy_method()
+    assert method.ensemble and not make_method(RAIN, 8).ensemble
+    patch = make_patch("rain", method)
+    patch.origin = torch.tensor([[-3, 40]])
+    estimate, *members = method.predict_members(patch, 5, range(4))
+    torch.testing.assert_close(method.predict(patch), estimate, rtol=0, atol=0)
+    torch.testing.assert_close(method.predict_member(patch, 5, 2), members[1], rtol=0, atol=0)
+    for number, member in enumerate(members, start=1):
+        assert member.shape == estimate.shape and float((member - estimate).abs().max()) > 0.01
+        assert float((member - method.predict_member(patch, 6, number)).abs().max()) > 0.01
+
+
+def test_members_of_a_place_unknown_or_of_a_model_without_noise_are_refused() -> None:
+    method = noisy_method()
+    with pytest.raises(InputError, match="does not say where it lies"):
+        method.predict_member(make_patch("rain", method), 0, 1)
+    quiet = make_method(RAIN, 8)
+    with pytest.raises(InputError, match="no noise input"):
+        quiet.predict_member(make_patch("rain", quiet), 0, 1)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from engine.errors import InputError
-from engine.request import GridRequest, RasterRef, SuperResolveRequest
+from engine.request import EnsembleRequest, GridRequest, RasterRef, SuperResolveRequest
 
 WHOLE = SuperResolveRequest(
     "rainitur8",
@@ -17,6 +17,8 @@ WHOLE = SuperResolveRequest(
     GridRequest(crs="EPSG:3035", resolution=(500.0, 500.0), extent=(0.0, 0.0, 1e4, 1e4)),
     date="2001-11",
     conservation=0.5,
+    seed=3,
+    ensemble=EnsembleRequest(20, "s.tif", "q.tif", (0.1, 0.9), "m.tif", "share.tif"),
     models=("here",),
 )
 
@@ -36,6 +38,14 @@ def test_a_request_survives_its_message() -> None:
         ({"tile": "big"}, "tile is of the wrong kind: 'big'"),
         ({"factor": "8"}, "factor is of the wrong kind"),
         ({"date": 11}, "date is of the wrong kind"),
+        ({"seed": 1.5}, "seed is of the wrong kind"),
+        ({"ensemble": 20}, "malformed"),
+        ({"ensemble": {"spread": "s.tif"}}, "malformed"),
+        ({"ensemble": {"members": 20, "colour": "red"}}, "malformed"),
+        ({"ensemble": {"members": "20"}}, "ensemble.members is of the wrong kind: '20'"),
+        ({"ensemble": {"members": True}}, "ensemble.members is of the wrong kind"),
+        ({"ensemble": {"members": 20, "support": 3}}, "ensemble.support is of the wrong kind"),
+        ({"ensemble": {"members": 20, "levels": ["0.1"]}}, "ensemble.levels must be numbers"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:
