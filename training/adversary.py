@@ -56,7 +56,7 @@ class Adversary:
             batch: what it was generated from.
             autocast: gives the context in which the network runs.
         """
-        field, given = self._judged(fine), self._condition(batch.inputs)
+        field, given = self._where_known(self._judged(fine), batch), self._condition(batch.inputs)
         self.network.requires_grad_(False)
         try:
             with autocast():
@@ -67,8 +67,7 @@ class Adversary:
 
     def own_loss(self, fine: Tensor, batch: Batch, autocast: Autocast) -> Tensor:
         """Return the discriminator's loss on the truth and on generated fields, which get no gradient."""
-        real, fake = self._judged(batch.truth), self._judged(fine.detach())
-        fake = torch.where(torch.isfinite(batch.truth).unsqueeze(1), fake, torch.zeros_like(fake))
+        real, fake = self._judged(batch.truth), self._where_known(self._judged(fine.detach()), batch)
         given = self._condition(batch.inputs)
         with autocast():
             logits = self.network(torch.cat([real, fake]), torch.cat([given, given]))
@@ -90,6 +89,11 @@ class Adversary:
         """Return a physical field as the discriminator sees it, (B, 1, ·, ·), zero where invalid."""
         seen = normalised(field, self.target).unsqueeze(1)
         return torch.where(torch.isfinite(seen), seen, torch.zeros_like(seen))
+
+    @staticmethod
+    def _where_known(field: Tensor, batch: Batch) -> Tensor:
+        """Return a judged field, zero where the truth is too: holes must not tell the two apart."""
+        return torch.where(torch.isfinite(batch.truth).unsqueeze(1), field, torch.zeros_like(field))
 
     def _condition(self, inputs: Inputs) -> Tensor:
         return condition(self.spec, self.halo, inputs.coarse, inputs.fine)

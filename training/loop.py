@@ -24,6 +24,7 @@ from training import checkpoint
 from training.adversary import Adversary
 from training.config import Config
 from training.data.archive import Archive
+from training.data.hidden import show_only
 from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.prepared import Batch, PreparedFields, from_patch
 from training.ema import MovingAverage
@@ -62,7 +63,9 @@ class Trainer:
     """
 
     def __init__(self, config: Config, archive: Archive, split: Split, folder: Path) -> None:
-        self.config, self.archive, self.split, self.folder = config, archive, split, folder
+        self.config, self.split, self.folder = config, split, folder
+        self.whole = archive
+        self.archive = archive = show_only(archive, split.train.cells)  # all that is learned from
         self.device = torch.device("cpu")
         torch.manual_seed(config.seed)
         self.target: TargetSpec = target_spec(config, archive, split)
@@ -89,7 +92,7 @@ class Trainer:
             self.adversary = Adversary(section, optimiser, self.target, self.network, halo)
         self.average = MovingAverage(self.model.generator, optimiser.ema)
         self.sampler = PatchSampler(
-            archive, split.train.times, split.train.columns, self.halo, config.sampling
+            archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
         )
         self.fields = PreparedFields(self.model, archive, split.training_view)
         self.scales = self._scales()
@@ -228,7 +231,7 @@ class Trainer:
         section = self.config.validation
         members = self.config.ensemble.validated if self.config.ensemble is not None else 0
         block = self.config.sampling.withheld_months
-        values = validate(held, self.archive, self.split, block, section.cases, members)
+        values = validate(held, self.whole, self.split, block, section.cases, members)
         score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == section.score]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or not self.best or score < self.best["score"]:

@@ -126,6 +126,12 @@ def _trained(config: Config) -> str:
         columns = config.split.train_longitudes
     elif isinstance(config.split, PeriodSplit):
         columns = config.split.train_columns
+    blocks = None if isinstance(config.split, SpatialSplit) else config.split.blocks
+    if blocks is not None:
+        return (
+            f"all but {blocks.test + blocks.validation:.0%} of the blocks of {blocks.size} × {blocks.size} "
+            f"coarse cells, and {blocks.buffer} cells around them, drawn with seed {blocks.seed}"
+        )
     if columns is not None:
         west, east = columns
         return f"x from {west:g} to {east:g}"

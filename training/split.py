@@ -1,15 +1,18 @@
-"""Which times and columns train, validate and test, and what each may see."""
+"""Which times, columns and cells train, validate and test, and what each may see."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from engine.errors import InputError
+from training.blocks import Cells, draw_cells
 from training.config import Config
 from training.data.archive import Archive
 from training.data.patches import View
 from training.scores import Region
-from training.split_sections import PeriodSplit, SpatialSplit
+from training.split_sections import BlockSection, PeriodSplit, SpatialSplit
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def split_archive(config: Config, archive: Archive) -> Split:
         test = [t for t, date in enumerate(archive.dates) if rule.tests(date)]
     else:
         seen, test = archive.times_of(rule.train_months), archive.times_of(rule.test_months)
+    cells = _cells(rule.blocks, archive, seen) if not isinstance(rule, SpatialSplit) else None
     train = [t for t in seen if int(archive.months[t]) not in held.held_out]
     validation = [t for t in seen if t not in train] or train
     validation_columns = train_columns
@@ -67,13 +71,38 @@ def split_archive(config: Config, archive: Archive) -> Split:
     names = tuple(source.name for source in config.sources)
     by_space = isinstance(rule, SpatialSplit) or (isinstance(rule, PeriodSplit) and rule.train_columns)
     only = train_columns if by_space else None
-    return Split(
+    split = Split(
         train=Region(tuple(train), train_columns),
         validation=Region(tuple(validation), validation_columns),
         test=Region(tuple(test), test_columns),
         training_view=View(names, tuple(train), only),
         test_view=View(names, tuple(seen), only),
         held_out=bool(held.held_out) or held.held_out_longitudes is not None,
+    )
+    return split if cells is None else _within(split, cells)
+
+
+def _cells(section: BlockSection | None, archive: Archive, times: list[int]) -> Cells | None:
+    """Draw the blocks' cells among those with data at any of the times."""
+    if section is None:
+        return None
+    valid = np.zeros(archive.shape, bool)
+    for time in times:
+        valid |= np.isfinite(np.asarray(archive.coarse[time]))
+    return draw_cells(section, valid, archive.wrap)
+
+
+def _within(split: Split, cells: Cells) -> Split:
+    """Return the split with each of its parts in its own cells; climatologies know no test cell."""
+    apart = bool(cells.validation.any())
+    return replace(
+        split,
+        train=replace(split.train, cells=cells.train),
+        validation=replace(split.validation, cells=cells.validation if apart else cells.train),
+        test=replace(split.test, cells=cells.test),
+        training_view=replace(split.training_view, climatology_cells=cells.train),
+        test_view=replace(split.test_view, climatology_cells=cells.train | cells.validation),
+        held_out=split.held_out or apart,
     )
 
 

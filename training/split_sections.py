@@ -12,19 +12,32 @@ from engine import dates
 from training.sections import Degrees, Month, Section
 
 
+class BlockSection(Section):
+    """Square blocks of coarse cells, drawn by the seed, whose truth is kept from training."""
+
+    size: Annotated[int, Field(ge=1)]  # coarse cells along a block's edge
+    test: Annotated[float, Field(gt=0, lt=1)]  # share of the blocks
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0  # the same, to choose the weights by
+    buffer: Annotated[int, Field(ge=0)] = 0  # coarse cells around these blocks that nothing is learned from
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class TemporalSplit(Section):
-    """Train and test by month."""
+    """Train and test by month; by blocks as well, where given, and then the months may be the same."""
 
     kind: Literal["temporal"]
     train: tuple[Month, ...] = Field(min_length=1)
     test: tuple[Month, ...] = Field(min_length=1)
     gap: Annotated[int, Field(ge=0, le=5)] = 0  # training months this near a test month are left out
+    blocks: BlockSection | None = None
 
     @model_validator(mode="after")
     def _apart(self) -> TemporalSplit:
         both = sorted(set(self.train) & set(self.test))
-        if both:
+        if both and self.blocks is None:
             raise ValueError(f"month {both[0]} is in both train and test")
+        if both and self.gap:
+            raise ValueError(f"there is no gap where month {both[0]} is in both train and test")
         if not self.train_months:
             raise ValueError("the gap leaves no month to train on")
         return self
@@ -32,6 +45,8 @@ class TemporalSplit(Section):
     @property
     def train_months(self) -> tuple[int, ...]:
         """Months to train on: `train` less those within `gap` months of a test month."""
+        if not self.gap:
+            return self.train
         near = {(t - 1 + d) % 12 + 1 for t in self.test for d in range(-self.gap, self.gap + 1)}
         return tuple(m for m in self.train if m not in near)
 
@@ -71,10 +86,12 @@ class PeriodSplit(Section):
     kind: Literal["period"]
     train: tuple[tuple[Day, Day], ...] = Field(min_length=1)  # first and last date of each period
     test: tuple[tuple[Day, Day], ...] = Field(min_length=1)
-    # Training dates in a test period, or this near one, are left out (not where the columns differ).
+    # Training dates in a test period, or this near one, are left out (not where the columns differ, nor
+    # where there are blocks and no gap).
     gap_days: Annotated[int, Field(ge=0)] = 0
     train_columns: tuple[float, float] | None = None  # from west to east, in the archive's CRS
     test_columns: tuple[float, float] | None = None
+    blocks: BlockSection | None = None  # instead of columns
 
     # Of any year: which dates they are, the periods say.
     train_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
@@ -89,6 +106,8 @@ class PeriodSplit(Section):
         both = (self.train_columns, self.test_columns)
         if (both[0] is None) != (both[1] is None):
             raise ValueError("train_columns and test_columns go together")
+        if both[0] is not None and self.blocks is not None:
+            raise ValueError("the split by space is by columns or by blocks, not by both")
         if both[0] is not None and max(both[0][0], both[1][0]) < min(both[0][1], both[1][1]):
             raise ValueError("train_columns and test_columns overlap")
         return self
@@ -99,7 +118,8 @@ class PeriodSplit(Section):
 
     def trains(self, date: str) -> bool:
         """Return whether a date is one to train on."""
-        apart = self.train_columns is not None or not self._near(date, self.test, self.gap_days)
+        by_space = self.train_columns is not None or (self.blocks is not None and not self.gap_days)
+        apart = by_space or not self._near(date, self.test, self.gap_days)
         return apart and self._near(date, self.train, 0)
 
     @staticmethod
