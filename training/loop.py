@@ -57,19 +57,29 @@ class Trainer:
     Args:
         config, archive, split: what is trained on what.
         folder: of the run: checkpoint, log, TensorBoard.
+        specs: target and sources with their statistics, where they were taken elsewhere.
 
     Raises:
         InputError: the network or the sources do not fit; the sentence names the key.
     """
 
-    def __init__(self, config: Config, archive: Archive, split: Split, folder: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        archive: Archive,
+        split: Split,
+        folder: Path,
+        specs: tuple[TargetSpec, tuple[SourceSpec, ...]] | None = None,
+    ) -> None:
         self.config, self.split, self.folder = config, split, folder
         self.whole = archive
         self.archive = archive = show_only(archive, split.train.cells)  # all that is learned from
         self.device = torch.device("cpu")
         torch.manual_seed(config.seed)
-        self.target: TargetSpec = target_spec(config, archive, split)
-        self.sources: tuple[SourceSpec, ...] = source_specs(config, archive, split, self.target)
+        self.target: TargetSpec = specs[0] if specs else target_spec(config, archive, split)
+        self.sources: tuple[SourceSpec, ...] = (
+            specs[1] if specs else source_specs(config, archive, split, self.target)
+        )
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
         self.model = Downscaler(self.target, self.sources, self.network)
@@ -207,7 +217,9 @@ class Trainer:
             for network in self._networks():
                 network.zero_grad(set_to_none=True)
 
+        self.model.eval()  # running statistics must not move before the first step either
         self.plan, seconds = choose(trial, self.config.precision, self.config.layout)
+        self.model.train()
         self.use_plan()
         return seconds
 
@@ -225,19 +237,23 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """Score the averaged weights on the validation region; keep them when they are the best."""
-        held = Downscaler(self.target, self.sources, self.network)
-        held.generator.load_state_dict(self.average.weights)
-        held.eval()
-        section = self.config.validation
-        members = self.config.ensemble.validated if self.config.ensemble is not None else 0
-        block = self.config.sampling.withheld_months
-        values = validate(held, self.whole, self.split, block, section.cases, members)
-        score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == section.score]))
+        wanted, values = self.config.validation.score, self.scored(self.average.weights)
+        score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == wanted]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or not self.best or score < self.best["score"]:
             self.best = {"step": self.step_number, "score": score}
             self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
         return values
+
+    def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        """Return the scores of a generator's weights on the validation region."""
+        held = Downscaler(self.target, self.sources, self.network)
+        held.generator.load_state_dict(weights)
+        held.eval()
+        section = self.config.validation
+        members = self.config.ensemble.validated if self.config.ensemble is not None else 0
+        block = self.config.sampling.withheld_months
+        return validate(held, self.whole, self.split, block, section.cases, members)
 
     def save(self) -> None:
         """Write the checkpoint."""
