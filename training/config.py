@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from engine.card import GENERIC_IDS
 from engine.errors import InputError
 from training.ablation.section import AblationSection
+from training.cascade_config import CascadeSection, order_of_steps
 from training.sections import Degrees, Month, NotNegative, Positive, Section, Share
 from training.split_sections import PeriodSplit, SpatialSplit, TemporalSplit
 
@@ -81,12 +82,16 @@ class PointLoss(Section):
 class AdversarialLoss(Section):
     """The discriminator's term, from step `start` on."""
 
-    kind: Literal["hinge", "leastsquares"] = "hinge"
+    kind: Literal["hinge", "leastsquares", "logistic"] = "hinge"
     weight: NotNegative = 0.01
     start: Annotated[int, Field(ge=0)] = 500
     ramp: Annotated[int, Field(ge=0)] = 0  # steps over which the weight grows from zero
     width: Annotated[int, Field(ge=4)] = 16  # channels of the discriminator's first stage
+    layers: Annotated[int, Field(ge=1, le=6)] = 3  # its strided stages
+    spectral: bool = True  # spectral normalisation
     rate: Positive = 4e-4
+    # The discriminator learns but its judgement does not reach the generator: a fault to be compared with.
+    detached: bool = False
 
 
 class ConservationLoss(Section):
@@ -181,6 +186,7 @@ class Config(Section):
     start_from: str | None = None  # id or folder of a package whose weights training begins with
     losses: LossesSection = LossesSection()
     ensemble: EnsembleSection | None = None
+    cascade: CascadeSection | None = None
     optimiser: OptimiserSection = OptimiserSection()
     sampling: SamplingSection = SamplingSection()
     validation: ValidationSection = ValidationSection()
@@ -203,6 +209,10 @@ class Config(Section):
             raise ValueError("ensemble needs noise to draw members with: set network.noise")
         if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
             raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
+        if self.cascade is not None:
+            order_of_steps(self.factor, self.cascade.steps)
+            if self.ensemble is not None or self.losses.adversarial is not None or self.start_from:
+                raise ValueError("a cascade goes without ensemble, start_from and losses.adversarial (null)")
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")
