@@ -56,11 +56,11 @@ def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(
         prog="python -m training.ablate",
         description="Train many short runs: with every subset of the source groups, without one constraint "
-        "at a time, and once with source dropout; score each on the test region and write a page. Each "
-        "finished run adds a record. Started again, it goes on with the runs that have none.",
+        "at a time, without any, and once with source dropout; score each on the test region and write a "
+        "page. Each finished run adds a record. Started again, it goes on with the runs that have none.",
     )
     known.add_argument("config", type=Path, help="training configuration (YAML), with its key ablation")
-    known.add_argument("--only", default="", help="variants or kinds (subset, constraint, dropout), by comma")
+    known.add_argument("--only", default="", help="variants or kinds (subset, constraint, …), by comma")
     known.add_argument("--seeds", help="by comma (default: the configuration's)")
     known.add_argument("--steps", type=int, help="of each run (default: the configuration's)")
     known.add_argument("--workers", type=int, default=1, help="processes, one thread each (default: 1)")

@@ -59,7 +59,7 @@ def test_runs_see_their_groups_alone_and_without_dropout(tiny):
     found = by_name(config)
     assert list(found) == [
         "none", "temperature", "elevation", "temperature+elevation",
-        "without-conservation", "without-adversarial", "dropout",
+        "without-conservation", "without-adversarial", "unconstrained", "dropout",
     ]  # fmt: skip
     runs = {run.variant.name: run.config for run in runs_of(config, list(found.values()), (5,))}
     assert [s.name for s in runs["elevation"].sources] == ["elevation"] and not runs["none"].sources
@@ -70,6 +70,9 @@ def test_runs_see_their_groups_alone_and_without_dropout(tiny):
     assert runs["without-conservation"].target.strength == 0
     assert runs["without-conservation"].losses.conservation.weight == 0
     assert runs["without-adversarial"].losses.adversarial is None
+    free = runs["unconstrained"]
+    assert not free.sources and free.target.strength == 0 and free.target.bounds == (None, None)
+    assert free.losses.adversarial is not None
     assert runs["none"].losses.adversarial.start == 1  # 4 of 12 steps, of 2
 
 
@@ -125,7 +128,7 @@ def test_an_ablation_writes_records_and_a_page_and_does_nothing_twice(path, tmp_
     assert ablate.run([str(path), "--output", str(output)]) == 0
     lines = (output / "records.jsonl").read_text().splitlines()
     records = read(output / "records.jsonl", "ablation")
-    assert len(lines) == len({r.id for r in records}) == 14
+    assert len(lines) == len({r.id for r in records}) == 16
     for record in records:
         assert record.hash and record.metrics and record.notes["seconds"] > 0
         again = configured(record.config, record.overrides, record.seed)
@@ -143,7 +146,7 @@ def test_an_ablation_writes_records_and_a_page_and_does_nothing_twice(path, tmp_
     )
     assert sum(g["average"]["value"] for g in told["gains"].values()) == pytest.approx(whole)
     rows = (output / "ablation.csv").read_text().splitlines()
-    assert rows[0] == "variant,seed,given,metric,value,id" and len(rows) > 14 * 10
+    assert rows[0] == "variant,seed,given,metric,value,id" and len(rows) > 16 * 10
     capsys.readouterr()
     assert ablate.run([str(path), "--output", str(output), "--no-page"]) == 0
     assert (output / "records.jsonl").read_text().splitlines() == lines
@@ -196,7 +199,7 @@ def test_a_round_that_is_not_whole_is_no_result(path, tmp_path):
     with pytest.raises(InputError, match="no whole round"):
         ablate.run([str(path), "--output", str(output), "--only", "elevation", "--seeds", "0"])
     config = configured(path, {})
-    with pytest.raises(InputError, match="1 of 14"):
+    with pytest.raises(InputError, match="1 of 16"):
         gather(config, output / "records.jsonl")
 
 

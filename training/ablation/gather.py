@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import InputError
 from training.ablation.blocks import BlockErrors
 from training.ablation.importance import Results
-from training.ablation.plan import DROPOUT, NONE, Variant, groups_of, subset_name, variants
+from training.ablation.plan import DROPOUT, NONE, UNCONSTRAINED, Variant, groups_of, subset_name, variants
 from training.ablation.runs import WHOLE, Run, finished, runs_of
 from training.config import Config
 from training.records import Record
@@ -94,6 +94,8 @@ def title_of(variant: Variant, groups: Sequence[str]) -> str:
             "inception": "inception branches",
         }
         return f"without {words.get(str(variant.constraint), str(variant.constraint))}"
+    if variant.kind == UNCONSTRAINED:
+        return "unconstrained: no source, no conservation, no bounds"
     if variant.kind == DROPOUT:
         return "all sources, with dropout"
     chosen = [name for name in groups if name in variant.groups]

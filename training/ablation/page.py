@@ -23,6 +23,7 @@ from training.ablation.importance import (
     on_top,
     shapley,
 )
+from training.ablation.plan import UNCONSTRAINED
 from training.config import Config
 from training.data.archive import Archive
 from training.report.page import Cell, Page, facts_html, figure_html, table_html, write_text
@@ -202,7 +203,11 @@ def _title(found: Gathered, constraint: str) -> str:
 def _variants_table(found: Gathered) -> str:
     columns = (*COLUMNS, *FURTHER)
     rows: list[list[str | Cell]] = []
-    kinds = {"subset": "Sources", "constraint": f"Constraints (with {found.reference})"}
+    kinds = {
+        "subset": "Sources",
+        "constraint": f"Constraints (with {found.reference})",
+        UNCONSTRAINED: "No constraint at all",
+    }
     seen: set[str] = set()
     for variant in found.variants:
         if variant.kind not in kinds:

@@ -1,8 +1,9 @@
 """The runs of an ablation, from a configuration.
 
 Up to four groups of sources: every subset. More: none, each alone, all but each, and all. Then the
-reference without one constraint at a time, and one run with source dropout, whose sources are
-withheld at the test: the quick ablation.
+reference without one constraint at a time, and without sources and constraints at once: the
+unconstrained GAN. Last a run with source dropout, whose sources are withheld at the test: the quick
+ablation.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from training.records import merged
 EVERY_SUBSET = 4  # groups at most of which every subset is run
 DROPOUT = "dropout"
 NONE = "none"
+UNCONSTRAINED = "unconstrained"
+FREED: tuple[Constraint, ...] = ("conservation", "bounds")  # what an unconstrained GAN goes without
 
 Subset = frozenset[str]
 
@@ -28,7 +31,7 @@ Subset = frozenset[str]
 class Variant:
     """One kind of run, done with each seed.
 
-    `kind` is subset, constraint or dropout; `overrides` are all keys that it changes in the
+    `kind` is subset, constraint, unconstrained or dropout; `overrides` are all keys that it changes in the
     configuration.
     """
 
@@ -103,6 +106,12 @@ def variants(config: Config, steps: int | None = None) -> list[Variant]:
         if off is not None:
             overrides = merged(subset(reference), off)
             found.append(Variant(f"without-{name}", "constraint", reference, overrides, name))
+    freed = [off for name in FREED if (off := without(name, config)) is not None]
+    if freed:
+        overrides = subset(frozenset())
+        for off in freed:
+            overrides = merged(overrides, off)
+        found.append(Variant(UNCONSTRAINED, UNCONSTRAINED, frozenset(), overrides))
     found.append(Variant(DROPOUT, DROPOUT, full, subset(full, dropout=True)))
     return found
 
