@@ -40,7 +40,9 @@ class Adversary:
     ) -> None:
         self.section, self.clip = section, optimiser.clip
         self.target, self.spec, self.halo = target, spec, halo
-        self.network = Discriminator(condition_channels(spec), section.width)
+        self.network = Discriminator(
+            condition_channels(spec), section.width, section.layers, section.spectral
+        )
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             section.rate,
@@ -51,12 +53,15 @@ class Adversary:
     def generator_loss(self, fine: Tensor, batch: Batch, autocast: Autocast) -> Tensor:
         """Return the generator's adversarial loss; its gradient reaches the generator through `fine`.
 
+        Where the section says detached, none does.
+
         Args:
             fine: (B, h·k, w·k) generated, physical units.
             batch: what it was generated from.
             autocast: gives the context in which the network runs.
         """
-        field, given = self._where_known(self._judged(fine), batch), self._condition(batch.inputs)
+        field = self._where_known(self._judged(fine.detach() if self.section.detached else fine), batch)
+        given = self._condition(batch.inputs)
         self.network.requires_grad_(False)
         try:
             with autocast():

@@ -80,8 +80,11 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: str) -> Tensor:
     """Return the discriminator's loss from its logits of real and generated fields.
 
     hinge: mean max(0, 1 − real) + mean max(0, 1 + fake) (Lim & Ye 2017);
-    leastsquares: mean (real − 1)² + mean fake² (Mao et al. 2017).
+    leastsquares: mean (real − 1)² + mean fake² (Mao et al. 2017);
+    logistic: the cross-entropy of real and fake (Goodfellow et al. 2014).
     """
+    if kind == "logistic":
+        return functional.softplus(-real).mean() + functional.softplus(fake).mean()
     if kind == "leastsquares":
         return (real - 1).square().mean() + fake.square().mean()
     return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
@@ -90,6 +93,8 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: str) -> Tensor:
 def adversarial_loss(fake: Tensor, kind: str) -> Tensor:
     """Return the generator's adversarial loss from the logits of its fields.
 
-    hinge: −mean fake; leastsquares: mean (fake − 1)².
+    hinge: −mean fake; leastsquares: mean (fake − 1)²; logistic: −mean log σ(fake), not saturating.
     """
+    if kind == "logistic":
+        return functional.softplus(-fake).mean()
     return (fake - 1).square().mean() if kind == "leastsquares" else -fake.mean()

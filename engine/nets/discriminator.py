@@ -13,25 +13,27 @@ from engine.nets.generator import NetworkSpec
 class Discriminator(nn.Module):
     """Says for each patch of a fine field whether it looks real, given its condition.
 
-    `channels` is the number of channels of the condition. Each strided layer halves the grid; every
-    convolution is spectrally normalised, so that the hinge loss meets a function of bounded slope.
+    `channels` is the number of channels of the condition. Each strided layer halves the grid and
+    doubles the channels, up to eight times `width`; with `spectral` every convolution is spectrally
+    normalised, so that the hinge loss meets a function of bounded slope.
     """
 
-    def __init__(self, channels: int, width: int = 32, layers: int = 3) -> None:
+    def __init__(self, channels: int, width: int = 32, layers: int = 3, spectral: bool = True) -> None:
         super().__init__()
+        wrapped = spectral_norm if spectral else nn.Identity()
         blocks: list[nn.Module] = []
         before = 1 + channels
         for index in range(layers):
-            after = width * 2 ** min(index, 2)
-            blocks += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            after = width * 2 ** min(index, 3)
+            blocks += [wrapped(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
             before = after
-        blocks.append(spectral_norm(nn.Conv2d(before, 1, 3, padding=1)))
+        blocks.append(wrapped(nn.Conv2d(before, 1, 3, padding=1)))
         self.layers = nn.Sequential(*blocks)
 
     def forward(self, field: Tensor, condition: Tensor) -> Tensor:
-        """Map a field (B, 1, h, w) and its condition (B, C, h, w) to logits (B, 1, ≈h/8, ≈w/8).
+        """Map a field (B, 1, h, w) and its condition (B, C, h, w) to logits (B, 1, ≈h/2ⁿ, ≈w/2ⁿ).
 
-        The field is in the target's transformed, normalised space.
+        n is the number of layers; the field is in the target's transformed, normalised space.
         """
         return self.layers(torch.cat([field, condition], 1))
 

@@ -62,6 +62,15 @@ def test_hinge_and_least_squares():
     assert float(adversarial_loss(fake, "leastsquares")) == pytest.approx(8.0)
 
 
+def test_the_logistic_loss_is_a_cross_entropy():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = entropy(real, torch.ones(2)) + entropy(fake, torch.zeros(2))
+    assert float(discriminator_loss(real, fake, "logistic")) == pytest.approx(float(expected))
+    expected = entropy(fake, torch.ones(2))
+    assert float(adversarial_loss(fake, "logistic")) == pytest.approx(float(expected))
+
+
 def test_the_rate_warms_up_and_falls():
     section = OptimiserSection(rate=1.0, final_rate=0.01, warmup_steps=10)
     rates = [rate(step, 100, section) for step in range(100)]
