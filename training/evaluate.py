@@ -1,4 +1,4 @@
-"""`python -m training.evaluate CONFIG.yaml | --model ID|FOLDER`: simple methods beside the model."""
+"""`python -m training.evaluate CONFIG.yaml | --model ID|FOLDER`: other methods beside the model."""
 
 from __future__ import annotations
 
@@ -6,57 +6,20 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from engine.errors import InputError
-from engine.methods.model import load_model
 from engine.package import Package, find_package
 from training.commands import main
 from training.config import Config, load_config, parse_config
 from training.data import load_archive
-from training.data.archive import Archive
+from training.evaluation import MEMBERS, Evaluation, evaluate_all
 from training.maps import draw
-from training.scores import Case, Score, baseline_cases, model_cases, score
-from training.split import Split, split_archive
-from training.statistics import target_spec
-from training.tables import further_table, table
-
-
-def evaluate(
-    config: Config,
-    archive: Archive,
-    split: Split,
-    package: Package | None,
-    keep: bool = False,
-    further: bool = False,
-) -> list[Score]:
-    """Score every simple method that the split allows, and a model, on the test months.
-
-    Args:
-        config, archive, split: what is tested on what.
-        package: the model; None: simple methods alone.
-        keep: keep the fields, for maps.
-        further: take every metric there is.
-    """
-    target = package.card.target if package else target_spec(config, archive, split)
-    cases = baseline_cases(config.factor, target, split.test_view, archive.sources)
-    if package is not None:
-        cases += _model_cases(package, split)
-    return [score(case, archive, split.test, target, keep, further=further) for case in cases]
-
-
-def _model_cases(package: Package, split: Split) -> list[Case]:
-    method = load_model(package, torch.device("cpu"), precision="float32")
-    return model_cases(
-        package.card.id,
-        method.predict,
-        method.halo,
-        split.test_view,
-        method.sources,
-        method.target.strength,
-    )
+from training.report.evaluation_page import write_report
+from training.scores import Region, predict_field
+from training.split import split_archive
+from training.tables import comparison_table, ensemble_table, further_table, table
 
 
 def find(config: Config, wanted: str | None) -> Package | None:
@@ -70,7 +33,10 @@ def find(config: Config, wanted: str | None) -> Package | None:
             return find_package(config.model.id)
         except InputError:
             return None
-    package = find_package(wanted)
+    return _checked(find_package(wanted), config)
+
+
+def _checked(package: Package, config: Config) -> Package:
     if package.card.factor != config.factor:
         raise InputError(
             f"The model {package.card.id} has the factor {package.card.factor}, but the configuration has "
@@ -79,12 +45,13 @@ def find(config: Config, wanted: str | None) -> Package | None:
     return package
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate",
         description="Print RMSE, MAE, bias, Jensen–Shannon distance and conservation residual of the simple "
-        "methods and of a model on the configuration's test months, all through the engine.",
+        "methods, of boosted trees and of a model on the configuration's test times, all through the engine, "
+        "and how they compare; write a report with figures.",
     )
     parser.add_argument("config", nargs="?", help="training configuration (default: the model's own)")
     parser.add_argument(
@@ -96,9 +63,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="also correlation, efficiencies, distributions, high quantiles, spectra, FSS and SSIM",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="OUT.html",
+        help="write a page of results, and its numbers as CSV and JSON",
+    )
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="ID|FOLDER",
+        help="a further package of the same factor, as a baseline; may be given again",
+    )
+    parser.add_argument("--no-trees", dest="trees", action="store_false", help="leave out the boosted trees")
+    parser.add_argument(
+        "--members", type=int, default=MEMBERS, help=f"drawn from a model with noise (default: {MEMBERS})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of draws and intervals (default: 0)")
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
     parser.add_argument("--month", type=int, help="month of the maps (default: the first test month)")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def what_to_test(options: argparse.Namespace) -> tuple[Config, Package | None]:
+    """Return the configuration and the model that the command line names.
+
+    Raises:
+        InputError: neither is named, the model does not fit, or its card holds no configuration.
+    """
     if options.config is None and options.model is None:
         raise InputError("Give a configuration, or a model with --model.")
     if options.config is not None:
@@ -110,6 +103,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if settings is None:
             raise InputError(f"The card of {package.card.id} holds no configuration: give one.")
         config = parse_config(settings, f"the card of {package.card.id}")
+    return config, package
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    options = options_of(arguments)
+    config, package = what_to_test(options)
+    compare = [_checked(find_package(wanted), config) for wanted in options.compare]
     archive = load_archive(config)
     split = split_archive(config, archive)
     time = None
@@ -119,25 +120,55 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"--month: {options.month} is no test month of this configuration.")
         time = times[0]
     if package is None and not options.json:
-        print(f"No model {config.model.id} is installed: simple methods alone.", file=sys.stderr)
-    scores = evaluate(config, archive, split, package, options.maps is not None, options.all_metrics)
+        _tell(f"No model {config.model.id} is installed: simple methods alone.")
+    evaluation = evaluate_all(
+        config,
+        archive,
+        split,
+        package,
+        compare,
+        trees=options.trees,
+        further=options.all_metrics or options.report is not None,
+        members=options.members,
+        seed=options.seed,
+        tell=None if options.json else _tell,
+    )
+    written = []
     if options.maps is not None:
-        shown = [s for s in scores if s.case.strength > 0]
-        draw(options.maps, archive, split.test, shown, time)
+        draw_maps(options.maps, evaluation, split.test.times[0] if time is None else time)
+        written.append(f"Maps: {options.maps}")
+    if options.report is not None:
+        files = write_report(evaluation, options.report, time)
+        written.append(f"Report: {', '.join(str(file) for file in files)}")
     if options.json:
-        methods = {s.case.name: s.values for s in scores}
-        print(
-            json.dumps(
-                {"model": package.card.id if package else None, "units": archive.units, "methods": methods}
-            )
-        )
-    else:
-        print(table(scores, archive.units))
-        if options.all_metrics:
-            print(further_table(scores, archive.units))
-        if options.maps is not None:
-            print(f"Maps: {options.maps}")
+        print(json.dumps(evaluation.to_json()))
+        return 0
+    print(table(evaluation.scores, archive.units))
+    if options.all_metrics:
+        print(further_table(evaluation.scores, archive.units))
+    if any(score.members for score in evaluation.scores):
+        print(ensemble_table(evaluation.scores, archive.units))
+    print(comparison_table(evaluation))
+    for line in written:
+        print(line)
     return 0
+
+
+def draw_maps(path: Path, evaluation: Evaluation, time: int) -> None:
+    """Draw one time's maps of the methods that conserve; see `training.maps.draw`."""
+    archive, columns = evaluation.archive, evaluation.split.test.columns
+    drawn = []
+    for score in evaluation.scores:
+        if score.case.strength > 0 and score.kind == "central":
+            target = evaluation.targets[score.case.name]
+            field, _ = predict_field(score.case, archive, time, columns, target)
+            drawn.append(replace(score, values=score.tally.dates[time], fields=field.numpy()))
+    draw(path, archive, Region((time,), columns), drawn)
+
+
+def _tell(text: str) -> None:
+    """Say what happens; standard output is for the results."""
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class Score:
     ensemble: dict[str, EnsembleMetric] = field(default_factory=dict, repr=False)
     spread: SpreadBins | None = field(default=None, repr=False)
     members: int = 0
+    kind: str = "central"  # or, of an ensemble, mean or member
 
 
 def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +245,7 @@ def scores_of(
     """
     plan = plan or plan_scores(archive, region, further)
     members = members if case.member is not None else 0
-    kinds = ["", "mean", "member"] if members else [""]
+    kinds = ["central", "mean", "member"] if members else ["central"]
     tallies = {kind: Tally(plan) for kind in kinds}
     ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()} if members else {}
     spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0) if members else None
@@ -252,34 +253,35 @@ def scores_of(
     for time in region.times:
         truth, coarse = truth_of(archive, region, time)
         whole = {kind: _empty(archive, region.columns) for kind in kinds}
-        crps = np.full(truth.shape, np.nan) if members else None
+        by_cell = {name: np.full(truth.shape, np.nan) for name in ("crps", "spread") if members}
         draws = predicted_tiles(
             case, archive, time, region.columns, target, tile, members=members, seed=seed + time
         )
         for place, fields in draws:
-            whole[""][place] = fields[0]
+            whole["central"][place] = fields[0]
             if members:
                 whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
                 drawn = fields[1:].numpy()
                 for metric in (*ensemble.values(), spread):
                     metric.update(drawn, truth[place])
-                crps[place] = crps_cells(drawn, truth[place])
+                by_cell["crps"][place] = crps_cells(drawn, truth[place])
+                by_cell["spread"][place] = (members + 1) / members * drawn.var(0, ddof=1)
         for kind, tally in tallies.items():
             mean = _aggregate(whole[kind], archive, target)
             tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
-            if crps is not None and not kind:
-                tally.blocks.add(time, "crps", crps)
             if keep:
                 kept[kind].append(whole[kind].numpy())
+        for name, values in by_cell.items():
+            tallies["central"].blocks.add(time, name, np.where(np.isfinite(truth), values, np.nan))
     words = {"mean": f"mean of {members} members", "member": "one member"}
     scores = []
     for kind, tally in tallies.items():
         fields = np.stack(kept[kind]) if keep else None
-        if not kind:
+        if kind == "central":
             scores.append(Score(case, tally.values(), fields, tally, ensemble, spread, members))
             continue
         one = replace(case, name=f"{case.name}-{kind}", title=f"{case.title}, {words[kind]}")
-        scores.append(Score(one, tally.values(), fields, tally))
+        scores.append(Score(one, tally.values(), fields, tally, kind=kind))
     return scores
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from training.evaluation import Evaluation
 from training.scores import Score
 
 
@@ -44,6 +46,15 @@ FURTHER_COLUMNS = (
 )
 
 
+ENSEMBLE_COLUMNS = (
+    Column("crps", "CRPS", "{:.3f}"),
+    Column("spread_skill", "spread/skill", "{:.3f}", 1),
+    Column("rank_histogram", "rank index", "{:.3f}"),
+    Column("reliability_95", "reliability 95", "{:.2e}"),
+    Column("reliability_99", "reliability 99", "{:.2e}"),
+)
+
+
 def table(scores: Iterable[Score], units: str) -> str:
     """Return the scores as text: a row for each method, best of each column marked with *."""
     return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
@@ -56,6 +67,36 @@ def further_table(scores: Iterable[Score], units: str) -> str:
         "truth's 95th percentile, 5 × 5 cells; * best"
     )
     return _table(list(scores), FURTHER_COLUMNS, foot)
+
+
+def ensemble_table(scores: Iterable[Score], units: str) -> str:
+    """Return the metrics of the ensembles among the scores, in the same form."""
+    rows = [
+        replace(s, values={name: metric.compute() for name, metric in s.ensemble.items()})
+        for s in scores
+        if s.members
+    ]
+    foot = (
+        f"fair CRPS in {units}; spread/skill 1 and rank index 0 are calibrated; reliability of "
+        "exceeding the truth's 95th and 99th percentile"
+    )
+    return _table(rows, ENSEMBLE_COLUMNS, foot)
+
+
+def comparison_table(evaluation: Evaluation) -> str:
+    """Return the comparisons as text: difference and ratio with their intervals."""
+    titles = {s.case.name: s.case.title for s in evaluation.scores}
+    rows = [["compared", "against", "measure", "difference (95 %)", "ratio (95 %)"]]
+    for one in evaluation.comparisons:
+        if one.measure == "mae":
+            continue  # in the JSON; it says the same
+        measure = one.measure if one.measure == one.against else f"{one.measure} / {one.against}"
+        difference = "{:+.3f} ({:+.3f}, {:+.3f})".format(*one.difference)
+        ratio = "{:.3f} ({:.3f}, {:.3f})".format(*one.ratio)
+        rows.append([titles[one.method], titles[one.reference], measure, difference, ratio])
+    return _lines(
+        rows, f"differences in {evaluation.archive.units}; block bootstrap over dates and places", 3
+    )
 
 
 def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:
@@ -72,9 +113,16 @@ def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str
             marked = column.perfect is not None and abs(value - column.perfect) == best[column.name]
             cells.append(column.form.format(value) + ("*" if marked else " "))
         rows.append([s.case.title, *cells])
+    return _lines(rows, foot)
+
+
+def _lines(rows: Sequence[Sequence[str]], foot: str, words: int = 1) -> str:
+    """Lay cells out in columns, the first ones, of words, to the left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.ljust(w) if i < words else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))
+        )
         for row in rows
     ]
     rule = "-" * len(lines[0])

@@ -15,6 +15,7 @@ from engine.metrics import (
     Metric,
     Scale,
 )
+from training.intervals import BlockErrors
 
 BAND_EDGES = (0, 100, 250, 500, 750, 1000, 1500, 2000, 2500, 3000, 4000, 5000)  # metres, between bands
 LEAST_SHARE = 0.005  # of the cells; smaller bands are joined to the one below
@@ -45,6 +46,7 @@ class Tally:
 
     plan: Plan
     metrics: dict[str, Metric] = field(init=False)
+    blocks: BlockErrors = field(init=False)
     bands: BandedError | None = field(init=False)
     dates: dict[int, dict[str, float]] = field(init=False, default_factory=dict)
 
@@ -56,6 +58,7 @@ class Tally:
         }
         if self.plan.further:
             self.metrics.update({name: make(scale) for name, make in FURTHER_METRICS.items()})
+        self.blocks = BlockErrors(self.plan.factor)
         self.bands = BandedError(self.plan.edges) if self.plan.edges else None
 
     def update(
@@ -71,6 +74,7 @@ class Tally:
         for name, metric in self.metrics.items():
             pair = (mean, coarse) if name == "conservation_residual" else (fine, truth)
             metric.update(pair[0][None], pair[1][None])
+        self.blocks.update(time, fine, truth)
         if self.bands is not None:
             self.bands.update(fine, truth, self.plan.elevation)
         error = (fine - truth)[np.isfinite(fine) & np.isfinite(truth)].astype(np.float64)
