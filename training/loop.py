@@ -36,7 +36,7 @@ from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
 from training.validation import validate
 from training.warm_start import freeze_all_but_noise, start_from
-from training.yardstick import BaseError, Scale
+from training.yardstick import BaseError, Scale, some_of
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -146,7 +146,7 @@ class Trainer:
         columns, scales = region.fine_columns(self.config.factor), {}
         for climatology in {bool(self.fields.climatologies), False}:
             error = BaseError(self.target, self.spread)
-            for index, time in enumerate(region.times):
+            for index, time in enumerate(some_of(region.times)):
                 withheld = withheld_block(int(self.archive.months[time]), block, index % block)
                 base = self.fields.field(Window(time, 0, 0, withheld), climatology).base[..., columns]
                 truth = np.ascontiguousarray(self.archive.fine[time][None, :, columns])

@@ -7,6 +7,7 @@ that nothing has been learned.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,14 @@ from engine.transforms import normalised, physical
 from training.config import PointLoss
 
 SMALLEST = 1e-3  # of the target's spread
+TIMES = 240  # that the base's error is measured at, at most
+
+
+def some_of(times: Sequence[int], most: int = TIMES) -> tuple[int, ...]:
+    """Return the times, or as many of them as asked for, spread evenly."""
+    if len(times) <= most:
+        return tuple(times)
+    return tuple(times[(2 * i + 1) * len(times) // (2 * most)] for i in range(most))
 
 
 @dataclass(frozen=True)
