@@ -134,23 +134,25 @@ class Encoder(nn.Module):
 
 
 class NoiseInjection(nn.Module):
-    """Adds noise to a map: x + a(x) ⊙ (W z), with z white noise of a level (after Karras et al. 2019).
+    """Adds noise to a map: x + a(x) ⊙ (W z + b), with z white noise of a level (after Karras et al. 2019).
 
-    W mixes the noise's channels into the map's; the amplitude a, a 1×1 convolution of the map, lets
-    the spread depend on the place. It is zero at first: a new layer adds nothing.
+    W mixes the noise's channels into the map's. The amplitude a, two 1×1 convolutions of the map, lets
+    the spread depend on the place, and b lets the members' centre leave the estimate without noise,
+    which is made for other losses. The amplitude is zero at first: a new layer adds nothing.
     """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(channels, width, 1, bias=False)
+        self.mix = nn.Conv2d(channels, width, 1)
+        self.inner = nn.Conv2d(width, width, 1)
         self.amplitude = nn.Conv2d(width, width, 1)
         nn.init.normal_(self.mix.weight, std=channels**-0.5)
-        nn.init.zeros_(self.amplitude.weight)
-        nn.init.zeros_(self.amplitude.bias)
+        for zeroed in (self.mix.bias, self.amplitude.weight, self.amplitude.bias):
+            nn.init.zeros_(zeroed)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         """Map (B, width, h, w) and noise (B, channels, h, w) to (B, width, h, w)."""
-        return x + self.amplitude(x) * self.mix(noise)
+        return x + self.amplitude(functional.relu(self.inner(x))) * self.mix(noise)
 
 
 class Level(nn.Module):
