@@ -15,6 +15,7 @@ from engine.nets.generator import NetworkSpec
 from engine.transforms import normalised
 from training.config import AdversarialLoss, OptimiserSection
 from training.data.prepared import Batch
+from training.distributed import averaged
 from training.losses import adversarial_loss, discriminator_loss
 
 Autocast = Callable[[], contextlib.AbstractContextManager[None]]
@@ -43,6 +44,7 @@ class Adversary:
         self.network = Discriminator(
             condition_channels(spec), section.width, section.layers, section.spectral
         )
+        self.parallel: nn.Module = self.network  # the same, but for gradients averaged over processes
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             section.rate,
@@ -75,7 +77,7 @@ class Adversary:
         real, fake = self._judged(batch.truth), self._where_known(self._judged(fine.detach()), batch)
         given = self._condition(batch.inputs)
         with autocast():
-            logits = self.network(torch.cat([real, fake]), torch.cat([given, given]))
+            logits = self.parallel(torch.cat([real, fake]), torch.cat([given, given]))
         first, second = logits.float().chunk(2)
         return discriminator_loss(first, second, self.section.kind)
 
@@ -88,7 +90,7 @@ class Adversary:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimiser.step()
-        return float(loss.detach())
+        return float(averaged(loss))
 
     def _judged(self, field: Tensor) -> Tensor:
         """Return a physical field as the discriminator sees it, (B, 1, ·, ·), zero where invalid."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from engine.card import SourceSpec, TargetSpec
 from engine.errors import EngineError, InputError
 from engine.nets.downscaler import Downscaler
-from training import checkpoint
+from training import checkpoint, distributed
 from training.adversary import Adversary
 from training.config import Config
 from training.data.archive import Archive
@@ -100,6 +101,7 @@ class Trainer:
         if section is not None:
             halo = self.model.generator.halo
             self.adversary = Adversary(section, optimiser, self.target, self.network, halo)
+        self.parallel: nn.Module = self.model  # the same, but for gradients averaged over processes
         self.average = MovingAverage(self.model.generator, optimiser.ema)
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
@@ -128,10 +130,10 @@ class Trainer:
         return self.split.training_view.without(gone)
 
     def batch(self, step: int, stream: int = _STEP) -> Batch:
-        """Return a step's batch."""
+        """Return a step's batch, this process's share of it."""
         rng = np.random.default_rng([self.config.seed, step, stream])
         view = self.view(rng)
-        return self._batch(self.sampler.windows(rng), view)
+        return self._batch(distributed.share(self.sampler.windows(rng)), view)
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
         sampling = self.config.sampling
@@ -157,7 +159,7 @@ class Trainer:
     def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> Drawn:
         """Return the physical fields before and after conservation; the noise is the seed's."""
         with plan.autocast(self.device):
-            output, _ = self.objective.draw(self.model, batch, seed)
+            output, _ = self.objective.draw(self.parallel, batch, seed)
         return self.objective.conserved(self.model.to_physical(output.float()), batch)
 
     def reconstruction(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
@@ -184,8 +186,9 @@ class Trainer:
             rival = self.adversary.step(drawn.judged, batch, self._autocast, rival_rate)
             terms["adversarial"] = weight * self.adversary.generator_loss(drawn.judged, batch, self._autocast)
         total = torch.stack([t.float() for t in terms.values()]).sum()
-        if not bool(torch.isfinite(total)):
-            names = ", ".join(n for n, t in terms.items() if not bool(torch.isfinite(t))) or "the sum"
+        told = distributed.averaged(torch.stack([t.detach().float() for t in terms.values()]))
+        if not bool(torch.isfinite(told.sum())):
+            names = ", ".join(n for n, t in zip(terms, told) if not bool(torch.isfinite(t))) or "the sum"
             raise EngineError(f"The loss is not finite at step {step} ({names}): lower optimiser.rate.")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -193,8 +196,8 @@ class Trainer:
         self.optimiser.step()
         self.average.update(self.model.generator)
         self.step_number += 1
-        numbers = {name: float(term.detach()) for name, term in terms.items()}
-        numbers["total"] = float(total.detach())
+        numbers = {name: float(value) for name, value in zip(terms, told)}
+        numbers["total"] = float(told.sum())
         if rival is not None:
             numbers["discriminator"] = rival
         return Losses(numbers, speed)
@@ -218,7 +221,10 @@ class Trainer:
                 network.zero_grad(set_to_none=True)
 
         self.model.eval()  # running statistics must not move before the first step either
-        self.plan, seconds = choose(trial, self.config.precision, self.config.layout)
+        with distributed.alone():  # some may need more steps than others
+            chosen, seconds = choose(trial, self.config.precision, self.config.layout)
+        best = distributed.of_first([chosen.bfloat16, chosen.channels_last], self.device)
+        self.plan = TrainingPlan(*map(bool, best))
         self.model.train()
         self.use_plan()
         return seconds
@@ -301,30 +307,40 @@ class Trainer:
         self.step_number, self.best = state["step"], state["best"]
         self.best_weights = parts.get("best", {})
         self.use_plan()
-        _truncate(self.folder / LOG, self.step_number)
+        if distributed.processes().first:
+            _truncate(self.folder / LOG, self.step_number)
 
     def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> None:
         """Train to the end; `best_weights` are then the ones to ship.
 
+        Of several processes only the first validates and writes; it alone has `best_weights`.
+
         Args:
             report: called after each step with the number of steps done, its losses, and the
                 validation's scores where there was one.
+
+        Raises:
+            InputError: the configuration cannot be trained in so many processes.
         """
-        config = self.config
+        config, first = self.config, distributed.processes().first
+        distributed.check(config.sampling.batch, self._networks())
+        self.parallel = distributed.parallel(self.model)
+        if self.adversary is not None:
+            self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / LOG, "a", encoding="utf-8") as log:
-            if self.step_number == 0:  # the untrained network returns its base: what is to be beaten
+        with open(self.folder / LOG if first else os.devnull, "a", encoding="utf-8") as log:
+            if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             while self.step_number < config.steps:
                 losses = self.step()
                 done = self.step_number
                 record: dict[str, Any] = {"step": done, "rate": losses.rate, **losses.terms}
                 scores = None
-                if done % config.validation.every == 0 or done == config.steps:
+                if first and (done % config.validation.every == 0 or done == config.steps):
                     scores = self.validate()
                     record["validation"] = scores
                 log.write(json.dumps(record) + "\n")
-                if done % config.checkpoint_every == 0 or done == config.steps:
+                if first and (done % config.checkpoint_every == 0 or done == config.steps):
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
                 report(done, losses, scores)

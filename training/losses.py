@@ -8,12 +8,13 @@ from torch.nn import functional
 
 from engine.conservation import aggregate
 from training.config import PointLoss
+from training.distributed import mean, mean_count
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Return the mean of `values` over `valid` cells, zero where there is none."""
     kept = torch.where(valid, values, torch.zeros_like(values))
-    return kept.sum() / valid.sum().clamp_min(1)
+    return kept.sum() / mean_count(valid.sum())
 
 
 def point_loss(prediction: Tensor, truth: Tensor, section: PointLoss) -> Tensor:
@@ -84,10 +85,10 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: str) -> Tensor:
     logistic: the cross-entropy of real and fake (Goodfellow et al. 2014).
     """
     if kind == "logistic":
-        return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+        return mean(functional.softplus(-real)) + mean(functional.softplus(fake))
     if kind == "leastsquares":
-        return (real - 1).square().mean() + fake.square().mean()
-    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+        return mean((real - 1).square()) + mean(fake.square())
+    return mean(functional.relu(1 - real)) + mean(functional.relu(1 + fake))
 
 
 def adversarial_loss(fake: Tensor, kind: str) -> Tensor:
@@ -96,5 +97,5 @@ def adversarial_loss(fake: Tensor, kind: str) -> Tensor:
     hinge: −mean fake; leastsquares: mean (fake − 1)²; logistic: −mean log σ(fake), not saturating.
     """
     if kind == "logistic":
-        return functional.softplus(-fake).mean()
-    return (fake - 1).square().mean() if kind == "leastsquares" else -fake.mean()
+        return mean(functional.softplus(-fake))
+    return mean((fake - 1).square()) if kind == "leastsquares" else -mean(fake)

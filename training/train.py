@@ -15,7 +15,7 @@ import torch
 from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
 from engine.package import Package
-from training import packaging
+from training import distributed, packaging
 from training.commands import main
 from training.config import Config, load_config
 from training.data import load_archive
@@ -101,7 +101,8 @@ def fit(
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
-    if not resume:
+    first = distributed.processes().first
+    if not resume and first:
         _set_aside(folder)
     trainer = Trainer(config, archive, split, folder)
     if resume:
@@ -115,6 +116,9 @@ def fit(
     if not quiet:
         parameters = sum(p.numel() for p in trainer.model.generator.parameters())
         print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")
+    if not first:
+        trainer.run(lambda step, losses, scores: None)
+        return trainer
     board = SummaryWriter(str(folder / "tensorboard"), purge_step=trainer.step_number)
     bar = tqdm(
         total=config.steps,
@@ -183,7 +187,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.train",
         description="Train a model as a YAML configuration says, and write its package with test scores. "
-        "A run that was stopped or killed goes on with --resume, as if it had never stopped.",
+        "A run that was stopped or killed goes on with --resume, as if it had never stopped. "
+        "In N processes: torchrun --nproc-per-node N -m training.train CONFIG.",
     )
     parser.add_argument("config", help="training configuration (YAML), e.g. training/configs/rain_itur.yaml")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
@@ -199,7 +204,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise InputError("--threads must be 1 or more.")
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
-    package = train(config, options.runs, options.output, options.resume, command, options.quiet)
+    with distributed.joined(torch.device("cpu")) as group:
+        if not group.first:
+            archive = load_archive(config)
+            folder = options.runs / config.model.id
+            fit(config, archive, split_archive(config, archive), folder, options.resume, quiet=True)
+            return 0
+        package = train(config, options.runs, options.output, options.resume, command, options.quiet)
     if options.record is not None:
         name, metrics = run_id(config.model.id, config), package.card.raw["metrics"]
         notes = {"sha256": package.sha256}
