@@ -42,6 +42,8 @@ def load(
     path: str,
     memory_gib: float | None = None,
     region: Sequence[float] | None = None,
+    every: int = 1,
+    sha256: str | None = None,
 ) -> Archive:
     """Return the archive in a store.
 
@@ -50,21 +52,28 @@ def load(
         path: of the store, from the working folder.
         memory_gib: how much of it may be held in memory; by default a part of what is free.
         region: xmin, ymin, xmax, ymax of a part, on edges of coarse cells.
+        every: 1 for all dates, 5 for every fifth one, from the first on.
+        sha256: of the parameters of a simulated store.
 
     Raises:
-        InputError: no store, one of another version, another factor, or dates without months.
+        InputError: no store, one of another version, another factor or other parameters, or dates
+            without months.
     """
     _, attributes = _open(path)
     own, coarse_only = int(attributes["factor"]), str(attributes["mode"]) == "coarse"
     if not coarse_only and factor != own:
         raise InputError(f"factor: the store {path} has factor {own}, not {factor}.")
-    archive = as_given(path, memory_gib)
+    if sha256 is not None and attributes.get("parameters_sha256") != sha256:
+        raise InputError(
+            f"data.options.sha256: the store {path} was not simulated with these parameters: make it again."
+        )
+    archive = as_given(path, memory_gib, every)
     if coarse_only:
         archive = one_level_up(archive, factor, attributes["weights"] == "area")
     return archive if region is None else crop(archive, region)
 
 
-def as_given(path: str, memory_gib: float | None = None) -> Archive:
+def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Archive:
     """Return the archive in a store at its own factor; without a fine truth, its truth is all missing.
 
     Raises:
@@ -72,13 +81,18 @@ def as_given(path: str, memory_gib: float | None = None) -> Archive:
     """
     group, attributes = _open(path)
     own = int(attributes["factor"])
-    whens = [dates.parse(str(text)) for text in group["date"][:]]
+    if every < 1:
+        raise InputError("data.options.every must be 1 or more.")
+    whens = [dates.parse(str(text)) for text in group["date"][:][::every]]
     undated = next((w for w in whens if w.month is None), None)
     if undated is not None:
         raise InputError(f"data.options.path: the dates of {path} name no month ({undated}).")
     budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * _free())
     names = [str(s["name"]) for s in attributes["sources"]]
     arrays = _arrays(group, [COARSE, *([FINE] if FINE in group else []), *names], budget)
+    if every > 1:
+        dynamic = {COARSE, FINE, *(str(s["name"]) for s in attributes["sources"] if s["dynamic"])}
+        arrays = {name: _thinned(a, every) if name in dynamic else a for name, a in arrays.items()}
     grid = GeoBox(tuple(attributes["shape"]), Affine(*attributes["transform"]), attributes["crs"])
     fine_grid, area = refine(grid, own), attributes["weights"] == "area"
     sources = {s["name"]: _source(s, arrays[str(s["name"])]) for s in attributes["sources"]}
@@ -193,6 +207,13 @@ def _arrays(group: Any, names: Sequence[str], budget: int) -> dict[str, Any]:
         budget -= sizes[name]
         arrays[name] = group[name][:] if name == COARSE or budget >= 0 else group[name]
     return arrays
+
+
+def _thinned(array: Any, every: int) -> np.ndarray:
+    """Return some of an array's times, read one by one where it is on disk."""
+    if isinstance(array, np.ndarray):
+        return array[::every].copy()
+    return np.stack([array[time] for time in range(0, array.shape[0], every)])
 
 
 def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:
