@@ -83,13 +83,17 @@ class PreparedFields:
 
     def _make(self, window: Window, view: View) -> Inputs:
         whole = Window(window.time, 0, 0, window.withheld)
-        patch, _ = cut(self.archive, [whole], self.archive.shape, self.model.halo, view)
+        known = {name for name in view.sources if name in self.shared}  # their features are made once
+        patch, _ = cut(self.archive, [whole], self.archive.shape, self.model.halo, view.without(known))
         inputs = self.model.prepare(patch)
+        for name in known:
+            grid = self.archive.sources[name].grid
+            (inputs.fine if grid == "fine" else inputs.coarse)[name] = self.shared[name]
         for fields in (inputs.coarse, inputs.fine):
             for name in fields:
                 source = self.archive.sources.get(name)
                 if source is not None and not source.dynamic and name not in self.climatologies:
-                    fields[name] = self.shared.setdefault(name, fields[name])
+                    self.shared.setdefault(name, fields[name])
         return inputs
 
     def _bytes(self, inputs: Inputs) -> int:
