@@ -20,11 +20,13 @@ from training.commands import main
 from training.config import Config, load_config
 from training.data import load_archive
 from training.data.archive import Archive
+from training.draws import Draws
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
 from training.records import append, record_of, run_id
-from training.scores import baseline_cases, model_cases, score
+from training.scores import Score, baseline_cases, model_cases, score
 from training.split import Split, split_archive
 from training.tables import table
+from training.validation import ENSEMBLE
 
 
 def train(
@@ -34,6 +36,7 @@ def train(
     resume: bool = False,
     command: str = "",
     quiet: bool = False,
+    further: bool = False,
 ) -> Package:
     """Train a model to its end.
 
@@ -44,6 +47,7 @@ def train(
         resume: go on from the run's checkpoint.
         command: that is written to the card.
         quiet: no progress bar and no table.
+        further: take every metric there is, not only those of the table.
 
     Returns:
         The package, test scores in its card.
@@ -62,17 +66,22 @@ def train(
     shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
     shipped.generator.load_state_dict(weights)
     shipped.eval()
+    draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += model_cases(
         config.model.id,
-        shipped.forward_physical,
+        draws,
         shipped.halo,
         split.test_view,
         trainer.sources,
         trainer.target.strength,
-        shipped.forward_physical if shipped.ensemble else None,
+        draws if shipped.ensemble else None,
     )
-    scores = [score(case, archive, split.test, trainer.target) for case in cases]
+    members = config.ensemble.validated if config.ensemble is not None else 0
+    scores = [
+        score(case, archive, split.test, trainer.target, further=further, members=members) for case in cases
+    ]
+    metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
         print(table(scores, archive.units))
     package = packaging.write(
@@ -83,11 +92,17 @@ def train(
         trainer.sources,
         trainer.network,
         weights,
-        {s.case.name: s.values for s in scores},
+        metrics,
         command,
     )
-    _record(folder, config, command, best, {s.case.name: s.values for s in scores}, package)
+    _record(folder, config, command, best, metrics, package)
     return package
+
+
+def _numbers(score: Score) -> dict[str, float]:
+    """Return a score's numbers for the card; those of its members, where there are any, among them."""
+    drawn = {name: float(score.ensemble[name].compute()) for name in ENSEMBLE if name in score.ensemble}
+    return {**score.values, **drawn}
 
 
 def fit(
@@ -210,7 +225,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
             folder = options.runs / config.model.id
             fit(config, archive, split_archive(config, archive), folder, options.resume, quiet=True)
             return 0
-        package = train(config, options.runs, options.output, options.resume, command, options.quiet)
+        package = train(
+            config,
+            options.runs,
+            options.output,
+            options.resume,
+            command,
+            options.quiet,
+            further=options.record is not None,
+        )
     if options.record is not None:
         name, metrics = run_id(config.model.id, config), package.card.raw["metrics"]
         notes = {"sha256": package.sha256}

@@ -17,6 +17,7 @@ from engine.metrics import (
 from engine.nets.downscaler import Downscaler
 from training.data.archive import Archive
 from training.data.patches import withheld_block
+from training.draws import Draws
 from training.order_statistics import streamed_scale
 from training.scores import model_cases, predicted_tiles, truth_of
 from training.split import Split
@@ -51,14 +52,15 @@ def validate(
     """
     region, target = split.validation, model.target
     scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
+    draws = Draws(model)
     known = model_cases(
         "model",
-        model.forward_physical,
+        draws,
         model.halo,
         split.training_view,
         model.sources,
         target.strength,
-        model.forward_physical if members else None,
+        draws if members else None,
     )
     found: dict[str, float] = {}
     for name in cases:

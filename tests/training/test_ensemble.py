@@ -105,6 +105,9 @@ def test_an_ensemble_learns_the_spread_and_ships(noisy, archive, tmp_path):
     assert "ensembles" in package.card.raw["mlm:architecture"] and package.card.network["noise"] == 2
     assert load_package(package.folder).card.raw["training"]["configuration"]["ensemble"]["members"] == 2
 
+    scores = package.card.raw["metrics"]["tiny"]
+    assert 0 < scores["crps"] < scores["mae"] and scores["spread_skill"] > 0.5
+
     # The noise alone learns on top of it: what the network says without noise stays.
     noisy["start_from"] = str(package.folder)
     noisy["ensemble"] = {"members": 3, "train": "noise"}
