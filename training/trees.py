@@ -30,6 +30,7 @@ from engine.transforms import normalised, physical
 from engine.windows import crop, narrowed
 from training.config import Config, SamplingSection
 from training.data.archive import Archive
+from training.data.hidden import show_only
 from training.data.patches import PatchSampler, View, cut
 from training.scores import Case
 from training.split import Split
@@ -121,7 +122,9 @@ class Trees:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         section = SamplingSection(size=EDGE, batch=1, withheld_months=sampling.withheld_months)
-        sampler = PatchSampler(archive, split.train.times, split.train.columns, self.halo, section)
+        region = split.train
+        archive = show_only(archive, region.cells)
+        sampler = PatchSampler(archive, region.times, region.columns, self.halo, section, region.cells)
         rng = np.random.default_rng(self.seed)
         rows, wanted = [], []
         for _ in range(WINDOWS):

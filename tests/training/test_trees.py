@@ -130,3 +130,15 @@ def test_a_missing_source_and_unfitted_trees_are_named(archive):
         trees.predict(patch)
     with pytest.raises(InputError, match="elevation"):
         trees.features(patch)
+
+
+def test_nothing_is_fitted_to_the_truth_of_held_out_blocks(archive, few):
+    blocks = {"size": 4, "test": 0.4, "buffer": 1}
+    config, split, target = made(archive, split={**SETTINGS["split"], "blocks": blocks})
+    fine = archive.fine.copy()
+    fine[:, ~split.train.cells.repeat(2, 0).repeat(2, 1)] *= 7
+    found = []
+    for one in (archive, replace(archive, fine=fine)):
+        case = tree_cases(config, one, split, target)[0]
+        found.append(predict_field(case, archive, 9, (0, 20), target)[0])
+    assert torch.isfinite(found[0]).all() and torch.equal(*found)
