@@ -73,6 +73,8 @@ class ModelCard:
     strength: float
     sources: tuple[CardSource, ...]
     needs_date: bool
+    season: bool  # the network sees the day of the year
+    ensemble: bool  # it can draw members
     files: tuple[CardFile, ...]  # weights first
     raw: dict[str, Any]
 
@@ -194,6 +196,8 @@ def _card(raw: Any, folder: Path) -> ModelCard:
         strength=strength,
         sources=tuple(sources),
         needs_date=bool(network.get("season")) or any(s.climatology or s.dynamic for s in sources),
+        season=bool(network.get("season")),
+        ensemble=_noise(network) > 0 and not raw.get("cascade"),
         files=tuple(_files(raw)),
         raw=raw,
     )
@@ -214,6 +218,13 @@ def _source(entry: Any) -> CardSource:
         required=not entry.get("optional", True) and not has_default,
         has_default=has_default,
     )
+
+
+def _noise(network: dict[str, Any]) -> int:
+    noise = network.get("noise", 0)
+    if isinstance(noise, bool) or not isinstance(noise, int):
+        raise TypeError("network.noise is no whole number")
+    return noise
 
 
 def _files(raw: dict[str, Any]) -> Iterable[CardFile]:

@@ -22,8 +22,13 @@ from .compat import INTERPOLATED
 
 _STEPS = 16
 _SAMPLE = 250_000  # cells that the range is estimated from
+VALUE, SPREAD, SHARE = "value", "spread", "share"  # what a raster holds
 # From low to high, for a QGIS that has lost its default ramps.
-_FALLBACK = ("#ffffd9", "#7fcdbb", "#1d91c0", "#081d58")
+_FALLBACK = {
+    VALUE: ("#ffffd9", "#7fcdbb", "#1d91c0", "#081d58"),
+    SPREAD: ("#fcfbfd", "#bcbddc", "#807dba", "#3f007d"),
+    SHARE: ("#543005", "#dfc27d", "#80cdc1", "#003c30"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Look:
     units: str = ""
     transform: str = "identity"  # log1p, cuberoot: the colours are spread likewise
     lower_bound: float | None = None
+    kind: str = VALUE
+    band: int = 1  # the one that is shown
 
 
 class ResultStyler(QgsProcessingLayerPostProcessorInterface):
@@ -65,12 +72,16 @@ def style_when_loaded(output: str, look: Look, context: QgsProcessingContext) ->
 
 
 def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColorRenderer | None:
-    """Return a pseudo-colour renderer for band 1, or None where it has no values."""
+    """Return a pseudo-colour renderer for the look's band, or None where it has no values."""
     provider = layer.dataProvider()
-    low, high = provider.cumulativeCut(1, 0.005, 0.995, provider.extent(), _SAMPLE)
+    low, high = provider.cumulativeCut(look.band, 0.005, 0.995, provider.extent(), _SAMPLE)
     if not (math.isfinite(low) and math.isfinite(high)) or low > high:
         return None
-    if (
+    if look.kind == SHARE:
+        low, high = 0.0, 1.0
+    elif look.kind == SPREAD:  # colours begin at zero, where the members agree
+        low = 0.0
+    elif (
         look.lower_bound is not None
         and look.lower_bound < low
         and low - look.lower_bound < 0.05 * (high - low)
@@ -82,16 +93,23 @@ def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColor
     ramp.setColorRampType(INTERPOLATED)
     ramp.setColorRampItemList(
         [
-            QgsColorRampShader.ColorRampItem(value, colour, f"{value:.4g} {look.units}".strip())
+            QgsColorRampShader.ColorRampItem(value, colour, _label(value, look))
             for value, colour in zip(_values(low, high, look.transform), _colours(look))
         ]
     )
     shader = QgsRasterShader(low, high)
     shader.setRasterShaderFunction(ramp)
-    renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
+    renderer = QgsSingleBandPseudoColorRenderer(provider, look.band, shader)
     renderer.setClassificationMin(low)
     renderer.setClassificationMax(high)
     return renderer
+
+
+def _label(value: float, look: Look) -> str:
+    if look.kind != SHARE:
+        return f"{value:.4g} {look.units}".strip()
+    ends = {0.0: " (invented)", 1.0: " (supported)"}
+    return f"{value:.0%}{ends.get(value, '')}"
 
 
 def _values(low: float, high: float, transform: str) -> list[float]:
@@ -108,10 +126,12 @@ def _values(low: float, high: float, transform: str) -> list[float]:
 
 def _colours(look: Look) -> list[QColor]:
     """Return the colours from low to high: blues for what cannot be negative, else cold to warm."""
-    name, inverted = ("YlGnBu", False) if look.lower_bound == 0 else ("Spectral", True)
+    blue = look.lower_bound == 0
+    name = {SPREAD: "Purples", SHARE: "BrBG"}.get(look.kind, "YlGnBu" if blue else "Spectral")
+    inverted = name == "Spectral"
     ramp = QgsStyle.defaultStyle().colorRamp(name)
     shares = [i / (_STEPS - 1) for i in range(_STEPS)]
     if ramp is None:
-        stops = [QColor(c) for c in _FALLBACK]
+        stops = [QColor(c) for c in _FALLBACK[look.kind]]
         return [stops[round(s * (len(stops) - 1))] for s in shares]
     return [ramp.color(1 - s if inverted else s) for s in shares]

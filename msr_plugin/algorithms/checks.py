@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from .destinations import Destination
 from .rasters import InputRaster, RasterProblem, overlap, same_file
 
 MAX_CELLS = 2**36  # of an output, as in the engine
@@ -41,54 +42,71 @@ def check_overlap(target: InputRaster, others: Iterable[InputRaster], transforms
             raise RasterProblem(f"{other.label} does not overlap the target raster (TARGET).")
 
 
-def check_output(output: str, inputs: Iterable[InputRaster]) -> None:
-    """Refuse an output that is an input, is no GeoTIFF, or has no folder to stand in.
+def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster]) -> None:
+    """Refuse an output that is an input or another output, is no GeoTIFF, or has no folder to stand in.
 
     Raises:
-        RasterProblem: naming OUTPUT.
+        RasterProblem: naming its parameter.
     """
-    if not output:
-        return
-    if Path(output).suffix.lower() not in (".tif", ".tiff"):
-        raise RasterProblem(f"The output (OUTPUT) must be a GeoTIFF, ending in .tif: {output}")
-    folder = Path(output).absolute().parent
-    if not folder.is_dir():
-        raise RasterProblem(f"The folder of the output (OUTPUT) does not exist: {folder}")
-    if not os.access(folder, os.W_OK):
-        raise RasterProblem(f"The folder of the output (OUTPUT) cannot be written to: {folder}")
-    for raster in inputs:
-        if same_file(output, raster.path):
-            raise RasterProblem(
-                f"The output (OUTPUT) is the same file as {raster.label}: {output}. Choose another name."
-            )
+    inputs, seen = list(inputs), []
+    for output in outputs:
+        path, label = output.path, output.label
+        if not path:
+            continue
+        if Path(path).suffix.lower() not in (".tif", ".tiff"):
+            raise RasterProblem(f"{label} must be a GeoTIFF, ending in .tif: {path}")
+        folder = Path(path).absolute().parent
+        if not folder.is_dir():
+            raise RasterProblem(f"{label}: the folder does not exist: {folder}")
+        if not os.access(folder, os.W_OK):
+            raise RasterProblem(f"{label}: the folder cannot be written to: {folder}")
+        for raster in inputs:
+            if same_file(path, raster.path):
+                raise RasterProblem(
+                    f"{label} is the same file as {raster.label}: {path}. Choose another name."
+                )
+        for other in seen:
+            if same_file(path, other.path):
+                raise RasterProblem(
+                    f"{label} is the same file as {other.label}: {path}. Choose another name."
+                )
+        seen.append(output)
 
 
-def check_size(cells: int, bands: int, output: str, temporary_folder: str) -> None:
-    """Refuse an output of a silly size, or one that the disk has no room for.
+def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary_folder: str) -> None:
+    """Refuse outputs of a silly size, or ones that a disk has no room for.
 
     Raises:
-        RasterProblem: naming RESOLUTION or OUTPUT.
+        RasterProblem: naming RESOLUTION or an output.
     """
     if cells > MAX_CELLS:
         raise RasterProblem(
             f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: "
             "check the resolution (RESOLUTION) and the extent (EXTENT)."
         )
-    needed = 10 * cells * bands + 2**20  # working file and result side by side, as the engine counts
-    folder = Path(output).absolute().parent if output else Path(temporary_folder)
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return
-    if needed > free:
-        raise RasterProblem(
-            f"The output (OUTPUT) may need {_size(needed)} of disk space, but {folder} has only "
-            f"{_size(free)} left."
-        )
+    needed: dict[Path, int] = {}
+    for output in outputs:
+        folder = Path(output.path).absolute().parent if output.path else Path(temporary_folder)
+        # Working file and result side by side, as the engine counts.
+        needed[folder] = needed.get(folder, 0) + 10 * cells * dates * output.bands + 2**20
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        if needed[folder] > free:
+            raise RasterProblem(
+                f"{output.label} may need {_size(needed[folder])} of disk space, but {folder} has only "
+                f"{_size(free)} left."
+            )
 
 
-def check_memory(tile: int, factor: int) -> None:
+def check_memory(tile: int, factor: int, bands: int = 1) -> None:
     """Refuse a run for which there is certainly too little memory.
+
+    Args:
+        tile: its edge in coarse cells, 0 for automatic.
+        factor: fine cells along a coarse one.
+        bands: that are made at once.
 
     Raises:
         RasterProblem: naming TILE.
@@ -101,7 +119,7 @@ def check_memory(tile: int, factor: int) -> None:
             f"Only {_size(free)} of memory are free, a run needs at least {_size(MIN_MEMORY)} even with the "
             "smallest tile size (TILE): close other programs first."
         )
-    needed = (tile * factor) ** 2 * _BYTES_PER_TILE_CELL
+    needed = (tile * factor) ** 2 * (_BYTES_PER_TILE_CELL + 4 * bands)
     if needed > free:
         raise RasterProblem(
             f"A tile size (TILE) of {tile} coarse cells needs about {_size(needed)} of memory, but only "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,11 @@ class Reporter:
 
 
 def run_engine(
-    job: str, request: Mapping[str, Any], feedback: QgsProcessingFeedback, output: str = ""
+    job: str, request: Mapping[str, Any], feedback: QgsProcessingFeedback, outputs: Iterable[str] = ()
 ) -> dict[str, Any] | None:
     """Run a job in the warm worker; return its result, or None when the user cancelled.
 
-    After a cancel or a death of the worker, neither `output` nor parts of it are left.
+    After a cancel or a death of the worker, neither `outputs` nor parts of them are left.
 
     Raises:
         QgsProcessingException: it failed; plain words for the user, the detail is in the log.
@@ -79,13 +79,13 @@ def run_engine(
         result = SERVICE.run(job, request, reporter, lambda: _is_cancelled(feedback))
     except WorkerCancelled as error:
         # The worker may have finished just when it was asked to stop: that output was not wanted.
-        tidy(output, error.pid, final=error.late)
+        tidy(outputs, error.pid, final=error.late)
         feedback.pushInfo("Cancelled.")
         return None
     except WorkerError as error:
         if error.detail:
             feedback.pushDebugInfo(error.detail)
-        tidy(output, error.pid, final=False)
+        tidy(outputs, error.pid, final=False)
         if error.kind == "start":
             raise QgsProcessingException(explain_missing(str(error))) from error
         raise QgsProcessingException(str(error)) from error
@@ -106,20 +106,19 @@ def _is_cancelled(feedback: QgsProcessingFeedback) -> bool:
     return feedback.isCanceled()
 
 
-def tidy(output: str, pid: int | None, final: bool) -> None:
-    """Remove what a stopped worker left beside `output`; the output too where `final`."""
-    if not output:
-        return
-    path = Path(output)
-    if final:
+def tidy(outputs: Iterable[str], pid: int | None, final: bool) -> None:
+    """Remove what a stopped worker left beside the outputs; the outputs too where `final`."""
+    paths = [Path(output) for output in outputs if output]
+    for path in paths if final else ():
         _remove(path)
     if pid is None:
         return
     part = re.compile(rf"\.[0-9a-f]{{8}}-{pid}-\d+\.part\.tif")
-    with contextlib.suppress(OSError):
-        for beside in list(path.parent.iterdir()):
-            if part.search(beside.name):
-                _remove(beside)
+    for folder in {path.parent for path in paths}:
+        with contextlib.suppress(OSError):
+            for beside in list(folder.iterdir()):
+                if part.search(beside.name):
+                    _remove(beside)
 
 
 def _remove(path: Path) -> None:

@@ -10,7 +10,7 @@ from ..cards import CardSource, ModelCard
 from ..style import Look
 from .base import tr
 from .rasters import InputRaster, RasterProblem
-from .superresolution import SuperResolutionAlgorithm
+from .superresolution import SuperResolutionAlgorithm, of_parts
 
 
 class ModelAlgorithm(SuperResolutionAlgorithm):
@@ -45,6 +45,8 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
         card = self.card
         about = card.description or card.name
         made = f"Version {card.version}, {card.factor} × {card.factor} fine cells for each coarse one."
+        if card.ensemble:
+            made += " It can draw ensembles, and tell how much of the detail the sources support."
         texts = {**super().texts(), "": f"{about}\n{made}"}
         texts["TARGET"] = f"{card.target_title}, coarse. {texts['TARGET']} Other units are converted."
         for source in card.sources:
@@ -72,7 +74,7 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
                 self.add(band, advanced=not source.dynamic)
         if card.needs_date:
             self.add_date()
-        self.add_run(card.strength)
+        self.add_run(card.strength, with_ensemble=card.ensemble)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse a missing target or required source by name."""
@@ -99,6 +101,15 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
                 rasters[source.name] = raster
         return rasters
 
+    def why_dated(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        sources: dict[str, InputRaster],
+    ) -> str:
+        """Return why the run cannot do without a date, "" where it can."""
+        return why_dated(self.card, sources)
+
     def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
         """Return colours for the card's target."""
         return look_of(self.card)
@@ -112,6 +123,14 @@ def band_parameter(source: CardSource) -> str:
 def look_of(card: ModelCard) -> Look:
     """Return how results of a model are to look."""
     return Look(card.units, card.transform, card.lower_bound)
+
+
+def why_dated(card: ModelCard, sources: dict[str, InputRaster]) -> str:
+    """Return why a model cannot do without a date, "" where it can."""
+    for source in card.sources:
+        if source.climatology and source.name in sources and (why := of_parts(sources[source.name])):
+            return why
+    return "the model looks at the season" if card.season else ""
 
 
 def _with_units(title: str, units: str) -> str:

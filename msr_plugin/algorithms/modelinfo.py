@@ -11,6 +11,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputBoolean,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
@@ -68,6 +69,7 @@ class ModelInfo(MsrAlgorithm):
         ):
             self.addOutput(QgsProcessingOutputString(name, tr(label)))
         self.addOutput(QgsProcessingOutputNumber("FACTOR", tr("Factor")))
+        self.addOutput(QgsProcessingOutputBoolean("ENSEMBLE", tr("Gives ensembles")))
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -110,6 +112,7 @@ class ModelInfo(MsrAlgorithm):
             "SOURCES": ",".join(source.name for source in card.sources),
             "FOLDER": str(card.folder),
             "FACTOR": card.factor,
+            "ENSEMBLE": card.ensemble,
         }
 
     def _card(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
@@ -125,6 +128,7 @@ def card_page(card: ModelCard) -> str:
         ("Version", card.version),
         ("Target", f"{card.target_title} [{card.units}]"),
         ("Factor", f"{card.factor} × {card.factor}"),
+        ("Ensembles", "yes" if card.ensemble else "no, one estimate"),
         ("Trained resolution", resolution),
         *((key.capitalize(), raw.get(key)) for key in _ROWS),
     ]

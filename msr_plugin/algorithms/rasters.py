@@ -23,6 +23,8 @@ _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeome
 _SUBDATASET = re.compile(
     r"^[A-Za-z0-9_]{2,}:(?:\"(?P<quoted>[^\"]+)\"(?::.*)?|(?P<plain>.+?)(?:://.*|:[^:/\\]*)?)$", re.DOTALL
 )
+# Metadata of a band that the engine reads a date from.
+_DATE_ITEM = re.compile(r">\s*(?:DATE|TIME|NETCDF_DIM_\w+)=", re.IGNORECASE)
 
 
 class RasterProblem(Exception):
@@ -98,6 +100,14 @@ def gdal_path(layer: QgsRasterLayer, label: str) -> str:
             "save it as GeoTIFF and choose that."
         )
     return path
+
+
+def may_be_dated(layer: QgsRasterLayer, band: int | None) -> bool:
+    """Return False only where no band (or the one chosen) has anything in which a date could stand."""
+    numbers = range(1, layer.bandCount() + 1) if band is None else (band,)
+    if any(":" in layer.bandName(number) for number in numbers):  # “Band 1: its description”
+        return True
+    return _DATE_ITEM.search(layer.dataProvider().htmlMetadata()) is not None
 
 
 def file_of(path: str) -> str:

@@ -6,11 +6,9 @@ from typing import Any
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingOutputLayerDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
@@ -26,41 +24,13 @@ from qgis.core import (
 from ..compat import set_hints
 from ..environment import explain_missing, find_engine, profile_models
 from ..style import Look, style_when_loaded
+from . import ensemble
 from .base import MsrAlgorithm, tr
-from .checks import check_date, check_distinct, check_memory, check_output, check_overlap, check_size
+from .checks import check_date, check_distinct, check_memory, check_outputs, check_overlap, check_size
+from .destinations import Destination, given_path
 from .engine_run import run_engine
-from .rasters import InputRaster, RasterProblem, crs_text, describe, open_raster
-
-NUMBERS = {
-    "RESIDUAL": ("residual", "Largest coarse-cell residual"),
-    "RESIDUAL_ORIGINAL": ("residual_original", "Largest residual against the raster as given"),
-    "OUTSIDE_RANGE": ("outside_range", "Share of cells outside the training range"),
-    "COVERED": ("covered", "Share of the output covered"),
-    "TILES": ("tiles", "Tiles"),
-    "SECONDS": ("seconds", "Seconds"),
-}
-TEXTS = {
-    "TARGET": "The coarse raster that becomes finer. A file that GDAL reads, with a coordinate reference "
-    "system.",
-    "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
-    "without dates needs it.",
-    "DATE": "YYYY-MM-DD, YYYY-MM, or MM for a month of any year. It picks the band of rasters whose bands "
-    "carry "
-    "dates, and weights a climatology. Empty: the date that the target's band carries.",
-    "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
-    "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
-    "factor, so that the means of its cells are kept exactly.",
-    "EXTENT": "The extent to write. Empty: the whole target.",
-    "RESOLUTION": "The cell size to write, in units of the CRS. Empty: the target's, divided by the factor.",
-    "CRS": "The coordinate reference system to write. Empty: the target's.",
-    "CONSERVATION": "How far the output is corrected so that its means over the coarse cells are the "
-    "target's: "
-    "0 not at all, 1 exactly.",
-    "DEVICE": "auto takes the best that there is; or cpu, cuda (in scripts also cuda:1 and so on), mps.",
-    "TILE": "The edge of a tile in coarse cells. 0: chosen by the memory that is free. The result is the "
-    "same.",
-    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF (float32).",
-}
+from .rasters import InputRaster, RasterProblem, crs_text, describe, may_be_dated, open_raster
+from .shared_texts import NUMBERS, TEXTS
 
 
 class SuperResolutionAlgorithm(MsrAlgorithm):
@@ -91,6 +61,15 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """
         return {}
 
+    def why_dated(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        sources: dict[str, InputRaster],
+    ) -> str:
+        """Return why the run cannot do without a date, "" where it can."""
+        return of_parts(sources["climatology"]) if "climatology" in sources else ""
+
     def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
         """Return how the result is to look."""
         return Look()
@@ -102,7 +81,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
     def texts(self) -> dict[str, str]:
         """Return the help of the shared parameters."""
-        return dict(TEXTS)
+        return {**TEXTS, **ensemble.TEXTS}
 
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
@@ -114,8 +93,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True))
         self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), True)
 
-    def add_run(self, strength: float) -> None:
-        """Add grid, conservation, device, tile size and the outputs."""
+    def add_run(self, strength: float, with_ensemble: bool = False) -> None:
+        """Add grid, conservation, ensemble, device, tile size and the outputs."""
         self.add(
             QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference grid"), None, optional=True), True
         )
@@ -123,11 +102,15 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
         self.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)
         self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0)
+        if with_ensemble:
+            ensemble.add_inputs(self)
         device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
         set_hints(device, ["auto", "cpu", "cuda", "mps"])
         self.add(device, True)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
+        if with_ensemble:
+            ensemble.add_outputs(self)
         for name, (_, label) in NUMBERS.items():
             self.addOutput(QgsProcessingOutputNumber(name, tr(label)))
 
@@ -172,15 +155,24 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the job in the engine (on a thread of its own, with plain data only)."""
-        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        result = run_engine("super_resolve", {**self._request, "output": output}, feedback, output)
+        request = {**self._request, "output": self.parameterAsOutputLayer(parameters, "OUTPUT", context)}
+        files = {"OUTPUT": request["output"]}
+        if "ensemble" in request:
+            more = {name: self.parameterAsOutputLayer(parameters, name, context) for name in ensemble.FILES}
+            more = {name: path for name, path in more.items() if path}
+            asked = {ensemble.FILES[name][0]: path for name, path in more.items()}
+            request["ensemble"] = {**request["ensemble"], **asked}
+            files.update(more)
+        result = run_engine("super_resolve", request, feedback, list(files.values()))
         if result is None:
             return {}
         for source in result.get("sources") or []:
             feedback.pushInfo(_source_report(source))
-        style_when_loaded(output, self._look, context)
+        for name, path in files.items():
+            look = self._look if name == "OUTPUT" else ensemble.look_of(name, self._look, request)
+            style_when_loaded(path, look, context)
         numbers = {name: result.get(key) for name, (key, _) in NUMBERS.items()}
-        return {"OUTPUT": result.get("output") or output, **numbers}
+        return {**files, **numbers}
 
     def raster(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext, band: str | None = None
@@ -242,6 +234,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             "device": self.parameterAsString(parameters, "DEVICE", context).strip() or "auto",
             "tile": self.parameterAsInt(parameters, "TILE", context),
             "models": [str(profile_models())],
+            **ensemble.request_of(self, parameters, context),
         }
         date = self._date(parameters, context)
         if date:
@@ -307,13 +300,16 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_overlap(target, others, context.transformContext())
         self._check_extent(request["grid"], parameters, context, target)
         check_date(self._date(parameters, context))
-        output = self._output(parameters, context)
-        check_output(output, [target, *others])
+        self._check_climatology(request, parameters, context, sources)
+        main = given_path(parameters.get("OUTPUT"), context) or ""
+        outputs = [Destination("OUTPUT", self.label("OUTPUT"), main, 1)]
+        outputs += ensemble.destinations(self, parameters, context, request)
+        check_outputs(outputs, [target, *others])
         factor = self.factor_of(parameters, context)
-        bands = target.bands if request.get("all_dates") else 1
+        dates = target.bands if request.get("all_dates") else 1
         cells = _output_cells(request["grid"], rasters, factor)
-        check_size(cells, bands, output, QgsProcessingUtils.tempFolder())
-        check_memory(request["tile"], factor)
+        check_size(cells, dates, outputs, QgsProcessingUtils.tempFolder())
+        check_memory(request["tile"], factor, sum(output.bands for output in outputs))
 
     def _check_extent(
         self,
@@ -328,15 +324,27 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             box = InputRaster(self.label("EXTENT"), "", None, 1, crs, extent, 1, 1)
             check_overlap(target, [box], context.transformContext())
 
-    def _output(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        """Return the path that the user gave to OUTPUT; "" for a temporary one."""
-        value = parameters.get("OUTPUT")
-        if isinstance(value, QgsProcessingOutputLayerDefinition):
-            value = value.sink
-        if hasattr(value, "valueAsString"):
-            value = value.valueAsString(context.expressionContext())[0]
-        text = str(value or "")
-        return "" if text == QgsProcessing.TEMPORARY_OUTPUT else text
+    def _check_climatology(
+        self,
+        request: dict[str, Any],
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        sources: dict[str, InputRaster],
+    ) -> None:
+        """Refuse a run without date that needs one, where the target certainly carries none."""
+        if request.get("date") or request.get("all_dates") or self.parameterDefinition("DATE") is None:
+            return
+        why = self.why_dated(parameters, context, sources)
+        layer = self.parameterAsRasterLayer(parameters, "TARGET", context) if why else None
+        if layer is not None and not may_be_dated(layer, request["target"]["band"]):
+            raise RasterProblem(f"{self.label('DATE')} is missing: {why}. Give YYYY-MM-DD, YYYY-MM or MM.")
+
+
+def of_parts(climatology: InputRaster) -> str:
+    """Return that a climatology's bands are for parts of the year, "" where it is used as a whole."""
+    if climatology.bands == 1 or climatology.band is not None:
+        return ""
+    return f"{climatology.label} has {climatology.bands} bands, one for each part of the year"
 
 
 def _reference(raster: InputRaster) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..cards import CardError, ModelCard, find_card
 from ..environment import model_folders
 from ..style import Look
 from .base import tr
-from .modelalgorithm import look_of
+from .modelalgorithm import look_of, why_dated
 from .rasters import InputRaster, RasterProblem, describe, open_raster
 from .superresolution import SuperResolutionAlgorithm
 
@@ -51,7 +51,7 @@ class SuperResolve(SuperResolutionAlgorithm):
             )
         )
         self.add_date()
-        self.add_run(1.0)
+        self.add_run(1.0, with_ensemble=True)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse a missing model or target, an unknown source and a missing required one."""
@@ -63,6 +63,10 @@ class SuperResolve(SuperResolutionAlgorithm):
                 raise RasterProblem(
                     f"{self.label('SOURCES')} lacks {source.name} ({source.title}), which {card.id} needs."
                 )
+        if not card.ensemble and self.parameterAsInt(parameters, "MEMBERS", context) > 0:
+            raise RasterProblem(
+                f"{self.label('MEMBERS')} must be 0: {card.id} gives one estimate, no ensemble."
+            )
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return the folder of the model's package."""
@@ -87,6 +91,15 @@ class SuperResolve(SuperResolutionAlgorithm):
                 raise RasterProblem(f"{label}: this source stands twice.")
             rasters[name] = _open(text, label, context)
         return rasters
+
+    def why_dated(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        sources: dict[str, InputRaster],
+    ) -> str:
+        """Return why the run cannot do without a date, "" where it can."""
+        return why_dated(self._card(parameters, context), sources)
 
     def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
         """Return colours for the model's target."""

@@ -84,6 +84,12 @@ def tiny_model(make_model, tmp_path_factory) -> Path:
     return make_model(tmp_path_factory.mktemp("models"), "tinyrain")
 
 
+@pytest.fixture(scope="session")
+def noisy_model(make_model, tmp_path_factory) -> Path:
+    """A model package `noisyrain` that draws members, with a climatology among its sources."""
+    return make_model(tmp_path_factory.mktemp("noisy"), "noisyrain", "Rain with members", "2")
+
+
 @pytest.fixture
 def write_raster(tmp_path) -> Callable[..., str]:
     """Return a function that writes an array (rows, columns) or (bands, rows, columns) as GeoTIFF."""
@@ -169,6 +175,14 @@ def provider(qgis_app, qgis_processing, warm_worker, engine_python, tiny_model, 
     plugin.initProcessing()
     yield QgsApplication.processingRegistry().providerById("msr")
     QgsApplication.processingRegistry().removeProvider(plugin.provider)
+
+
+@pytest.fixture
+def noisy_provider(provider, tiny_model, noisy_model, monkeypatch):
+    """The provider with the tiny model and the one that draws members."""
+    monkeypatch.setenv("MSR_MODELS", os.pathsep.join(map(str, (tiny_model.parent, noisy_model.parent))))
+    provider.refreshAlgorithms()
+    return provider
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Writes a small model package with random weights; run by the engine's Python.
 
-python make_model.py FOLDER ID [NAME]
+python make_model.py FOLDER ID [NAME [NOISE]]; with channels of noise it can draw members, and takes a
+climatology.
 """
 
 from __future__ import annotations
@@ -48,13 +49,22 @@ SOURCES = [
         "range": [-100, 6000],
     },
 ]
+CLIMATOLOGY = {
+    "name": "climate",
+    "title": "Rainfall climatology",
+    "units": "mm",
+    "grid": "fine",
+    "kind": "climatology",
+    "optional": True,
+}
 
 
-def main(folder: Path, identity: str, name: str) -> None:
+def main(folder: Path, identity: str, name: str, noise: int) -> None:
     torch.manual_seed(1)
-    sources = [SourceSpec(**source) for source in SOURCES]
+    entries = [*SOURCES, CLIMATOLOGY] if noise else SOURCES
+    sources = [SourceSpec(**source) for source in entries]
     coarse, fine = network_channels(sources)
-    spec = NetworkSpec(4, coarse, fine, widths=(8, 8, 4))
+    spec = NetworkSpec(4, coarse, fine, widths=(8, 8, 4), noise=noise)
     network = Downscaler(TargetSpec(**{**TARGET, "bounds": (0, None), "range": (0, 80)}), sources, spec)
     for parameter in network.parameters():  # a fresh generator's residual is zero
         torch.nn.init.normal_(parameter, std=0.15)
@@ -67,7 +77,7 @@ def main(folder: Path, identity: str, name: str) -> None:
         "factor": 4,
         "resolution": {"coarse": 1.0, "fine": 0.25, "units": "degree"},
         "target": TARGET,
-        "sources": SOURCES,
+        "sources": entries,
         "network": spec.to_json(),
         "training": {"data": "none", "simulated": True, "period": None, "split": None},
         "metrics": {"model": {"rmse": 1.5, "mae": 0.5}, "bilinear": {"rmse": 2.5, "mae": None}},
@@ -76,4 +86,5 @@ def main(folder: Path, identity: str, name: str) -> None:
     write_package(folder / identity, card, network.generator.state_dict())
 
 
-main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "Rain with elevation")
+words = [*sys.argv[3:], *("Rain with elevation", "0")[len(sys.argv) - 3 :]]
+main(Path(sys.argv[1]), sys.argv[2], words[0], int(words[1]))

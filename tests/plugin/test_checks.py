@@ -26,7 +26,8 @@ def refusal(provider):
         assert fine == (message == "")
         return message
 
-    return check
+    yield check
+    contexts.clear()  # their layers must go before QGIS does
 
 
 @pytest.fixture

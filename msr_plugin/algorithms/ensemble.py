@@ -1,0 +1,146 @@
+"""Ensembles: the parameters that ask for one, their checks, and the files that it gives."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+)
+
+from ..style import SHARE, SPREAD, Look
+from .base import tr
+from .destinations import Destination, given_path
+from .rasters import RasterProblem
+
+if TYPE_CHECKING:
+    from .superresolution import SuperResolutionAlgorithm
+
+MOST_MEMBERS, MOST_LEVELS = 200, 99  # as in the engine
+LEVELS = "0.1, 0.5, 0.9"
+# Parameter: the request's key, and the label.
+FILES = {
+    "OUTPUT_SPREAD": ("spread", "Spread of the members"),
+    "OUTPUT_QUANTILES": ("quantiles", "Quantiles of the members"),
+    "OUTPUT_MEMBERS": ("member_file", "Members"),
+    "OUTPUT_SUPPORT": ("support", "Supported share of the detail"),
+}
+TEXTS = {
+    "MEMBERS": "How many fine rasters to draw, each as likely as the next and each true to the coarse one. "
+    "0: only the model's best estimate. With 2 or more, the output is their mean; 20 is a good number. "
+    "The time grows with it.",
+    "SEED": "Where the random numbers begin. The same seed gives the same members again, another gives "
+    "others.",
+    "QUANTILES": "The quantiles to write, as numbers between 0 and 1: the truth is below 0.1 with one chance "
+    "in ten.",
+    "OUTPUT_SPREAD": "The members' standard deviation, in the target's units: where it is large, the fine "
+    "value is uncertain. Needs members.",
+    "OUTPUT_QUANTILES": "A band for each quantile. Unlike the mean, they do not keep the coarse means. Needs "
+    "members.",
+    "OUTPUT_MEMBERS": "A band for each member. Each keeps the coarse means, so that areas, sums and extremes "
+    "can be worked out member by member. Needs members.",
+    "OUTPUT_SUPPORT": "How much of the fine detail the sources support: 1 where all members show the same "
+    "detail, 0 where each invents its own, no value where there is no detail. It does not see an error that "
+    "all members share. Needs members, 10 or more for a steady picture.",
+}
+
+
+def add_inputs(algorithm: SuperResolutionAlgorithm) -> None:
+    """Add the number of members, the seed and the quantiles."""
+    algorithm.add_integer("MEMBERS", tr("Members of an ensemble"), 0, 0, MOST_MEMBERS)
+    algorithm.add_integer("SEED", tr("Seed of the ensemble"), 0, 0, 2**31 - 1)
+    algorithm.add(QgsProcessingParameterString("QUANTILES", tr("Quantiles"), LEVELS, optional=True))
+
+
+def add_outputs(algorithm: SuperResolutionAlgorithm) -> None:
+    """Add the further files, none of which is made unless asked for."""
+    for name, (_, label) in FILES.items():
+        algorithm.add(
+            QgsProcessingParameterRasterDestination(
+                name, tr(label), None, optional=True, createByDefault=False
+            )
+        )
+
+
+def request_of(
+    algorithm: SuperResolutionAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> dict[str, Any]:
+    """Return the request's `ensemble`, without its files, and `seed`; empty without an ensemble.
+
+    Raises:
+        RasterProblem: a number makes no sense, or a file is asked for without members.
+    """
+    if algorithm.parameterDefinition("MEMBERS") is None:
+        return {}
+    members = algorithm.parameterAsInt(parameters, "MEMBERS", context)
+    if members == 0:
+        for name in FILES:
+            if given_path(parameters.get(name), context) is not None:
+                raise RasterProblem(
+                    f"{algorithm.label(name)} needs an ensemble: give 2 or more as "
+                    f"{algorithm.label('MEMBERS')}, such as 20."
+                )
+        return {}
+    if not 2 <= members <= MOST_MEMBERS:
+        raise RasterProblem(
+            f"{algorithm.label('MEMBERS')} must be 0 for the one estimate, or from 2 to {MOST_MEMBERS}."
+        )
+    levels = _levels(algorithm.parameterAsString(parameters, "QUANTILES", context), algorithm)
+    seed = algorithm.parameterAsInt(parameters, "SEED", context)
+    return {"ensemble": {"members": members, "levels": levels}, "seed": seed}
+
+
+def destinations(
+    algorithm: SuperResolutionAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    request: dict[str, Any],
+) -> list[Destination]:
+    """Return the further files that are asked for."""
+    ensemble = request.get("ensemble")
+    if not ensemble:
+        return []
+    bands = {"OUTPUT_QUANTILES": len(ensemble["levels"]), "OUTPUT_MEMBERS": ensemble["members"]}
+    paths = {name: given_path(parameters.get(name), context) for name in FILES}
+    return [
+        Destination(name, algorithm.label(name), path, bands.get(name, 1))
+        for name, path in paths.items()
+        if path is not None
+    ]
+
+
+def look_of(name: str, look: Look, request: dict[str, Any]) -> Look:
+    """Return how one of the further files is to look, beside the main output's look."""
+    if name == "OUTPUT_SUPPORT":
+        return Look("", kind=SHARE)
+    if name == "OUTPUT_SPREAD":
+        return Look(look.units, look.transform, 0.0, kind=SPREAD)
+    if name == "OUTPUT_QUANTILES":
+        levels = request["ensemble"]["levels"]
+        middle = min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
+        return Look(look.units, look.transform, look.lower_bound, band=middle + 1)
+    return look
+
+
+def _levels(text: str, algorithm: SuperResolutionAlgorithm) -> list[float]:
+    """Read numbers with commas, semicolons or blanks between them; the usual ones where there is none."""
+    words = re.split(r"[\s,;]+", (text or "").strip(" ,;\n\t")) if (text or "").strip(" ,;\n\t") else []
+    if not words:
+        return _levels(LEVELS, algorithm)
+    label, levels = algorithm.label("QUANTILES"), []
+    for word in words:
+        try:
+            level = float(word)
+        except ValueError:
+            level = float("nan")
+        if not 0 < level < 1:
+            raise RasterProblem(f"{label}: “{word}” is not a number between 0 and 1, such as 0.9.")
+        if level in levels:
+            raise RasterProblem(f"{label}: {word} stands twice.")
+        levels.append(level)
+    if len(levels) > MOST_LEVELS:
+        raise RasterProblem(f"{label}: {len(levels)} are too many; at most {MOST_LEVELS} are written.")
+    return levels
