@@ -36,8 +36,8 @@ from training.scores import Case
 from training.split import Split
 from training.statistics import bare_spec
 
-CELLS = 200_000  # fine cells, at most, that trees are fitted on
-WINDOWS = 80  # patches that they are drawn from
+CELLS = 150_000  # fine cells, at most, that trees are fitted on
+WINDOWS = 50  # patches that they are drawn from
 EDGE = 24  # coarse cells along such a patch
 GROUND = ("anomaly", "position")  # derived features of every continuous fine source, beside its own
 _PIECE = 2**18  # fine cells at a time
@@ -47,9 +47,9 @@ _PIECE = 2**18  # fine cells at a time
 class Settings:
     """How the trees grow."""
 
-    trees: int = 300
+    trees: int = 150
     leaves: int = 31
-    rate: float = 0.06
+    rate: float = 0.1
     smallest_leaf: int = 60  # cells
     ridge: float = 1.0
 
