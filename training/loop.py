@@ -23,6 +23,7 @@ from engine.errors import EngineError, InputError
 from engine.nets.downscaler import Downscaler
 from training import checkpoint, distributed
 from training.adversary import Adversary
+from training.ahead import Ahead
 from training.config import Config
 from training.data.archive import Archive
 from training.data.hidden import show_only
@@ -36,7 +37,7 @@ from training.schedule import adversarial_weight, rate
 from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
 from training.validation import validate
-from training.warm_start import freeze_all_but_noise, start_from
+from training.warm_start import noise_alone, start_from
 from training.yardstick import BaseError, Scale, some_of
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -88,7 +89,7 @@ class Trainer:
         if config.start_from is not None:
             start_from(self.model, self.sources, config.start_from)
         if config.ensemble is not None and config.ensemble.train == "noise":
-            freeze_all_but_noise(self.model.generator)
+            noise_alone(self.model.generator)
         self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
         optimiser, section = config.optimiser, config.losses.adversarial
         self.optimiser = torch.optim.AdamW(
@@ -110,6 +111,7 @@ class Trainer:
         self.scales = self._scales()
         self.objective = Objective(config, self.target, self.scales)
         self.plan = TrainingPlan()
+        self.take: Callable[[int], Batch] = self.batch
         self.step_number = 0
         self.best: dict[str, Any] = {}  # step and score of the best validation
         self.best_weights: dict[str, Tensor] = {}
@@ -174,7 +176,7 @@ class Trainer:
         """
         step, config = self.step_number, self.config
         torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
-        batch = self.batch(step)
+        batch = self.take(step)
         speed = rate(step, config.steps, config.optimiser)
         _set_rate(self.optimiser, speed)
         drawn = self.generate(batch, self.plan, _noise_seed(config.seed, step))
@@ -328,7 +330,8 @@ class Trainer:
         if self.adversary is not None:
             self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / LOG if first else os.devnull, "a", encoding="utf-8") as log:
+        path = self.folder / LOG if first else os.devnull
+        with open(path, "a", encoding="utf-8") as log, Ahead(self.batch, config.steps) as self.take:
             if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             while self.step_number < config.steps:
