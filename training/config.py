@@ -125,7 +125,7 @@ class EnsembleSection(Section):
     scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), min_length=1)
     # 1: the fair CRPS; below, the almost fair one of Lang et al. 2024, which leaves no flat directions.
     fairness: Share = 0.95
-    # noise: only the noise's weights learn, member 0 stays what it was.
+    # noise: only the noise's weights learn, and anew; the estimate without noise stays what it was.
     train: Literal["all", "noise"] = "all"
     validated: Annotated[int, Field(ge=2, le=64)] = 4  # members that validation draws
 

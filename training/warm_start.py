@@ -9,7 +9,7 @@ from torch import nn
 from engine.card import SourceSpec
 from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
-from engine.nets.generator import NetworkSpec
+from engine.nets.generator import NetworkSpec, NoiseInjection
 from engine.package import find_package
 
 
@@ -42,7 +42,14 @@ def is_noise(name: str) -> bool:
     return "noise" in name.split(".")
 
 
-def freeze_all_but_noise(generator: nn.Module) -> None:
-    """Let only the noise input learn: what the network says without noise stays as it is."""
+def noise_alone(generator: nn.Module) -> None:
+    """Let only the noise input learn, from its start: the estimate without noise stays as it is.
+
+    What the package knew of noise is forgotten, so that a model may start from its own package, and
+    training it again gives the same.
+    """
     for name, parameter in generator.named_parameters():
         parameter.requires_grad_(is_noise(name))
+    for module in generator.modules():
+        if isinstance(module, NoiseInjection):
+            module.reset()

@@ -146,7 +146,12 @@ class NoiseInjection(nn.Module):
         self.mix = nn.Conv2d(channels, width, 1)
         self.inner = nn.Conv2d(width, width, 1)
         self.amplitude = nn.Conv2d(width, width, 1)
-        nn.init.normal_(self.mix.weight, std=channels**-0.5)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was learned: draw the weights anew, the amplitude zero."""
+        self.inner.reset_parameters()
+        nn.init.normal_(self.mix.weight, std=self.mix.in_channels**-0.5)
         for zeroed in (self.mix.bias, self.amplitude.weight, self.amplitude.bias):
             nn.init.zeros_(zeroed)
 

@@ -108,7 +108,7 @@ def test_an_ensemble_learns_the_spread_and_ships(noisy, archive, tmp_path):
     scores = package.card.raw["metrics"]["tiny"]
     assert 0 < scores["crps"] < scores["mae"] and scores["spread_skill"] > 0.5
 
-    # The noise alone learns on top of it: what the network says without noise stays.
+    # The noise alone learns on top of it, anew: what the network says without noise stays.
     noisy["start_from"] = str(package.folder)
     noisy["ensemble"] = {"members": 3, "train": "noise"}
     trainer = trainer_for({**noisy, "steps": 3}, archive, tmp_path / "more")
@@ -119,6 +119,7 @@ def test_an_ensemble_learns_the_spread_and_ships(noisy, archive, tmp_path):
             return [trainer.model.forward_physical(patch, 1, member) for member in (0, 1)]
 
     before = said()
+    assert torch.equal(before[0], before[1])
     for _ in range(3):
         trainer.step()
     after = said()
