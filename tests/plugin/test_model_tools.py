@@ -272,6 +272,16 @@ def test_the_card_is_shown(provider, tmp_path):
         assert words in page.text
 
 
+def test_model_information_tells_whether_there_are_ensembles(noisy_provider, tmp_path):
+    import processing
+
+    for model, wanted, words in (("noisyrain", True, ">yes<"), ("tinyrain", False, ">no, one estimate<")):
+        path = tmp_path / f"{model}.html"
+        assert processing.run("msr:modelinfo", {"MODEL": model, "OUTPUT": str(path)})["ENSEMBLE"] is wanted
+        page = path.read_text(encoding="utf-8")
+        assert words in page[page.index("Ensembles") :][:60]
+
+
 def test_nothing_of_a_card_is_markup(provider, tiny_model, tmp_path):
     import processing
 

@@ -147,6 +147,8 @@ DAMAGES = {
     "weights outside": lambda card: card["weights"].update(file="../../x"),
     "newer card": _set("msr_card", 2),
     "network a list": _set("network", []),
+    "noise a text": lambda card: card["network"].update(noise="2"),
+    "noise true": lambda card: card["network"].update(noise=True),
 }
 
 

@@ -22,13 +22,14 @@ def profile(tmp_path, root) -> Path:
 
 
 @pytest.fixture
-def qgis_process(profile, engine_python, tiny_model, tmp_path):
+def qgis_process(profile, engine_python, tiny_model, noisy_model, tmp_path):
     """Return a function that runs qgis_process in that profile."""
     program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
     foreign = ("PYTHON", "GDAL", "PROJ", "QGIS", "MSR", "VIRTUAL_ENV")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     environment |= {"QGIS_CUSTOM_CONFIG_PATH": str(profile), "QT_QPA_PLATFORM": "offscreen"}
-    environment |= {"MSR_ENGINE_PYTHON": str(engine_python), "MSR_MODELS": str(tiny_model.parent)}
+    models = os.pathsep.join(str(model.parent) for model in (tiny_model, noisy_model))
+    environment |= {"MSR_ENGINE_PYTHON": str(engine_python), "MSR_MODELS": models}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -79,6 +80,21 @@ def test_a_model_runs_and_its_numbers_are_json(enabled, rasters, tmp_path, read_
     assert told["RESIDUAL"] < 1e-3
     assert told["COVERED"] == 1
     assert read_raster(output).shape == (40, 48)
+
+
+def test_an_ensemble_runs_without_a_window(enabled, rasters, tmp_path, read_raster):
+    names = ("OUTPUT", "OUTPUT_SPREAD", "OUTPUT_QUANTILES", "OUTPUT_SUPPORT")
+    files = {name: tmp_path / f"{name}.tif" for name in names}
+    done = enabled(
+        "--json", "run", "msr:noisyrain", "--", f"TARGET={rasters['target']}",
+        f"SOURCE_ELEVATION={rasters['elevation']}", "MEMBERS=4", "SEED=2", "QUANTILES=0.1,0.9",
+        *(f"{name}={path}" for name, path in files.items()),
+    )  # fmt: skip
+    told = results(done)
+    assert {name: told[name] for name in names} == {name: str(path) for name, path in files.items()}
+    assert "OUTPUT_MEMBERS" not in told
+    assert read_raster(files["OUTPUT_SPREAD"]).max() > 0
+    assert "Members of an ensemble" in enabled("help", "msr:noisyrain").stdout
 
 
 def test_a_wrong_parameter_is_a_sentence_and_a_failure(enabled, rasters, tmp_path):
