@@ -265,7 +265,7 @@ def scores_of(
                 for metric in (*ensemble.values(), spread):
                     metric.update(drawn, truth[place])
                 by_cell["crps"][place] = crps_cells(drawn, truth[place])
-                by_cell["spread"][place] = (members + 1) / members * drawn.var(0, ddof=1)
+                by_cell["spread"][place] = (members + 1) / members * drawn.var(0, ddof=1, dtype=np.float64)
         for kind, tally in tallies.items():
             mean = _aggregate(whole[kind], archive, target)
             tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)

@@ -66,6 +66,12 @@ def archive() -> Archive:
     return make_archive()
 
 
+@pytest.fixture(scope="session")
+def make_small():
+    """The maker of small archives, for fixtures that live long."""
+    return make_archive
+
+
 @pytest.fixture
 def make():
     """The maker of small archives."""

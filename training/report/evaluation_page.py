@@ -3,14 +3,110 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
+from types import ModuleType
 
 from training.evaluation import Evaluation
-from training.report.page import write_text
+from training.report import (
+    comparisons,
+    dates,
+    elevation,
+    ensembles,
+    maps,
+    quantiles,
+    results_tables,
+    spectra,
+    taylor,
+)
+from training.report.context import Context, Part, context_of
+from training.report.numbers import csv_text
+from training.report.page import Page, facts_html, write_text
+from training.report.style import drawing
+
+# In the page's order; each has a TITLE and yields its tables and figures, none where it has no data.
+SECTIONS: tuple[ModuleType, ...] = (
+    results_tables,
+    comparisons,
+    maps,
+    dates,
+    spectra,
+    quantiles,
+    taylor,
+    elevation,
+    ensembles,
+)
 
 
-def write_report(evaluation: Evaluation, path: Path, time: int | None = None) -> list[Path]:
-    """Write the page and, beside it under the same name, its numbers as JSON."""
-    numbers = path.with_suffix(".json")
+def write_report(
+    evaluation: Evaluation,
+    path: Path,
+    time: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write the page and, beside it under the same name, its numbers as CSV and as JSON.
+
+    Args:
+        evaluation: with every metric (`further`).
+        path: of the page.
+        time: the date of the maps; by default one of middling skill.
+        tell: is told each section before it is drawn.
+
+    Returns:
+        The files, the page first.
+    """
+    table, numbers = path.with_suffix(".csv"), path.with_suffix(".json")
+    write_text(table, csv_text(evaluation))
     write_text(numbers, json.dumps(evaluation.to_json(), indent=1) + "\n")
-    return [numbers]
+    archive = evaluation.archive
+    title = f"{archive.target_title}, ×{archive.factor}: {evaluation.model or 'simple methods'}"
+    if archive.simulated:
+        title += " (simulated data)"
+    page = Page(title, archive.title)
+    with drawing() as pyplot:
+        context = context_of(evaluation, pyplot, time)
+        page.html(facts_html(list(_facts(context))))
+        for section in SECTIONS:
+            if tell:
+                tell(section.TITLE)
+            heading = section.TITLE
+            part: Part
+            for part in section.parts(context):
+                page.section(heading, part.content, part.caption)
+                heading = ""
+    page.foot(
+        f"Made by <code>python -m training.evaluate</code>. The numbers are in {escape(table.name)} and "
+        f"{escape(numbers.name)} beside this page."
+    )
+    page.write(path)
+    return [path, table, numbers]
+
+
+def _facts(context: Context) -> Iterator[tuple[str, str]]:
+    evaluation = context.evaluation
+    archive, split = evaluation.archive, evaluation.split
+    times, train = split.test.times, split.train.times
+    yield "Data", f"{'Simulated. ' if archive.simulated else ''}{archive.citation}"
+    yield "Target", f"{context.what}, ×{archive.factor}"
+    rows, columns = archive.shape[0], split.test.columns[1] - split.test.columns[0]
+    k = archive.factor
+    cell = f"{abs(archive.transform.a):.6g} × {abs(archive.transform.e):.6g}"
+    yield (
+        "Test region",
+        f"{columns} × {rows} coarse cells of {cell}, {columns * k} × {rows * k} fine, {archive.crs}",
+    )
+    yield "Test dates", f"{len(times)}: {context.when(times[0])} to {context.when(times[-1])}"
+    where = "" if split.train.columns == split.test.columns else ", elsewhere"
+    yield (
+        "Training",
+        f"{len(train)} dates, {context.when(train[0])} to {context.when(train[-1])}{where}; archive of "
+        f"{archive.period}",
+    )
+    if evaluation.model:
+        sources = ", ".join(context.main.case.view.sources) or "none"
+        yield "Model", f"{evaluation.model}, with {sources}"
+    if any(s.members for s in evaluation.scores):
+        yield "Ensembles", f"{evaluation.members} members, seed {evaluation.seed}"
+    yield "Reference", f"{context.label(evaluation.reference)}: the simple method with the lowest RMSE"
+    yield "Intervals", f"95 %, {evaluation.samples} two-way bootstrap samples of dates and places"

@@ -1,0 +1,201 @@
+"""What the sections of a report share: the methods and dates that are drawn, their colours, the fields."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from engine.base import BASE_HALO, base_field
+from engine.support import RING, Support
+from training.data.patches import View, Window, cut
+from training.evaluation import Evaluation
+from training.report.style import PALETTE
+from training.scores import Score, predict_field, predicted_tiles, truth_of
+
+LINES = 7  # methods in a chart, at most
+LEAST_SKILL_SHARE = 0.1  # of the reference's largest error: dates below are too easy to be best or worst
+
+
+class Part(NamedTuple):
+    """A table or figure of a section, HTML, and its caption, HTML."""
+
+    content: str
+    caption: str
+
+
+@dataclass
+class Drawn:
+    """The fields of one date, (h·k, w·k), the coarse one (h, w); `fields` by the method's name."""
+
+    time: int
+    label: str
+    coarse: np.ndarray
+    truth: np.ndarray
+    fields: dict[str, np.ndarray] = field(default_factory=dict)
+    spread: np.ndarray | None = None  # standard deviation of the members
+    support: np.ndarray | None = None  # share of the detail that they agree on
+
+
+@dataclass
+class Context:
+    """What is drawn.
+
+    Attributes:
+        evaluation: the numbers.
+        pyplot: matplotlib's.
+        main: the model with all its sources, or the reference where there is no model.
+        main_field: what is shown of it: the mean of its members where it has some.
+        charted: methods in charts, by falling importance for the eye.
+        mapped: methods in maps.
+        colours: by the method's name.
+        dates: typical, best and worst date, as indices of the archive's times.
+    """
+
+    evaluation: Evaluation
+    pyplot: Any
+    main: Score
+    main_field: Score
+    charted: list[Score]
+    mapped: list[Score]
+    colours: dict[str, str]
+    dates: dict[str, int]
+    _drawn: dict[int, Drawn] = field(default_factory=dict)
+
+    def drawn(self, time: int) -> Drawn:
+        """Return the fields of a date, predicted when first asked for."""
+        if time not in self._drawn:
+            self._drawn[time] = _predict(self, time)
+        return self._drawn[time]
+
+    def label(self, name: str) -> str:
+        """Return a method's title."""
+        return self.evaluation.score(name).case.title
+
+    def when(self, time: int) -> str:
+        """Return a date in words."""
+        return date_words(self.evaluation.archive.dates[time])
+
+    @property
+    def what(self) -> str:
+        """The target with its units."""
+        archive = self.evaluation.archive
+        return f"{archive.target_title} ({archive.units})"
+
+    @property
+    def told(self) -> str:
+        """Where captions say the numbers are from."""
+        archive, times = self.evaluation.archive, self.evaluation.split.test.times
+        kind = "Simulated data" if archive.simulated else "Data"
+        count = f"{len(times)} test date{'s' if len(times) > 1 else ''}"
+        return f"{kind}: {archive.title}; {count}, {self.when(times[0])} to {self.when(times[-1])}."
+
+
+def date_words(date: str) -> str:
+    """Return an archive's date as it is read: --11 is a month of no year."""
+    months = "January February March April May June July August September October November December"
+    return months.split()[int(date[2:]) - 1] if date.startswith("--") else date
+
+
+def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> Context:
+    """Choose what is drawn.
+
+    Args:
+        evaluation: the numbers.
+        pyplot: matplotlib's.
+        time: the typical date; by default the one of middling skill.
+    """
+    reference = evaluation.score(evaluation.reference)
+    main = evaluation.score(evaluation.model) if evaluation.model else reference
+    ensemble = [s for s in evaluation.scores if s.case.name.startswith(f"{main.case.name}-m")]
+    mean = next((s for s in ensemble if s.kind == "mean" and s.case.name == f"{main.case.name}-mean"), None)
+    member = next((s for s in ensemble if s.case.name == f"{main.case.name}-member"), None)
+
+    def by_error(scores: list[Score]) -> list[Score]:
+        return sorted(scores, key=lambda s: s.values["rmse"])
+
+    learned = by_error([s for s in evaluation.scores if s.case.group == "learned" and s.kind == "central"])
+    plain = by_error([s for s in evaluation.scores if s.case.name.startswith("bi") and s.case.strength > 0])
+    withheld = [s for s in evaluation.scores if s.case.name == f"{evaluation.model}-without-climatology"]
+    chosen = [mean or main, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld]
+    charted = _once([*chosen, *([main] if mean else []), *learned[1:]])[:LINES]
+    mapped = _once([*plain[:1], reference, *learned[:1], mean or main, *([member] if member else [])])
+    colours = {s.case.name: PALETTE[i % len(PALETTE)] for i, s in enumerate(charted)}
+    for score in mapped:
+        colours.setdefault(score.case.name, PALETTE[-1])
+    dates = _dates(mean or main, reference)
+    if time is not None:
+        dates["typical"] = time
+    return Context(evaluation, pyplot, main, mean or main, charted, mapped, colours, dates)
+
+
+def _once(scores: list[Score]) -> list[Score]:
+    return list({s.case.name: s for s in scores}.values())
+
+
+def _dates(main: Score, reference: Score) -> dict[str, int]:
+    """Return the dates of the highest, the middling and the lowest skill over the reference.
+
+    Without another method to compare with: of the lowest, middling and highest error.
+    """
+    errors = {t: numbers["rmse"] for t, numbers in main.tally.dates.items()}
+    of_reference = {t: numbers["rmse"] for t, numbers in reference.tally.dates.items()}
+    least = LEAST_SKILL_SHARE * max(of_reference.values(), default=0.0)
+    if main is reference:
+        order = sorted(errors, key=lambda t: errors[t])
+    else:
+        worth = [t for t in errors if of_reference.get(t, math.nan) > least]
+        order = sorted(worth or errors, key=lambda t: errors[t] / max(of_reference[t], 1e-30))
+    return {"best": order[0], "typical": order[len(order) // 2], "worst": order[-1]}
+
+
+def _predict(context: Context, time: int) -> Drawn:
+    evaluation = context.evaluation
+    archive, region = evaluation.archive, evaluation.split.test
+    truth, coarse = truth_of(archive, region, time)
+    drawn = Drawn(time, context.when(time), coarse, truth)
+    for score in context.mapped:
+        name = score.case.name
+        if score.kind == "central":
+            fine, _ = predict_field(score.case, archive, time, region.columns, evaluation.targets[name])
+            drawn.fields[name] = _masked(fine[0].numpy(), truth)
+    if context.main.members:
+        _draw_members(context, drawn)
+    return drawn
+
+
+def _draw_members(context: Context, drawn: Drawn) -> None:
+    """Fill in the mean, one member, the spread and the support of the main method's ensemble."""
+    evaluation, score = context.evaluation, context.main
+    archive, region = evaluation.archive, evaluation.split.test
+    name, k = score.case.name, archive.factor
+    target = evaluation.targets[name]
+    members = torch.empty(score.members, *drawn.truth.shape)
+    tiles = predicted_tiles(
+        score.case,
+        archive,
+        drawn.time,
+        region.columns,
+        target,
+        members=score.members,
+        seed=evaluation.seed + drawn.time,
+    )
+    for (rows, columns), fields in tiles:
+        members[:, rows, columns] = fields[1:]
+    drawn.fields[f"{name}-mean"] = _masked(members.mean(0).numpy(), drawn.truth)
+    drawn.fields[f"{name}-member"] = _masked(members[0].numpy(), drawn.truth)
+    drawn.spread = _masked(members.std(0).numpy(), drawn.truth)
+    window = Window(drawn.time, 0, region.columns[0])
+    patch, _ = cut(archive, [window], drawn.coarse.shape, BASE_HALO + RING, View(()))
+    support = Support(base_field(patch, target, (), RING)[0], k)
+    for member in members:
+        edge = RING * k
+        support.add(torch.nn.functional.pad(member, (edge,) * 4, value=torch.nan))
+    drawn.support = _masked(support.share().numpy(), drawn.truth)
+
+
+def _masked(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(truth), values, np.nan)

@@ -1,0 +1,158 @@
+"""Tables of methods × metrics, the best marked, and of what each method gains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from training.bootstrap import Interval
+from training.evaluation import GROUPS, Comparison, Evaluation
+from training.report.context import Context, Part
+from training.report.page import Cell, nearest, table_html
+from training.scores import Score
+from training.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column
+
+TITLE = "Methods and metrics"
+DISTRIBUTION = ("kl_divergence", "perkins", "wasserstein", "quantile_bias_95", "quantile_bias_99")
+
+
+def parts(context: Context) -> Iterator[Part]:
+    """Yield accuracy, further metrics and ensembles."""
+    evaluation = context.evaluation
+    units, reference = evaluation.archive.units, context.label(evaluation.reference)
+    ratios = {c.method: c.ratio for c in evaluation.comparisons if _with_reference(c, evaluation)}
+    extra = [[_ratio(ratios.get(s.case.name), s, evaluation)] for s in evaluation.scores]
+    yield Part(
+        _table(evaluation.scores, COLUMNS, ["RMSE / reference"], extra),
+        "Accuracy of every method; bold: the best of a column. RMSE, MAE, bias and conservation "
+        "residual (the "
+        f"largest difference between a coarse cell and the mean of its fine cells) in {units}; "
+        "Jensen–Shannon (JS) "
+        "distance of the pooled distributions, base 2. Last column: RMSE over that of the strongest "
+        "simple method "
+        f"({reference}), with its 95 % interval from a bootstrap of blocks of dates and places. "
+        f"{context.told}",
+    )
+    if FURTHER_COLUMNS[0].name in evaluation.scores[0].values:
+        for columns, words in _halves():
+            yield Part(_table(evaluation.scores, columns), f"{words.format(units=units)} {context.told}")
+    ensembles = [s for s in evaluation.scores if s.members]
+    if ensembles:
+        yield Part(_ensembles(evaluation, ensembles), _ensemble_words(context))
+
+
+def _with_reference(one: Comparison, evaluation: Evaluation) -> bool:
+    return one.reference == evaluation.reference and one.measure == one.against == "rmse"
+
+
+def _halves() -> list[tuple[list[Column], str]]:
+    distribution = [c for c in FURTHER_COLUMNS if c.name in DISTRIBUTION]
+    others = [c for c in FURTHER_COLUMNS if c.name not in DISTRIBUTION]
+    return [
+        (
+            others,
+            "Correlation, Nash–Sutcliffe and Kling–Gupta efficiency; structure: radially averaged log "
+            "spectral "
+            "distance (RALSD, dB), fractions skill score (FSS) above the truth's 95th and 99th "
+            "percentile in "
+            "windows of 5 and 17 fine cells, structural similarity (SSIM).",
+        ),
+        (
+            distribution,
+            "Pooled distributions: Kullback–Leibler divergence (bits), Perkins skill score, Wasserstein "
+            "distance "
+            "and bias of the 95th and 99th percentile ({units}).",
+        ),
+    ]
+
+
+def _table(
+    scores: Sequence[Score],
+    columns: Sequence[Column],
+    more: Sequence[str] = (),
+    extra: Sequence[Sequence[Cell]] = (),
+) -> str:
+    """Return a table of scores in groups, the best of each column marked.
+
+    Args:
+        scores: the rows.
+        columns: the metrics.
+        more, extra: titles of further columns, and their cells, a row for each score.
+    """
+    best = {
+        (row, place)
+        for place, column in enumerate(columns)
+        for row in nearest([s.values.get(column.name, math.nan) for s in scores], column.perfect)
+    }
+    rows: list[Sequence[str | Cell]] = []
+    marked, own, group = set(), set(), ""
+    for number, score in enumerate(scores):
+        if score.case.group != group:
+            group = score.case.group
+            rows.append([GROUPS[group]])
+        if group == "model":
+            own.add(len(rows))
+        marked |= {(len(rows), place + 1) for place in range(len(columns)) if (number, place) in best}
+        cells = [_number(score.values.get(c.name, math.nan), c.form) for c in columns]
+        rows.append([score.case.title, *cells, *(extra[number] if extra else ())])
+    return table_html(["Method", *(c.title for c in columns), *more], rows, marked, own)
+
+
+def _number(value: float, form: str) -> str:
+    return form.format(value) if math.isfinite(value) else "–"
+
+
+def interval_words(interval: Interval, form: str = "{:.3f}") -> str:
+    """Return an interval's ends, or nothing where there are none."""
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return ""
+    return f"{form.format(interval.low)} to {form.format(interval.high)}"
+
+
+def _ratio(ratio: Interval | None, score: Score, evaluation: Evaluation) -> Cell:
+    if score.case.name == evaluation.reference:
+        return Cell("1", "reference")
+    if ratio is None or not math.isfinite(ratio.value):
+        return Cell("–")
+    return Cell(f"{ratio.value:.3f}", interval_words(ratio))
+
+
+def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
+    """Return the ensembles' metrics; the CRPS with its gain over the reference's mean absolute error."""
+    found = {(c.method, c.reference, c.measure): c for c in evaluation.comparisons}
+    values = [{name: metric.compute() for name, metric in s.ensemble.items()} for s in ensembles]
+    rows: list[Sequence[str | Cell]] = []
+    marked = set()
+    for place, column in enumerate(ENSEMBLE_COLUMNS):
+        for row in nearest([v[column.name] for v in values], column.perfect):
+            marked.add((row, place + 1))
+    for score, numbers in zip(ensembles, values):
+        name = score.case.name
+        cells: list[str | Cell] = [score.case.title]
+        for column in ENSEMBLE_COLUMNS:
+            small = ""
+            if column.name == "spread_skill" and (name, f"{name}-mean", "spread") in found:
+                small = interval_words(found[name, f"{name}-mean", "spread"].ratio)
+            cells.append(Cell(_number(numbers[column.name], column.form), small))
+        for reference in (evaluation.reference, name):
+            one = found.get((name, reference, "crps"))
+            ratio = one.ratio if one else Interval(math.nan, math.nan, math.nan)
+            cells.append(Cell(_number(ratio.value, "{:.3f}"), interval_words(ratio)))
+        rows.append(cells)
+    head = ["Ensemble", *(c.title for c in ENSEMBLE_COLUMNS), "CRPS / MAE of reference", "CRPS / own MAE"]
+    return table_html(head, rows, marked if len(ensembles) > 1 else ())
+
+
+def _ensemble_words(context: Context) -> str:
+    evaluation = context.evaluation
+    return (
+        f"Ensembles of {evaluation.members} members: fair CRPS ({evaluation.archive.units}); spread over "
+        "skill "
+        "(1 is calibrated); rank index, the sum of the rank histogram's departures from flat; "
+        "reliability term of "
+        "the Brier score for exceeding the truth's 95th and 99th percentile; CRPS over the mean absolute "
+        "error of "
+        f"{context.label(evaluation.reference)} and of the model's own central estimate, which is what "
+        "the CRPS of "
+        f"a single field is. Below: 95 % intervals. {context.told}"
+    )
