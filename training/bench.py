@@ -2,7 +2,8 @@
 
 Throughput from files to a Cloud Optimized GeoTIFF against the bare forward pass on the same
 threads, that in its best precision and layout against contiguous float32; peak memory of a
-large output against a small one; seconds that a cold and a warm run cost beside the computing.
+large output against a small one; seconds that a cold and a warm run cost beside the computing; and the
+share of a training step that is waiting for data.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from engine.super_resolve import super_resolve
 from engine.tiles import edge
 from engine.version import VERSION
 from training.bench_rasters import make_rasters
+from training.bench_training import loading_shares
 from training.commands import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -244,6 +246,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         size: peak_memory(request_for(package, paths, folder / "peak.tif", options))
         for size, paths in ((side, rasters), (large, large_rasters))
     }
+    say("training some steps")
+    waits = loading_shares(folder, 20 if options.quick else 60)
     return {
         "model": f"{package.card.id} {package.card.version}",
         "factor": k,
@@ -260,6 +264,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},
         "peak_memory_ratio": peaks[large] / peaks[side],
         "overhead_seconds": cost,
+        "data_loading": waits,
     }
 
 
@@ -280,6 +285,11 @@ def report(found: Mapping[str, Any]) -> str:
         *(
             f"overhead of {name:27}{found['overhead_seconds'][key]:9.2f} s"
             for key, name in (("first", "the first run ever"), ("cold", "a cold run"), ("warm", "a warm run"))
+        ),
+        *(
+            f"training on {name}: a step of {w['step']:.3f} s waits {w['waiting']:.4f} s for data, "
+            f"{w['share']:.1%} of it (made ahead in {w['making']:.4f} s)"
+            for name, w in found["data_loading"].items()
         ),
     ]
     return "\n".join(lines)

@@ -11,8 +11,13 @@ import rasterio
 from engine.card import Card, SourceSpec, TargetSpec
 from engine.errors import EngineError
 from engine.request import RasterRef, SuperResolveRequest
+from training import bench_training
 from training.bench import WorkerClient, peak_memory
 from training.bench_rasters import BLOCK, make_rasters
+from training.bench_training import loading, make_store, store_settings
+from training.config import parse_config
+from training.data import load_archive
+from training.data.lazy import LazyArray
 
 SOURCES = (
     SourceSpec("temperature", "degC", "coarse", dynamic=True, range=(-40.0, 40.0)),
@@ -80,3 +85,18 @@ def test_the_worker_is_spoken_to(baseline, tmp_path: Path) -> None:
 def test_a_run_that_fails_gives_no_peak(baseline) -> None:
     with pytest.raises(EngineError, match="status 2"):
         peak_memory(SuperResolveRequest("nosuch", baseline.target, baseline.output))
+
+
+def test_the_bench_trains_on_a_store_read_from_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_training, "DAYS", 95)
+    monkeypatch.setattr("training.prepare.write_summary", lambda *_: None)
+    settings = store_settings(make_store(tmp_path))
+    settings.update(
+        network={"widths": [8, 8, 8, 8], "boxes": [0, 0, 0, 0]}, precision="float32", layout="contiguous"
+    )
+    settings["sampling"].update(size=8, batch=1)
+    assert isinstance(load_archive(parse_config(settings)).fine, LazyArray)
+    for kept in (True, False):
+        found = loading(settings, tmp_path, 3, kept)
+        assert 0 <= found["waiting"] < found["step"] and found["making"] > 0
+        assert found["share"] == found["waiting"] / found["step"]
