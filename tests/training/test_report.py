@@ -8,9 +8,11 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from engine.errors import InputError
 from engine.metrics import QuantileBias
@@ -23,6 +25,7 @@ from training.report.context import context_of, date_words
 from training.report.evaluation_page import SECTIONS, write_report
 from training.report.grids import columns_for, error_scale, value_scale
 from training.report.style import drawing
+from training.scores import Region
 from training.split import split_archive
 from training.spread_bins import SpreadBins
 from training.train import train
@@ -86,12 +89,11 @@ def test_a_page_has_every_section_and_stands_alone(reported):
     assert len(images) >= 12
     for kind, data in images:
         content = base64.b64decode(data)
-        if kind == "image/png":
-            from matplotlib.image import imread
-
-            assert imread(io.BytesIO(content))[..., :3].std() > 0.02
-        else:
+        if "svg" in kind:
             assert content.count(b"<path") > 10
+        else:
+            image = imread(io.BytesIO(content))[..., :3]
+            assert image.std() > 0.02 * image.max()
     assert page.count("<figure>") == len(images) == len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert "simulated data" in page and page.count("Simulated data: A small archive") >= len(images)
     assert "mm/month" in page and "September to December" in page
@@ -169,6 +171,24 @@ def test_the_command_writes_the_report_and_compares_packages(reported, tmp_path,
         evaluate.run([*command[:2], "--compare", str(package.folder), "--no-trees"])
     with pytest.raises(InputError, match="at least two"):
         evaluate.run([*command[:2], "--members", "1", "--no-trees"])
+
+
+def test_a_report_without_a_model_elevation_or_a_second_date(reported, tmp_path):
+    config, archive = reported[0], reported[2].archive
+    config = config.model_copy(update={"sources": config.sources[:1]})
+    archive = replace(archive, sources={"temperature": archive.sources["temperature"]}, simulated=False)
+    split = split_archive(config, archive)
+    split = replace(split, test=Region((10,), (3, 17)))
+    evaluation = evaluate_all(config, archive, split, trees=False, samples=50)
+    page, _, numbers = write_report(evaluation, tmp_path / "plain.html")
+    text = page.read_text(encoding="utf-8")
+    missing = {"Where and when", "Error against elevation", "Ensembles"}
+    titles = re.findall(r"<h2 [^>]*>([^<]*)</h2>", text)
+    assert titles == [section.TITLE for section in SECTIONS if section.TITLE not in missing]
+    assert "imulated" not in text and "1 test date, November" in text
+    found = json.loads(numbers.read_text(encoding="utf-8"))
+    assert found["model"] is None and found["by_elevation"] == {} and found["dates"] == ["--11"]
+    assert evaluation.reference in found["methods"]
 
 
 def test_close_ups_lie_where_the_truth_varies_within_coarse_cells():

@@ -10,6 +10,18 @@ from training.scores import Score
 DASHES = {"central": "-", "mean": "-", "member": (0, (4, 1.5))}
 
 
+def plain_ticks(axis: Any) -> None:
+    """Write the ticks of a logarithmic axis as plain numbers.
+
+    Args:
+        axis: matplotlib's x or y axis.
+    """
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def line_style(context: Context, score: Score) -> dict[str, Any]:
     """Return a method's line: the model's thick, one member's dashed, others thin."""
     own = score.case.name == context.main_field.case.name

@@ -9,8 +9,8 @@ import numpy as np
 
 from training.evaluation import Comparison
 from training.report.context import Context, Part
-from training.report.page import Cell, figure_html, table_html
-from training.report.results_tables import interval_words
+from training.report.page import figure_html, table_html
+from training.report.results_tables import with_interval
 from training.report.style import GREY, PALETTE, TRUTH, WIDTH
 
 TITLE = "Paired differences"
@@ -93,12 +93,8 @@ def _table(context: Context, comparisons: list[Comparison]) -> str:
                 context.label(one.method),
                 context.label(one.reference),
                 measure,
-                Cell(_value(one.difference.value, "{:+.3f}"), interval_words(one.difference, "{:+.3f}")),
-                Cell(_value(one.ratio.value, "{:.3f}"), interval_words(one.ratio)),
+                with_interval(one.difference, "{:+.3f}"),
+                with_interval(one.ratio, "{:.3f}"),
             ]
         )
     return table_html(["Method", "Against", "Measure", "Difference", "Ratio"], rows, words=3)
-
-
-def _value(value: float, form: str) -> str:
-    return form.format(value) if math.isfinite(value) else "–"

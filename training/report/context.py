@@ -91,7 +91,14 @@ class Context:
         archive, times = self.evaluation.archive, self.evaluation.split.test.times
         kind = "Simulated data" if archive.simulated else "Data"
         count = f"{len(times)} test date{'s' if len(times) > 1 else ''}"
-        return f"{kind}: {archive.title}; {count}, {self.when(times[0])} to {self.when(times[-1])}."
+        return f"{kind}: {archive.title}; {count}, {period(self)}."
+
+
+def period(context: Context) -> str:
+    """Return the first and the last test date."""
+    times = context.evaluation.split.test.times
+    first, last = context.when(times[0]), context.when(times[-1])
+    return first if len(times) == 1 else f"{first} to {last}"
 
 
 def date_words(date: str) -> str:

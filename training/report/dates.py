@@ -93,7 +93,7 @@ def _by_place(context: Context) -> Part | None:
         "squared error "
         f"is the lower. {context.told}"
     )
-    return Part(figure_html(figure, "Skill by place", vector=False, dpi=150), caption)
+    return Part(figure_html(figure, "Skill by place", vector=False, lossy=True, dpi=150), caption)
 
 
 def _extreme(context: Context, word: str) -> Part:
@@ -117,4 +117,4 @@ def _extreme(context: Context, word: str) -> Part:
         f"The {word} test date of {own.case.title}, {drawn.label}: RMSE {rmse:.4g} {archive.units}, "
         f"{context.label(reference)} {against:.4g}. {context.told}"
     )
-    return Part(figure_html(figure, f"The {word} date", vector=False, dpi=150), caption)
+    return Part(figure_html(figure, f"The {word} date", vector=False, lossy=True, dpi=150), caption)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine.metrics import RankHistogram, Reliability
+from training.report.charts import plain_ticks
 from training.report.context import Context, Part
-from training.report.grids import Panel, Scale, draw_panels
+from training.report.grids import Panel, Scale, draw_panels, value_scale
 from training.report.maps import extent_of
 from training.report.page import figure_html
 from training.report.style import PALETTE, TRUTH, WIDTH
@@ -74,6 +75,8 @@ def _spread_skill(axis: Any, score: Score, units: str) -> None:
         axis.loglog(ends, ends, color=TRUTH, lw=1, zorder=1)
         axis.loglog(points[:, 0], points[:, 1], "o-", color=PALETTE[0], ms=5)
         axis.set(xlim=ends, ylim=ends)
+        plain_ticks(axis.xaxis)
+        plain_ticks(axis.yaxis)
     axis.grid(True)
     axis.set(xlabel=f"Spread ({units})", ylabel=f"RMSE of the mean ({units})")
     axis.set_title("Spread and skill", loc="left")
@@ -118,7 +121,10 @@ def _spread_maps(context: Context) -> Part:
     rows: list[list[Panel | None]] = [[*panels]]
     if drawn.support is not None:
         shares = Scale(Normalize(0, 1), "PuBuGn", "Share of the detail that members agree on")
-        rows.append([Panel("Supported by the sources", drawn.support, shares), None])
+        value = value_scale([drawn.truth], context.what)
+        rows.append(
+            [Panel("Supported by the sources", drawn.support, shares), Panel("Their mean", mean, value)]
+        )
     if drawn.truth.shape[1] > 4.5 * drawn.truth.shape[0]:
         rows = [[panel] for row in rows for panel in row if panel is not None]
     figure, _ = draw_panels(context.pyplot, rows, extent_of(archive, region))
@@ -129,4 +135,4 @@ def _spread_maps(context: Context) -> Part:
         "they agree "
         f"(1: the sources determine it; 0: it is invented; grey: no detail). {context.told}"
     )
-    return Part(figure_html(figure, "Spread and support", vector=False, dpi=170), caption)
+    return Part(figure_html(figure, "Spread and support", vector=False, lossy=True, dpi=170), caption)

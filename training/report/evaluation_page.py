@@ -20,7 +20,7 @@ from training.report import (
     spectra,
     taylor,
 )
-from training.report.context import Context, Part, context_of
+from training.report.context import Context, Part, context_of, period
 from training.report.numbers import csv_text
 from training.report.page import Page, facts_html, write_text
 from training.report.style import drawing
@@ -96,7 +96,7 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
         "Test region",
         f"{columns} × {rows} coarse cells of {cell}, {columns * k} × {rows * k} fine, {archive.crs}",
     )
-    yield "Test dates", f"{len(times)}: {context.when(times[0])} to {context.when(times[-1])}"
+    yield "Test dates", f"{len(times)}: {period(context)}"
     where = "" if split.train.columns == split.test.columns else ", elsewhere"
     yield (
         "Training",

@@ -9,9 +9,11 @@ import numpy as np
 
 from training.report.style import WIDTH
 
-TITLE = 0.22  # inches
+TITLE = 0.2  # inches, a line
 BAR = 0.55
+SIDE = 0.07  # of the width, for bars at the side
 MISSING = "#dcdcdc"
+BESIDE: dict[str, Any] = {"location": "right", "shrink": 0.95, "aspect": 16, "pad": 0.01, "fraction": 0.05}
 
 
 class Scale(NamedTuple):
@@ -89,8 +91,12 @@ def draw_panels(
         ratio = abs(extent[3] - extent[2]) / abs(extent[1] - extent[0])
     height = (width - 0.1 * across) / across * ratio
     scales = list(dict.fromkeys(p.scale for row in rows for p in row if p is not None))
-    bars = 1 if len(scales) == 1 or down == 1 or across > 2 else len(scales)
-    size = (width, down * (height + TITLE) + BAR * bars + 0.05)
+    beside = across > 2 and len(scales) > 1
+    if beside:  # bars stand to the right
+        height *= 1 - SIDE
+    lines = sum(max(p.title.count("\n") + 1 for p in row if p is not None) for row in rows)
+    bars = 0 if beside else 1 if len(scales) == 1 or down == 1 else len(scales)
+    size = (width, down * height + TITLE * lines + BAR * bars + 0.05)
     figure, axes = pyplot.subplots(down, across, figsize=size, squeeze=False)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.02, wspace=0.01, hspace=0.01)
     images: dict[Scale, tuple[Any, list[Any]]] = {}
@@ -112,22 +118,19 @@ def draw_panels(
                 norm=panel.scale.norm,
                 cmap=matplotlib.colormaps[panel.scale.colours].with_extremes(bad=MISSING),
                 extent=extent,
-                aspect="equal" if extent is not None else "auto",
+                aspect="equal",
                 interpolation="antialiased",
             )
             axis.set_title(panel.title, fontsize=8.5, pad=3, loc="left")
             images.setdefault(panel.scale, (image, []))[1].append(axis)
-    for scale, (image, below) in images.items():
+    for number, (scale, (image, below)) in enumerate(images.items()):
         told = {"label": scale.label, "extend": scale.extend}
-        figure.colorbar(image, ax=below, **told, **_place(below, axes))
+        # At the side each bar stands beside a row of its own.
+        ax = list(axes[number % down]) if beside else below
+        figure.colorbar(image, ax=ax, **told, **(BESIDE if beside else _below(across)))
     return figure, axes
 
 
-def _place(below: Sequence[Any], axes: np.ndarray) -> dict[str, Any]:
-    """Return where a colour bar goes: beside whole rows, else below its maps."""
-    own = {id(axis) for axis in below}
-    rows = [row for row in axes if any(id(a) in own for a in row)]
-    across = axes.shape[1]
-    if across > 2 and len(rows) < axes.shape[0]:
-        return {"location": "right", "shrink": 0.9, "aspect": 18 * len(rows), "pad": 0.01, "fraction": 0.03}
+def _below(across: int) -> dict[str, Any]:
+    """Return where a bar below its maps stands."""
     return {"location": "bottom", "shrink": 0.6 if across > 1 else 0.5, "aspect": 45, "pad": 0.012}

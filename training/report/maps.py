@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from training.scores import Region
 TITLE = "Maps"
 BOX = "#c2185b"
 LEAST_VALID = 0.95  # of a close-up's cells
+LETTERS = 25  # in a line above a close-up
 
 
 def parts(context: Context) -> Iterator[Part]:
@@ -106,21 +108,24 @@ def _fields(
     ]
     panels += [Panel(s.case.title, drawn.fields[s.case.name], scale) for s in context.mapped]
     figure, axes = draw_panels(context.pyplot, _arranged(panels, drawn.truth.shape), extent)
+    from matplotlib.patheffects import withStroke
+
     truth = axes.flat[1]
     height, width = drawn.truth.shape
     for letter, (rows, columns) in zip("AB", boxes):
         x = [extent[0] + (extent[1] - extent[0]) * c / width for c in (columns.start, columns.stop)]
         y = [extent[3] - (extent[3] - extent[2]) * r / height for r in (rows.start, rows.stop)]
         truth.plot([x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]], color=BOX, lw=1.1)
-        truth.annotate(
-            letter, (x[1], y[0]), (2, -2), textcoords="offset points", color=BOX, weight="bold", va="top"
+        told = truth.annotate(
+            letter, (x[0], y[0]), (0, 2), textcoords="offset points", color=BOX, weight="bold", va="bottom"
         )
+        told.set_path_effects([withStroke(linewidth=2, foreground="white")])
     caption = (
         f"{context.what}, {drawn.label}: coarse input, truth and what each method makes of the input, on "
         "one "
         f"colour scale. Boxes: the close-ups below. {context.told}"
     )
-    return Part(figure_html(figure, f"Maps of {drawn.label}", vector=False, dpi=170), caption)
+    return Part(figure_html(figure, f"Maps of {drawn.label}", vector=False, lossy=True, dpi=170), caption)
 
 
 def _errors(context: Context, drawn: Drawn, extent: tuple[float, float, float, float]) -> Part:
@@ -136,7 +141,7 @@ def _errors(context: Context, drawn: Drawn, extent: tuple[float, float, float, f
         f"Errors of the same fields, method − truth, {drawn.label}; blue: too much, red: too little. "
         f"RMSE of this date. {context.told}"
     )
-    return Part(figure_html(figure, f"Errors of {drawn.label}", vector=False, dpi=170), caption)
+    return Part(figure_html(figure, f"Errors of {drawn.label}", vector=False, lossy=True, dpi=170), caption)
 
 
 def _close_up(context: Context, drawn: Drawn, letter: str, box: tuple[slice, slice]) -> Part:
@@ -146,27 +151,17 @@ def _close_up(context: Context, drawn: Drawn, letter: str, box: tuple[slice, sli
     errors = {s.case.name: (drawn.fields[s.case.name] - drawn.truth)[box] for s in context.mapped}
     apart = error_scale(list(errors.values()), f"Error ({archive.units})")
     coarse = refined(drawn.coarse, archive.factor)[box]
-    top: list[Panel | None] = [Panel("Coarse input", coarse, scale), Panel("Truth", truth, scale)]
-    below: list[Panel | None] = [None, None]
+    top: list[Panel | None] = [Panel("Truth", truth, scale)]
+    below: list[Panel | None] = [Panel("Coarse input", coarse, scale)]
     for score in context.mapped:
         name = score.case.name
         rmse = float(np.sqrt(np.nanmean(errors[name].astype(np.float64) ** 2)))
-        top.append(Panel(_short(score.case.title), drawn.fields[name][box], scale))
-        below.append(Panel(f"RMSE {rmse:.4g}", errors[name], apart))
+        top.append(Panel(fill(score.case.title, LETTERS), drawn.fields[name][box], scale))
+        below.append(Panel(f"error, RMSE {rmse:.4g}", errors[name], apart))
     figure, _ = draw_panels(context.pyplot, [top, below])
     caption = (
-        f"Close-up {letter}, {drawn.label}, {context.what}: fields above, errors (method − truth) below, "
-        "each row "
-        "on one scale. The window is one of those where the truth varies most inside coarse cells. "
-        f"{context.told}"
+        f"Close-up {letter}, {drawn.label}, {context.what}: truth and the methods' fields above, the coarse "
+        "input and the methods' errors (method − truth) below; fields on one scale, errors on another. The "
+        f"window is one of two where the truth varies most inside coarse cells. {context.told}"
     )
-    return Part(figure_html(figure, f"Close-up {letter}", vector=False, dpi=190), caption)
-
-
-def _short(title: str, most: int = 26) -> str:
-    """Break a long title at the comma nearest to its middle."""
-    if len(title) <= most or ", " not in title:
-        return title
-    commas = [i for i in range(len(title)) if title.startswith(", ", i)]
-    at = min(commas, key=lambda i: abs(i - len(title) / 2))
-    return f"{title[: at + 1]}\n{title[at + 2 :]}"
+    return Part(figure_html(figure, f"Close-up {letter}", vector=False, lossy=True, dpi=190), caption)

@@ -102,26 +102,29 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def figure_html(figure: Any, alt: str = "", vector: bool = True, dpi: int = 150) -> str:
+def figure_html(figure: Any, alt: str = "", vector: bool = True, dpi: int = 150, lossy: bool = False) -> str:
     """Return a matplotlib figure as an image inside the page, and close it.
 
     Args:
         figure: as drawn.
         alt: what it shows, plain text.
-        vector: SVG, for lines; otherwise PNG, for maps.
-        dpi: of a PNG, and of maps inside an SVG.
+        vector: SVG, for lines; otherwise cells, for maps.
+        dpi: of cells, and of maps inside an SVG.
+        lossy: WebP instead of PNG, a seventh of its size where maps are large.
     """
     from matplotlib import pyplot
 
     buffer = io.BytesIO()
-    kind = "svg" if vector else "png"
-    # No date inside, so that the same numbers give the same page.
-    figure.savefig(buffer, format=kind, dpi=dpi, metadata={"Date": None} if vector else None)
+    kind = "svg" if vector else "webp" if lossy else "png"
+    more: dict[str, Any] = {"pil_kwargs": {"quality": 90}} if kind == "webp" else {}
+    if vector:
+        more = {"metadata": {"Date": None}}  # the same numbers give the same page
+    figure.savefig(buffer, format=kind, dpi=dpi, **more)
     width = round(figure.get_figwidth() * 104)  # a figure across the page is 1040 pixels wide
     pyplot.close(figure)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    mime = "image/svg+xml" if vector else "image/png"
-    return f'<img alt="{escape(alt)}" width="{width}" src="data:{mime};base64,{data}">'
+    mime = "svg+xml" if vector else kind
+    return f'<img alt="{escape(alt)}" width="{width}" src="data:image/{mime};base64,{data}">'
 
 
 def table_html(

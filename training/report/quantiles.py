@@ -41,7 +41,7 @@ def parts(context: Context) -> Iterator[Part]:
     right.axhline(0, color=TRUTH, lw=1, zorder=1)
     right.invert_xaxis()
     left.set(xlabel=f"Quantile of the truth ({units})", ylabel=f"Quantile of the method ({units})")
-    right.set(xlabel="Cells above it in truth (%)", ylabel=f"Quantile of the method − of the truth ({units})")
+    right.set(xlabel="Cells above it in truth (%)", ylabel=f"Method − truth ({units})")
     right.set_xticks([50, 10, 1, 0.1, 0.01], ["50", "10", "1", "0.1", "0.01"])
     for axis in (left, right):
         axis.grid(True)

@@ -70,7 +70,7 @@ def _table(
     scores: Sequence[Score],
     columns: Sequence[Column],
     more: Sequence[str] = (),
-    extra: Sequence[Sequence[Cell]] = (),
+    extra: Sequence[Sequence[str]] = (),
 ) -> str:
     """Return a table of scores in groups, the best of each column marked.
 
@@ -99,22 +99,26 @@ def _table(
 
 
 def _number(value: float, form: str) -> str:
-    return form.format(value) if math.isfinite(value) else "–"
+    return form.format(value).replace("-", "−") if math.isfinite(value) else "–"
+
+
+def with_interval(interval: Interval, form: str) -> str:
+    """Return a value with its interval's ends in brackets."""
+    ends = interval_words(interval, form)
+    return _number(interval.value, form) + (f" ({ends})" if ends else "")
 
 
 def interval_words(interval: Interval, form: str = "{:.3f}") -> str:
     """Return an interval's ends, or nothing where there are none."""
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return ""
-    return f"{form.format(interval.low)} to {form.format(interval.high)}"
+    return f"{_number(interval.low, form)} to {_number(interval.high, form)}"
 
 
-def _ratio(ratio: Interval | None, score: Score, evaluation: Evaluation) -> Cell:
+def _ratio(ratio: Interval | None, score: Score, evaluation: Evaluation) -> str:
     if score.case.name == evaluation.reference:
-        return Cell("1", "reference")
-    if ratio is None or not math.isfinite(ratio.value):
-        return Cell("–")
-    return Cell(f"{ratio.value:.3f}", interval_words(ratio))
+        return "1 (reference)"
+    return "–" if ratio is None else with_interval(ratio, "{:.3f}")
 
 
 def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:

@@ -10,7 +10,7 @@ from odc.geo.crs import CRS
 
 from engine.metrics import SpectralLogDistance
 from training.data.archive import Archive
-from training.report.charts import line_style
+from training.report.charts import line_style, plain_ticks
 from training.report.context import Context, Part
 from training.report.page import figure_html
 from training.report.style import TRUTH, WIDTH
@@ -50,6 +50,7 @@ def parts(context: Context) -> Iterator[Part]:
         axis.set_xlabel(f"Wavelength ({unit})")
         axis.set_xlim(wavelength[0] * 1.05, wavelength[-1] * 0.95)
         axis.grid(True, which="major")
+        plain_ticks(axis.xaxis)
         _mark(axis, 2 * archive.factor * cell)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     caption = (

@@ -30,6 +30,7 @@ def parts(context: Context) -> Iterator[Part]:
     margin = 0.08 * max(np.ptp(xs), np.ptp(ys), 0.02)
     left, right = float(xs.min() - margin), float(max(xs.max(), 1.0) + margin)
     top = float(ys.max() + margin)
+    left, right = min(left, 1 - 0.75 * top), max(right, 1 + 0.45 * top)
     _web(axis, left, right, top)
     axis.plot([1], [0], marker="*", ms=15, color=TRUTH, clip_on=False, zorder=6)
     axis.annotate("truth", (1, 0), (0, 9), textcoords="offset points", ha="center", fontsize=8.5, zorder=6)
