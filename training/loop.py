@@ -37,7 +37,7 @@ from training.schedule import adversarial_weight, rate
 from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
 from training.validation import validate
-from training.warm_start import noise_alone, start_from
+from training.warm_start import noise_alone, start_from, statistics_of
 from training.yardstick import BaseError, Scale, some_of
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -82,12 +82,14 @@ class Trainer:
         self.sources: tuple[SourceSpec, ...] = (
             specs[1] if specs else source_specs(config, archive, split, self.target)
         )
+        if config.start_from is not None:
+            self.target, self.sources = statistics_of(config.start_from, self.target, self.sources)
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
         self.model = Downscaler(self.target, self.sources, self.network)
         self.halo = self.model.halo
         if config.start_from is not None:
-            start_from(self.model, self.sources, config.start_from)
+            start_from(self.model, config.start_from)
         if config.ensemble is not None and config.ensemble.train == "noise":
             noise_alone(self.model.generator)
         self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
@@ -109,6 +111,8 @@ class Trainer:
         )
         self.fields = PreparedFields(self.model, archive, split.training_view)
         self.scales = self._scales()
+        blocks = config.sampling.withheld_months if self.fields.climatologies else 0
+        self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
         self.objective = Objective(config, self.target, self.scales)
         self.plan = TrainingPlan()
         self.take: Callable[[int], Batch] = self.batch
@@ -139,8 +143,9 @@ class Trainer:
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
         sampling = self.config.sampling
-        # Directions turn, or levels change: features are made anew.
-        if sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter:
+        # Directions turn, or levels change: features are made anew. So they are where few would be kept.
+        turned = sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter
+        if turned or not self.whole_fields:
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
 
