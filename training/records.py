@@ -176,13 +176,13 @@ def read(path: Path, kind: str | None = None) -> list[Record]:
     return records
 
 
-def committed(kind: str | None = None) -> list[Record]:
-    """Return every record in `training/records/`, by file and line.
+def committed(kind: str | None = None, folder: Path = FOLDER) -> list[Record]:
+    """Return every record in a folder, by default `training/records/`, by file and line.
 
     Raises:
         InputError: a line is no record.
     """
-    return [record for path in sorted(FOLDER.glob("*.jsonl")) for record in read(path, kind)]
+    return [record for path in sorted(folder.glob("*.jsonl")) for record in read(path, kind)]
 
 
 def _from_root(path: str | Path) -> str:

@@ -1,0 +1,90 @@
+"""Simulated snow depth, 16 km to 500 m: a water year never seen, and the last days of one year."""
+
+from __future__ import annotations
+
+from engine.errors import InputError
+from training.claims.claim import Bar, Claim, Section, claimed
+from training.claims.context import ROOT, Context
+from training.claims.learned import tested_alike, values
+from training.claims.rain import figures, strongest, tables
+from training.config import Config
+from training.evaluation import Evaluation
+from training.scores import Score
+
+CONFIG = "snow16km.yaml"
+STORE = ROOT / "stores" / "snow16km.zarr"
+COMMAND = ("training.simulate", "training/nature/snow.yaml")
+SECONDS = 600.0  # that making the store may take
+ACCURACY, BELOW, HALF = Bar(high=0.7), Bar(high=1.0, strict=True), Bar(high=0.5)
+
+
+def snow(context: Context) -> Section:
+    """Every method on the third water year, and the model against the strongest and the L1-only network."""
+    title = "Snow (simulated)"
+    section = Section(title)
+    if not (context.configs / CONFIG).is_file():
+        return section.lack(f"{title}: the configuration {CONFIG} is not there.")
+    config = context.config(CONFIG)
+    if config.data.name == "store":
+        context.store(STORE, COMMAND, SECONDS)
+    found = context.evaluation(CONFIG, require=False)
+    section.text = tables(found)
+    section.figures += figures(found, title)
+    if found.model is None:
+        return section.lack(f"{title}: the model of {CONFIG} is not there.")
+    _accuracy(section, title, found)
+    _against_l1(context, section, title, found)
+    return section
+
+
+def with_climatology(found: Evaluation, score: Score) -> bool:
+    """Return whether a method was given the climatology."""
+    sources = found.archive.sources
+    return any(sources[name].kind == "climatology" for name in score.case.view.sources if name in sources)
+
+
+def _accuracy(section: Section, title: str, found: Evaluation) -> None:
+    model = str(found.model)
+
+    def without(score: Score) -> bool:
+        return score.case.group != "model" and score.kind == "central" and not with_climatology(found, score)
+
+    def given(score: Score) -> bool:
+        return score.case.group != "model" and score.kind == "central" and with_climatology(found, score)
+
+    for wanted, words, bar in (
+        (without, "the strongest baseline without climatology", ACCURACY),
+        (given, "the strongest baseline with climatology", BELOW),
+    ):
+        try:
+            name = strongest(found, "rmse", wanted)
+        except InputError:
+            section.lack(f"{title}: there is no method to stand for {words}.")
+            continue
+        text = f"{title}: RMSE of {model} against {words}, {found.score(name).case.title}"
+        section.claims.append(claimed(text, found.compare(model, name).ratio, bar))
+
+
+def _against_l1(context: Context, section: Section, title: str, found: Evaluation) -> None:
+    """Compare distribution and spectrum with the network that was trained with an L1 loss alone."""
+    model = str(found.model)
+    networks = {stem: held for stem, (other, held) in tested_alike(context, CONFIG).items() if only_l1(other)}
+    if not networks:
+        section.lack(f"{title}: no record of a network trained with an L1 loss alone.")
+        return
+    for stem, held in networks.items():
+        for metric, words in (("js_distance", "Jensen–Shannon distance"), ("ralsd", "spectral distance")):
+            theirs, ours = values(held, metric), found.score(model).values.get(metric)
+            if not theirs or ours is None:
+                section.lack(f"{title}: the record of {stem} has no {metric}.")
+                continue
+            quotient = ours / (sum(theirs) / len(theirs))
+            text = f"{title}: {words} of {model} against the L1-only network, {stem}"
+            section.claims.append(Claim(text, quotient, bar=HALF))
+
+
+def only_l1(config: Config) -> bool:
+    """Return whether a configuration's network learns from an L1 loss (or its smooth form) alone."""
+    point = [config.losses.reconstruction, *config.losses.physical]
+    kinds = {section.kind for section in point if section.weight}
+    return config.losses.adversarial is None and config.ensemble is None and kinds <= {"l1"}

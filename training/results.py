@@ -1,0 +1,111 @@
+"""`python -m training.results`: every published number again, and whether the claims hold."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from engine.errors import EngineError, InputError
+from training.claims.claim import Section, claims_table
+from training.claims.context import Context
+from training.claims.learned import learned_baselines
+from training.claims.moselle import moselle
+from training.claims.rain import rain_ensemble, rain_in_space, rain_in_time
+from training.claims.snow import snow
+from training.claims.sources import ablations, main_claim
+from training.commands import main
+from training.evaluation import MEMBERS
+from training.records import committed
+from training.rerun import find, rerun, side_by_side
+
+PARTS: dict[str, Callable[[Context], Section]] = {
+    "rain_in_time": rain_in_time,
+    "rain_in_space": rain_in_space,
+    "rain_ensemble": rain_ensemble,
+    "snow": snow,
+    "ablations": ablations,
+    "main_claim": main_claim,
+    "learned_baselines": learned_baselines,
+    "moselle": moselle,
+}
+
+
+def sections(context: Context, parts: Sequence[str]) -> list[Section]:
+    """Return the parts of the results; one that lacks a model, data or a record says so in a line."""
+    found = []
+    for part in parts:
+        try:
+            found.append(PARTS[part](context))
+        except EngineError as error:
+            found.append(Section(part.replace("_", " ").capitalize()).lack(str(error)))
+    return found
+
+
+def told(found: Sequence[Section]) -> str:
+    """Return tables and claims as text."""
+    parts = []
+    for section in found:
+        lines = [section.title, "=" * len(section.title)]
+        if section.text:
+            lines.append(section.text)
+        shown = [f for f in section.figures if f.low == f.low]  # the others stand in the tables
+        for claims in (shown, section.claims):
+            if claims:
+                lines += ["", claims_table(claims)]
+        lines += [f"Missing. {line}" for line in section.missing]
+        parts.append("\n".join(lines))
+    claims = [claim for section in found for claim in section.claims]
+    held = sum(bool(claim.holds) for claim in claims)
+    parts.append(f"{held} of {len(claims)} claims hold.")
+    return "\n\n".join(parts)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.results",
+        description="Compute every published figure again: from the shipped models what needs no training, "
+        "from committed records what does; and say which claims hold.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: claim, value, low, …")
+    parser.add_argument("--only", default="", help=f"parts, by comma: {', '.join(PARTS)}")
+    parser.add_argument("--members", type=int, default=MEMBERS, help="of ensembles (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="without boosted trees and further metrics")
+    parser.add_argument("--rerun", metavar="ID", help="repeat the run of one record, old beside new numbers")
+    options = parser.parse_args(arguments)
+    if options.rerun:
+        record = find(committed(), options.rerun)
+        again = rerun(record, _tell)
+        if options.json:
+            print(json.dumps({"id": record.id, "recorded": record.metrics, "again": again}))
+        else:
+            print(f"{record.id}: {record.command}\n{side_by_side(record, again)}")
+        return 0
+    parts = [part for part in options.only.split(",") if part] or list(PARTS)
+    for part in parts:
+        if part not in PARTS:
+            raise InputError(f"--only: there is no part {part} (there are: {', '.join(PARTS)}).")
+    begun = time.monotonic()
+    found = sections(Context(_tell, options.members, options.quick), parts)
+    if options.json:
+        for section in found:
+            for claim in (*section.figures, *section.claims):
+                print(json.dumps(claim.to_json(), ensure_ascii=False))
+            for line in section.missing:
+                _tell(f"Missing. {line}")
+    else:
+        print(told(found))
+    _tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
+    return 0
+
+
+def _tell(text: str) -> None:
+    """Say what happens; standard output is for the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(run)
