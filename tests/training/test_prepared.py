@@ -104,3 +104,21 @@ def test_errors_of_a_jittered_patch_count_relative_to_its_gain(trainer):
         fine = 1.1 * batch.truth
         terms.append(float(trainer.reconstruction(Drawn(fine, fine, None), batch)["physical"]))
     assert terms[0] > 0 and terms[1] == pytest.approx(terms[0], rel=1e-4)
+
+
+def test_fields_that_cannot_all_be_kept_are_not_made_whole(archive, settings, small, tmp_path, monkeypatch):
+    settings.update(data={"name": "small"})
+    settings["sampling"].update(size=4)
+    config = parse_config(settings)
+    split = split_archive(config, archive)
+    keeping = Trainer(config, archive, split, tmp_path)
+    assert keeping.whole_fields and keeping.fields.fit(50) and not keeping.fields.fit(10**7)
+    monkeypatch.setattr(PreparedFields.__init__, "__defaults__", (keeping.fields.bytes // 4,))
+    cutting = Trainer(config, archive, split, tmp_path)
+    assert not cutting.whole_fields
+    cutting.fields.kept.clear()
+    for step in range(3):
+        one, other = keeping.batch(step), cutting.batch(step)
+        torch.testing.assert_close(one.truth, other.truth)
+        torch.testing.assert_close(one.inputs.base, other.inputs.base)
+    assert not cutting.fields.kept

@@ -81,6 +81,10 @@ class PreparedFields:
         self.kept.move_to_end(key)
         return found
 
+    def fit(self, count: int) -> bool:
+        """Return whether so many fields could be kept, going by those made so far."""
+        return count * self.bytes <= self.limit * max(len(self.kept), 1)
+
     def _make(self, window: Window, view: View) -> Inputs:
         whole = Window(window.time, 0, 0, window.withheld)
         known = {name for name in view.sources if name in self.shared}  # their features are made once
