@@ -180,7 +180,9 @@ def plan_scores(archive: Archive, region: Region, further: bool = False) -> Plan
     if source is None or source.grid != "fine" or source.kind != "continuous" or source.dynamic:
         return Plan(scale, further, archive.factor)
     elevation = np.asarray(source.values[0])[0][:, region.fine_columns(archive.factor)]
-    return Plan(scale, further, archive.factor, elevation, band_edges(elevation))
+    truth, _ = truth_of(archive, region, region.times[0])
+    edges = band_edges(np.where(np.isfinite(truth), elevation, np.nan))  # for cells that count
+    return Plan(scale, further, archive.factor, elevation, edges)
 
 
 def band_edges(elevation: np.ndarray) -> tuple[float, ...]:
