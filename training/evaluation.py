@@ -21,6 +21,7 @@ from training.config import Config
 from training.data.archive import Archive
 from training.intervals import paired_interval
 from training.scores import Case, Score, baseline_cases, model_cases, plan_scores, scores_of
+from training.shape_intervals import MEASURES, shape_interval
 from training.split import Split
 from training.statistics import target_spec
 
@@ -87,7 +88,8 @@ class Evaluation:
 
         Args:
             method, reference: names.
-            measure: rmse, mae, bias; of ensembles crps too.
+            measure: rmse, mae, bias; of ensembles crps too; js_distance and ralsd where further metrics
+                were taken.
             against: the reference's measure, if another.
 
         Raises:
@@ -97,6 +99,13 @@ class Evaluation:
         found = {}
         for statistic in ("difference", "ratio"):
             try:
+                if measure in MEASURES:
+                    if a.shapes is None or b.shapes is None:
+                        raise ValueError("no further metrics were taken")
+                    found[statistic] = shape_interval(
+                        a.shapes, b.shapes, measure, statistic, self.samples, seed=self.seed
+                    )
+                    continue
                 found[statistic] = paired_interval(
                     a.blocks, b.blocks, measure, statistic, self.samples, seed=self.seed, other=other
                 )
@@ -237,6 +246,9 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
         if name != reference:
             yield evaluation.compare(name, reference, "rmse")
             yield evaluation.compare(name, reference, "mae")
+        if score.case.group != "simple" and score.tally.shapes is not None:
+            for measure in MEASURES:
+                yield evaluation.compare(name, reference, measure)
         if score.members:
             yield evaluation.compare(name, reference, "crps", "mae")
             yield evaluation.compare(name, name, "crps", "mae")

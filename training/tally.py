@@ -16,6 +16,7 @@ from engine.metrics import (
     Scale,
 )
 from training.intervals import BlockErrors
+from training.shape_intervals import ShapeErrors
 
 BAND_EDGES = (0, 100, 250, 500, 750, 1000, 1500, 2000, 2500, 3000, 4000, 5000)  # metres, between bands
 LEAST_SHARE = 0.005  # of the cells; smaller bands are joined to the one below
@@ -49,6 +50,7 @@ class Tally:
     blocks: BlockErrors = field(init=False)
     bands: BandedError | None = field(init=False)
     dates: dict[int, dict[str, float]] = field(init=False, default_factory=dict)
+    shapes: ShapeErrors | None = field(init=False, default=None)  # where further metrics are taken
 
     def __post_init__(self) -> None:
         scale = self.plan.scale
@@ -59,6 +61,8 @@ class Tally:
         if self.plan.further:
             self.metrics.update({name: make(scale) for name, make in FURTHER_METRICS.items()})
         self.blocks = BlockErrors(self.plan.factor)
+        if self.plan.further:
+            self.shapes = ShapeErrors(scale.low, scale.high, self.plan.factor)
         self.bands = BandedError(self.plan.edges) if self.plan.edges else None
 
     def update(
@@ -75,6 +79,8 @@ class Tally:
             pair = (mean, coarse) if name == "conservation_residual" else (fine, truth)
             metric.update(pair[0][None], pair[1][None])
         self.blocks.update(time, fine, truth)
+        if self.shapes is not None:
+            self.shapes.update(time, fine, truth)
         if self.bands is not None:
             self.bands.update(fine, truth, self.plan.elevation)
         error = (fine - truth)[np.isfinite(fine) & np.isfinite(truth)].astype(np.float64)

@@ -141,6 +141,11 @@ def test_intervals_hold_their_values(reported):
             interval = found[name, reference, "rmse"][statistic]
             assert interval["value"] == pytest.approx(value, rel=1e-5, abs=1e-6)
             assert interval["low"] <= interval["value"] <= interval["high"]
+    for measure in ("js_distance", "ralsd"):
+        own, other = (evaluation.score(name).values[measure] for name in ("small2", reference))
+        interval = found["small2", reference, measure]["ratio"]
+        assert interval["value"] == pytest.approx(own / other, rel=1e-6)
+        assert interval["low"] < interval["value"] < interval["high"]
     crps = found["small2", reference, "crps"]
     ensemble = evaluation.score("small2").ensemble
     expected = ensemble["crps"].compute() / evaluation.score(reference).values["mae"]

@@ -14,6 +14,7 @@ from training.report.results_tables import with_interval
 from training.report.style import GREY, PALETTE, TRUTH, WIDTH
 
 TITLE = "Paired differences"
+WORDS = {"rmse": "RMSE", "crps": "CRPS", "js_distance": "JS distance", "ralsd": "RALSD"}
 COLOURS = {"simple": "#8a949e", "learned": PALETTE[2], "model": PALETTE[0]}
 
 
@@ -36,7 +37,8 @@ def parts(context: Context) -> Iterator[Part]:
     yield Part(_chart(context, against), f"RMSE over that of {name}, the strongest simple method; {how}")
     yield Part(
         _table(context, evaluation.comparisons),
-        f"Paired comparisons: first against second method, in {evaluation.archive.units}; {how}",
+        f"Paired comparisons: first against second method, in {evaluation.archive.units} (RALSD in dB, "
+        f"JS distance without unit); {how}",
     )
 
 
@@ -85,7 +87,7 @@ def _table(context: Context, comparisons: list[Comparison]) -> str:
     for one in comparisons:
         if one.measure == "mae":
             continue
-        measure = one.measure.upper() if one.measure in ("rmse", "crps") else one.measure
+        measure = WORDS.get(one.measure, one.measure)
         if one.against != one.measure:
             measure += f" / {one.against.upper()}"
         rows.append(
