@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from training.sections import Section
 
 MOST_STEPS = 6
+ASSUMPTION = (
+    "Scale invariance: the relation between the target and its sources that was learned between coarser "
+    "scales is taken to hold at every scale down to the fine grid. No fine truth was known to train or test."
+)
 
 
 class CascadeSection(Section):
@@ -27,6 +31,14 @@ class CascadeSection(Section):
         if len(set(value)) < len(value):
             raise ValueError("each step stands once")
         return value
+
+    def entry(self, factor: int, coarse: float) -> dict[str, Any]:
+        """Return what a card says of the cascade; `coarse` is the coarse cells' size."""
+        return {
+            "steps": list(order_of_steps(factor, self.steps)),
+            "trained": [{"step": k, "coarse": k * coarse, "fine": coarse} for k in self.steps],
+            "assumption": ASSUMPTION,
+        }
 
 
 def order_of_steps(factor: int, steps: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,15 +14,18 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from engine.errors import InputError
+from engine.nets.downscaler import Downscaler
 from training.config import Config
 from training.data import load_archive
 from training.data.archive import Archive
-from training.data.prepared import Batch
+from training.data.patches import Window
+from training.data.prepared import Batch, from_patch
 from training.loop import Trainer
 from training.objective import Drawn
 from training.precision import TrainingPlan
 from training.split import Split, split_archive
-from training.yardstick import some_of
+from training.statistics import source_specs, target_spec
+from training.yardstick import BaseError, Scale, some_of
 
 VALIDATED = 60  # times, at most, where validation has no times of its own
 
@@ -51,13 +54,24 @@ def load_levels(config: Config) -> list[Level]:
         raise InputError("cascade: the configuration has none.")
     levels = []
     for step in config.cascade.steps:
-        own = config.model_copy(update={"factor": step})
+        own = config.model_copy(update={"factor": step, "cascade": None})
         archive = load_archive(own)
         levels.append(Level(own, archive, split_archive(own, archive)))
     return levels
 
 
-class CascadeTrainer(Trainer):
+class StepTrainer(Trainer):
+    """A trainer of one step. Fields one level up are small: the base's error is measured on many at once."""
+
+    def _scales(self) -> dict[bool, Scale]:
+        windows = [Window(time, 0, 0) for time in some_of(self.split.train.times)]
+        batch = from_patch(self.model, self.archive, windows, self.archive.shape, self.split.training_view)
+        error = BaseError(self.target, self.spread)
+        error.update(batch.inputs.base, batch.truth)
+        return {False: error.scale()}
+
+
+class CascadeTrainer(StepTrainer):
     """Trains one generator on several steps in turn.
 
     Statistics are those of the first step's archive: the field, and with it what the network calls
@@ -66,19 +80,23 @@ class CascadeTrainer(Trainer):
     Args:
         levels: one for each step.
         folder: of the run.
+        thin: take the statistics from some of the training times.
 
     Raises:
         InputError: see `Trainer`; or the generators of the steps cannot share their parameters.
     """
 
-    def __init__(self, levels: Sequence[Level], folder: Path) -> None:
+    def __init__(self, levels: Sequence[Level], folder: Path, thin: bool = False) -> None:
         levels = [replace(level, split=_thinned(level.split)) for level in levels]
         first = levels[0]
-        super().__init__(first.config, first.archive, first.split, folder)
-        specs = (self.target, self.sources)
+        seen = some_of(first.split.train.times) if thin else first.split.train.times
+        split = replace(first.split, train=replace(first.split.train, times=seen))
+        target = target_spec(first.config, first.archive, split)
+        specs = (target, source_specs(first.config, first.archive, split, target))
+        super().__init__(first.config, first.archive, first.split, folder, specs)
         self.others: dict[int, Trainer] = {}
         for level in levels[1:]:
-            other = Trainer(level.config, level.archive, level.split, folder, specs)
+            other = StepTrainer(level.config, level.archive, level.split, folder, specs)
             share(self.model.generator, other.model.generator)
             self.others[level.step] = other
         self.turns = [level.step for level in levels]
@@ -104,6 +122,18 @@ class CascadeTrainer(Trainer):
         found = {self.turns[0]: super().scored(weights)}
         found |= {step: other.scored(weights) for step, other in self.others.items()}
         return {f"{name}_{step}": v for step, values in found.items() for name, v in values.items()}
+
+    def train_only(self) -> None:
+        """Take all steps, without validation, log or checkpoints."""
+        while self.step_number < self.config.steps:
+            self.step()
+
+    def model_of(self, step: int, weights: dict[str, Tensor]) -> Downscaler:
+        """Return the model of one of the steps with these weights, for prediction."""
+        owner = self.others.get(step, self)
+        model = Downscaler(self.target, self.sources, owner.network)
+        model.generator.load_state_dict(weights)
+        return model.eval()
 
     def _of(self, batch: Batch) -> Trainer | None:
         return self.others.get(batch.truth.shape[-1] // batch.coarse.shape[-1])

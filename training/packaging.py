@@ -68,6 +68,7 @@ def build_card(
     """Return the card's fields, all but those that the package writer fills in."""
     model = config.model
     step = abs(archive.transform.a)
+    cascade = {} if config.cascade is None else {"cascade": config.cascade.entry(config.factor, step)}
     west, north = archive.transform * (0, 0)
     east, south = archive.transform * (archive.shape[1], archive.shape[0])
     return {
@@ -81,6 +82,7 @@ def build_card(
         "target": _plain(asdict(target)),
         "sources": [_source(s, config, archive) for s in sources],
         "network": network.to_json(),
+        **cascade,
         "training": {
             "data": f"{archive.title}. {archive.citation}",
             "simulated": archive.simulated,

@@ -56,6 +56,10 @@ def train(
         InputError: configuration, data or checkpoint are wrong.
         EngineError: a loss is not finite.
     """
+    if config.cascade is not None:
+        from training.cascade import train_cascade  # which trains with `fit`
+
+        return train_cascade(config, runs, output, resume, command, quiet)
     archive = load_archive(config)
     split = split_archive(config, archive)
     folder = runs / config.model.id
@@ -106,9 +110,17 @@ def _numbers(score: Score) -> dict[str, float]:
 
 
 def fit(
-    config: Config, archive: Archive, split: Split, folder: Path, resume: bool = False, quiet: bool = False
+    config: Config,
+    archive: Archive,
+    split: Split,
+    folder: Path,
+    resume: bool = False,
+    quiet: bool = False,
+    trainer: Trainer | None = None,
 ) -> Trainer:
     """Train in a run folder; the trainer returned holds the best weights.
+
+    `trainer`: one made before, for this folder.
 
     Raises:
         InputError, EngineError: as `train`.
@@ -119,7 +131,7 @@ def fit(
     first = distributed.processes().first
     if not resume and first:
         _set_aside(folder)
-    trainer = Trainer(config, archive, split, folder)
+    trainer = trainer or Trainer(config, archive, split, folder)
     if resume:
         trainer.restore()
     else:
@@ -220,6 +232,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
     with distributed.joined(torch.device("cpu")) as group:
+        if config.cascade is not None and group.count > 1:
+            raise InputError("A cascade trains in one process: start it without torchrun.")
         if not group.first:
             archive = load_archive(config)
             folder = options.runs / config.model.id

@@ -19,8 +19,13 @@ def load_archive(config: Config) -> Archive:
     """Read the data set that a configuration names.
 
     Raises:
-        InputError: no such data set, or an option or source that it does not have.
+        InputError: no such data set, or an option or source that it does not have; or a cascade, whose
+            data set is read one level up for each of its steps.
     """
+    if config.cascade is not None:
+        raise InputError(
+            f"cascade: {config.model.id} knows no fine truth; training.cascade scores it one level up."
+        )
     reader = READERS.get(config.data.name)
     if reader is None:
         known = ", ".join(sorted(READERS))
