@@ -134,7 +134,12 @@ def test_an_ensemble_learns_the_spread_and_ships(noisy, archive, tmp_path):
 def test_a_model_without_noise_starts_one_with_noise(noisy, archive, tmp_path):
     plain = {**noisy, "network": {"widths": [16, 16], "boxes": [1, 0]}, "ensemble": None, "steps": 3}
     package = train(parse_config(plain), tmp_path / "runs", quiet=True)
-    trainer = trainer_for({**noisy, "start_from": str(package.folder)}, archive, tmp_path)
+    told = {**noisy, "start_from": str(package.folder), "sampling": {"size": 4, "withheld_months": 1}}
+    told["split"] = {"kind": "temporal", "train": [1, 2, 3], "test": [10, 11, 12]}
+    trainer = trainer_for({**told, "validation": {}}, archive, tmp_path)
+    # Its weights go with its statistics, whatever the configuration's own months say.
+    assert trainer.target.mean == package.card.target.mean
+    assert trainer.sources[0].normalisation == package.card.sources[0].normalisation
     weights = package.weights()
     for name, value in trainer.model.generator.state_dict().items():
         assert name not in weights or torch.equal(value, weights[name])
@@ -145,7 +150,11 @@ def test_a_model_without_noise_starts_one_with_noise(noisy, archive, tmp_path):
     wider = {**noisy, "network": {"widths": [20, 16], "boxes": [1, 0], "noise": 2}}
     for change, words in (
         ({**wider, "start_from": str(package.folder)}, "start_from: the network"),
-        ({**noisy, "start_from": str(package.folder), "sources": []}, "start_from"),
+        ({**noisy, "start_from": str(package.folder), "sources": []}, "start_from: the sources"),
+        (
+            {**noisy, "start_from": str(package.folder), "target": {"transform": "identity"}},
+            "start_from: the target",
+        ),
         ({**noisy, "start_from": "nosuchmodel"}, "nosuchmodel"),
     ):
         with pytest.raises(InputError, match=words):
