@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from engine.card import SourceSpec, TargetSpec
 from engine.nets.downscaler import Downscaler
 from training.ablation.blocks import block_errors
 from training.ablation.plan import DROPOUT, Subset, Variant, groups_of, subset_name, subsets
@@ -24,6 +26,7 @@ from training.scores import Case, Region, score
 from training.split import Split, split_archive
 
 KIND = "ablation"
+Specs = tuple[TargetSpec, tuple[SourceSpec, ...]]
 WHOLE = "test"  # the case of a run that is tested with what it was trained with
 
 
@@ -98,13 +101,14 @@ def work(
         The runs that other processes are at.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    elsewhere = []
+    elsewhere: list[Run] = []
+    known: dict[str, Specs] = {}
     for run in runs:
         try:
             with FileLock(folder / f"{run.id}.lock").acquire(blocking=False):
                 if finished(records, [run]):
                     continue
-                record = perform(run, archive, path, folder / run.id)
+                record = perform(run, archive, path, folder / run.id, known)
                 append(records, record)
                 shutil.rmtree(folder / run.id, ignore_errors=True)
                 case = next(iter(record.metrics))
@@ -114,12 +118,24 @@ def work(
     return elsewhere
 
 
-def perform(run: Run, archive: Archive, path: Path, folder: Path) -> Record:
-    """Train and score one run; a checkpoint in its folder is gone on from."""
+def perform(
+    run: Run, archive: Archive, path: Path, folder: Path, known: dict[str, Specs] | None = None
+) -> Record:
+    """Train and score one run; a checkpoint in its folder is gone on from.
+
+    Args:
+        run: what to do.
+        archive, path: see `work`.
+        folder: of the run.
+        known: statistics of target and sources that earlier runs took; this one adds its own.
+    """
     begun = time.monotonic()
     config = run.config
     split = split_archive(config, archive)
-    trainer = Trainer(config, archive, split, folder)
+    known = {} if known is None else known
+    key = _statistics_of(config)
+    trainer = Trainer(config, archive, split, folder, known.get(key))
+    known[key] = trainer.target, trainer.sources
     trainer.plan = TrainingPlan(config.precision == "bfloat16", config.layout == "channels_last")
     trainer.use_plan()
     if (folder / CHECKPOINT).is_file():
@@ -148,6 +164,13 @@ def perform(run: Run, archive: Archive, path: Path, folder: Path) -> Record:
     if config.steps != config.ablation.steps:
         command += f" --steps {config.steps}"
     return record_of(run.id, KIND, config, path, command, metrics, run.variant.overrides, notes)
+
+
+def _statistics_of(config: Config) -> str:
+    """Return what the statistics of target and sources depend on, as text."""
+    plain = config.model_dump(mode="json")
+    parts = [plain[name] for name in ("target", "sources", "split", "validation")]
+    return json.dumps([*parts, config.sampling.withheld_months])
 
 
 def _cases(run: Run, trained: Downscaler, split: Split) -> list[Case]:
