@@ -2,9 +2,10 @@
 
 Detail is what a member adds to the smooth interpolation of the coarse field, less its mean over the
 coarse cell. With M members, d(m, i) the detail of member m in the fine cell i, and ⟨·⟩ the mean over
-the fine cells around one (a coarse cell's width to each side), the analysis of variance of Rowell
-(1998, "Assessing potential seasonal predictability with an ensemble of multidecadal GCM
-simulations", J. Climate 11, 109–120), with space in the place of years, gives
+the fine cells around one (with weights that fall along rows and columns, to zero at the distance of two
+coarse cells), the analysis of variance of Rowell (1998, "Assessing potential seasonal predictability
+with an ensemble of multidecadal GCM simulations", J. Climate 11, 109–120), with space in the place of
+years, gives
 
     noise  = ⟨ variance of d over the members, unbiased ⟩
     signal = ⟨ (mean of d over the members)² ⟩ − noise / M
@@ -25,7 +26,7 @@ from engine.conservation import aggregate
 from engine.ensemble import Moments
 from engine.windows import crop
 
-RING = 1  # coarse cells around a window that the neighbourhood reaches into
+RING = 2  # coarse cells around a window that the neighbourhood reaches into
 NEGLIGIBLE = 1e-6  # detail below this share of the field's size is rounding, not detail
 
 
@@ -71,13 +72,15 @@ def _refined(coarse: Tensor, factor: int) -> Tensor:
 
 
 def _pooled(field: Tensor, factor: int) -> Tensor:
-    """Return, for each fine cell, the sum over the square that reaches a coarse cell's width to each side.
+    """Return, for each fine cell, the weighted sum over its surroundings.
 
-    Maps ((h + 2)·k, (w + 2)·k) to (h·k, w·k). Each sum starts anew in its coarse cell, so nothing that
-    lies further away leaves a trace in it by rounding, and tiles agree.
+    A sliding sum taken twice weighs triangularly. Maps ((h + 4)·k, (w + 4)·k) to (h·k, w·k). Each sum
+    starts anew in its coarse cell, so nothing that lies further away leaves a trace in it by rounding,
+    and tiles agree.
     """
-    rows = _window_sum(field, factor)
-    return _window_sum(rows.transpose(-1, -2), factor).transpose(-1, -2)
+    for _ in range(RING):
+        field = _window_sum(_window_sum(field, factor).transpose(-1, -2), factor).transpose(-1, -2)
+    return field
 
 
 def _window_sum(field: Tensor, factor: int) -> Tensor:

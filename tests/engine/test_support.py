@@ -23,7 +23,7 @@ def share_of(members: Tensor, smooth: Tensor | None = None, factor: int = K) -> 
 
 
 def test_members_that_agree_are_wholly_supported() -> None:
-    same = drawn(1, 6 * K, 7 * K).expand(5, -1, -1)
+    same = drawn(1, 8 * K, 9 * K).expand(5, -1, -1)
     share = share_of(same)
     assert share.shape == (4 * K, 5 * K)
     torch.testing.assert_close(share, torch.ones_like(share))
@@ -52,8 +52,9 @@ def test_the_share_follows_the_place() -> None:
     size = 20 * K
     noisy = (torch.arange(size) >= size // 2).float()
     share = share_of(drawn(size, size, seed=4) + 3 * noisy * drawn(10, size, size, seed=5))
-    assert share[:, : 8 * K].min() > 0.999
-    assert float(share[:, 11 * K :].mean()) == pytest.approx(0.1, abs=0.03)
+    half = size // 2 - RING * K
+    assert share[:, : half - RING * K].min() > 0.999
+    assert float(share[:, half + RING * K :].mean()) == pytest.approx(0.1, abs=0.03)
 
 
 def test_a_slope_that_interpolation_gives_is_no_detail() -> None:
@@ -72,16 +73,16 @@ def test_the_mean_of_a_coarse_cell_is_no_detail() -> None:
 
 
 def test_without_detail_or_value_there_is_no_share() -> None:
-    size = 9 * K
+    size, edge = 12 * K, RING * K
     members = drawn(4, size, size, seed=9) + 100
-    members[:, :, : 4 * K] = 100.0
-    members[:, :K] = torch.nan
-    members[:, 5 * K + 3, 7 * K] = torch.nan
+    members[:, :, : 6 * K] = 100.0
+    members[:, :edge] = torch.nan
+    members[:, 7 * K + 3, 9 * K] = torch.nan
     share = share_of(members)
-    assert share[:, : 2 * K].isnan().all()  # more than a coarse cell away from any detail
-    assert share[0 : 3 * K, 4 * K :].isfinite().all()
-    assert share[4 * K + 3, 7 * K - RING * K].isnan()
-    assert share[4 * K + 3, 7 * K - RING * K - 1].isfinite()
+    assert share[:, : 6 * K - 2 * edge].isnan().all()  # further than the neighbourhood from any detail
+    assert share[: 4 * K, 6 * K - edge :].isfinite().all()
+    assert share[7 * K + 3 - edge, 9 * K - edge].isnan()
+    assert share[7 * K + 3 - edge, 9 * K - edge - 1].isfinite()
     uniform = share_of(torch.full((3, size, size), 280.0) + 1e-5 * drawn(3, size, size))
     assert uniform.isnan().all()  # rounding of temperatures is no detail
 
@@ -90,23 +91,27 @@ def test_a_part_is_the_same_as_in_the_whole() -> None:
     size = 12 * K
     members, smooth = drawn(5, size, size, seed=10).exp() * 30, drawn(size, size, seed=11).abs()
     whole = share_of(members, smooth)
-    for row, col, rows, cols in ((0, 0, 4, 5), (3, 2, 7, 8), (9, 9, 1, 1)):
-        part = (slice(row * K, (row + rows + 2) * K), slice(col * K, (col + cols + 2) * K))
+    for row, col, rows, cols in ((0, 0, 4, 5), (1, 0, 7, 8), (7, 7, 1, 1)):
+        around = 2 * RING
+        part = (slice(row * K, (row + rows + around) * K), slice(col * K, (col + cols + around) * K))
         inner = whole[row * K : (row + rows) * K, col * K : (col + cols) * K]
         torch.testing.assert_close(
             share_of(members[(slice(None), *part)], smooth[part]), inner, rtol=0, atol=1e-6
         )
 
 
-def test_a_factor_of_three_and_a_wide_neighbourhood() -> None:
-    """The sums are those over a square of 2·k + 1 cells around each fine cell."""
-    members = drawn(3, 15, 12, seed=12)
-    share = share_of(members, factor=3)
-    blocks = members.unflatten(1, (5, 3)).unflatten(3, (4, 3))
+def test_a_factor_of_three_and_the_weights_of_the_surroundings() -> None:
+    k, rows, cols = 3, 7, 6
+    members = drawn(3, rows * k, cols * k, seed=12)
+    share = share_of(members, factor=k)
+    assert share.shape == ((rows - 2 * RING) * k, (cols - 2 * RING) * k)
+    blocks = members.unflatten(1, (rows, k)).unflatten(3, (cols, k))
     detail = (blocks - blocks.mean((2, 4), keepdim=True)).flatten(3, 4).flatten(1, 2)
+    fall = (2 * k + 1 - torch.arange(-2 * k, 2 * k + 1).abs()).float()
+    weights = torch.outer(fall, fall) / fall.sum() ** 2
     for row, col in ((0, 0), (4, 5), (8, 2)):
-        near = detail[:, row : row + 7, col : col + 7]
-        noise = near.var(0).mean()
-        signal = near.mean(0).square().mean() - noise / 3
+        near = detail[:, row : row + 4 * k + 1, col : col + 4 * k + 1]
+        noise = (near.var(0) * weights).sum()
+        signal = (near.mean(0).square() * weights).sum() - noise / 3
         expected = (signal / (signal + noise)).clamp(0, 1)
         torch.testing.assert_close(share[row, col], expected, rtol=1e-4, atol=1e-5)
