@@ -75,6 +75,7 @@ class ModelCard:
     needs_date: bool
     season: bool  # the network sees the day of the year
     ensemble: bool  # it can draw members
+    assumption: str  # on which a model without fine truth stands; "" for the others
     files: tuple[CardFile, ...]  # weights first
     raw: dict[str, Any]
 
@@ -197,7 +198,8 @@ def _card(raw: Any, folder: Path) -> ModelCard:
         sources=tuple(sources),
         needs_date=bool(network.get("season")) or any(s.climatology or s.dynamic for s in sources),
         season=bool(network.get("season")),
-        ensemble=_noise(network) > 0 and not raw.get("cascade"),
+        ensemble=_noise(network) > 0 and "cascade" not in raw,
+        assumption=_text(_kind(raw, "cascade", dict), "assumption", 2000) if "cascade" in raw else "",
         files=tuple(_files(raw)),
         raw=raw,
     )

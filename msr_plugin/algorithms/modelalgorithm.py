@@ -47,6 +47,8 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
         made = f"Version {card.version}, {card.factor} × {card.factor} fine cells for each coarse one."
         if card.ensemble:
             made += " It can draw ensembles, and tell how much of the detail the sources support."
+        if card.assumption:
+            made += f"\nIt learned without fine truth, from coarse fields and their own averages, and assumes: {card.assumption}"
         texts = {**super().texts(), "": f"{about}\n{made}"}
         texts["TARGET"] = f"{card.target_title}, coarse. {texts['TARGET']} Other units are converted."
         for source in card.sources:

@@ -142,6 +142,7 @@ def card_page(card: ModelCard) -> str:
         _metrics(raw.get("metrics")),
         "<h2>Training</h2>",
         _value(raw.get("training") or "not told"),
+        *(("<h2>Without fine truth</h2>", _value(raw["cascade"])) if card.assumption else ()),
         "<h2>Target</h2>",
         _value(raw.get("target")),
     ]

@@ -1,7 +1,7 @@
 """Writes a small model package with random weights; run by the engine's Python.
 
-python make_model.py FOLDER ID [NAME [NOISE]]; with channels of noise it can draw members, and takes a
-climatology.
+python make_model.py FOLDER ID [NAME [NOISE | cascade]]; with channels of noise it can draw members, and
+takes a climatology; a cascade makes two steps of ×2.
 """
 
 from __future__ import annotations
@@ -59,12 +59,17 @@ CLIMATOLOGY = {
 }
 
 
-def main(folder: Path, identity: str, name: str, noise: int) -> None:
+CASCADE = {"steps": [2, 2], "assumption": "Rain follows the terrain alike at every scale."}
+
+
+def main(folder: Path, identity: str, name: str, kind: str) -> None:
     torch.manual_seed(1)
+    cascade, noise = kind == "cascade", int(kind) if kind.isdigit() else 0
     entries = [*SOURCES, CLIMATOLOGY] if noise else SOURCES
     sources = [SourceSpec(**source) for source in entries]
     coarse, fine = network_channels(sources)
-    spec = NetworkSpec(4, coarse, fine, widths=(8, 8, 4), noise=noise)
+    factor, widths = (2, (8, 4)) if cascade else (4, (8, 8, 4))
+    spec = NetworkSpec(factor, coarse, fine, widths=widths, noise=noise)
     network = Downscaler(TargetSpec(**{**TARGET, "bounds": (0, None), "range": (0, 80)}), sources, spec)
     for parameter in network.parameters():  # a fresh generator's residual is zero
         torch.nn.init.normal_(parameter, std=0.15)
@@ -82,9 +87,10 @@ def main(folder: Path, identity: str, name: str, noise: int) -> None:
         "training": {"data": "none", "simulated": True, "period": None, "split": None},
         "metrics": {"model": {"rmse": 1.5, "mae": 0.5}, "bilinear": {"rmse": 2.5, "mae": None}},
         "licence": "CC0-1.0",
+        **({"cascade": CASCADE} if cascade else {}),
     }
     write_package(folder / identity, card, network.generator.state_dict())
 
 
 words = [*sys.argv[3:], *("Rain with elevation", "0")[len(sys.argv) - 3 :]]
-main(Path(sys.argv[1]), sys.argv[2], words[0], int(words[1]))
+main(Path(sys.argv[1]), sys.argv[2], words[0], words[1])

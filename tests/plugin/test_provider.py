@@ -148,6 +148,8 @@ DAMAGES = {
     "newer card": _set("msr_card", 2),
     "network a list": _set("network", []),
     "noise a text": lambda card: card["network"].update(noise="2"),
+    "cascade a list": _set("cascade", [2, 2]),
+    "cascade without assumption": _set("cascade", {"steps": [2, 2]}),
     "noise true": lambda card: card["network"].update(noise=True),
 }
 

@@ -100,6 +100,22 @@ def test_the_generic_algorithm_gives_the_same_as_the_models_own(
         numpy.testing.assert_array_equal(read_raster(tmp_path / "a.tif"), read_raster(tmp_path / name))
 
 
+def test_a_cascade_runs_and_says_what_it_assumes(
+    provider, make_model, rasters, tmp_path, read_raster, monkeypatch
+):
+    folder = make_model(tmp_path / "models", "tinycascade", "Rain in steps", "cascade")
+    monkeypatch.setenv("MSR_MODELS", str(folder.parent))
+    provider.refreshAlgorithms()
+    assert "alike at every scale" in provider.algorithm("tinycascade").shortHelpString()
+    output, page = tmp_path / "fine.tif", tmp_path / "card.html"
+    run("msr:tinycascade", model_parameters(rasters, output))
+    numpy.testing.assert_allclose(
+        block_means(read_raster(output), 4), read_raster(rasters["target"]), rtol=1e-5
+    )
+    run("msr:modelinfo", {"MODEL": "tinycascade", "OUTPUT": str(page)})
+    assert "alike at every scale" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
 def test_a_baseline_runs(provider, rasters, tmp_path, read_raster, method):
     output = tmp_path / "fine.tif"
