@@ -48,7 +48,10 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
         if card.ensemble:
             made += " It can draw ensembles, and tell how much of the detail the sources support."
         if card.assumption:
-            made += f"\nIt learned without fine truth, from coarse fields and their own averages, and assumes: {card.assumption}"
+            made += (
+                "\nIt learned without fine truth, from coarse fields and their own averages, and assumes: "
+            )
+            made += card.assumption
         texts = {**super().texts(), "": f"{about}\n{made}"}
         texts["TARGET"] = f"{card.target_title}, coarse. {texts['TARGET']} Other units are converted."
         for source in card.sources:
