@@ -297,9 +297,9 @@ class Trainer:
             InputError: there is none, or it is of another configuration.
         """
         parts, state = checkpoint.load(self.folder / CHECKPOINT)
-        now = self.config.model_dump(mode="json")
-        if state["config"] != now:
-            keys = [key for key in now if state["config"].get(key) != now[key]]
+        now = self.config.model_dump(mode="json", exclude={"ablation"})  # other runs' business
+        keys = [key for key in now if state["config"].get(key) != now[key]]
+        if keys:
             raise InputError(
                 f"The checkpoint in {self.folder} was made with another configuration ({', '.join(keys)}): "
                 f"use that one, or start without --resume."
