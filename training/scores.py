@@ -25,7 +25,7 @@ from training.order_statistics import streamed_scale
 from training.spread_bins import SpreadBins
 from training.tally import BAND_EDGES, LEAST_SHARE, Plan, Tally
 
-TILE = 64  # coarse cells along a tile's edge, at most
+TILE = 128  # coarse cells along a tile's edge, at most
 FINE_TILE = 1024  # fine cells
 
 
