@@ -98,15 +98,19 @@ def check(batch: int, networks: Sequence[nn.Module]) -> None:
         )
 
 
-def parallel(network: nn.Module) -> nn.Module:
+def parallel(network: nn.Module, unused: bool = False) -> nn.Module:
     """Return the network with gradients averaged over processes; itself, in one process.
 
-    Weights without a gradient anywhere (of a withheld source) have none after averaging either, as in
-    one process. Buffers (of the spectral norm) are those of the first.
+    Buffers (of the spectral norm) are those of the first process.
+
+    Args:
+        network: to be trained.
+        unused: whether some weights may have no gradient in a step (those of a withheld source); they
+            have none after averaging either, as in one process.
     """
     if processes().count == 1:
         return network
-    return DistributedDataParallel(network, find_unused_parameters=True)
+    return DistributedDataParallel(network, find_unused_parameters=unused)
 
 
 def mean_count(count: Tensor) -> Tensor:

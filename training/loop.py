@@ -331,7 +331,7 @@ class Trainer:
         """
         config, first = self.config, distributed.processes().first
         distributed.check(config.sampling.batch, self._networks())
-        self.parallel = distributed.parallel(self.model)
+        self.parallel = distributed.parallel(self.model, unused=True)
         if self.adversary is not None:
             self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)
