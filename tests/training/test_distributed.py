@@ -40,7 +40,7 @@ def train_in_two(settings, folder):
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=540,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -70,7 +70,9 @@ def test_two_processes_find_the_losses_of_one(uneven, small, tmp_path):
     for first, second in zip(one[1:], two[1:]):
         assert set(first) == set(second)
         for name in set(first) - {"validation"}:
-            assert second[name] == pytest.approx(first[name], rel=2e-5, abs=1e-7), (first["step"], name)
+            # Rounding alone at first; Adam's steps carry it on.
+            rel, absolute = (2e-6, 1e-8) if first["step"] <= 2 else (1e-3, 1e-5)
+            assert second[name] == pytest.approx(first[name], rel=rel, abs=absolute), (first["step"], name)
     assert "discriminator" in one[-1] and "crps" in one[-1]
     assert two[-1]["validation"]["rmse"] == pytest.approx(one[-1]["validation"]["rmse"], rel=1e-3)
     packages = [load_package(tmp_path / name / "tiny" / "package") for name in ("one", "two")]
