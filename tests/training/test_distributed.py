@@ -71,7 +71,7 @@ def test_two_processes_find_the_losses_of_one(uneven, small, tmp_path):
         assert set(first) == set(second)
         for name in set(first) - {"validation"}:
             # Rounding alone at first; Adam's steps carry it on.
-            rel, absolute = (2e-6, 1e-8) if first["step"] <= 2 else (1e-3, 1e-5)
+            rel, absolute = (1e-5, 1e-7) if first["step"] <= 2 else (1e-3, 1e-5)
             assert second[name] == pytest.approx(first[name], rel=rel, abs=absolute), (first["step"], name)
     assert "discriminator" in one[-1] and "crps" in one[-1]
     assert two[-1]["validation"]["rmse"] == pytest.approx(one[-1]["validation"]["rmse"], rel=1e-3)
