@@ -42,6 +42,8 @@ def tags(
         found["MSR_MODEL_SHA256"] = choice.package.sha256
         if card.raw.get("training", {}).get("simulated"):
             found["MSR_TRAINING_DATA"] = "simulated"
+        if card.cascade:
+            found["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
     return found
 
 

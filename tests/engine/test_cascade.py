@@ -243,6 +243,7 @@ def test_a_package_runs_through_the_pipeline(tmp_path: Path) -> None:
         with rasterio.open(done.output) as raster:
             results.append(raster.read(1))
             assert raster.transform.a == 1.0
+            assert raster.tags()["MSR_STEPS"] == "2 2 3, learned without a fine truth"
     assert results[0].shape == (60, 72)
     assert np.isfinite(results[0]).all()
     np.testing.assert_allclose(results[0], results[1], atol=1e-3)

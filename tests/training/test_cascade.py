@@ -15,7 +15,7 @@ from affine import Affine
 from engine.conservation import aggregate
 from engine.errors import InputError
 from engine.methods.model import load_model
-from training import cascade, evaluate
+from training import cascade, evaluate, lapse_rate
 from training.cascade_config import order_of_steps
 from training.cascade_trainer import CascadeTrainer
 from training.cascade_validation import folds_of, without
@@ -96,7 +96,7 @@ def transfer(made) -> dict:
     }
 
 
-def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, made, tmp_path):
+def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, made, tmp_path, capsys):
     config = parse_config(transfer)
     package = train(config, tmp_path / "runs", quiet=True)
     card = package.card
@@ -123,6 +123,35 @@ def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, mad
     assert 0.8 * LAPSE > slope > 1.2 * LAPSE
     error, before = found[0].numpy() - fine[3], coarse - fine[3]
     assert np.sqrt((error[inner, inner] ** 2).mean()) < 0.6 * np.sqrt((before[inner, inner] ** 2).mean())
+    path, picture = tmp_path / "hills.yaml", tmp_path / "maps.png"
+    path.write_text(yaml.safe_dump(transfer), encoding="utf-8")
+    command = [str(path), "--model", str(package.folder), "--dates", "3", "--maps", str(picture), "--json"]
+    assert lapse_rate.run(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    own, smooth = told["methods"]["hills6"], told["methods"]["bicubicsmooth"]
+    assert told["units"] == "degC/km"
+    assert 5 < -own["slope"] < 8 and own["low"] <= own["slope"] <= own["high"]
+    assert own["explained"] > 0.5 and abs(smooth["slope"]) < 1.5
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_slope_is_that_of_the_detail_where_the_ground_is_known():
+    rng = np.random.default_rng(0)
+    height = rng.gamma(2, 150, (40, 60))
+    height[:, 45:] = np.nan
+    fields = [
+        np.where(np.isfinite(height), 12 + day - 0.006 * height, 99.0) + rng.normal(0, 0.05, height.shape)
+        for day in range(12)
+    ]
+    slope = lapse_rate.slope_of(fields, height, 10)
+    value, low, high = slope.interval()
+    assert low < -6 < high and abs(value + 6) < 0.05 and high - low < 0.2
+    assert slope.explained > 0.99
+    assert slope.interval([0, 1]).value == pytest.approx(value, abs=0.1)
+    coarse = [block_mean(np.nan_to_num(f)[None], 10)[0].repeat(10, 0).repeat(10, 1) for f in fields]
+    assert abs(lapse_rate.slope_of(coarse, height, 10).interval().value) < 1
+    with pytest.raises(InputError, match="no relief"):
+        lapse_rate.slope_of(fields, height * 0, 10)
 
 
 def test_steps_share_their_weights_and_take_turns(transfer, tmp_path):
