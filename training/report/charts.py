@@ -27,7 +27,7 @@ def line_style(context: Context, score: Score) -> dict[str, Any]:
     own = score.case.name == context.main_field.case.name
     return {
         "color": context.colours[score.case.name],
-        "lw": 2.2 if own else 1.4,
+        "lw": 2.8 if own else 1.4,
         "ls": DASHES[score.kind],
-        "zorder": 4 if own else 3,
+        "zorder": 2.5 if own else 3,  # a thin line may hide none
     }

@@ -32,7 +32,7 @@ def parts(context: Context) -> Iterator[Part]:
     behind.bar(places, 100 * share, color="#e8edf1", width=0.85, zorder=0)
     behind.set_ylabel("Cells (%)", color="#8a949e")
     behind.tick_params(axis="y", labelcolor="#8a949e")
-    behind.set_ylim(0, 100 * share.max() * 1.6)
+    behind.set_ylim(0, min(100.0, 160 * share.max()))
     left.set_zorder(behind.get_zorder() + 1)
     left.patch.set_visible(False)
     for score in known:

@@ -147,9 +147,9 @@ def _errors(context: Context, drawn: Drawn, extent: tuple[float, float, float, f
 def _close_up(context: Context, drawn: Drawn, letter: str, box: tuple[slice, slice]) -> Part:
     archive = context.evaluation.archive
     truth = drawn.truth[box]
-    scale = value_scale([truth], context.what)
+    scale = value_scale([truth], archive.units)
     errors = {s.case.name: (drawn.fields[s.case.name] - drawn.truth)[box] for s in context.mapped}
-    apart = error_scale(list(errors.values()), f"Error ({archive.units})")
+    apart = error_scale(list(errors.values()), archive.units)
     coarse = refined(drawn.coarse, archive.factor)[box]
     top: list[Panel | None] = [Panel("Truth", truth, scale)]
     below: list[Panel | None] = [Panel("Coarse input", coarse, scale)]

@@ -13,6 +13,7 @@ from training.scores import Score
 from training.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column
 
 TITLE = "Methods and metrics"
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DISTRIBUTION = ("kl_divergence", "perkins", "wasserstein", "quantile_bias_95", "quantile_bias_99")
 
 
@@ -99,7 +100,18 @@ def _table(
 
 
 def _number(value: float, form: str) -> str:
-    return form.format(value).replace("-", "−") if math.isfinite(value) else "–"
+    """Return a number as it is printed: a true minus, powers of ten, no sign before zero."""
+    if not math.isfinite(value):
+        return "–"
+    text = form.format(value)
+    if "e" in text:
+        mantissa, power = text.split("e")
+        if 0 <= int(power) < 4:
+            return f"{value:.1f}"
+        return f"{mantissa} × 10{str(int(power)).translate(RAISED)}"
+    if not set(text) - set("+-0."):
+        return text.lstrip("+-")
+    return text.replace("-", "−")
 
 
 def with_interval(interval: Interval, form: str) -> str:

@@ -35,6 +35,8 @@ nav a{display:block}
 figure{margin:1rem 0 1.6rem}
 figure>img{display:block;margin:0 auto}
 figcaption,p.caption{font-size:13.5px;color:#3d4954;max-width:62rem;margin:.5rem 0 1rem}
+p.caption{margin-top:1.8rem}
+h2+p.caption{margin-top:.6rem}
 .scroll{overflow-x:auto}
 table.results{font-size:13px;line-height:1.35;
 border-top:1.5px solid #1d2733;border-bottom:1.5px solid #1d2733}
@@ -54,6 +56,7 @@ h2,h3{break-after:avoid}
 figure,tr,p.caption{break-inside:avoid}
 .scroll{overflow:visible}
 table.results{font-size:7.6pt}
+figcaption,p.caption{font-size:8.8pt}
 table.results th,table.results td{padding:.12rem .25rem}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 }

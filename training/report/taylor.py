@@ -11,11 +11,12 @@ import numpy as np
 from engine.metrics import PearsonCorrelation
 from training.report.context import Context, Part
 from training.report.page import figure_html
-from training.report.style import GREY, PALETTE, TRUTH
+from training.report.style import GREY, PALETTE, TRUTH, WIDTH
 from training.scores import Score
 
 TITLE = "Taylor diagram"
 CORRELATIONS = (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1)
+CLOSE = 0.025  # of the picture's width: points that share a label
 MARKS = {"simple": "o", "learned": "s", "model": "D"}
 
 
@@ -24,7 +25,7 @@ def parts(context: Context) -> Iterator[Part]:
     points = {s.case.name: found for s in context.evaluation.scores if (found := point(s))}
     if not points:
         return
-    figure, axis = context.pyplot.subplots(figsize=(8.6, 4.9))
+    figure, axis = context.pyplot.subplots(figsize=(WIDTH, 5.0))
     xs = np.array([r * c for r, c in points.values()] + [1.0])
     ys = np.array([r * math.sqrt(max(0.0, 1 - c * c)) for r, c in points.values()] + [0.0])
     margin = 0.08 * max(np.ptp(xs), np.ptp(ys), 0.02)
@@ -34,6 +35,7 @@ def parts(context: Context) -> Iterator[Part]:
     _web(axis, left, right, top)
     axis.plot([1], [0], marker="*", ms=15, color=TRUTH, clip_on=False, zorder=6)
     axis.annotate("truth", (1, 0), (0, 9), textcoords="offset points", ha="center", fontsize=8.5, zorder=6)
+    labels: dict[tuple[float, float], list[str]] = {}
     for number, score in enumerate((s for s in context.evaluation.scores if s.case.name in points), start=1):
         r, c = points[score.case.name]
         x, y = r * c, r * math.sqrt(max(0.0, 1 - c * c))
@@ -50,10 +52,14 @@ def parts(context: Context) -> Iterator[Part]:
             zorder=5,
             label=f"{number}  {score.case.title}",
         )
-        axis.annotate(str(number), (x, y), (5, 4), textcoords="offset points", fontsize=7.5, zorder=7)
+        near = next((p for p in labels if math.hypot(p[0] - x, p[1] - y) < CLOSE * (right - left)), (x, y))
+        labels.setdefault(near, []).append(str(number))
+    for place, numbers in labels.items():
+        told = ", ".join(numbers)
+        axis.annotate(told, place, (6, 4), textcoords="offset points", fontsize=7.5, zorder=7)
     axis.set(xlim=(left, right), ylim=(0, top), aspect="equal")
-    axis.set_xlabel("σ / σ of the truth × correlation")
-    axis.set_ylabel("σ / σ of the truth × √(1 − correlation²)")
+    axis.set_xlabel("σ/σ(truth) · r")
+    axis.set_ylabel("σ/σ(truth) · √(1 − r²)")
     figure.legend(loc="outside right center", fontsize=8)
     caption = (
         "Taylor diagram (Taylor 2001), enlarged around the truth: the distance from the origin is the "
@@ -87,7 +93,8 @@ def _web(axis: Any, left: float, right: float, top: float) -> None:
         if x < left or y <= 0:
             continue
         axis.plot([0, x], [0, y], color="#d5dbe1", lw=0.8, zorder=1)
-        axis.annotate(f"{c:g}", (x, y), (2, 2), textcoords="offset points", fontsize=7.5, color=GREY)
+        told = {"textcoords": "offset points", "fontsize": 7.5, "color": GREY}
+        axis.annotate(f"r = {c:g}", (x, y), (-3, 2), ha="right", **told)
     angles = np.linspace(0, math.pi, 200)
     step = _round(size / 4)
     for number in range(1, 9):
