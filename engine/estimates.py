@@ -15,6 +15,7 @@ from engine.conservation import aggregate, conserve
 from engine.dates import When
 from engine.ensemble import Moments, quantiles
 from engine.methods import Method
+from engine.methods.interface import EnsembleMethod
 from engine.patch import Patch
 from engine.products import MAIN
 from engine.request import EnsembleRequest
@@ -80,10 +81,15 @@ class Ensemble(Single):
     """
 
     def __init__(
-        self, method: Method, target: TargetSpec, strength: float, wanted: EnsembleRequest, seed: int
+        self,
+        method: EnsembleMethod,
+        target: TargetSpec,
+        strength: float,
+        wanted: EnsembleRequest,
+        seed: int,
     ) -> None:
         super().__init__(method, target, strength)
-        self.wanted, self.seed = wanted, seed
+        self.drawn_by, self.wanted, self.seed = method, wanted, seed
         files = wanted.files
         self._ring = RING if "support" in files else 0
         if self._ring:
@@ -138,4 +144,4 @@ class Ensemble(Single):
         next; the same date has the same noise in whatever run.
         """
         seed = zlib.crc32(f"{self.seed} {when}".encode()) if when is not None else self.seed
-        return self.method.predict_members(patch, seed, range(1, self.wanted.members + 1))
+        return self.drawn_by.predict_members(patch, seed, range(1, self.wanted.members + 1))

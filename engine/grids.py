@@ -58,9 +58,9 @@ def origin(grid: GeoBox) -> tuple[int, int]:
 
     So a part of a raster has the same numbers as in the whole.
     """
-    # A quarter is added because grids begin on a whole cell or a half one: neither is near a jump.
+    # Grids begin on a whole cell or a simple part of one: with 1/π added, none of these is near a jump.
     row, col = grid.affine.f / grid.affine.e, grid.affine.c / grid.affine.a
-    return math.floor(row + 0.25), math.floor(col + 0.25)
+    return math.floor(row + 1 / math.pi), math.floor(col + 1 / math.pi)
 
 
 def refine(grid: GeoBox, factor: int) -> GeoBox:

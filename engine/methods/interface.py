@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,16 @@ class Method(Protocol):
 
         The patch's halo is at least the method's. The result does not depend on where a tile
         begins. Conservation comes after.
+        """
+
+
+class EnsembleMethod(Method, Protocol):
+    """A method that can also draw members, each as likely as the next."""
+
+    def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
+        """Yield members as `predict` returns fields: 0 is the estimate without noise, 1, 2, … are draws.
+
+        Seed, member and place decide a draw, wherever a tile begins; the patch has an `origin`.
         """
 
 

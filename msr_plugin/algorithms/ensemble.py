@@ -25,7 +25,7 @@ LEVELS = "0.1, 0.5, 0.9"
 FILES = {
     "OUTPUT_SPREAD": ("spread", "Spread of the members"),
     "OUTPUT_QUANTILES": ("quantiles", "Quantiles of the members"),
-    "OUTPUT_MEMBERS": ("member_file", "Members"),
+    "OUTPUT_MEMBERS": ("member_file", "Single members"),
     "OUTPUT_SUPPORT": ("support", "Supported share of the detail"),
 }
 TEXTS = {

@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from engine.errors import InputError, OutOfMemoryError
-from engine.grids import cell_sizes, plan, relative_area, resolution_metres
+from engine.grids import cell_sizes, origin, plan, relative_area, resolution_metres, window
 from engine.request import GridRequest, RasterRef
 from engine.sources import Raster
 from engine.tiles import Tile, TileQueue, edge
@@ -115,3 +115,12 @@ def test_tile_edge_obeys_memory() -> None:
         edge(8, 6, 100, 1e12, (2000, 2000), 1500) == 1500
         and edge(8, 6, 100, 1e8, (2000, 2000), 1500) == tight
     )
+
+
+@pytest.mark.parametrize("left", [-180.0, 10.0, 9.5, 4_321_000.0])
+@pytest.mark.parametrize("size", [0.25, 1 / 3, 2.0, 500.0])
+def test_a_part_of_a_grid_keeps_its_numbers(left: float, size: float) -> None:
+    whole = GeoBox((40, 60), Affine(size, 0, left, 0, -size, left / 2), "EPSG:3857")
+    row, col = origin(whole)
+    for down, right in ((0, 0), (7, 13), (-3, 39)):
+        assert origin(window(whole, down, right, 2, 2)) == (row + down, col + right)
