@@ -92,7 +92,7 @@ def test_a_page_has_every_section_and_stands_alone(reported):
         if "svg" in kind:
             assert content.count(b"<path") > 10
         else:
-            image = imread(io.BytesIO(content))[..., :3]
+            image = imread(io.BytesIO(content), kind[len("image/") :])[..., :3]
             assert image.std() > 0.02 * image.max()
     assert page.count("<figure>") == len(images) == len(re.findall(r"<b>Figure \d+\.</b>", page))
     assert "simulated data" in page and page.count("Simulated data: A small archive") >= len(images)
@@ -218,7 +218,8 @@ def test_quantiles_from_the_histogram_are_those_of_the_cells():
     levels = np.array([0.05, 0.5, 0.99, 0.999])
     found = quantiles.quantiles_of(metric, levels)
     for one, values in zip(found, (predicted, truth)):
-        assert one == pytest.approx(np.quantile(values, levels), rel=5e-3)
+        low, high = np.quantile(values, levels - 2e-4), np.quantile(values, levels + 2e-4)
+        assert np.all(one > low - 0.02) and np.all(one < high + 0.02)  # a bin's width
 
 
 def test_spread_bins_join_to_equal_classes_and_find_calibration():
