@@ -129,6 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("config", help="e.g. training/configs/moselle_temperature.yaml")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
+    parser.add_argument("--fresh", action="store_true", help="train again also the folds that are finished")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -142,11 +143,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     def report(done: int, count: int) -> None:
         print(f"Fold {done} of {count}", file=sys.stderr)
 
-    outcome = cross_validate(config, levels, options.runs, report)
+    outcome = cross_validate(config, levels, options.runs, report, options.fresh)
     metrics, ratios = outcome.metrics(), intervals(outcome, config.model.id)
     if options.record is not None:
-        command = f"python -m training.cascade {Path(options.config).as_posix()}"
+        command = f"python -m training.cascade {Path(options.config).as_posix()} --fresh"
         notes = {
+            "model": config.model.id,
             "rmse_ratio": ratios,
             "cells": {str(k): int(np.isfinite(truth).any(0).sum()) for k, truth in outcome.truth.items()},
             "covered": {str(k): int(covered.sum()) for k, covered in outcome.covered.items()},

@@ -135,7 +135,11 @@ def without(level: Level, fold: Fold, gap_days: int) -> Level:
 
 
 def cross_validate(
-    config: Config, levels: Sequence[Level], runs: Path, report: Callable[[int, int], None] | None = None
+    config: Config,
+    levels: Sequence[Level],
+    runs: Path,
+    report: Callable[[int, int], None] | None = None,
+    fresh: bool = False,
 ) -> Outcome:
     """Train once for each fold and gather the fields; finished folds in `runs` are not trained again.
 
@@ -143,6 +147,7 @@ def cross_validate(
         config, levels: of the cascade.
         runs: folder for the folds' weights.
         report: is told how many folds are done, of how many.
+        fresh: train finished folds again.
 
     Raises:
         InputError: see `folds_of` and `without`.
@@ -172,9 +177,12 @@ def cross_validate(
             outcome.titles[case.name] = case.title
             outcome.fields[level.step][case.name] = predicted(case, level.archive, every, plain)
     for number, fold in enumerate(folds, start=1):
+        path = folder / f"fold{number}.safetensors"
+        if fresh:
+            path.unlink(missing_ok=True)
         own = [without(level, fold, config.cascade.gap_days) for level in levels]
         times = [t for t in every if year_of(levels[0].archive.dates[t]) == fold.year]
-        for level, case, target in _fitted_cases(own, folder / f"fold{number}.safetensors", name):
+        for level, case, target in _fitted_cases(own, path, name):
             outcome.titles[case.name] = f"{case.title}, held-out block and year"
             fields = outcome.fields[level.step]
             if case.name not in fields:

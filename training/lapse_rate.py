@@ -174,7 +174,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         draw(options.maps, given, times, fields, titles, elevation)
     if options.record is not None:
         command = f"python -m training.lapse_rate {Path(options.config).as_posix()}"
-        notes = {"units": units, "dates": [given.dates[t] for t in times]}
+        notes = {"model": list(fields)[-1], "units": units, "dates": [given.dates[t] for t in times]}
         name = run_id(f"{config.model.id}-lapse-rate", config)
         append(
             options.record,

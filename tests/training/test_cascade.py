@@ -19,12 +19,13 @@ from training import cascade, evaluate, lapse_rate
 from training.cascade_config import order_of_steps
 from training.cascade_trainer import CascadeTrainer
 from training.cascade_validation import folds_of, without
+from training.claims.moselle import held_out, lapse
 from training.config import load_config, parse_config
 from training.data.archive import block_mean
 from training.data.patches import View, Window, cut
 from training.data.store import as_given
 from training.prepare import prepare
-from training.records import read
+from training.records import read, record_of
 from training.train import train
 
 K, H, W = 6, 6, 12
@@ -206,6 +207,24 @@ def test_cross_validation_scores_every_cell_and_goes_on(transfer, tmp_path, caps
     assert kept == {p: p.stat().st_mtime_ns for p in kept}, "finished folds are not trained again"
     record = read(tmp_path / "r.jsonl", "cross_validation")[0]
     assert record.metrics["hills6"] == first["metrics"]["hills6"] and record.notes["cells"]["2"] == H * W
+    claims = held_out(record)
+    assert [c.claim.split(", ")[1:3] for c in claims] == [
+        [f"×{step}", f"{where} cells"] for step in (2, 3) for where in ("all", "covered")
+    ]
+    best = min(v["rmse_2_all"] for name, v in record.metrics.items() if name != "hills6")
+    assert claims[0].value == pytest.approx(record.metrics["hills6"]["rmse_2_all"] / best, rel=1e-3)
+    assert claims[0].holds == (claims[0].value < 1)
+
+
+def test_a_lapse_rate_is_held_to_what_is_plausible(transfer):
+    config = parse_config(transfer)
+
+    def claims(slope: float) -> list:
+        metrics = {"hills6": {"slope": slope, "low": slope - 1, "high": slope + 1}}
+        notes = {"model": "hills6", "units": "degC/km"}
+        return lapse(record_of("l", "lapse_rate", config, "hills.yaml", "c", metrics, notes=notes))
+
+    assert [claims(slope)[0].holds for slope in (-6.5, -2.0, float("nan"))] == [True, False, False]
 
 
 @pytest.mark.parametrize(

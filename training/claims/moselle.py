@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from training.claims.claim import Claim, Section, columns
+from training.claims.claim import Bar, Claim, Section, columns
 from training.claims.context import Context
 from training.records import Record
 
 CONFIGS = "moselle"  # what the configurations' names begin with
-LAPSE_RATE = "lapse_rate"  # K/km, a metric of whatever case tells it
+PLAUSIBLE = Bar(-7.0, -4.0)  # K/km, lapse rates of the literature
 
 
 def moselle(context: Context) -> Section:
@@ -22,7 +22,35 @@ def moselle(context: Context) -> Section:
             for metric, value in values.items():
                 if value is not None:
                     section.figures.append(Claim(f"{record.id}: {metric} of {case}", value))
+        section.claims += held_out(record) if record.kind == "cross_validation" else ()
+        section.claims += lapse(record) if record.kind == "lapse_rate" else ()
     return section
+
+
+def held_out(record: Record) -> list[Claim]:
+    """Return the cascade's RMSE over the best other method's, for each step and choice of cells."""
+    model, claims = str(record.notes.get("model")), []
+    for place, ratios in record.notes.get("rmse_ratio", {}).items():
+        found = {name: values.get(f"rmse_{place}") for name, values in record.metrics.items()}
+        others = {name: value for name, value in found.items() if name in ratios and value is not None}
+        if not others or model not in found:
+            continue
+        best = min(others, key=lambda name: others[name])
+        step, _, where = place.partition("_")
+        words = f"RMSE of {model} over that of {best}, ×{step}, {where} cells, held-out block and year"
+        value, low, high = (float(number) for number in ratios[best])
+        claims.append(Claim(words, value, low, high, Bar(high=1.0, strict=True)))
+    return claims
+
+
+def lapse(record: Record) -> list[Claim]:
+    """Return how the cascade's fine detail falls with height."""
+    model = str(record.notes.get("model"))
+    values = {key: float("nan") if v is None else v for key, v in record.metrics.get(model, {}).items()}
+    if not {"slope", "low", "high"} <= set(values):
+        return []
+    words = f"change of {model}'s fine detail with elevation, {record.notes.get('units')}"
+    return [Claim(words, values["slope"], values["low"], values["high"], PLAUSIBLE)]
 
 
 def record_table(record: Record) -> str:
