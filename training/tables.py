@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -55,6 +56,33 @@ ENSEMBLE_COLUMNS = (
 )
 
 
+IN_UNITS = ("rmse", "mae", "bias", "wasserstein", "quantile_bias_95", "quantile_bias_99", "crps")
+DIGITS = 3  # of the smallest error, at least
+
+
+def fitted(columns: Iterable[Column], scores: Sequence[Score]) -> list[Column]:
+    """Return columns with more decimals where errors are small in the target's units.
+
+    Args:
+        columns: as they are for errors from 0.1 up.
+        scores: what stands in them; the smallest MAE decides.
+    """
+    more = further_decimals(scores)
+    return [
+        column
+        if column.name not in IN_UNITS
+        else column._replace(form=re.sub(r"\d+", lambda m: str(int(m[0]) + more), column.form))
+        for column in columns
+    ]
+
+
+def further_decimals(scores: Sequence[Score]) -> int:
+    """Return how many decimals to add to three, so that the smallest MAE keeps three digits."""
+    errors = [s.tally.metrics["mae"].compute() if s.tally else s.values.get("mae", 0.0) for s in scores]
+    errors = [error for error in errors if error > 0]
+    return max(0, DIGITS - 4 - math.floor(math.log10(min(errors)))) if errors else 0
+
+
 def table(scores: Iterable[Score], units: str) -> str:
     """Return the scores as text: a row for each method, best of each column marked with *."""
     return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
@@ -86,12 +114,13 @@ def ensemble_table(scores: Iterable[Score], units: str) -> str:
 def comparison_table(evaluation: Evaluation) -> str:
     """Return the comparisons as text: difference and ratio with their intervals."""
     titles = {s.case.name: s.case.title for s in evaluation.scores}
+    form = f"+.{3 + further_decimals(evaluation.scores)}f"
     rows = [["compared", "against", "measure", "difference (95 %)", "ratio (95 %)"]]
     for one in evaluation.comparisons:
         if one.measure == "mae":
             continue  # in the JSON; it says the same
         measure = one.measure if one.measure == one.against else f"{one.measure} / {one.against}"
-        difference = "{:+.3f} ({:+.3f}, {:+.3f})".format(*one.difference)
+        difference = f"{{:{form}}} ({{:{form}}}, {{:{form}}})".format(*one.difference)
         ratio = "{:.3f} ({:.3f}, {:.3f})".format(*one.ratio)
         rows.append([titles[one.method], titles[one.reference], measure, difference, ratio])
     return _lines(
@@ -101,6 +130,7 @@ def comparison_table(evaluation: Evaluation) -> str:
 
 def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:
     best: dict[str, float] = {}
+    columns = fitted(columns, scores)
     for column in columns:
         if column.perfect is not None:
             distances = (abs(s.values[column.name] - column.perfect) for s in scores)

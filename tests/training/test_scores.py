@@ -15,6 +15,7 @@ from training.data.patches import View
 from training.order_statistics import percentiles
 from training.scores import (
     Region,
+    Score,
     band_edges,
     baseline_cases,
     plan_scores,
@@ -101,6 +102,13 @@ def test_the_table_marks_the_best(rain, cases):
     lines = text.splitlines()
     assert "RMSE" in lines[0] and "mm/month" in lines[-1]
     assert "*" not in lines[2].split("bias")[0].split("+")[0] and lines[3].count("*") >= 3
+
+
+@pytest.mark.parametrize(("mae", "expected"), [(2.49, "2.490"), (0.0391, "0.0391"), (0.00391, "0.00391")])
+def test_small_errors_keep_three_digits(cases, mae, expected):
+    values = {"rmse": 2 * mae, "mae": mae, "bias": 0.0, "js_distance": 0.1, "conservation_residual": 1e-7}
+    line = table([Score(cases["bilinear"], values)], "m").splitlines()[2]
+    assert line.split()[3] == f"{expected}*" and line.endswith("0.1000*  1.0e-07 ")
 
 
 def test_scale_field_by_field_is_that_of_the_whole(rain):

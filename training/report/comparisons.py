@@ -12,6 +12,7 @@ from training.report.context import Context, Part
 from training.report.page import figure_html, table_html
 from training.report.results_tables import with_interval
 from training.report.style import GREY, PALETTE, TRUTH, WIDTH
+from training.tables import further_decimals
 
 TITLE = "Paired differences"
 WORDS = {"rmse": "RMSE", "crps": "CRPS", "js_distance": "JS distance", "ralsd": "RALSD"}
@@ -83,7 +84,7 @@ def _chart(context: Context, against: list[Comparison]) -> str:
 
 
 def _table(context: Context, comparisons: list[Comparison]) -> str:
-    rows = []
+    rows, form = [], f"{{:+.{3 + further_decimals(context.evaluation.scores)}f}}"
     for one in comparisons:
         if one.measure == "mae":
             continue
@@ -94,8 +95,8 @@ def _table(context: Context, comparisons: list[Comparison]) -> str:
             [
                 context.label(one.method),
                 context.label(one.reference),
-                measure,
-                with_interval(one.difference, "{:+.3f}"),
+                measure.replace(" ", "\u00a0"),
+                with_interval(one.difference, form),
                 with_interval(one.ratio, "{:.3f}"),
             ]
         )

@@ -126,8 +126,9 @@ def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> 
 
     learned = by_error([s for s in evaluation.scores if s.case.group == "learned" and s.kind == "central"])
     plain = by_error([s for s in evaluation.scores if s.case.name.startswith("bi") and s.case.strength > 0])
-    withheld = [s for s in evaluation.scores if s.case.name == f"{evaluation.model}-without-climatology"]
-    chosen = [mean or main, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld]
+    withheld = [s for s in evaluation.scores if s.case.name.startswith(f"{evaluation.model}-without-")]
+    withheld = [s for s in withheld if s.kind == "central"]
+    chosen = [mean or main, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld[:1]]
     charted = _once([*chosen, *([main] if mean else []), *learned[1:]])[:LINES]
     mapped = _once([*plain[:1], reference, *learned[:1], mean or main, *([member] if member else [])])
     colours = {s.case.name: PALETTE[i % len(PALETTE)] for i, s in enumerate(charted)}

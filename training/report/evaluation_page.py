@@ -61,7 +61,7 @@ def write_report(
     write_text(numbers, json.dumps(evaluation.to_json(), indent=1) + "\n")
     archive = evaluation.archive
     title = f"{archive.target_title}, ×{archive.factor}: {evaluation.model or 'simple methods'}"
-    if archive.simulated:
+    if archive.simulated and "simulated" not in archive.target_title.lower():
         title += " (simulated data)"
     page = Page(title, archive.title)
     with drawing() as pyplot:
@@ -87,7 +87,8 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
     evaluation = context.evaluation
     archive, split = evaluation.archive, evaluation.split
     times, train = split.test.times, split.train.times
-    yield "Data", f"{'Simulated. ' if archive.simulated else ''}{archive.citation}"
+    stated = not archive.simulated or archive.citation.lower().startswith("simulated")
+    yield "Data", f"{'' if stated else 'Simulated. '}{archive.citation}"
     yield "Target", f"{context.what}, ×{archive.factor}"
     rows, columns = archive.shape[0], split.test.columns[1] - split.test.columns[0]
     k = archive.factor

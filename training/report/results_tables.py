@@ -10,7 +10,7 @@ from training.evaluation import GROUPS, Comparison, Evaluation
 from training.report.context import Context, Part
 from training.report.page import Cell, nearest, table_html
 from training.scores import Score
-from training.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column
+from training.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column, fitted
 
 TITLE = "Methods and metrics"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -80,6 +80,7 @@ def _table(
         columns: the metrics.
         more, extra: titles of further columns, and their cells, a row for each score.
     """
+    columns = fitted(columns, scores)
     best = {
         (row, place)
         for place, column in enumerate(columns)
@@ -138,14 +139,14 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
     found = {(c.method, c.reference, c.measure): c for c in evaluation.comparisons}
     values = [{name: metric.compute() for name, metric in s.ensemble.items()} for s in ensembles]
     rows: list[Sequence[str | Cell]] = []
-    marked = set()
-    for place, column in enumerate(ENSEMBLE_COLUMNS):
+    marked, columns = set(), fitted(ENSEMBLE_COLUMNS, ensembles)
+    for place, column in enumerate(columns):
         for row in nearest([v[column.name] for v in values], column.perfect):
             marked.add((row, place + 1))
     for score, numbers in zip(ensembles, values):
         name = score.case.name
         cells: list[str | Cell] = [score.case.title]
-        for column in ENSEMBLE_COLUMNS:
+        for column in columns:
             small = ""
             if column.name == "spread_skill" and (name, f"{name}-mean", "spread") in found:
                 small = interval_words(found[name, f"{name}-mean", "spread"].ratio)

@@ -42,7 +42,7 @@ def parts(context: Context) -> Iterator[Part]:
         with np.errstate(divide="ignore", invalid="ignore"):
             right.semilogx(wavelength, 10 * np.log10(predicted / own), **style)
     units = archive.units
-    left.set_ylabel(f"Power (({units})²)")
+    left.set_ylabel(f"Power ({units if units.isalpha() else f'({units})'}²)")
     right.set_ylabel("Power over the truth's (dB)")
     low = min(-6.0, max(right.get_ylim()[0], -30.0))
     right.set_ylim(low, max(3.0, min(right.get_ylim()[1], 10.0)))
