@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from engine.errors import EngineError, InputError
 from training.claims.claim import Section, claims_table
 from training.claims.context import Context
-from training.claims.learned import learned_baselines
+from training.claims.learned import encoded_gan, learned_baselines
 from training.claims.moselle import moselle
 from training.claims.rain import rain_ensemble, rain_in_space, rain_in_time
-from training.claims.snow import snow
+from training.claims.snow import snow, snow_calendar, snow_in_space
 from training.claims.sources import ablations, main_claim
 from training.commands import main
 from training.evaluation import MEMBERS
@@ -26,8 +26,11 @@ PARTS: dict[str, Callable[[Context], Section]] = {
     "rain_in_space": rain_in_space,
     "rain_ensemble": rain_ensemble,
     "snow": snow,
+    "snow_calendar": snow_calendar,
+    "snow_in_space": snow_in_space,
     "ablations": ablations,
     "main_claim": main_claim,
+    "encoded_gan": encoded_gan,
     "learned_baselines": learned_baselines,
     "moselle": moselle,
 }

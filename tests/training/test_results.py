@@ -15,6 +15,7 @@ from training.claims.claim import Bar, Claim, Section, claimed, claims_table
 from training.claims.context import Context
 from training.claims.learned import (
     deterministic_networks,
+    encoded_gan,
     is_unconstrained,
     learned_baselines,
     over_seeds,
@@ -140,6 +141,28 @@ def test_what_is_missing_is_said_in_a_line(context, tmp_path):
     assert "no records" in ablations(context).missing[0]
     empty = Context(lambda text: None, folder=tmp_path / "nowhere", configs=context.configs)
     assert learned_baselines(empty).missing
+
+
+def test_the_fourfold_comparison_has_its_table(context):
+    assert encoded_gan(context).missing
+    for name, rmse in {"x4_ours": 4.0, "x4_published": 6.0}.items():
+        config = configured(context.configs / "plain.yaml", {"model": {"id": name.replace("_", "")}})
+        metrics = {"bilinear": {"rmse": 9.0}, config.model.id: {"rmse": rmse}}
+        made = record_of(
+            run_id(config.model.id, config),
+            "training",
+            config,
+            context.configs / f"{name}.yaml",
+            "c",
+            metrics,
+        )
+        append(context.folder / "x4.jsonl", made)
+    context = Context(context.tell, folder=context.folder, configs=context.configs)
+    section = encoded_gan(context)
+    assert [line.split()[:2] for line in section.text.splitlines()[2:]] == [
+        ["bilinear", "9"], ["x4_ours", "4"], ["x4_published", "6"],
+    ]  # fmt: skip
+    assert {f.value for f in section.figures} == {4.0, 6.0}
 
 
 def test_moselles_records_become_figures(context):

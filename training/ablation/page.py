@@ -165,8 +165,8 @@ def build_page(config: Config, archive: Archive, summary: Summary, command: str)
             ),
             "Left: how far the RMSE falls when a group of sources is added, averaged over all orders in "
             "which the groups may come (Shapley value). Right: how far it rises without one constraint. "
-            "Thick lines: 95 % intervals from the bootstrap over places and dates; thin lines: with the "
-            f"spread over {count} seeds added (Student's t).",
+            "Thick lines: 95 % intervals from the bootstrap over places and dates; thin lines: also over "
+            f"{count} seeds (Student's t).",
         )
         page.section(
             "Every variant",

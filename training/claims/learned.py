@@ -16,6 +16,7 @@ from training.claims.context import Context
 from training.config import Config, load_config
 from training.records import Record
 
+FOURFOLD = "x4_"  # what the names of the ×4 comparison's configurations begin with
 SHOWN = ("rmse", "mae", "js_distance", "ralsd", "ssim", "fss_95_5", "conservation_residual")
 
 
@@ -102,6 +103,33 @@ def records_table(records: Iterable[Record]) -> str:
             cells.append(f"{np.mean(numbers):.4g}" if numbers else "")
         rows.append([stem, str(len(held)), *cells])
     return columns(rows)
+
+
+def encoded_gan(context: Context) -> Section:
+    """The published encoded conditional GAN, as published and repaired, and ours on one ×4 task."""
+    title = "Encoded conditional GAN, ×4"
+    section = Section(title)
+    held = by_config(r for r in context.records("training") if Path(r.config).stem.startswith(FOURFOLD))
+    if not held:
+        return section.lack(f"{title}: no record is committed.")
+    rows = [["method", *SHOWN]]
+    simple = next(iter(held.values()))[0]
+    own = [record.id.split("-s")[0] for records in held.values() for record in records]
+    for case, numbers in simple.metrics.items():
+        if not case.startswith(tuple(own)):
+            rows.append([case, *(_text(numbers.get(metric)) for metric in SHOWN)])
+    for stem, records in held.items():
+        found = {metric: values(records, metric) for metric in SHOWN}
+        rows.append([stem, *(_text(over_seeds(f).value if f else None) for f in found.values())])
+        for metric, numbers in found.items():
+            if numbers:
+                section.figures.append(claimed(f"{title}: {metric} of {stem}", over_seeds(numbers)))
+    section.text = columns(rows)
+    return section
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def learned_baselines(context: Context) -> Section:

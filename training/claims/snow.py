@@ -38,6 +38,30 @@ def snow(context: Context) -> Section:
     return section
 
 
+def snow_calendar(context: Context) -> Section:
+    """One calendar year, its first 292 days for training, the rest for the test."""
+    return _table_of(context, "Snow (simulated), one calendar year", "snow16km_calendar.yaml")
+
+
+def snow_in_space(context: Context) -> Section:
+    """A region and a water year that training never saw."""
+    return _table_of(context, "Snow (simulated), in space", "snow16km_spatial.yaml")
+
+
+def _table_of(context: Context, title: str, config: str) -> Section:
+    section = Section(title)
+    if not (context.configs / config).is_file():
+        return section.lack(f"{title}: the configuration {config} is not there.")
+    if context.config(config).data.name == "store":
+        context.store(STORE, COMMAND, SECONDS)
+    found = context.evaluation(config, require=False)
+    section.text = tables(found)
+    section.figures += figures(found, title)
+    if found.model is None:
+        section.lack(f"{title}: the model of {config} is not there.")
+    return section
+
+
 def with_climatology(found: Evaluation, score: Score) -> bool:
     """Return whether a method was given the climatology."""
     sources = found.archive.sources
@@ -77,13 +101,16 @@ def _against_l1(context: Context, section: Section, title: str, found: Evaluatio
         return
     for stem, held in networks.items():
         for metric, words in (("js_distance", "Jensen–Shannon distance"), ("ralsd", "spectral distance")):
-            theirs, ours = values(held, metric), found.score(drawn).values.get(metric)
-            if not theirs or ours is None:
-                section.lack(f"{title}: the record of {stem} has no {metric}.")
-                continue
-            quotient = ours / (sum(theirs) / len(theirs))
-            text = f"{title}: {words} of {found.score(drawn).case.title} against the L1-only network, {stem}"
-            section.claims.append(Claim(text, quotient, bar=HALF))
+            theirs = values(held, metric)
+            for name in dict.fromkeys([drawn, model]):
+                ours = found.score(name).values.get(metric)
+                if not theirs or ours is None:
+                    section.lack(f"{title}: {stem} or {name} has no {metric}.")
+                    continue
+                text = (
+                    f"{title}: {words} of {found.score(name).case.title} against the L1-only network, {stem}"
+                )
+                section.claims.append(Claim(text, ours / (sum(theirs) / len(theirs)), bar=HALF))
 
 
 def only_l1(config: Config) -> bool:
