@@ -23,11 +23,13 @@ def plain_ticks(axis: Any) -> None:
 
 
 def line_style(context: Context, score: Score) -> dict[str, Any]:
-    """Return a method's line: the model's thick, one member's dashed, others thin."""
-    own = score.case.name == context.main_field.case.name
+    """Return a method's line: the model's thick, one member's dashed, the reference's dotted, on top."""
+    name = score.case.name
+    own, reference = name == context.main_field.case.name, name == context.evaluation.reference
+    dotted = reference and not own
     return {
-        "color": context.colours[score.case.name],
-        "lw": 2.8 if own else 1.4,
-        "ls": DASHES[score.kind],
-        "zorder": 2.5 if own else 3,  # a thin line may hide none
+        "color": context.colours[name],
+        "lw": 2.8 if own else 1.8 if dotted else 1.4,
+        "ls": (0, (1, 1.3)) if dotted else DASHES[score.kind],
+        "zorder": 2.5 if own else 4 if dotted else 3,  # a thick line may hide none
     }
