@@ -39,6 +39,7 @@ class SourceSpec:
     title: str = ""
     classes: tuple[int, ...] = ()  # kind class: one channel of cover fractions for each
     derived: tuple[str, ...] = ()  # features computed on the source's grid, e.g. slope, aspect, land
+    value: bool = True  # kind continuous: whether the network sees the value itself beside them
     normalisation: dict[str, dict[str, float]] = field(default_factory=dict)  # feature: {mean, std}
     range: tuple[float, float] | None = None  # seen in training, in units
     period: str = "month"  # kind climatology: month (12 bands), day (366)

@@ -56,7 +56,7 @@ def channel_names(source: SourceSpec) -> tuple[str, ...]:
         InputError: a derived feature is unknown or does not go with the source's kind.
     """
     names: list[str] = []
-    if source.kind == "continuous":
+    if source.kind == "continuous" and source.value:
         names.append("value")
     elif source.kind == "angle":
         names += ["sine", "cosine"]
@@ -71,6 +71,8 @@ def channel_names(source: SourceSpec) -> tuple[str, ...]:
                 f"{source.name}: the feature {feature} is not for sources of kind {source.kind}."
             )
         names += derived.channels
+    if not names:
+        raise InputError(f"{source.name}: without its value it needs derived features.")
     return tuple(names)
 
 
@@ -104,11 +106,12 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
     if values is None:
         return None
     given = Given(values, source, target, patch)
-    parts = [] if source.kind == "climatology" else [values]
+    hidden = source.kind == "climatology" or (source.kind == "continuous" and not source.value)
+    parts = [] if hidden else [values]
     parts += [DERIVED[feature].compute(given) for feature in _derived(source)]
     channels = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
     # Derived features end where the source ends.
-    if source.kind != "climatology" and len(parts) > 1 and not all_finite(values):
+    if source.kind != "climatology" and source.derived and not all_finite(values):
         valid = torch.isfinite(values).all(1, keepdim=True)
         channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
     return channels

@@ -66,6 +66,7 @@ class SourceSection(Section):
     name: str
     optional: bool = True
     derived: tuple[str, ...] = ()  # features computed from it, e.g. slope, aspect, land
+    value: bool = True  # of a continuous source: whether the network sees the value itself beside them
     kernel_months: Positive = 0.7  # climatology: band weights exp(−cyclic distance / kernel)
     default: bool = False  # ship the raster with the model, for users who give none
     dropout: Share = 0.0  # chance that a training step goes without it

@@ -112,6 +112,7 @@ def bare_spec(section: SourceSection, source: ArchiveSource) -> SourceSpec:
         title=source.title,
         classes=source.classes,
         derived=section.derived,
+        value=section.value,
         kernel_months=section.kernel_months,
     )
 
@@ -137,7 +138,9 @@ def _source_spec(
         scale = archive.factor if source.grid == "fine" else 1
         edge = slice(HALO * scale, -HALO * scale)
         moments.update(channels[..., edge, edge].numpy())
-        given = channels[:, :1] if patch.climatology is None else patch.climatology
+        given = patch.climatology
+        if given is None:
+            given = (patch.fine if source.grid == "fine" else patch.coarse)[source.name][:, :1]
         values = given[..., edge, edge].numpy()
         raw.update(values.reshape(1, 1, -1, values.shape[-1]))
     statistics = {n: {"mean": moments.mean(i), "std": moments.std(i)} for i, n in enumerate(names)}

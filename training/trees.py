@@ -171,7 +171,9 @@ class Trees:
 def _with_ground(source: SourceSpec) -> SourceSpec:
     if source.kind != "continuous" or source.grid != "fine":
         return source
-    return replace(source, derived=(*source.derived, *(f for f in GROUND if f not in source.derived)))
+    return replace(
+        source, value=True, derived=(*source.derived, *(f for f in GROUND if f not in source.derived))
+    )
 
 
 def tree_cases(config: Config, archive: Archive, split: Split, target: TargetSpec) -> list[Case]:

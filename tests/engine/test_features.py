@@ -183,6 +183,19 @@ def test_values_far_outside_are_cut_off() -> None:
     assert normalise(channels, ("value",), {})[0, 0, 0].tolist() == [10.0, -10.0, 3.0]
 
 
+def test_a_source_can_hide_its_value_behind_its_features() -> None:
+    whole = SourceSpec("elevation", "m", "fine", derived=("anomaly", "land"))
+    hidden = SourceSpec("elevation", "m", "fine", derived=("anomaly", "land"), value=False)
+    patch = make_patch()
+    patch.fine["elevation"][0, 0, 5, 7] = torch.nan
+    assert channel_names(hidden) == channel_names(whole)[1:] == ("anomaly", "land")
+    shown = source_channels(hidden, patch, RAIN)
+    torch.testing.assert_close(shown, source_channels(whole, patch, RAIN)[:, 1:], equal_nan=True)
+    assert bool(torch.isnan(shown[0, :, 5, 7]).all()), "features end where the source ends"
+    with pytest.raises(InputError, match="derived"):
+        channel_names(SourceSpec("elevation", "m", "fine", value=False))
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="curvature"):
         channel_names(SourceSpec("elevation", "m", "fine", derived=("curvature",)))

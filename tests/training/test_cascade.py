@@ -84,7 +84,7 @@ def transfer(made) -> dict:
         "factor": K,
         "cascade": {"steps": [2, 3], "block": 6, "gap_days": 20},
         "target": {"conservation": "additive"},
-        "sources": [{"name": "elevation", "derived": ["anomaly"]}],
+        "sources": [{"name": "elevation", "value": False, "derived": ["anomaly"]}],
         "split": {"kind": "period", "train": [["2001", "2001"]], "test": [["2002", "2002"]]},
         "network": {"widths": [4, 4], "boxes": [0, 0], "attention": False, "inception": False},
         "losses": {"adversarial": None},
