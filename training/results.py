@@ -15,7 +15,7 @@ from training.claims.learned import encoded_gan, learned_baselines
 from training.claims.moselle import moselle
 from training.claims.rain import rain_ensemble, rain_in_space, rain_in_time
 from training.claims.snow import snow, snow_calendar, snow_in_space
-from training.claims.sources import ablations, main_claim
+from training.claims.sources import ablations, main_claim, source_gains
 from training.commands import main
 from training.evaluation import MEMBERS
 from training.records import committed
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Context], Section]] = {
     "snow": snow,
     "snow_calendar": snow_calendar,
     "snow_in_space": snow_in_space,
+    "source_gains": source_gains,
     "ablations": ablations,
     "main_claim": main_claim,
     "encoded_gan": encoded_gan,

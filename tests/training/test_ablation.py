@@ -22,8 +22,12 @@ from training.ablation.gather import gather
 from training.ablation.importance import Results, agreement, estimate, shapley
 from training.ablation.plan import groups_of, subset_name, subsets, variants
 from training.ablation.runs import finished, runs_of
+from training.ablation.withheld import withheld_results
 from training.config import parse_config
 from training.records import configured, read
+from training.scores import Case
+from training.split import split_archive
+from training.statistics import target_spec
 
 
 @pytest.fixture
@@ -291,3 +295,27 @@ def test_block_errors_are_the_fields_own():
     assert again.rmse == pytest.approx(found.rmse, rel=1e-4)
     with pytest.raises(ValueError, match="one shape"):
         BlockErrors.from_json({"count": [[1]], "squared": [1]})
+
+
+def test_sources_are_withheld_from_a_trained_model(tiny, archive):
+    tiny["data"] = {"name": "small"}
+    config = parse_config(tiny)
+    split = split_archive(config, archive)
+    target = target_spec(config, archive, split)
+
+    def predict(patch):  # rain grows with height, as in the small archive
+        coarse = patch.target[:, 1:-1, 1:-1]
+        flat = coarse.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return flat * (20 + patch.fine["elevation"][:, 0, 2:-2, 2:-2] / 20) if patch.fine else flat
+
+    case = Case("m", "m", predict, 1, split.test_view, 1.0)
+    found = withheld_results(config, case, {"temperature", "elevation"}, archive, split.test, target)
+    assert set(found.metrics) == {"none", "temperature", "elevation", "temperature+elevation"}
+    weights = shapley(list(groups_of(config)))
+    gains = {group: estimate(found, weights[group]) for group in weights}
+    assert gains["temperature"].value == pytest.approx(0, abs=1e-6)
+    assert gains["elevation"].both.low > 0
+    for name, by_seed in found.blocks.items():
+        assert by_seed[3].rmse == pytest.approx(found.mean(name, "rmse"), rel=1e-4)
+    fixed = withheld_results(config, case, {"temperature"}, archive, split.test, target)
+    assert set(fixed.metrics) == {"elevation", "temperature+elevation"}  # elevation is required

@@ -15,14 +15,14 @@ from filelock import FileLock, Timeout
 
 from engine.card import SourceSpec, TargetSpec
 from engine.nets.downscaler import Downscaler
-from training.ablation.blocks import block_errors
-from training.ablation.plan import DROPOUT, Subset, Variant, groups_of, subset_name, subsets
+from training.ablation.plan import DROPOUT, Variant
+from training.ablation.withheld import score_by_block, subset_cases
 from training.config import Config, parse_config
 from training.data.archive import Archive
 from training.loop import CHECKPOINT, Trainer
 from training.precision import TrainingPlan
 from training.records import Record, append, config_hash, merged, read, record_of, run_id
-from training.scores import Case, Region, score
+from training.scores import Case, Region
 from training.split import Split, split_archive
 
 KIND = "ablation"
@@ -150,9 +150,8 @@ def perform(
     trained.eval()
     metrics, blocks = {}, {}
     for case in _cases(run, trained, split):
-        scored = score(case, archive, _tested(config, split), trainer.target, keep=True, further=True)
-        metrics[case.name] = scored.values
-        blocks[case.name] = _blocks(scored.fields, archive, _tested(config, split)).to_json()
+        scored, errors = score_by_block(case, archive, _tested(config, split), trainer.target)
+        metrics[case.name], blocks[case.name] = scored.values, errors.to_json()
     notes: dict[str, Any] = {
         "variant": run.variant.name,
         "groups": sorted(run.variant.groups),
@@ -175,20 +174,12 @@ def _statistics_of(config: Config) -> str:
 
 def _cases(run: Run, trained: Downscaler, split: Split) -> list[Case]:
     """Return what is scored: the run as it is, or, of the one with dropout, every subset of groups."""
-    view, strength = split.test_view, trained.target.strength
-
-    def case(name: str, gone: set[str]) -> Case:
-        return Case(name, name, trained.forward_physical, trained.halo, view.without(gone), strength=strength)
-
+    whole = Case(
+        WHOLE, WHOLE, trained.forward_physical, trained.halo, split.test_view, trained.target.strength
+    )
     if run.variant.kind != DROPOUT:
-        return [case(WHOLE, set())]
-    groups = groups_of(run.config)
-    optional = {s.name for s in run.config.sources if s.optional}
-
-    def gone(chosen: Subset) -> set[str]:
-        return {s for name, sources in groups.items() if name not in chosen for s in sources}
-
-    return [case(subset_name(s, groups), gone(s)) for s in subsets(groups) if gone(s) <= optional]
+        return [whole]
+    return subset_cases(run.config, whole, {s.name for s in run.config.sources if s.optional})
 
 
 def _tested(config: Config, split: Split) -> Region:
@@ -198,8 +189,3 @@ def _tested(config: Config, split: Split) -> Region:
         return split.test
     chosen = np.unique(np.linspace(0, len(times) - 1, most).round().astype(int))
     return replace(split.test, times=tuple(times[i] for i in chosen))
-
-
-def _blocks(fields: np.ndarray, archive: Archive, region: Region) -> Any:
-    truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
-    return block_errors(fields, truth, archive.factor)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from engine.package import find_package
 from training.ablation.gather import Gathered, gather
 from training.ablation.importance import Results, agreement, alone, estimate, on_top, shapley
-from training.ablation.plan import UNCONSTRAINED, subset_name
+from training.ablation.plan import UNCONSTRAINED, groups_of, subset_name
+from training.ablation.withheld import withheld_results
 from training.bootstrap import Interval
 from training.claims.claim import Bar, Claim, Section, claimed, columns
 from training.claims.context import Context
 from training.claims.learned import is_unconstrained, ratio, tested_alike, values
 
 ABLATIONS = {"rain_itur.yaml": "ablation_rain.jsonl", "snow16km.yaml": "ablation_snow.jsonl"}
-FALLS, BETTER, WORSE = Bar(low=0.0, strict=True), Bar(high=1.0, strict=True), Bar(low=0.0, strict=True)
+SHIPPED = ("rain_itur.yaml", "rain_itur_spatial.yaml", "snow16km.yaml")
+FALLS, BETTER = Bar(low=0.0, strict=True), Bar(high=1.0, strict=True)
 # Accuracy; then what lies in space: consistency with the coarse field, variance by scale, structure.
 LOWER = {
     "rmse": "RMSE",
@@ -39,6 +42,54 @@ def ablations(context: Context) -> Section:
     return section
 
 
+def source_gains(context: Context) -> Section:
+    """What each group of sources is worth to the shipped models, by withholding it at the test."""
+    section = Section("Sources of the shipped models, withheld at the test")
+    texts = []
+    for config in SHIPPED:
+        if not (context.configs / config).is_file():
+            section.lack(f"{section.title}: the configuration {config} is not there.")
+            continue
+        found = context.evaluation(config, require=False)
+        if found.model is None:
+            section.lack(f"{section.title}: the model of {config} is not there.")
+            continue
+        context.tell(f"Withholding the sources of {found.model}")
+        whole = found.score(found.model).case
+        sources = find_package(found.model).card.sources
+        results = withheld_results(
+            found.config,
+            whole,
+            {s.name for s in sources if s.optional},
+            found.archive,
+            found.split.test,
+            found.targets[found.model],
+        )
+        groups = tuple(groups_of(found.config))
+        rows = [["given", "RMSE", "MAE"]]
+        for name in results.metrics:
+            rows.append([name, *(f"{results.mean(name, m):.4g}" for m in ("rmse", "mae"))])
+        texts.append(f"{found.model}\n{columns(rows)}")
+        section.figures += _gains(f"Withheld from {found.model}", results, groups)
+    section.text = "\n\n".join(texts)
+    return section
+
+
+def _gains(where: str, results: Results, groups: tuple[str, ...]) -> list[Claim]:
+    """Return the gains of each group whose subsets have all been scored."""
+    figures = []
+    for group, contrast in shapley(groups).items():
+        for words, weights in (
+            ("average gain", contrast),
+            ("gain alone", alone(group)),
+            ("gain on top of the others", on_top(group, groups)),
+        ):
+            if set(weights) <= set(results.metrics):
+                both = estimate(results, weights).both
+                figures.append(claimed(f"{where}: {words} of {group}, fall of the RMSE", both))
+    return figures
+
+
 def _table(found: Gathered) -> str:
     rows = [["given", *LOWER.values()]]
     for variant in found.variants:
@@ -51,15 +102,7 @@ def _table(found: Gathered) -> str:
 
 def _figures(config: str, found: Gathered) -> list[Claim]:
     results, groups, where = found.retrained, found.groups, f"Ablation of {config}"
-    figures = []
-    for group, contrast in shapley(groups).items():
-        for words, weights in (
-            ("average gain", contrast),
-            ("gain alone", alone(group)),
-            ("gain on top of the others", on_top(group, groups)),
-        ):
-            both = estimate(results, weights).both
-            figures.append(claimed(f"{where}: {words} of {group}, fall of the RMSE", both))
+    figures = _gains(where, results, groups)
     for variant in found.variants:
         if variant.constraint is None:
             continue

@@ -1,0 +1,62 @@
+"""The quick ablation: one trained model, every subset of its source groups withheld at the test."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from engine.card import TargetSpec
+from training.ablation.blocks import BlockErrors, block_errors
+from training.ablation.importance import Results
+from training.ablation.plan import Subset, groups_of, subset_name, subsets
+from training.config import Config
+from training.data.archive import Archive
+from training.scores import Case, Region, Score, score
+
+
+def subset_cases(config: Config, case: Case, optional: Collection[str]) -> list[Case]:
+    """Return a model's case with each subset of the groups given, named after it.
+
+    Args:
+        config: whose groups they are.
+        case: of the model with all its sources.
+        optional: sources that it can do without; a subset that lacks another one is left out.
+    """
+    groups = groups_of(config)
+
+    def gone(chosen: Subset) -> set[str]:
+        return {s for name, sources in groups.items() if name not in chosen for s in sources}
+
+    return [
+        replace(case, name=name, title=name, view=case.view.without(gone(subset)))
+        for subset in subsets(groups)
+        if gone(subset) <= set(optional)
+        for name in [subset_name(subset, groups)]
+    ]
+
+
+def score_by_block(
+    case: Case, archive: Archive, region: Region, target: TargetSpec, further: bool = True
+) -> tuple[Score, BlockErrors]:
+    """Measure a case and its errors by block."""
+    scored = score(case, archive, region, target, keep=True, further=further)
+    truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
+    return scored, block_errors(scored.fields, truth, archive.factor)
+
+
+def withheld_results(
+    config: Config,
+    case: Case,
+    optional: Collection[str],
+    archive: Archive,
+    region: Region,
+    target: TargetSpec,
+) -> Results:
+    """Return RMSE and MAE of a trained model, given each subset of the groups, as of one seed."""
+    metrics, blocks = {}, {}
+    for one in subset_cases(config, case, optional):
+        scored, errors = score_by_block(one, archive, region, target, further=False)
+        metrics[one.name], blocks[one.name] = {config.seed: scored.values}, {config.seed: errors}
+    return Results((config.seed,), metrics, blocks)
