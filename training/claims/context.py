@@ -65,7 +65,7 @@ class Context:
         key = f"{name} {model}"
         if key not in self._evaluations:
             config = self.config(name)
-            package = self._package(model or config.model.id, require)
+            package = self.shipped(model or config.model.id, require)
             self.tell(f"Evaluating {name} ({package.card.id if package else 'no model'})")
             archive = load_archive(config)
             self._evaluations[key] = evaluate_all(
@@ -79,7 +79,12 @@ class Context:
             )
         return self._evaluations[key]
 
-    def _package(self, id: str, require: bool) -> Package | None:
+    def shipped(self, id: str, require: bool = False) -> Package | None:
+        """Return the package of a shipped model; None where there is none.
+
+        Raises:
+            InputError: it is required and not there.
+        """
         try:
             return find_package(id)
         except InputError:

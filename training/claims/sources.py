@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.package import find_package
+from engine.errors import InputError
 from training.ablation.gather import Gathered, gather
 from training.ablation.importance import Results, agreement, alone, estimate, on_top, shapley
 from training.ablation.plan import UNCONSTRAINED, groups_of, subset_name
@@ -11,6 +11,10 @@ from training.bootstrap import Interval
 from training.claims.claim import Bar, Claim, Section, claimed, columns
 from training.claims.context import Context
 from training.claims.learned import is_unconstrained, ratio, tested_alike, values
+from training.data import load_archive
+from training.evaluation import package_cases
+from training.records import Record
+from training.split import split_archive
 
 ABLATIONS = {"rain_itur.yaml": "ablation_rain.jsonl", "snow16km.yaml": "ablation_snow.jsonl"}
 SHIPPED = ("rain_itur.yaml", "rain_itur_spatial.yaml", "snow16km.yaml")
@@ -50,27 +54,32 @@ def source_gains(context: Context) -> Section:
         if not (context.configs / config).is_file():
             section.lack(f"{section.title}: the configuration {config} is not there.")
             continue
-        found = context.evaluation(config, require=False)
-        if found.model is None:
+        described = context.config(config)
+        package = context.shipped(described.model.id)
+        if package is None:
             section.lack(f"{section.title}: the model of {config} is not there.")
             continue
-        context.tell(f"Withholding the sources of {found.model}")
-        whole = found.score(found.model).case
-        sources = find_package(found.model).card.sources
+        context.tell(f"Withholding the sources of {package.card.id}")
+        try:
+            archive = load_archive(described)
+        except InputError as error:
+            section.lack(f"{section.title}: {error}")
+            continue
+        split = split_archive(described, archive)
         results = withheld_results(
-            found.config,
-            whole,
-            {s.name for s in sources if s.optional},
-            found.archive,
-            found.split.test,
-            found.targets[found.model],
+            described,
+            package_cases(package, split)[0],
+            {s.name for s in package.card.sources if s.optional},
+            archive,
+            split.test,
+            package.card.target,
         )
-        groups = tuple(groups_of(found.config))
+        groups = tuple(groups_of(described))
         rows = [["given", "RMSE", "MAE"]]
         for name in results.metrics:
             rows.append([name, *(f"{results.mean(name, m):.4g}" for m in ("rmse", "mae"))])
-        texts.append(f"{found.model}\n{columns(rows)}")
-        section.figures += _gains(f"Withheld from {found.model}", results, groups)
+        texts.append(f"{package.card.id}\n{columns(rows)}")
+        section.figures += _gains(f"Withheld from {package.card.id}", results, groups)
     section.text = "\n\n".join(texts)
     return section
 
@@ -171,7 +180,7 @@ def _recorded(context: Context, config: str, section: Section, title: str) -> No
                 section.claims.append(claimed(text, found, BETTER))
 
 
-def _shipped(context: Context, config: str, held: list, metric: str) -> Interval | None:
+def _shipped(context: Context, config: str, held: list[Record], metric: str) -> Interval | None:
     """Return the shipped model's own score over the recorded ones, where its training has no record."""
     found = context.evaluation(config, require=False)
     theirs = values(held, metric)
