@@ -14,6 +14,7 @@ from engine.devices import Plan, choose_plan
 from engine.errors import InputError, PackageError
 from engine.features import Inputs
 from engine.methods.interface import check_sources
+from engine.nets.architectures import widest
 from engine.nets.downscaler import Downscaler
 from engine.nets.generator import NetworkSpec
 from engine.package import Package, check_weights
@@ -108,7 +109,7 @@ class ModelMethod:
     def bytes_per_cell(self) -> int:
         """A generous guess of the memory that a run needs for each fine cell of a patch."""
         spec = self.module.generator.spec
-        width = max(w * (s / self.factor) ** 2 for w, s in zip(spec.widths, spec.scales, strict=True))
+        width = widest(self.module.generator)
         bands = 12 if any(s.kind == "climatology" for s in self.sources) else 0
         return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + 12))
 

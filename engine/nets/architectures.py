@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from engine.errors import InputError
-from engine.nets.encodedgan import EncodedGenerator
+from engine.nets.encodedgan import ELEVATION, WIDTHS, EncodedGenerator
 from engine.nets.generator import Generator, NetworkSpec
 from engine.nets.unet import UNet
 
@@ -29,3 +29,14 @@ def build_generator(spec: NetworkSpec) -> nn.Module:
         kinds = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"network.kind: there is no architecture {spec.kind}; there are {kinds}.")
     return ARCHITECTURES[spec.kind](spec)
+
+
+def widest(generator: nn.Module) -> float:
+    """Return the channels of a generator's widest map, counted for each fine cell."""
+    spec: NetworkSpec = generator.spec
+    if isinstance(generator, EncodedGenerator):
+        return float(WIDTHS[-1] + ELEVATION[-1])
+    width = max(w * (s / spec.factor) ** 2 for w, s in zip(spec.widths, spec.scales, strict=True))
+    if isinstance(generator, UNet):  # sources and what is joined on the way up stay at hand
+        width += sum(spec.coarse.values()) + sum(spec.fine.values())
+    return width
