@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -67,7 +68,10 @@ def train(
     weights, best = trainer.best_weights, trainer.best
     if not quiet:
         print(f"Weights of step {best['step']}. Scoring the test months.")
-    shipped = Downscaler(trainer.target, trainer.sources, trainer.network)
+    network = trainer.network
+    if config.ensemble is not None:
+        network = replace(network, noise_gain=config.ensemble.gain)
+    shipped = Downscaler(trainer.target, trainer.sources, network)
     shipped.generator.load_state_dict(weights)
     shipped.eval()
     draws = Draws(shipped)
@@ -94,7 +98,7 @@ def train(
         archive,
         trainer.target,
         trainer.sources,
-        trainer.network,
+        network,
         weights,
         metrics,
         command,

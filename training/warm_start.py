@@ -43,7 +43,10 @@ def start_from(model: Downscaler, id_or_folder: str) -> None:
     """
     package, own = find_package(id_or_folder), model.generator.spec
     theirs = NetworkSpec.from_json(dict(package.card.network))
-    if replace(theirs, noise=own.noise) != own or theirs.noise not in (0, own.noise):
+    if replace(theirs, noise=own.noise, noise_gain=own.noise_gain) != own or theirs.noise not in (
+        0,
+        own.noise,
+    ):
         raise InputError(
             f"start_from: the network of {id_or_folder} is another one than the configuration's."
         )

@@ -16,6 +16,7 @@ from engine.nets.inception import InceptionBox, PlainBox
 from engine.noise import Noise
 
 MOST_NOISE = 64  # channels at a level
+MOST_GAIN = 10.0
 
 
 def stage_factors(factor: int) -> tuple[int, ...]:
@@ -51,6 +52,7 @@ class NetworkSpec:
     window: int = 3  # coarse cells over which channel attention pools at the coarse level
     kind: str = "inception"  # see engine.nets.architectures
     noise: int = 0  # channels of white noise at every level; 0: one answer, no ensemble
+    noise_gain: float = 1.0  # the noise is multiplied by it: calibration on data that training did not see
     attention: bool = True
     inception: bool = True  # False: each box is a plain 3×3 convolution
 
@@ -76,6 +78,8 @@ class NetworkSpec:
             raise InputError("network.window must be an odd number of coarse cells.")
         if not isinstance(self.noise, int) or not 0 <= self.noise <= MOST_NOISE:
             raise InputError(f"network.noise must be a whole number from 0 to {MOST_NOISE}.")
+        if isinstance(self.noise_gain, bool) or not 0 < self.noise_gain <= MOST_GAIN:
+            raise InputError(f"network.noise_gain must be above 0 and at most {MOST_GAIN:g}.")
         for name in ("attention", "inception"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"network.{name} must be true or false.")
@@ -311,7 +315,7 @@ class Generator(nn.Module):
             return None
         like = self.out.weight
         drawn = noise.at(index, self.spec.scales[index], size, self.margins[index], self.spec.noise)
-        return drawn.to(like.device, like.dtype)
+        return (self.spec.noise_gain * drawn).to(like.device, like.dtype)
 
     def _enough(self, index: int) -> int:
         """Margin at level index − 1 that covers level index's margin after the enlargement."""

@@ -59,6 +59,8 @@ def test_spec_survives_json_and_refuses_nonsense():
         make_spec(2, widths=(16, 6))
     with pytest.raises(InputError, match=r"network\.noise"):
         make_spec(2, noise=-1)
+    with pytest.raises(InputError, match=r"network\.noise_gain"):
+        make_spec(2, noise=1, noise_gain=0.0)
     with pytest.raises(InputError, match=r"network\.attention"):
         make_spec(2, attention="no")
     with pytest.raises(InputError, match="no architecture nonsense"):
@@ -67,7 +69,11 @@ def test_spec_survives_json_and_refuses_nonsense():
 
 def test_old_cards_stay_valid():
     spec = make_spec(8)
-    old = {k: v for k, v in spec.to_json().items() if k not in ("kind", "noise", "attention", "inception")}
+    old = {
+        k: v
+        for k, v in spec.to_json().items()
+        if k in ("factor", "coarse", "fine", "season", "widths", "boxes", "window")
+    }
     assert NetworkSpec.from_json(old) == spec and isinstance(build_generator(spec), Generator)
 
 

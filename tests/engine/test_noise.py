@@ -43,12 +43,12 @@ def test_numbers_depend_on_place_member_seed_and_level_alone():
         assert abs(correlation(level_noise(*other, range(-10, 30), range(100, 140), 4), whole)) < 0.06
 
 
-def small_downscaler(factor: int = 4, noise: int = 3) -> Downscaler:
+def small_downscaler(factor: int = 4, noise: int = 3, **more) -> Downscaler:
     target = TargetSpec("rain", "mm", "log1p", bounds=(0.0, None), conservation="multiplicative")
     sources = (SourceSpec("elevation", "m", "fine"),)
     coarse, fine = network_channels(sources)
     torch.manual_seed(0)
-    model = Downscaler(target, sources, NetworkSpec(factor, coarse, fine, noise=noise)).eval()
+    model = Downscaler(target, sources, NetworkSpec(factor, coarse, fine, noise=noise, **more)).eval()
     for name, parameter in model.named_parameters():
         if "amplitude" in name or "out." in name:
             nn.init.normal_(parameter, std=0.3)
@@ -120,6 +120,19 @@ def test_new_noise_weights_add_nothing_but_learn():
     first.square().sum().backward()
     for level in generator.levels:
         assert level.noise.amplitude.weight.grad.abs().max() > 0
+
+
+def test_the_gain_scales_the_noise_and_nothing_else():
+    plain, louder = small_downscaler(), small_downscaler(noise_gain=2.0)
+    louder.load_state_dict(plain.state_dict())
+    patch = whole_patch(plain, 3, 3)
+    with torch.no_grad():
+        assert torch.equal(plain.forward_physical(patch), louder.forward_physical(patch))
+        spread = [
+            torch.stack([m.forward(m.prepare(patch), 1, n) for n in range(1, 9)]).std(0).mean()
+            for m in (plain, louder)
+        ]
+    assert float(spread[1] / spread[0]) > 1.5
 
 
 def test_a_wrong_request_for_members_is_refused():

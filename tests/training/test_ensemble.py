@@ -29,7 +29,7 @@ def noisy(settings, small):
     settings["sources"] = [{"name": "elevation"}]
     settings["network"] = {"widths": [16, 16], "boxes": [1, 0], "noise": 2}
     settings["losses"] = {"adversarial": None}
-    settings["ensemble"] = {"members": 2, "scales": [1, 2]}
+    settings["ensemble"] = {"members": 2, "scales": [1, 2], "gain": 1.1}
     settings["sampling"] = {"size": 4, "batch": 4}
     settings["validation"] = {"every": 180, "held_out": [5]}
     return settings
@@ -103,6 +103,7 @@ def test_an_ensemble_learns_the_spread_and_ships(noisy, archive, tmp_path):
     assert last["crps"] < 0.85 * last["mae"]
     assert 0.6 < last["spread_skill"] < 1.5
     assert "ensembles" in package.card.raw["mlm:architecture"] and package.card.network["noise"] == 2
+    assert package.card.network["noise_gain"] == 1.1
     assert load_package(package.folder).card.raw["training"]["configuration"]["ensemble"]["members"] == 2
 
     scores = package.card.raw["metrics"]["tiny"]
