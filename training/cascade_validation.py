@@ -90,7 +90,9 @@ def folds_of(config: Config, levels: Sequence[Level]) -> list[Fold]:
     archive, edge = levels[0].archive, config.cascade.block
     if any(date.startswith("-") for date in archive.dates):
         raise InputError(f"cascade: the data set {archive.name} has months without years.")
-    known = np.isfinite(archive.fine).any(0)
+    shape = tuple(max(level.archive.fine.shape[axis] for level in levels) for axis in (1, 2))
+    each = [resized(np.isfinite(level.archive.fine).any(0), shape) for level in levels]
+    known = np.logical_or.reduce(each)  # a step has no truth where its larger cells are not whole
     years = sorted({year_of(date) for date in archive.dates})
     folds = []
     for row in range(0, known.shape[0], edge):

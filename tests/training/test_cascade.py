@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,12 @@ def test_a_fold_hides_its_block_and_its_year(transfer):
     assert np.isnan(own.archive.fine[:, :, 6:]).all() and np.isfinite(own.archive.fine[:, :, :6]).all()
     dates = [own.archive.dates[t] for t in own.split.train.times]
     assert dates[-1] == "2001-11-15", "December is nearer to the year than the gap"
+    fine = levels[0].archive.fine.copy()
+    fine[:, :, 6:] = np.nan  # without truth at ×2, but with one at ×3
+    assert (
+        len(folds_of(config, [replace(levels[0], archive=replace(levels[0].archive, fine=fine)), levels[1]]))
+        == 4
+    )
     shifted = folds[0].cells * False
     shifted[1:4, 1:4] = True  # cuts through larger cells: none of them trains
     own = without(levels[0], type(fold)(shifted, 2001), 0)
