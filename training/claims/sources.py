@@ -106,7 +106,8 @@ def _table(found: Gathered) -> str:
             numbers = (found.retrained.mean(variant.name, m) for m in LOWER)
             rows.append([variant.name, *(f"{n:.4g}" for n in numbers)])
     count = len(found.retrained.seeds)
-    return f"means over {count} seeds, {found.records[0].steps} steps\n" + columns(rows)
+    told = "one seed" if count == 1 else f"means over {count} seeds"
+    return f"{told}, {found.records[0].steps} steps\n" + columns(rows)
 
 
 def _figures(config: str, found: Gathered) -> list[Claim]:
@@ -147,7 +148,7 @@ def main_claim(context: Context) -> Section:
         full = subset_name(found.groups, found.groups)
         for given in dict.fromkeys([full, found.reference]):
             section.claims += _against_unconstrained(config, found.retrained, given)
-    for config in ABLATIONS:
+    for config in SHIPPED:
         if (context.configs / config).is_file():
             _recorded(context, config, section, title)
     return section
