@@ -295,8 +295,9 @@ def test_a_whole_run(tmp_path: Path, capsys) -> None:
 
 
 CTRL_C = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
 from engine import cli, jobs, partial_files
 def job(request, feedback, state):
     path = partial_files.partial_path(Path(request["output"]))
