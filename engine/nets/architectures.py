@@ -7,12 +7,14 @@ from torch import nn
 from engine.errors import InputError
 from engine.nets.encodedgan import ELEVATION, WIDTHS, EncodedGenerator
 from engine.nets.generator import Generator, NetworkSpec
+from engine.nets.pointwise import Pointwise
 from engine.nets.unet import UNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "inception": Generator,
     "unet": UNet,
     "encodedgan": EncodedGenerator,
+    "pointwise": Pointwise,
 }
 
 

@@ -1,0 +1,79 @@
+"""A local regression whose coefficients a small network finds from the coarse fields."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.errors import InputError
+from engine.nets.generator import NetworkSpec
+from engine.nets.given import window_size
+from engine.noise import Noise
+
+BASE = "base"  # says what the field is like, not what the ground is: it gets no coefficient
+
+
+class Pointwise(nn.Module):
+    """A residual in the target's transformed space, linear in the fine sources: Σ b(X) · f.
+
+    The coefficients b of the fine channels f depend on the coarse sources of a cell and the season
+    through two 1×1 convolutions, and are enlarged bilinearly. It is what data mining sharpening fits
+    in moving windows (Gao, Kustas & Anderson 2012, Remote Sens. 4), learned once for all dates. Without
+    relief there is no detail, direction and place mean nothing, and a coefficient is per unit of its
+    source at every scale: what is learned one level up can be used below. An absent source contributes
+    nothing. `spec.widths[0]` is the hidden width. The result is float32; a new network returns 0.
+
+    Raises:
+        InputError: the specification asks for noise, or there is no fine source.
+    """
+
+    whole_field = False  # what it returns is a residual on the base
+    halo = 1  # coarse cells, for the bilinear enlargement
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.channels = {name: count - 1 for name, count in spec.fine.items() if name != BASE}
+        if spec.noise:
+            raise InputError("network.noise: the pointwise regression takes no noise.")
+        if not self.channels:
+            raise InputError("network.kind: the pointwise regression needs a fine source.")
+        width = spec.widths[0]
+        self.coarse = nn.ModuleDict({name: nn.Conv2d(c, width, 1) for name, c in spec.coarse.items()})
+        self.season = nn.Linear(2, width) if spec.season else None
+        self.mix = nn.Conv2d(width, width, 1)
+        self.coefficients = nn.ModuleDict({n: nn.Conv2d(width, c, 1) for n, c in self.channels.items()})
+        for layer in self.coefficients.values():
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        coarse: dict[str, Tensor],
+        fine: dict[str, Tensor],
+        vector: Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> Tensor:
+        """Return the residual, (B, 1, h·k, w·k); arguments and errors are those of `Generator.forward`."""
+        k = self.spec.factor
+        window_size(self.spec, self.halo, coarse, fine)
+        x: Tensor | None = None
+        for name, source in coarse.items():
+            encoded = self.coarse[name](source.to(self.mix.weight.dtype))
+            x = encoded if x is None else x + encoded
+        if x is None:
+            raise InputError("The generator needs at least one coarse source.")
+        if self.season is not None and vector is not None:
+            x = x + self.season(vector.to(x.dtype))[:, :, None, None]
+        x = functional.relu(self.mix(functional.relu(x)))
+        cut = self.halo * k
+        residual = x.new_zeros(x.shape[0], 1, x.shape[-2] * k - 2 * cut, x.shape[-1] * k - 2 * cut)
+        for name, count in self.channels.items():
+            slopes = self.coefficients[name](x)
+            slopes = functional.interpolate(slopes, scale_factor=k, mode="bilinear", align_corners=False)
+            # Zero where invalid; an absent source is all zero, so that gradients find their way.
+            values = fine[name][:, :count].to(slopes.dtype) if name in fine else slopes.new_zeros(())
+            product = slopes * values
+            inner = product[..., cut : product.shape[-2] - cut, cut : product.shape[-1] - cut]
+            residual = residual + inner.sum(1, keepdim=True)
+        return residual.float()
