@@ -51,13 +51,16 @@ class Context:
         """
         return load_config(self.configs / name)
 
-    def evaluation(self, name: str, model: str | None = None, require: bool = True) -> Evaluation:
+    def evaluation(
+        self, name: str, model: str | None = None, require: bool = True, most: int | None = None
+    ) -> Evaluation:
         """Return the evaluation of a configuration and the shipped model of its id.
 
         Args:
             name: of the configuration's file.
             model: another model's id.
             require: whether the model must be there.
+            most: members at most, where many fields would take too long.
 
         Raises:
             InputError: no such model or data set.
@@ -75,7 +78,7 @@ class Context:
                 package,
                 trees=not self.quick,
                 further=not self.quick,
-                members=self.members,
+                members=self.members if most is None else min(self.members, most),
             )
         return self._evaluations[key]
 

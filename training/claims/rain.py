@@ -75,8 +75,24 @@ def rain_ensemble(context: Context) -> Section:
     if model is None or not found.score(model).members:
         return section.lack(f"{title}: there is no model of {IN_TIME} that draws members.")
     section.text = ensemble_table(found.scores, found.archive.units)
+    ensemble_claims(context, section, found, IN_TIME, KNOWN_IN_TIME)
+    return section
+
+
+def ensemble_claims(
+    context: Context, section: Section, found: Evaluation, config: str, known: str | None = None
+) -> None:
+    """Add what is claimed of a model's draws: CRPS against the errors of single fields, and calibration.
+
+    Args:
+        context, section: records, and where the claims go.
+        found: the evaluation of a model that draws members.
+        config: file name of its configuration.
+        known: a simple method to compare with beside the strongest one.
+    """
+    title, model = section.title, str(found.model)
     simple = strongest(found, "mae", lambda s: s.case.group == "simple")
-    which = {KNOWN_IN_TIME: ""} | {simple: "the strongest simple method, "}
+    which = ({known: ""} if known else {}) | {simple: "the strongest simple method, "}
     for method, words in which.items():
         section.claims.append(
             claimed(
@@ -93,7 +109,7 @@ def rain_ensemble(context: Context) -> Section:
         )
     )
     crps = float(found.score(model).ensemble["crps"].compute())
-    networks = deterministic_networks(context, IN_TIME)
+    networks = deterministic_networks(context, config)
     if networks:
         name, mae = min(networks.items(), key=lambda item: item[1])
         section.claims.append(
@@ -104,7 +120,7 @@ def rain_ensemble(context: Context) -> Section:
             )
         )
     else:
-        section.lack(f"{title}: no record of a deterministic network on {IN_TIME}.")
+        section.lack(f"{title}: no record of a deterministic network on {config}.")
     section.claims.append(
         claimed(
             f"{title}: spread over skill of {model}",
@@ -112,7 +128,6 @@ def rain_ensemble(context: Context) -> Section:
             CALIBRATED,
         )
     )
-    return section
 
 
 def tables(found: Evaluation) -> str:

@@ -6,15 +6,17 @@ from engine.errors import InputError
 from training.claims.claim import Bar, Claim, Section, claimed
 from training.claims.context import ROOT, Context
 from training.claims.learned import tested_alike, values
-from training.claims.rain import figures, strongest, tables
+from training.claims.rain import ensemble_claims, figures, strongest, tables
 from training.config import Config
 from training.evaluation import Evaluation
 from training.scores import Score
+from training.tables import ensemble_table
 
 CONFIG = "snow16km.yaml"
 COMPARED = "baselines/snow_climatology.yaml"  # the same, and the climatology for methods that know it
 STORE = ROOT / "stores" / "snow16km.zarr"
 COMMAND = ("training.simulate", "training/nature/snow.yaml")
+MEMBERS = 4  # at most: the fair CRPS and the spread do not depend on their number, the time does
 SECONDS = 600.0  # that making the store may take
 ACCURACY, BELOW, HALF = Bar(high=0.7), Bar(high=1.0, strict=True), Bar(high=0.5)
 
@@ -28,13 +30,16 @@ def snow(context: Context) -> Section:
     config = context.config(CONFIG)
     if config.data.name == "store":
         context.store(STORE, COMMAND, SECONDS)
-    found = context.evaluation(COMPARED, config.model.id, require=False)
+    found = context.evaluation(COMPARED, config.model.id, require=False, most=MEMBERS)
     section.text = tables(found)
     section.figures += figures(found, title)
     if found.model is None:
         return section.lack(f"{title}: the model of {CONFIG} is not there.")
     _accuracy(section, title, found)
     _against_l1(context, section, title, found)
+    if found.score(found.model).members:
+        section.text += "\n" + ensemble_table(found.scores, found.archive.units)
+        ensemble_claims(context, section, found, CONFIG)
     return section
 
 
@@ -54,7 +59,7 @@ def _table_of(context: Context, title: str, config: str) -> Section:
         return section.lack(f"{title}: the configuration {config} is not there.")
     if context.config(config).data.name == "store":
         context.store(STORE, COMMAND, SECONDS)
-    found = context.evaluation(config, require=False)
+    found = context.evaluation(config, require=False, most=MEMBERS)
     section.text = tables(found)
     section.figures += figures(found, title)
     if found.model is None:
