@@ -50,11 +50,12 @@ def draw(
         time = times[index]
         coarse = given.coarse[time].repeat(k, 0).repeat(k, 1)
         shown = [(f"Coarse, {given.dates[time]}", coarse)]
-        shown += [(titles[n], np.where(known, fields[n][index], np.nan)) for n in (beside, model)]
+        for name, title in ((beside, titles[beside]), (model, f"Cascade, ×{k}")):
+            shown.append((title, np.where(known, fields[name][index], np.nan)))
         low, high = (float(f([f(v) for _, v in shown])) for f in (np.nanmin, np.nanmax))
         for axis, (title, values) in zip(axes[row], shown, strict=False):
             image = axis.imshow(values, vmin=low, vmax=high, cmap="RdYlBu_r", **kept)
-            axis.set_title(_short(title), fontsize=9)
+            axis.set_title(title, fontsize=9)
         figure.colorbar(image, ax=axes[row, :3], shrink=0.7, pad=0.01, label=f"{given.units}")
         own = detail(np.where(known, fields[model][index], np.nan), k)
         most = float(np.nanpercentile(np.abs(own), 99.5)) or 1.0
@@ -83,7 +84,3 @@ def draw(
     finally:
         pyplot.close(figure)
         temporary.unlink(missing_ok=True)
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= 46 else title[:45] + "…"
