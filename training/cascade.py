@@ -25,7 +25,7 @@ from training.config import Config, load_config
 from training.data.archive import Archive, crop
 from training.data.store import as_given
 from training.records import append, record_of, run_id
-from training.scores import Case, baseline_cases, score
+from training.scores import Case, baseline_cases, plan_scores, score
 from training.tables import table
 from training.train import fit
 
@@ -68,7 +68,8 @@ def train_cascade(
         name, view, target = config.model.id, level.split.test_view, trainer.target
         cases = baseline_cases(level.step, target, view, level.archive.sources)
         cases.append(Case(name, name, model.forward_physical, model.halo, view, target.strength))
-        scores = [score(case, level.archive, level.split.test, target) for case in cases]
+        plan = plan_scores(level.archive, level.split.test)
+        scores = [score(case, level.archive, level.split.test, target, plan=plan) for case in cases]
         for row in scores:
             numbers = {f"{metric}_{level.step}": value for metric, value in row.values.items()}
             metrics.setdefault(row.case.name, {}).update(numbers)

@@ -24,7 +24,7 @@ from training.data.archive import Archive
 from training.draws import Draws
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
 from training.records import append, record_of, run_id
-from training.scores import Score, baseline_cases, model_cases, score
+from training.scores import Score, baseline_cases, model_cases, plan_scores, score
 from training.split import Split, split_archive
 from training.tables import table
 from training.validation import ENSEMBLE
@@ -86,8 +86,10 @@ def train(
         draws if shipped.ensemble else None,
     )
     members = config.ensemble.validated if config.ensemble is not None else 0
+    plan = plan_scores(archive, split.test, further)
     scores = [
-        score(case, archive, split.test, trainer.target, further=further, members=members) for case in cases
+        score(case, archive, split.test, trainer.target, further=further, members=members, plan=plan)
+        for case in cases
     ]
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
