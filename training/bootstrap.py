@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -129,6 +129,13 @@ def two_way_interval(
     apart = (drawn - np.nanmean(drawn)) * (math.sqrt(variance / both) * wider)
     low, high = np.nanquantile(apart, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, value + float(low), value + float(high))
+
+
+def contrast(first: np.ndarray, second: np.ndarray, statistic: Literal["difference", "ratio"]) -> np.ndarray:
+    """Return first − second, or first / second, NaN where that is undefined; (S,) each."""
+    if statistic == "difference":
+        return first - second
+    return np.divide(first, second, out=np.full_like(first, np.nan), where=second != 0)
 
 
 def _totals(tables: Sequence[np.ndarray], by_date: np.ndarray, by_place: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.archive import Archive
+from training.figure_file import save
 
 BESIDE = ("lapserate-conservative", "elevationregression-conservative")  # the first that there is
 
@@ -76,11 +77,4 @@ def draw(
     axes[1, 4].set_ylabel(given.units, fontsize=8)
     for axis in axes.flat[:-1]:
         axis.tick_params(labelsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part.png")
-    try:
-        figure.savefig(temporary, dpi=110)
-        temporary.replace(path)
-    finally:
-        pyplot.close(figure)
-        temporary.unlink(missing_ok=True)
+    save(figure, path, 110)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.archive import Archive
+from training.figure_file import save
 
 WIDTH = 11.0  # inches
 PARTS = 2  # panels in a row
@@ -62,10 +63,4 @@ def draw_close_up(
         axis.set_title(title, fontsize=10)
     label = f"{archive.target_title} ({archive.units})"
     figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=50, extend="max", label=label)
-    temporary = path.with_name(f".{path.name}.part.png")
-    try:
-        figure.savefig(temporary, dpi=110)
-        temporary.replace(path)
-    finally:
-        pyplot.close(figure)
-        temporary.unlink(missing_ok=True)
+    save(figure, path, 110)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.bootstrap import Interval, two_way_interval
+from training.bootstrap import Interval, contrast, two_way_interval
 
 BLOCK = 8  # coarse cells along a block's edge, where that leaves enough blocks
 ENOUGH = 24  # blocks
@@ -153,9 +153,7 @@ def paired_interval(
         first, second = (
             _mean(total, totals[2], name) for total, name in zip(totals[:2], (measure, other or measure))
         )
-        if statistic == "difference":
-            return first - second
-        return np.divide(first, second, out=np.full_like(first, np.nan), where=second != 0)
+        return contrast(first, second, statistic)
 
     return two_way_interval(tables, compare, samples, level, seed, length)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from training.data.archive import Archive
+from training.figure_file import save
 from training.scores import Region, Score
 
 
@@ -78,11 +79,4 @@ def draw(
         figure.colorbar(
             error_image, ax=axes[:, 1], label=f"Error ({archive.units})", **{**bars, "extend": "both"}
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part.png")
-    try:
-        figure.savefig(temporary, dpi=150)
-        temporary.replace(path)
-    finally:
-        pyplot.close(figure)
-        temporary.unlink(missing_ok=True)
+    save(figure, path, 150)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from engine.metrics import JensenShannonDistance, SpectralLogDistance
 from engine.metrics.base import valid_pairs
-from training.bootstrap import Interval, two_way_interval
+from training.bootstrap import Interval, contrast, two_way_interval
 
 PLACES = 12  # about so many blocks: each holds two histograms at each date
 MEASURES = ("js_distance", "ralsd")
@@ -96,9 +96,7 @@ def shape_interval(
 
     def compare(totals: Sequence[np.ndarray]) -> np.ndarray:
         first, second = (distance(total, totals[2]) for total in totals[:2])
-        if statistic == "difference":
-            return first - second
-        return np.divide(first, second, out=np.full_like(first, np.nan), where=second != 0)
+        return contrast(first, second, statistic)
 
     return two_way_interval(tables, compare, samples, level, seed)
 

@@ -21,8 +21,7 @@ from torch.nn import functional
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
 from engine.nets.generator import NetworkSpec
-from engine.nets.given import cropped, stacked, window_size
-from engine.nets.unet import first_pixel
+from engine.nets.given import cropped, first_pixel, stacked, window_size
 from engine.noise import Noise
 
 FACTOR = 4  # of the network itself

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
-from engine.nets.given import window_size
+from engine.nets.given import first_pixel, window_size
 from engine.nets.inception import InceptionBox, PlainBox
 from engine.noise import Noise
 
@@ -266,8 +266,7 @@ class Generator(nn.Module):
             margin = self.levels[index].reach(need)
             margins.append(margin)
             if index:
-                p = self.primes[index - 1]
-                need = -((1 - 2 * margin - p) // (2 * p))  # bilinear: first source pixel of the margin
+                need = first_pixel(margin, self.primes[index - 1])
         return tuple(reversed(margins))
 
     def forward(
@@ -319,8 +318,7 @@ class Generator(nn.Module):
 
     def _enough(self, index: int) -> int:
         """Margin at level index − 1 that covers level index's margin after the enlargement."""
-        p, margin = self.primes[index - 1], self.margins[index]
-        return -((1 - 2 * margin - p) // (2 * p))
+        return first_pixel(self.margins[index], self.primes[index - 1])
 
     def _window(self, x: Tensor, index: int, size: tuple[int, int], margin: int) -> Tensor:
         """Crop a map of level `index` to the window and `margin` pixels around it."""

@@ -1,4 +1,4 @@
-"""What a generator is given: checks of its sources' shapes, and all of them stacked, absent ones as zeros."""
+"""What a generator is given: shapes checked, sources stacked with absent ones as zeros, windows cropped."""
 
 from __future__ import annotations
 
@@ -65,3 +65,8 @@ def cropped(x: Tensor, height: int, width: int) -> Tensor:
         raise ValueError(f"a map of {tuple(x.shape[-2:])} has no middle of {(height, width)}")
     top, left = down // 2, right // 2
     return x[..., top : top + height, left : left + width]
+
+
+def first_pixel(margin: int, prime: int) -> int:
+    """Return the margin before a bilinear enlargement that `margin` pixels after it look at."""
+    return -((1 - 2 * margin - prime) // (2 * prime))

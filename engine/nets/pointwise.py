@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.generator import NetworkSpec
-from engine.nets.given import window_size
+from engine.nets.given import cropped, window_size
 from engine.noise import Noise
 
 BASE = "base"  # says what the field is like, not what the ground is: it gets no coefficient
@@ -56,24 +56,18 @@ class Pointwise(nn.Module):
     ) -> Tensor:
         """Return the residual, (B, 1, h·k, w·k); arguments and errors are those of `Generator.forward`."""
         k = self.spec.factor
-        window_size(self.spec, self.halo, coarse, fine)
-        x: Tensor | None = None
-        for name, source in coarse.items():
-            encoded = self.coarse[name](source.to(self.mix.weight.dtype))
-            x = encoded if x is None else x + encoded
-        if x is None:
-            raise InputError("The generator needs at least one coarse source.")
+        rows, columns = window_size(self.spec, self.halo, coarse, fine)
+        encoded = [self.coarse[name](source.to(self.mix.weight.dtype)) for name, source in coarse.items()]
+        x = sum(encoded[1:], encoded[0])
         if self.season is not None and vector is not None:
             x = x + self.season(vector.to(x.dtype))[:, :, None, None]
         x = functional.relu(self.mix(functional.relu(x)))
-        cut = self.halo * k
-        residual = x.new_zeros(x.shape[0], 1, x.shape[-2] * k - 2 * cut, x.shape[-1] * k - 2 * cut)
+        height, width = (rows - 2 * self.halo) * k, (columns - 2 * self.halo) * k
+        residual = x.new_zeros(x.shape[0], 1, height, width)
         for name, count in self.channels.items():
             slopes = self.coefficients[name](x)
             slopes = functional.interpolate(slopes, scale_factor=k, mode="bilinear", align_corners=False)
             # Zero where invalid; an absent source is all zero, so that gradients find their way.
             values = fine[name][:, :count].to(slopes.dtype) if name in fine else slopes.new_zeros(())
-            product = slopes * values
-            inner = product[..., cut : product.shape[-2] - cut, cut : product.shape[-1] - cut]
-            residual = residual + inner.sum(1, keepdim=True)
+            residual = residual + cropped(slopes * values, height, width).sum(1, keepdim=True)
         return residual.float()

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.generator import NetworkSpec, stage_factors
-from engine.nets.given import cropped, stacked, window_size
+from engine.nets.given import cropped, first_pixel, stacked, window_size
 from engine.noise import Noise
 
 CONVOLUTIONS = 2  # 3×3, at each level on the way down and on the way up
@@ -121,8 +121,3 @@ class UNet(nn.Module):
         """Crop a map of level `index` to the window and `margin` pixels around it."""
         scale = self.spec.scales[index]
         return cropped(x, size[0] * scale + 2 * margin, size[1] * scale + 2 * margin)
-
-
-def first_pixel(margin: int, prime: int) -> int:
-    """Return the margin before a bilinear enlargement that `margin` pixels after it look at."""
-    return -((1 - 2 * margin - prime) // (2 * prime))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training.figure_file import save
 from training.nature.parameters import Parameters
 from training.nature.run import NatureRun
 
@@ -80,10 +80,4 @@ def write_pictures(path: Path, run: NatureRun, cycle: Cycle, parameters: Paramet
             axes[-1].plot(cycle.dates, water[:, band], label=f"{edges[band]}–{edges[band + 1]} m")
     axes[-1].set_title("snow water equivalent, mm, mean by elevation")
     axes[-1].legend()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
-    try:
-        figure.savefig(temporary, dpi=80)
-        temporary.replace(path)
-    finally:
-        pyplot.close(figure)
-        temporary.unlink(missing_ok=True)
+    save(figure, path, 80)
