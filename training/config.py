@@ -124,6 +124,10 @@ class EnsembleSection(Section):
     transformed_weight: NotNegative = 0.0  # of the CRPS in transformed space
     # Fine cells along a block's edge: 1 judges cells, more judge means of blocks.
     scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), min_length=1)
+    # Also judged, in transformed space: differences of fine cells so far apart along rows and columns.
+    # A score of cells alone asks each to be right by itself; this one asks for texture too.
+    differences: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    differences_weight: Positive = 1.0
     # 1: the fair CRPS; below, the almost fair one of Lang et al. 2024, which leaves no flat directions.
     fairness: Share = 0.95
     # noise: only the noise's weights learn, and anew; the estimate without noise stays what it was.

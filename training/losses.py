@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -59,6 +61,33 @@ def ensemble_crps(members: Tensor, truth: Tensor, fairness: float = 1.0) -> Tens
     pairs = torch.einsum("m,m...->...", 2 * ranks - (count - 1), ordered)
     share = (1 - (1 - fairness) / count) / (count * (count - 1))
     return masked_mean(skill - share * pairs, valid)
+
+
+def differences_crps(members: Tensor, truth: Tensor, gaps: Sequence[int], fairness: float = 1.0) -> Tensor:
+    """Return the mean CRPS of differences between cells, over their distances and both directions.
+
+    The CRPS of cells asks each to be right by itself; this proper score of increments asks for texture
+    too. The variogram score compares the same differences through one moment (Scheuerer & Hamill 2015).
+
+    Args:
+        members: (M, B, h, w), M ≥ 2.
+        truth: (B, h, w).
+        gaps: the distances, in cells; those that the fields are too small for do not count.
+        fairness: α, as in `ensemble_crps`.
+    """
+    scores = [
+        ensemble_crps(_differences(members, gap, axis), _differences(truth, gap, axis), fairness)
+        for gap in gaps
+        for axis in (-2, -1)
+        if truth.shape[axis] > gap
+    ]
+    return torch.stack(scores).mean() if scores else members.new_zeros(())
+
+
+def _differences(field: Tensor, gap: int, axis: int) -> Tensor:
+    """Return the differences of cells `gap` apart along an axis, which gets shorter by `gap`."""
+    count = field.shape[axis] - gap
+    return field.narrow(axis, gap, count) - field.narrow(axis, 0, count)
 
 
 def conservation_loss(fine: Tensor, coarse: Tensor, factor: int, area: Tensor | None = None) -> Tensor:

@@ -19,7 +19,7 @@ from engine.nets.downscaler import Downscaler
 from engine.transforms import normalised
 from training.config import Config
 from training.data.prepared import Batch
-from training.losses import conservation_loss, ensemble_crps, point_loss
+from training.losses import conservation_loss, differences_crps, ensemble_crps, point_loss
 from training.yardstick import Scale
 
 
@@ -120,10 +120,14 @@ class Objective:
             return {}
         unit = scale.mae * (1.0 if batch.gain is None else batch.gain)
         found = {"crps": section.weight * self._over_scales(members / unit, batch.truth / unit)}
-        if section.transformed_weight:
+        if section.transformed_weight or section.differences:
             seen = normalised(members, self.target) / scale.mae_seen
             wanted = normalised(batch.truth, self.target) / scale.mae_seen
-            found["crps_seen"] = section.transformed_weight * self._over_scales(seen, wanted)
+            if section.transformed_weight:
+                found["crps_seen"] = section.transformed_weight * self._over_scales(seen, wanted)
+            if section.differences:
+                texture = differences_crps(seen, wanted, section.differences, section.fairness)
+                found["crps_differences"] = section.differences_weight * texture
         return found
 
     def _over_scales(self, members: Tensor, truth: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from engine.package import load_package
 from training.config import parse_config
 from training.data.patches import Window, cut
 from training.loop import Trainer
-from training.losses import ensemble_crps
+from training.losses import differences_crps, ensemble_crps
 from training.split import split_archive
 from training.train import train
 from training.validation import validate
@@ -60,6 +61,30 @@ def test_the_fair_crps_is_least_for_the_right_spread():
     scores = [float(ensemble_crps(members * spread, truth)) for spread in (0.5, 1.0, 1.5)]
     assert scores[1] == pytest.approx(np.pi**-0.5, rel=0.02)
     assert scores[1] < scores[0] - 0.02 and scores[1] < scores[2] - 0.02
+
+
+def test_the_crps_of_differences_tells_textures_apart_that_cells_alone_do_not():
+    generator = torch.Generator().manual_seed(2)
+    white = torch.randn(9, 40, 12, 12, generator=generator)
+    level = torch.randn(9, 40, 1, 1, generator=generator).expand_as(white)
+    truth, level = level[0], level[1:]  # smooth: one level a field, with the cells' distribution of noise
+    cells = [float(ensemble_crps(members, truth)) for members in (level, white[1:])]
+    assert cells[1] == pytest.approx(cells[0], rel=0.15)
+    assert float(differences_crps(level, truth, (1, 3))) == pytest.approx(0, abs=1e-6)
+    # Differences of white noise are N(0, 2): against zero, the fair score is E|d| − E|d − d'| / 2.
+    expected = 2 / math.pi**0.5 - 2**0.5 / math.pi**0.5
+    assert float(differences_crps(white[1:], truth, (1, 3))) == pytest.approx(expected, rel=0.02)
+
+
+def test_holes_take_no_part_in_differences():
+    generator = torch.Generator().manual_seed(3)
+    members, truth = torch.randn(3, 1, 5, 6, generator=generator), torch.randn(1, 5, 6, generator=generator)
+    truth[0, :, 3] = math.nan
+    members.requires_grad_(True)
+    found = differences_crps(members, truth, (1, 5), 0.9)  # five cells apart there is one pair of columns
+    found.backward()
+    assert torch.isfinite(found) and torch.isfinite(members.grad).all()
+    assert not members.grad[..., 3].any() and members.grad[..., 2].any()
 
 
 def test_only_what_a_loss_looks_at_is_drawn(noisy, archive, tmp_path):
