@@ -39,6 +39,7 @@ FURTHER_COLUMNS = (
     Column("quantile_bias_95", "Q95 bias", "{:+.2f}"),
     Column("quantile_bias_99", "Q99 bias", "{:+.2f}"),
     Column("ralsd", "RALSD", "{:.3f}"),
+    Column("ralsd_by_field", "RALSD by field", "{:.3f}"),
     Column("fss_95_5", "FSS95/5", "{:.4f}", 1),
     Column("fss_95_17", "FSS95/17", "{:.4f}", 1),
     Column("fss_99_5", "FSS99/5", "{:.4f}", 1),

@@ -24,7 +24,7 @@ from engine.metrics.reliability import BrierTerms, Reliability
 from engine.metrics.residual import ConservationResidual
 from engine.metrics.rmse import RootMeanSquareError
 from engine.metrics.scale import Scale, truth_scale
-from engine.metrics.spectral_distance import SpectralLogDistance
+from engine.metrics.spectral_distance import FieldSpectralLogDistance, SpectralLogDistance
 from engine.metrics.spread_skill import SpreadSkill
 from engine.metrics.ssim import StructuralSimilarity
 from engine.metrics.wasserstein import WassersteinDistance
@@ -49,6 +49,7 @@ FURTHER_METRICS: dict[str, Callable[[Scale], Metric]] = {
     "quantile_bias_95": lambda s: QuantileBias(0.95, s.least, s.greatest),
     "quantile_bias_99": lambda s: QuantileBias(0.99, s.least, s.greatest),
     "ralsd": lambda s: SpectralLogDistance(),
+    "ralsd_by_field": lambda s: FieldSpectralLogDistance(),
     "fss_95_5": lambda s: FractionsSkillScore(s.high_threshold, 5),
     "fss_95_17": lambda s: FractionsSkillScore(s.high_threshold, 17),
     "fss_99_5": lambda s: FractionsSkillScore(s.extreme_threshold, 5),
@@ -78,6 +79,7 @@ __all__ = [
     "ConservationResidual",
     "ContinuousRankedProbabilityScore",
     "EnsembleMetric",
+    "FieldSpectralLogDistance",
     "FractionsSkillScore",
     "JensenShannonDistance",
     "KlingGuptaEfficiency",

@@ -198,7 +198,7 @@ def test_nothing_seen_is_nan_not_zero(fields):
 def test_a_perfect_prediction_is_perfect(fields):
     truth = fields[1]
     scale = truth_scale(truth)
-    zero = {"kl_divergence", "wasserstein", "quantile_bias_95", "quantile_bias_99", "ralsd"}
+    zero = {"kl_divergence", "wasserstein", "quantile_bias_95", "quantile_bias_99", "ralsd", "ralsd_by_field"}
     for name, make in FURTHER_METRICS.items():
         metric = make(scale)
         metric.update(truth, truth)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from engine.metrics import FractionsSkillScore, SpectralLogDistance, StructuralSimilarity
+from engine.metrics import (
+    FieldSpectralLogDistance,
+    FractionsSkillScore,
+    SpectralLogDistance,
+    StructuralSimilarity,
+)
 
 
 @pytest.fixture
@@ -69,6 +74,22 @@ def test_a_smooth_prediction_lacks_power_and_a_constant_one_has_none(fields):
     assert distance > 1 and (smooth[2:] < rough[2:]).all()
     assert computed(SpectralLogDistance(), np.full_like(truth, 0.1), truth) == np.inf
     assert np.isnan(computed(SpectralLogDistance(), truth, np.full_like(truth, 0.1)))
+
+
+def test_field_by_field_errors_of_opposite_sign_do_not_cancel(fields):
+    truth = np.stack([fields[1][0], fields[1][0]])
+    prediction = truth * np.array([0.5, np.sqrt(2 - 0.25)])[:, None, None]  # half, and what makes up for it
+    assert computed(SpectralLogDistance(), prediction, truth) == pytest.approx(0, abs=1e-9)
+    each = [20 * np.log10(2), 10 * np.log10(1.75)]
+    assert computed(FieldSpectralLogDistance(), prediction, truth) == pytest.approx(np.mean(each))
+    bare = np.zeros_like(truth[:1])  # a truth that does not vary does not count
+    with_bare = [np.concatenate([bare, f]) for f in (prediction, truth)]
+    assert computed(FieldSpectralLogDistance(), *with_bare) == pytest.approx(np.mean(each))
+    first, second = FieldSpectralLogDistance(), FieldSpectralLogDistance()
+    first.update(prediction[0], truth[0])
+    second.update(prediction[1], truth[1])
+    first.merge(second)
+    assert first.compute() == pytest.approx(np.mean(each))
 
 
 def test_spectra_of_different_sizes_are_not_mixed(fields):

@@ -17,7 +17,7 @@ from training.config import Config, load_config
 from training.records import Record
 
 FOURFOLD = "x4_"  # what the names of the ×4 comparison's configurations begin with
-SHOWN = ("rmse", "mae", "js_distance", "ralsd", "ssim", "fss_95_5", "conservation_residual")
+SHOWN = ("rmse", "mae", "js_distance", "ralsd", "ralsd_by_field", "ssim", "fss_95_5", "conservation_residual")
 
 
 def own_case(record: Record) -> dict[str, float | None]:

@@ -18,6 +18,11 @@ STORE = ROOT / "stores" / "snow16km.zarr"
 COMMAND = ("training.simulate", "training/nature/snow.yaml")
 MEMBERS = 4  # at most: the fair CRPS and the spread do not depend on their number, the time does
 SECONDS = 600.0  # that making the store may take
+SHAPES = {
+    "js_distance": "Jensen–Shannon distance",
+    "ralsd": "spectral distance of the mean spectra",
+    "ralsd_by_field": "mean spectral distance of the fields",
+}
 ACCURACY, BELOW, HALF = Bar(high=0.7), Bar(high=1.0, strict=True), Bar(high=0.5)
 
 
@@ -105,7 +110,7 @@ def _against_l1(context: Context, section: Section, title: str, found: Evaluatio
         section.lack(f"{title}: no record of a network trained with an L1 loss alone.")
         return
     for stem, held in networks.items():
-        for metric, words in (("js_distance", "Jensen–Shannon distance"), ("ralsd", "spectral distance")):
+        for metric, words in SHAPES.items():
             theirs = values(held, metric)
             for name in dict.fromkeys([drawn, model]):
                 ours = found.score(name).values.get(metric)
