@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.metrics.field import Field, pair
+
 
 class Metric(Protocol):
     """A number over many tiles and times that never holds more than one tile.
@@ -25,18 +27,14 @@ class Metric(Protocol):
         """Return the value over everything taken in."""
 
 
-def valid_pairs(prediction: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def valid_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> tuple[np.ndarray, np.ndarray]:
     """Return prediction and truth as flat float64 arrays over the cells where both are finite.
 
     Raises:
         ValueError: the shapes differ.
     """
-    p = np.asarray(prediction, dtype=np.float64)
-    t = np.asarray(truth, dtype=np.float64)
-    if p.shape != t.shape:
-        raise ValueError(f"prediction {p.shape} and truth {t.shape} differ in shape")
-    valid = np.isfinite(p) & np.isfinite(t)
-    return p[valid], t[valid]
+    p, t = pair(prediction, truth)
+    return p.cells, t.cells
 
 
 class MeanOf:

@@ -7,24 +7,31 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.metrics.field import Field, pair
 
-def valid_fields(prediction: ArrayLike, truth: ArrayLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield pairs of (h, w) float64 fields, NaN in both where either is not finite.
+
+def field_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> Iterator[tuple[Field, Field]]:
+    """Yield pairs of (h, w) fields that are valid where both are finite.
 
     Leading dimensions (times, members) count as separate fields.
 
     Raises:
         ValueError: the shapes differ, or have fewer than two dimensions.
     """
-    p, t = np.asarray(prediction), np.asarray(truth)
-    if p.shape != t.shape:
-        raise ValueError(f"prediction {p.shape} and truth {t.shape} differ in shape")
-    if p.ndim < 2:
+    p, t = pair(prediction, truth)
+    if len(p.shape) < 2:
         raise ValueError(f"a field has two dimensions, not the shape {p.shape}")
+    if len(p.shape) == 2:
+        yield p, t
+        return
     size = p.shape[-2:]
-    for one, other in zip(p.reshape(-1, *size), t.reshape(-1, *size)):
-        valid = np.isfinite(one) & np.isfinite(other)
-        yield (
-            np.where(valid, one, np.nan).astype(np.float64),
-            np.where(valid, other, np.nan).astype(np.float64),
-        )
+    for one, other in zip(p.values.reshape(-1, *size), t.values.reshape(-1, *size)):
+        yield pair(one, other)
+
+
+def valid_fields(
+    prediction: ArrayLike | Field, truth: ArrayLike | Field
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the pairs of `field_pairs` as float64 arrays, NaN where invalid."""
+    for p, t in field_pairs(prediction, truth):
+        yield p.values, t.values

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics.fields import valid_fields
+from engine.metrics.field import Field
+from engine.metrics.fields import field_pairs
 
 
-def window_sums(field: np.ndarray, window: int) -> np.ndarray:
-    """Return the sum over the `window` × `window` cells around each cell of (h, w), cut at the border."""
+def corner_sums(field: np.ndarray) -> np.ndarray:
+    """Return the sums of a field of booleans, (h, w), over the rows above and the columns left of each
+    corner of its cells, (h + 1, w + 1).
+    """
+    total = np.zeros((field.shape[0] + 1, field.shape[1] + 1), dtype=np.int32)
+    total[1:, 1:] = field.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32)
+    return total
+
+
+def window_sums(corners: np.ndarray, window: int) -> np.ndarray:
+    """Return the sum over the `window` × `window` cells around each cell of (h, w), cut at the border.
+
+    Args:
+        corners: of the field, from `corner_sums`.
+        window: an odd number of cells.
+    """
     half = window // 2
-    height, width = field.shape
-    total = np.zeros((height + 1, width + 1), dtype=np.int64)
-    total[1:, 1:] = field.astype(np.int64).cumsum(0).cumsum(1)
+    height, width = (n - 1 for n in corners.shape)
     rows, columns = np.arange(height), np.arange(width)
     top, bottom = np.maximum(rows - half, 0), np.minimum(rows + half + 1, height)
     left, right = np.maximum(columns - half, 0), np.minimum(columns + half + 1, width)
-    band = total[bottom] - total[top]
+    band = corners[bottom] - corners[top]
     return band[:, right] - band[:, left]
 
 
@@ -39,17 +54,26 @@ class FractionsSkillScore:
         self.apart = 0.0
         self.reference = 0.0
 
-    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+    def update(self, prediction: ArrayLike | Field, truth: ArrayLike | Field) -> None:
         """Take in whole fields, (…, h, w)."""
-        for p, t in valid_fields(prediction, truth):
-            valid = np.isfinite(t)
-            cells = np.maximum(window_sums(valid, self.window), 1)
-            f_p, f_t = (
-                (window_sums(field >= self.threshold, self.window) / cells)[valid]  # NaN is never ≥
-                for field in (p, t)
-            )
+        for p, t in field_pairs(prediction, truth):
+            cells = t.once(("window cells", self.window), lambda t=t: self._sums(t, "valid", t.valid))
+            f_p, f_t = self._shares(p, cells), self._shares(t, cells)
             self.apart += float(((f_p - f_t) ** 2).sum())
             self.reference += float((f_p**2).sum() + (f_t**2).sum())
+
+    def _shares(self, field: Field, cells: np.ndarray) -> np.ndarray:
+        """Return the share of events in the window of each valid cell, which holds so many of these."""
+
+        def make() -> np.ndarray:
+            events = field.values >= self.threshold  # NaN is never ≥
+            return self._sums(field, self.threshold, events) / cells
+
+        return field.once(("window shares", self.threshold, self.window), make)
+
+    def _sums(self, field: Field, key: Hashable, cells: np.ndarray) -> np.ndarray:
+        corners = field.once(("corner sums", key), lambda: corner_sums(cells))
+        return window_sums(corners, self.window)[field.valid]
 
     def merge(self, other: FractionsSkillScore) -> None:
         """Take in everything that `other` took in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics.base import valid_pairs
+from engine.metrics.field import Field, pair
 
 BINS = 100  # for shapes of distributions
 FINE_BINS = 10_000  # for values in the target's units
@@ -16,6 +16,11 @@ def percentile_range(truth: ArrayLike) -> tuple[float, float]:
     values = np.asarray(truth)
     low, high = np.percentile(values[np.isfinite(values)], [0.1, 99.9])
     return float(low), float(high)
+
+
+def histogram(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
+    """Return counts in equal bins from `low` to `high`; values beyond fall into the end bins."""
+    return np.histogram(np.clip(values, low, high), bins, (low, high))[0]
 
 
 class PairedHistogram:
@@ -39,19 +44,19 @@ class PairedHistogram:
         """Width of a bin, in the target's units."""
         return (self.high - self.low) / self.bins
 
-    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+    def update(self, prediction: ArrayLike | Field, truth: ArrayLike | Field) -> None:
         """Take in one tile."""
-        p, t = valid_pairs(prediction, truth)
-        if not p.size:
+        fields = pair(prediction, truth)
+        if not fields[0].cells.size:
             return
-        self.prediction += self._histogram(p)
-        self.truth += self._histogram(t)
-        self.least = np.minimum(self.least, [p.min(), t.min()])
-        self.greatest = np.maximum(self.greatest, [p.max(), t.max()])
+        self.prediction += self._counts(fields[0])
+        self.truth += self._counts(fields[1])
+        ends = np.array([f.once("extremes", lambda f=f: (f.cells.min(), f.cells.max())) for f in fields])
+        self.least, self.greatest = np.minimum(self.least, ends[:, 0]), np.maximum(self.greatest, ends[:, 1])
 
-    def _histogram(self, values: np.ndarray) -> np.ndarray:
-        clipped = np.clip(values, self.low, self.high)
-        return np.histogram(clipped, self.bins, (self.low, self.high))[0]
+    def _counts(self, field: Field) -> np.ndarray:
+        settings = self.low, self.high, self.bins
+        return field.once(("histogram", *settings), lambda: histogram(field.cells, *settings))
 
     def merge(self, other: PairedHistogram) -> None:
         """Take in everything that `other` took in.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics.fields import valid_fields
+from engine.metrics.field import Field
+from engine.metrics.fields import field_pairs
 
 RADIUS = 5  # a window of 11 × 11 cells
 SIGMA = 1.5  # cells
@@ -25,6 +26,18 @@ def _smooth(field: np.ndarray) -> np.ndarray:
     return sum(w * rows[:, i : i + width] for i, w in enumerate(weights))
 
 
+def _window_weights(valid: np.ndarray) -> np.ndarray:
+    weight = _smooth(valid.astype(np.float64))
+    return np.where(weight > 0, weight, 1.0)  # windows without a valid cell are dropped later
+
+
+def _window_moments(field: Field, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a field with zeros where invalid, and its mean and variance in each window."""
+    known = np.where(field.valid, field.values, 0.0)
+    mean = _smooth(known) / weight
+    return known, mean, _smooth(known * known) / weight - mean**2
+
+
 class StructuralSimilarity:
     """SSIM averaged over cells, then over fields: 1 is perfect, 0 is no common structure.
 
@@ -42,25 +55,22 @@ class StructuralSimilarity:
         self.total = 0.0
         self.count = 0
 
-    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+    def update(self, prediction: ArrayLike | Field, truth: ArrayLike | Field) -> None:
         """Take in whole fields, (…, h, w); fields smaller than a window count for nothing."""
-        for p, t in valid_fields(prediction, truth):
+        for p, t in field_pairs(prediction, truth):
             if min(t.shape) <= 2 * RADIUS:
                 continue
-            centre = np.isfinite(t)[RADIUS:-RADIUS, RADIUS:-RADIUS]
+            centre = t.valid[RADIUS:-RADIUS, RADIUS:-RADIUS]
             if centre.any():
                 self.total += float(self._similarity(p, t)[centre].mean())
                 self.count += 1
 
-    def _similarity(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        valid = np.isfinite(t)
-        p, t = np.where(valid, p, 0.0), np.where(valid, t, 0.0)
-        weight = _smooth(valid.astype(np.float64))
-        weight = np.where(weight > 0, weight, 1.0)  # windows without a valid cell are dropped later
-        mean_p, mean_t = _smooth(p) / weight, _smooth(t) / weight
-        variance_p = _smooth(p * p) / weight - mean_p**2
-        variance_t = _smooth(t * t) / weight - mean_t**2
-        covariance = _smooth(p * t) / weight - mean_p * mean_t
+    def _similarity(self, p: Field, t: Field) -> np.ndarray:
+        weight = t.once("window weights", lambda: _window_weights(t.valid))
+        (p_, mean_p, variance_p), (t_, mean_t, variance_t) = (
+            f.once("window moments", lambda f=f: _window_moments(f, weight)) for f in (p, t)
+        )
+        covariance = _smooth(p_ * t_) / weight - mean_p * mean_t
         c1, c2 = (K1 * self.data_range) ** 2, (K2 * self.data_range) ** 2
         return ((2 * mean_p * mean_t + c1) * (2 * covariance + c2)) / (
             (mean_p**2 + mean_t**2 + c1) * (variance_p + variance_t + c2)
