@@ -20,12 +20,13 @@ from engine.package import Package
 from training import packaging
 from training.cascade_trainer import CascadeTrainer, Level, load_levels
 from training.cascade_validation import CELLS, Outcome, cross_validate
+from training.cases import baseline_cases
 from training.commands import main
 from training.config import Config, load_config
 from training.data.archive import Archive, crop
 from training.data.store import as_given
 from training.records import append, record_of, run_id
-from training.scores import Case, baseline_cases, plan_scores, score
+from training.scores import Case, plan_scores, score
 from training.tables import table
 from training.train import fit
 

@@ -21,12 +21,13 @@ from engine.errors import InputError
 from training import checkpoint
 from training.bootstrap import Interval
 from training.cascade_trainer import CascadeTrainer, Level
+from training.cases import baseline_cases
 from training.config import Config
 from training.data.archive import Archive
 from training.data.patches import Window, cut
 from training.intervals import BlockErrors, paired_interval
 from training.records import config_hash
-from training.scores import Case, Region, baseline_cases
+from training.scores import Case, Region
 from training.split_sections import day_span
 from training.trees import tree_cases
 

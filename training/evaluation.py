@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,10 +18,11 @@ from engine.errors import InputError
 from engine.methods.model import load_model
 from engine.package import Package
 from training.bootstrap import Interval
+from training.cases import baseline_cases, model_cases
 from training.config import Config
 from training.data.archive import Archive
 from training.intervals import paired_interval
-from training.scores import Case, Score, baseline_cases, model_cases, plan_scores, scores_of
+from training.scores import Case, Score, plan_scores, score_together
 from training.shape_intervals import MEASURES, shape_interval
 from training.split import Split
 from training.statistics import target_spec
@@ -56,7 +58,6 @@ class Evaluation:
         scores: of every method, in the order of the table.
         targets: how each method's target is described (bounds, conservation), by the method's name.
         reference: name of the simple method with the lowest RMSE.
-        comparisons: paired differences with intervals.
         members, seed, samples: of ensembles, and of the bootstrap.
     """
 
@@ -67,10 +68,14 @@ class Evaluation:
     scores: list[Score]
     targets: dict[str, TargetSpec]
     reference: str
-    comparisons: list[Comparison]
     members: int
     seed: int
     samples: int
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Paired differences with intervals, computed when first asked for."""
+        return list(_comparisons(self))
 
     def score(self, name: str) -> Score:
         """Return a method's score.
@@ -194,7 +199,7 @@ def evaluate_all(
         members: drawn for each time from a model with noise; 0 or at least 2.
         seed: of draws and bootstrap.
         samples: of the bootstrap.
-        tell: is told each method before it is scored.
+        tell: is told each date before it is scored.
 
     Raises:
         InputError: two packages share an id, or one member is asked for.
@@ -223,20 +228,14 @@ def evaluate_all(
     plan = plan_scores(archive, split.test, further)
     scores: list[Score] = []
     targets: dict[str, TargetSpec] = {}
-    for case, described in methods:
-        if tell:
-            tell(case.title)
-        found = scores_of(case, archive, split.test, described, members=members, seed=seed, plan=plan)
+    together = score_together(methods, archive, split.test, plan, members, seed, tell=tell)
+    for (_, described), found in zip(methods, together):
         scores += found
         targets.update({s.case.name: described for s in found})
     simple = [s for s in scores if s.case.group == "simple"]
     reference = min(simple, key=lambda s: _or_infinite(s.values["rmse"])).case.name
     model = package.card.id if package else None
-    evaluation = Evaluation(
-        config, archive, split, model, scores, targets, reference, [], members, seed, samples
-    )
-    evaluation.comparisons += _comparisons(evaluation)
-    return evaluation
+    return Evaluation(config, archive, split, model, scores, targets, reference, members, seed, samples)
 
 
 def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:

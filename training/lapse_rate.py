@@ -24,11 +24,12 @@ from engine.methods.model import load_model
 from engine.package import find_package
 from training.bootstrap import Interval, two_way_interval
 from training.cascade import prepared
+from training.cases import baseline_cases
 from training.commands import main
 from training.config import Config, load_config
 from training.data.archive import Archive
 from training.records import append, record_of, run_id
-from training.scores import Case, baseline_cases, predict_field
+from training.scores import Case, predict_field
 from training.split import split_archive
 
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}

@@ -6,19 +6,19 @@ that scoring needs no more memory than predicting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.card import SourceSpec, TargetSpec
+from engine.card import TargetSpec
 from engine.conservation import aggregate, conserve
-from engine.methods import BASELINES, baseline, variants
 from engine.metrics import ENSEMBLE_METRICS, EnsembleMetric, crps_cells
+from engine.metrics.field import Field
 from engine.patch import Patch
-from training.data.archive import Archive, ArchiveSource
+from training.data.archive import Archive
 from training.data.hidden import show_only
 from training.data.patches import View, Window, cut
 from training.order_statistics import streamed_scale
@@ -92,7 +92,6 @@ def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, n
     return truth, coarse
 
 
-@torch.no_grad()
 def predicted_tiles(
     case: Case,
     archive: Archive,
@@ -110,21 +109,44 @@ def predicted_tiles(
         The tile's place on the fine grid, counted from the first of the columns, and its fields,
         (1 + members, ·, ·): the central estimate, then the members' draws.
     """
+    tiles = _tiles_alike([case], archive, time, columns, target, tile, withheld, members, seed)
+    for place, (fields,) in tiles:
+        yield place, fields
+
+
+@torch.no_grad()
+def _tiles_alike(
+    cases: Sequence[Case],
+    archive: Archive,
+    time: int,
+    columns: tuple[int, int],
+    target: TargetSpec,
+    tile: int | None = None,
+    withheld: frozenset[int] = frozenset(),
+    members: int = 0,
+    seed: int = 0,
+) -> Iterator[tuple[tuple[slice, slice], list[Tensor]]]:
+    """Yield the tiles of cases that predict alike: predicted once, conserved for each case."""
     k, height = archive.factor, archive.shape[0]
     tile = tile or max(1, min(TILE, FINE_TILE // k))
     for row in range(0, height, tile):
         for column in range(columns[0], columns[1], tile):
             size = (min(tile, height - row), min(tile, columns[1] - column))
-            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, case.halo, case.view)
-            fields = _drawn(case, patch, seed, members)
+            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, cases[0].halo, cases[0].view)
+            fields = _drawn(cases[0], patch, seed, members)
             coarse = torch.from_numpy(
                 np.array(archive.coarse[time][row : row + size[0], column : column + size[1]])
             )[None]
             left = (column - columns[0]) * k
             rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
             area = None if archive.area is None else torch.from_numpy(archive.area[rows])[None]
-            done = [conserve(fine, coarse, k, target, case.strength, area) for fine in fields]
-            yield (rows, across), torch.cat(done)
+            yield (
+                (rows, across),
+                [
+                    torch.cat([conserve(fine, coarse, k, target, case.strength, area) for fine in fields])
+                    for case in cases
+                ],
+            )
 
 
 def _drawn(case: Case, patch: Patch, seed: int, members: int) -> list[Tensor]:
@@ -246,111 +268,125 @@ def scores_of(
         the mean of the members and of the first of them.
     """
     plan = plan or plan_scores(archive, region, further)
-    members = members if case.member is not None else 0
-    kinds = ["central", "mean", "member"] if members else ["central"]
-    tallies = {kind: Tally(plan) for kind in kinds}
-    ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()} if members else {}
-    spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0) if members else None
-    kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
-    for time in region.times:
-        truth, coarse = truth_of(archive, region, time)
-        whole = {kind: _empty(archive, region.columns) for kind in kinds}
-        by_cell = {name: np.full(truth.shape, np.nan) for name in ("crps", "spread") if members}
-        draws = predicted_tiles(
-            case, archive, time, region.columns, target, tile, members=members, seed=seed + time
-        )
-        for place, fields in draws:
-            whole["central"][place] = fields[0]
-            if members:
-                whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
-                drawn = fields[1:].numpy()
-                for metric in (*ensemble.values(), spread):
-                    metric.update(drawn, truth[place])
-                by_cell["crps"][place] = crps_cells(drawn, truth[place])
-                by_cell["spread"][place] = (members + 1) / members * drawn.var(0, ddof=1, dtype=np.float64)
-        for kind, tally in tallies.items():
-            mean = _aggregate(whole[kind], archive, target)
-            tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
-            if keep:
-                kept[kind].append(whole[kind].numpy())
-        for name, values in by_cell.items():
-            tallies["central"].blocks.add(time, name, np.where(np.isfinite(truth), values, np.nan))
-    words = {"mean": f"mean of {members} members", "member": "one member"}
-    scores = []
-    for kind, tally in tallies.items():
-        fields = np.stack(kept[kind]) if keep else None
-        if kind == "central":
-            scores.append(Score(case, tally.values(), fields, tally, ensemble, spread, members))
-            continue
-        one = replace(case, name=f"{case.name}-{kind}", title=f"{case.title}, {words[kind]}")
-        scores.append(Score(one, tally.values(), fields, tally, kind=kind))
-    return scores
+    return score_together([(case, target)], archive, region, plan, members, seed, keep, tile)[0]
 
 
-def baseline_cases(
-    factor: int, target: TargetSpec, view: View, archive_sources: Mapping[str, ArchiveSource]
-) -> list[Case]:
-    """Return every simple method whose sources the view holds, as it is and made conservative.
+def score_together(
+    methods: Sequence[tuple[Case, TargetSpec]],
+    archive: Archive,
+    region: Region,
+    plan: Plan,
+    members: int = 0,
+    seed: int = 0,
+    keep: bool = False,
+    tile: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[list[Score]]:
+    """Measure several cases over a region, all of them at one time before any at the next.
+
+    So what is asked of the truth is made once for all, and cases that differ in how far they conserve,
+    and in nothing else, are predicted once.
 
     Args:
-        factor: k.
-        target: the variable.
-        view: what methods may see.
-        archive_sources: what the archive has, by name.
+        methods: the cases, each with how its target is described.
+        tell: is told each time before it is scored.
+        archive, region, plan, members, seed, keep, tile: as in `scores_of`.
+
+    Returns:
+        What `scores_of` returns, for each case.
     """
-    usable = [archive_sources[name] for name in view.sources if name in archive_sources]
-    cases = []
-    for id, info in BASELINES.items():
-        if not info.suits(target):
-            continue
-        method = baseline(id, factor, target)
-        held = {
-            wanted.name: source.name
-            for wanted in method.sources
-            for source in usable
-            if _fits(source, wanted)
-        }
-        if any(not wanted.optional and wanted.name not in held for wanted in method.sources):
-            continue
-        sources = replace(view, sources=tuple(held.values()))
-        for name, title, strength in variants(id):
-            cases.append(Case(name, title, method.predict, method.halo, sources, strength))
-    return cases
+    running = [_Running(case, target, plan, members, keep) for case, target in methods]
+    alike: dict[object, list[_Running]] = {}
+    for one in running:
+        alike.setdefault(_prediction(one.case, one.target), []).append(one)
+    for number, time in enumerate(region.times, start=1):
+        if tell:
+            tell(f"{archive.dates[time]} ({number} of {len(region.times)})")
+        values, coarse = truth_of(archive, region, time)
+        truth = Field(values)
+        for group in alike.values():
+            cases, target = [one.case for one in group], group[0].target
+            wholes = [one.begin(archive, region) for one in group]
+            tiles = _tiles_alike(
+                cases, archive, time, region.columns, target, tile, members=group[0].members, seed=seed + time
+            )
+            for place, fields in tiles:
+                for one, whole, drawn in zip(group, wholes, fields):
+                    one.take(whole, place, drawn, values)
+            for one, whole in zip(group, wholes):
+                one.finish(time, whole, archive, truth, coarse)
+    return [one.scores() for one in running]
 
 
-def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
-    """Return whether an archive's source is what a simple method wants: a climatology goes by any name."""
-    if wanted.kind == "climatology":
-        return source.kind == "climatology"
-    return (source.name, source.kind, source.grid) == (wanted.name, wanted.kind, wanted.grid)
+def _prediction(case: Case, target: TargetSpec) -> object:
+    """Return what two cases share that predict the same."""
+    return case.predict, case.halo, case.view, case.member, case.draws, target
 
 
-def model_cases(
-    id: str,
-    predict: Callable[[Patch], Tensor],
-    halo: int,
-    view: View,
-    sources: Sequence[SourceSpec],
-    strength: float,
-    member: Callable[[Patch, int, int], Tensor] | None = None,
-    draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None,
-) -> list[Case]:
-    """Return a model with all sources, without the climatology, and without any.
+class _Running:
+    """What is gathered of one case: the tallies of its estimate and, where it draws, of its members."""
 
-    What is withheld must be optional; cases that would withhold a required source are left out.
-    `member` and `draws` are those of `Case`; None: the model has no noise.
-    """
-    usable = {s.name: s for s in sources if s.name in view.sources}
-    view = replace(view, sources=tuple(usable))
-    climatology = {name for name, s in usable.items() if s.kind == "climatology"}
-    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
-    withheld: set[str] = set()
-    for suffix, words, gone in (
-        ("without-climatology", "without climatology", climatology),
-        ("without-sources", "without any source", set(usable)),
-    ):
-        if gone and gone != withheld and all(usable[name].optional for name in gone):
-            fewer = view.without(gone)
-            cases.append(replace(cases[0], name=f"{id}-{suffix}", title=f"{id}, {words}", view=fewer))
-            withheld = gone
-    return cases
+    def __init__(self, case: Case, target: TargetSpec, plan: Plan, members: int, keep: bool) -> None:
+        self.case, self.target, self.keep = case, target, keep
+        self.members = members if case.member is not None else 0
+        kinds = ["central", "mean", "member"] if self.members else ["central"]
+        self.tallies = {kind: Tally(plan) for kind in kinds}
+        self.kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
+        self.ensemble: dict[str, EnsembleMetric] = {}
+        self.spread: SpreadBins | None = None
+        if self.members:
+            self.ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()}
+            self.spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0)
+
+    def begin(self, archive: Archive, region: Region) -> dict[str, Tensor]:
+        """Return empty fields of one time: one for each tally, and measures of the members by cell."""
+        whole = {kind: _empty(archive, region.columns) for kind in self.tallies}
+        by_cell = ("crps", "spread") if self.members else ()
+        return whole | {name: _empty(archive, region.columns).double() for name in by_cell}
+
+    def take(
+        self, whole: dict[str, Tensor], place: tuple[slice, slice], fields: Tensor, truth: np.ndarray
+    ) -> None:
+        """Put a tile in its place, and measure its members."""
+        whole["central"][place] = fields[0]
+        if self.spread is None:
+            return
+        count, wanted = self.members, truth[place]
+        whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
+        drawn = fields[1:].numpy()
+        for metric in (*self.ensemble.values(), self.spread):
+            metric.update(drawn, wanted)
+        whole["crps"][place] = torch.from_numpy(crps_cells(drawn, wanted))
+        variance = drawn.var(0, ddof=1, dtype=np.float64)
+        whole["spread"][place] = torch.from_numpy((count + 1) / count * variance)
+
+    def finish(
+        self, time: int, whole: dict[str, Tensor], archive: Archive, truth: Field, coarse: np.ndarray
+    ) -> None:
+        """Measure the fields of one time."""
+        for kind, tally in self.tallies.items():
+            mean = _aggregate(whole[kind], archive, self.target)
+            tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
+            if self.keep:
+                self.kept[kind].append(whole[kind].numpy())
+        for name in ("crps", "spread") if self.members else ():
+            by_cell = np.where(truth.valid, whole[name].numpy(), np.nan)
+            self.tallies["central"].blocks.add(time, name, by_cell)
+
+    def scores(self) -> list[Score]:
+        """Return the scores of the central estimate, the members' mean and the first member."""
+        words = {"mean": f"mean of {self.members} members", "member": "one member"}
+        scores = []
+        for kind, tally in self.tallies.items():
+            fields = np.stack(self.kept[kind]) if self.keep else None
+            if kind == "central":
+                found = Score(
+                    self.case, tally.values(), fields, tally, self.ensemble, self.spread, self.members
+                )
+            else:
+                name, title = f"{self.case.name}-{kind}", f"{self.case.title}, {words[kind]}"
+                found = Score(
+                    replace(self.case, name=name, title=title), tally.values(), fields, tally, kind=kind
+                )
+            scores.append(found)
+        return scores

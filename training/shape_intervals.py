@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics import JensenShannonDistance, SpectralLogDistance
-from engine.metrics.base import valid_pairs
+from engine.metrics import SpectralLogDistance
+from engine.metrics.field import Field, pair
+from engine.metrics.histogram import BINS, histogram
 from training.bootstrap import Interval, contrast, two_way_interval
 
 PLACES = 12  # about so many blocks: each holds two histograms at each date
@@ -34,29 +35,48 @@ class ShapeErrors:
         self.counts: dict[int, np.ndarray] = {}  # date → (B, 2, bins), of prediction and of truth
         self.power: dict[int, np.ndarray] = {}  # date → (2, K)
 
-    def update(self, time: int, prediction: ArrayLike, truth: ArrayLike) -> None:
+    def update(
+        self,
+        time: int,
+        prediction: ArrayLike | Field,
+        truth: ArrayLike | Field,
+        spectrum: SpectralLogDistance | None = None,
+    ) -> None:
         """Take in the whole field of one date, (h·k, w·k), in the target's units, NaN where invalid.
+
+        Args:
+            time: a number that orders dates as they follow each other.
+            prediction, truth: of the date.
+            spectrum: that has taken in this date and no other; None: it is made here.
 
         Raises:
             ValueError: the shapes differ, or the date is there already.
         """
-        p, t = np.asarray(prediction), np.asarray(truth)
+        p, t = pair(prediction, truth)
         if time in self.counts:
             raise ValueError(f"date {time} was taken in before")
-        spectrum = SpectralLogDistance()
-        spectrum.update(p, t)
+        if spectrum is None:
+            spectrum = SpectralLogDistance()
+            spectrum.update(p, t)
         if spectrum.count:
             self.power[time] = spectrum.power
         cells = math.prod(n / self.factor for n in t.shape)
         edge = self.factor * max(1, math.isqrt(int(cells / PLACES)))
-        found = []
-        for row in range(0, t.shape[0], edge):
-            for column in range(0, t.shape[1], edge):
-                block = np.s_[row : row + edge, column : column + edge]
-                histogram = JensenShannonDistance(self.low, self.high)
-                histogram.update(*valid_pairs(p[block], t[block]))
-                found.append([histogram.prediction, histogram.truth])
-        self.counts[time] = np.array(found, dtype=np.int32)
+        self.counts[time] = np.stack([self._by_block(field, edge) for field in (p, t)], 1)
+
+    def _by_block(self, field: Field, edge: int) -> np.ndarray:
+        """Return counts in square blocks of so many cells along the edge, (B, bins)."""
+
+        def make() -> np.ndarray:
+            blocks = (
+                np.s_[row : row + edge, column : column + edge]
+                for row in range(0, field.shape[0], edge)
+                for column in range(0, field.shape[1], edge)
+            )
+            valid = (field.values[block][field.valid[block]] for block in blocks)
+            return np.array([histogram(v, self.low, self.high, BINS) for v in valid], dtype=np.int32)
+
+        return field.once(("histograms", self.low, self.high, edge), make)
 
     def table(self, measure: str) -> tuple[list[int], np.ndarray]:
         """Return the dates, in order, and what they hold of prediction and truth, (T, B, 2, K)."""

@@ -14,7 +14,9 @@ from engine.metrics import (
     JensenShannonDistance,
     Metric,
     Scale,
+    SpectralLogDistance,
 )
+from engine.metrics.field import Field, pair
 from training.intervals import BlockErrors
 from training.shape_intervals import ShapeErrors
 
@@ -66,24 +68,31 @@ class Tally:
         self.bands = BandedError(self.plan.edges) if self.plan.edges else None
 
     def update(
-        self, time: int, fine: np.ndarray, truth: np.ndarray, mean: np.ndarray, coarse: np.ndarray
+        self, time: int, fine: np.ndarray, truth: np.ndarray | Field, mean: np.ndarray, coarse: np.ndarray
     ) -> None:
         """Take in one time.
 
         Args:
             time: its index in the archive.
-            fine, truth: (h·k, w·k), NaN where invalid or outside the region.
+            fine, truth: (h·k, w·k), NaN where invalid or outside the region. A truth that is met by
+                several methods is best given as one field, which keeps what is made of it.
             mean, coarse: (h, w), the aggregate of `fine` and what it should be.
         """
-        for name, metric in self.metrics.items():
-            pair = (mean, coarse) if name == "conservation_residual" else (fine, truth)
-            metric.update(pair[0][None], pair[1][None])
-        self.blocks.update(time, fine, truth)
+        p, t = pair(fine, truth)
         if self.shapes is not None:
-            self.shapes.update(time, fine, truth)
+            spectrum = SpectralLogDistance()
+            spectrum.update(p, t)
+            self.metrics["ralsd"].merge(spectrum)
+            self.shapes.update(time, p, t, spectrum)
+        for name, metric in self.metrics.items():
+            if name == "conservation_residual":
+                metric.update(mean, coarse)
+            elif name != "ralsd":
+                metric.update(p, t)
+        self.blocks.update(time, p.values, t.values)
         if self.bands is not None:
-            self.bands.update(fine, truth, self.plan.elevation)
-        error = (fine - truth)[np.isfinite(fine) & np.isfinite(truth)].astype(np.float64)
+            self.bands.update(p.values, t.values, self.plan.elevation)
+        error = p.cells - t.cells
         if error.size:
             self.dates[time] = {
                 "rmse": math.sqrt(float(np.mean(error**2))),

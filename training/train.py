@@ -17,6 +17,7 @@ from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
 from engine.package import Package
 from training import distributed, packaging
+from training.cases import baseline_cases, model_cases
 from training.commands import main
 from training.config import Config, load_config
 from training.data import load_archive
@@ -24,7 +25,7 @@ from training.data.archive import Archive
 from training.draws import Draws
 from training.loop import CHECKPOINT, LOG, Losses, Trainer
 from training.records import append, record_of, run_id
-from training.scores import Score, baseline_cases, model_cases, plan_scores, score
+from training.scores import Score, plan_scores, score_together
 from training.split import Split, split_archive
 from training.tables import table
 from training.validation import ENSEMBLE
@@ -87,10 +88,8 @@ def train(
     )
     members = config.ensemble.validated if config.ensemble is not None else 0
     plan = plan_scores(archive, split.test, further)
-    scores = [
-        score(case, archive, split.test, trainer.target, further=further, members=members, plan=plan)
-        for case in cases
-    ]
+    described = [(case, trainer.target) for case in cases]
+    scores = [found[0] for found in score_together(described, archive, split.test, plan, members)]
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
         print(table(scores, archive.units))

@@ -15,11 +15,12 @@ from engine.metrics import (
     RootMeanSquareError,
 )
 from engine.nets.downscaler import Downscaler
+from training.cases import model_cases
 from training.data.archive import Archive
 from training.data.patches import withheld_block
 from training.draws import Draws
 from training.order_statistics import streamed_scale
-from training.scores import model_cases, predicted_tiles, truth_of
+from training.scores import predicted_tiles, truth_of
 from training.split import Split
 
 CASES = {"all": "", "without_climatology": "-without-climatology", "without_sources": "-without-sources"}

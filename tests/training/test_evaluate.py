@@ -18,11 +18,12 @@ from engine.progress import Silent
 from engine.request import RasterRef, SuperResolveRequest
 from engine.super_resolve import super_resolve
 from training import evaluate
+from training.cases import model_cases
 from training.commands import main
 from training.config import parse_config
 from training.data import load_archive
 from training.data.export import export
-from training.scores import Region, model_cases, score
+from training.scores import Region, score
 from training.split import split_archive
 from training.tables import COLUMNS, FURTHER_COLUMNS
 from training.train import train

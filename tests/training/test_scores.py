@@ -10,6 +10,7 @@ import torch
 
 from engine.card import TargetSpec
 from engine.metrics import ENSEMBLE_METRICS, truth_scale
+from training.cases import baseline_cases
 from training.data import itur
 from training.data.patches import View
 from training.order_statistics import percentiles
@@ -17,10 +18,10 @@ from training.scores import (
     Region,
     Score,
     band_edges,
-    baseline_cases,
     plan_scores,
     predict_field,
     score,
+    score_together,
     scores_of,
 )
 from training.tables import table
@@ -176,6 +177,28 @@ def test_an_ensemble_is_scored_beside_its_mean_and_one_member(rain, noisy):
     tiled = score(noisy, rain, region, TARGET, members=4, seed=2, tile=13)
     for name, metric in central.ensemble.items():
         assert tiled.ensemble[name].compute() == pytest.approx(metric.compute(), rel=1e-4, abs=1e-9)
+
+
+def test_cases_scored_together_have_the_scores_that_each_has_alone_and_are_predicted_once(rain, cases):
+    region, asked = Region((9, 11), (100, 140)), []
+
+    def predict(patch):
+        asked.append(patch.origin)
+        return cases["bicubic"].predict(patch)
+
+    chosen = [
+        replace(cases["bicubic"], predict=predict),
+        cases["climatologyratio"],
+        replace(cases["bicubic-conservative"], predict=predict),
+    ]
+    plan = plan_scores(rain, region, further=True)
+    together = score_together([(case, TARGET) for case in chosen], rain, region, plan)
+    assert [[s.case.name for s in found] for found in together] == [[case.name] for case in chosen]
+    assert len(asked) == 2, "one prediction of each date for both"
+    for case, (found,) in zip(chosen, together):
+        alone = score(case, rain, region, TARGET, plan=plan)
+        assert found.values == alone.values and found.tally.dates == alone.tally.dates
+        assert np.array_equal(found.tally.shapes.table("ralsd")[1], alone.tally.shapes.table("ralsd")[1])
 
 
 def test_errors_by_date_and_by_elevation_add_up(rain, cases):
