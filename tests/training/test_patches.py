@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,8 +30,6 @@ def test_a_halo_before_the_first_column_is_the_last_one(archive):
 
 
 def test_without_wrap_and_beyond_the_poles_there_is_no_data(archive):
-    from dataclasses import replace
-
     patch, _ = cut(replace(archive, wrap=False), [Window(0, 0, 0)], (3, 4), 2, ALL)
     assert torch.isnan(patch.target[0, :2]).all() and torch.isnan(patch.target[0, :, :2]).all()
     assert torch.isnan(patch.fine["elevation"][0, 0, :4]).all()
@@ -129,3 +129,29 @@ def test_jitter_scales_the_target_and_its_climatology_alone(archive):
     sampler = PatchSampler(archive, range(9), (0, 20), 1, SamplingSection(size=4, batch=400, jitter=0.4))
     gains = np.log([w.gain for w in sampler.windows(np.random.default_rng(3))])
     assert abs(gains.mean()) < 0.08 and abs(gains.std() - 0.4) < 0.05
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+@pytest.mark.parametrize("columns", [None, (0, 10), (3, 20)])
+@pytest.mark.parametrize(
+    ("row", "column", "halo"), [(0, 0, 3), (4, 18, 1), (7, 15, 4), (2, -3, 2), (1, 19, 23)]
+)
+def test_every_cell_is_the_one_at_its_place(archive, wrap, columns, row, column, halo):
+    """Windows inside and across every edge, against rows and columns looked up one by one."""
+    archive = replace(archive, wrap=wrap)
+    view = View(("climatology",), (0, 3), columns)
+    patch, _ = cut(archive, [Window(4, row, column)], (3, 4), halo, view)
+    for found, known, k, seen in (
+        (patch.target[0], archive.coarse[4], 1, None),
+        (patch.climatology[0, 1], archive.fine[3], 2, columns),
+    ):
+        height, width = known.shape
+        first, last = (0, width) if seen is None else (seen[0] * k, seen[1] * k)
+        expected = np.full(found.shape, np.nan, np.float32)
+        for i in range(expected.shape[0]):
+            for j in range(expected.shape[1]):
+                y, x = (row - halo) * k + i, (column - halo) * k + j
+                x = x % width if wrap else x
+                if 0 <= y < height and first <= x < last:
+                    expected[i, j] = known[y, x]
+        assert np.array_equal(found.numpy(), expected, equal_nan=True)

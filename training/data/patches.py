@@ -74,14 +74,7 @@ def cut(
             fields.append(_turned(piece, w) if source.kind == "angle" else piece)
         (patch.fine if source.grid == "fine" else patch.coarse)[name] = _stack(fields)
     if any(archive.sources[name].kind == "climatology" for name in view.sources):
-        only, known = view.climatology_columns, show_only(archive, view.climatology_cells).fine
-        patch.climatology = _stack(
-            [
-                w.gain
-                * np.stack([_cut(archive, w, known[t], size, halo, k, only) for t in view.climatology_times])
-                for w in windows
-            ]
-        )
+        patch.climatology = _climatology(archive, windows, size, halo, view)
         patch.climatology_distance = torch.tensor([_distances(archive, w, view) for w in windows])
     patch.cell_size = _stack([_rows(archive.cell_size, w, size, halo, k) for w in windows])
     if archive.area is not None:
@@ -89,6 +82,22 @@ def cut(
     patch.day_of_year = torch.tensor([float(archive.days[w.time]) for w in windows])
     patch.origin = torch.tensor([(w.row, w.column) for w in windows], dtype=torch.int64)
     return patch, truth
+
+
+def _climatology(
+    archive: Archive, windows: Sequence[Window], size: tuple[int, int], halo: int, view: View
+) -> Tensor:
+    """Return the bands of the climatology, (B, M, H·k, W·k): written once, for they are many."""
+    k, times = archive.factor, view.climatology_times
+    known = show_only(archive, view.climatology_cells).fine
+    edges = ((n + 2 * halo) * k for n in size)
+    bands = np.empty((len(windows), len(times), *edges), dtype=np.float32)
+    for number, w in enumerate(windows):
+        for band, time in zip(bands[number], times):
+            band[:] = _cut(archive, w, known[time], size, halo, k, view.climatology_columns)
+        if w.gain != 1:
+            bands[number] *= w.gain
+    return torch.from_numpy(bands)
 
 
 def _distances(archive: Archive, window: Window, view: View) -> list[float]:
@@ -115,18 +124,21 @@ def _cut(
     `only` gives the first and last + 1 coarse column that may be seen.
     """
     height, width = values.shape[-2:]
-    rows = np.arange((window.row - halo) * scale, (window.row + size[0] + halo) * scale)
-    columns = np.arange((window.column - halo) * scale, (window.column + size[1] + halo) * scale)
-    beyond = (rows < 0) | (rows >= height)
-    if archive.wrap:
-        columns = columns % width
+    top, bottom = (window.row - halo) * scale, (window.row + size[0] + halo) * scale
+    left, right = (window.column - halo) * scale, (window.column + size[1] + halo) * scale
     first, last = (0, width) if only is None else (only[0] * scale, only[1] * scale)
-    outside = (columns < first) | (columns >= last)
-    piece = values[..., rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
-    if beyond.any():
-        piece[..., beyond, :] = np.nan
-    if outside.any():
-        piece[..., outside] = np.nan
+    if top >= 0 and bottom <= height and left >= first and right <= last:
+        piece = np.asarray(values[..., top:bottom, left:right])
+    else:
+        kind = np.result_type(values.dtype, np.float32)
+        piece = np.full((*values.shape[:-2], bottom - top, right - left), np.nan, kind)
+        rows = slice(max(top, 0), max(min(bottom, height), 0))
+        turns = range(left // width, (right - 1) // width + 1) if archive.wrap else (0,)
+        for turn in turns:  # round the globe
+            start, stop = max(left, first + turn * width), min(right, last + turn * width)
+            if start < stop and rows.start < rows.stop:
+                inside = np.s_[..., rows.start - top : rows.stop - top, start - left : stop - left]
+                piece[inside] = values[..., rows, start - turn * width : stop - turn * width]
     if window.flip_horizontal:
         piece = piece[..., ::-1]
     if window.flip_vertical:
