@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
-# From totals of each table, (S,) or (S, K), to S values of a statistic.
+# From totals of each table, (S,) or (S, K), to S values of a statistic, or (S, N) of several.
 Statistic = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 FEWEST_DATES = 9  # below, no autocorrelation can be told
@@ -76,7 +76,19 @@ def two_way_interval(
     seed: int = 0,
     length: int | None = None,
 ) -> Interval:
-    """Return a statistic of totals over dates and places, with its interval.
+    """Return a statistic of totals over dates and places, with its interval; see `two_way_intervals`."""
+    return two_way_intervals(tables, statistic, samples, level, seed, length)[0]
+
+
+def two_way_intervals(
+    tables: Sequence[np.ndarray],
+    statistic: Statistic,
+    samples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    length: int | None = None,
+) -> list[Interval]:
+    """Return one or several statistics of totals over dates and places, with their intervals.
 
     Dates (in blocks of neighbours) and places are drawn with replacement, each on their own, and a
     cell counts as often as its date and its place together: what errors of one date have in common in
@@ -88,9 +100,12 @@ def two_way_interval(
 
     Args:
         tables: (T, B) or (T, B, K) sums by date, in order, and place.
-        statistic: from their totals to the value.
+        statistic: from their totals to the value, or (S, N) values of N statistics.
         samples, level, seed: number of draws, confidence, and their generator's seed.
-        length: neighbouring dates in a block; None chooses it by `block_length`.
+        length: neighbouring dates in a block; None chooses it by `block_length`, for each statistic.
+
+    Returns:
+        An interval for each statistic.
 
     Raises:
         ValueError: there is no date or no place.
@@ -98,35 +113,49 @@ def two_way_interval(
     dates, places = tables[0].shape[:2]
     if not dates or not places:
         raise ValueError("there is nothing to draw from")
-    once, whole = np.ones((1, dates)), np.ones((1, places))
-    value = float(statistic(_totals(tables, once, whole))[0])
+    by_date, by_place = [t.sum(1) for t in tables], [t.sum(0) for t in tables]
+    values = _columns(statistic([np.ones((1, dates)) @ t for t in by_date]))[0]
+    lengths = [length] * values.size
     if length is None:
-        length = block_length(value - statistic(_totals(tables, 1 - np.eye(dates), np.ones((dates, places)))))
-    if places == 1 and dates <= length:  # one of each
-        return Interval(value, math.nan, math.nan)
-    rng = np.random.default_rng(seed)
-    by_date, by_place = date_weights(rng, samples, dates, length), place_weights(rng, samples, places)
-    drawn = statistic(_totals(tables, by_date, by_place))
-    # A statistic that a draw leaves undefined (no cell at all in it) is no part of the interval.
-    both, of_dates, of_places = (
-        float(np.nanvar(values))
-        for values in (
-            drawn,
-            statistic(_totals(tables, by_date, np.repeat(whole, samples, 0))),
-            statistic(_totals(tables, np.repeat(once, samples, 0), by_place)),
+        apart = values - _columns(statistic([(1 - np.eye(dates)) @ t for t in by_date]))
+        lengths = [block_length(column) for column in apart.T]
+    found: list[Interval] = [Interval(float(value), math.nan, math.nan) for value in values]
+    for each in set(lengths):
+        if places == 1 and dates <= each:  # one of each
+            continue
+        rng = np.random.default_rng(seed)
+        of_date, of_place = date_weights(rng, samples, dates, each), place_weights(rng, samples, places)
+        draws = (
+            _columns(statistic([_totals(t, of_date, of_place) for t in tables])),
+            _columns(statistic([of_date @ t for t in by_date])),
+            _columns(statistic([of_place @ t for t in by_place])),
         )
-    )
+        for index in (i for i, own in enumerate(lengths) if own == each):
+            columns = [d[:, index] for d in draws]
+            found[index] = _interval(float(values[index]), columns, dates / each, float(places), level)
+    return found
+
+
+def _interval(
+    value: float, draws: Sequence[np.ndarray], dates: float, places: float, level: float
+) -> Interval:
+    """Return a statistic's interval from its draws of both, of dates alone and of places alone, (S,) each.
+
+    `dates` and `places` count what is drawn: blocks of dates, and places.
+    """
+    # A statistic that a draw leaves undefined (no cell at all in it) is no part of the interval.
+    both, of_dates, of_places = (float(np.nanvar(drawn)) for drawn in draws)
     if not both > 0:
         return Interval(value, value, value) if both == 0 else Interval(value, math.nan, math.nan)
     neither = max(both - of_dates - of_places, 0.0)
     # A bootstrap of n units falls short of the variance by (n − 1) / n.
-    parts = [(of_dates, dates / length - 1), (of_places, places - 1.0)]
+    parts = [(of_dates, dates - 1), (of_places, places - 1)]
     parts = [(part * (n + 1) / n, n) for part, n in parts if n > 0]
     variance = max(sum(part for part, _ in parts) - neither, *(part for part, _ in parts))
     # Few units know their own variance badly (Welch–Satterthwaite degrees of freedom).
     freedom = sum(part for part, _ in parts) ** 2 / sum(part**2 / n for part, n in parts)
     wider = stats.t.ppf((1 + level) / 2, freedom) / stats.norm.ppf((1 + level) / 2)
-    apart = (drawn - np.nanmean(drawn)) * (math.sqrt(variance / both) * wider)
+    apart = (draws[0] - np.nanmean(draws[0])) * (math.sqrt(variance / both) * wider)
     low, high = np.nanquantile(apart, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, value + float(low), value + float(high))
 
@@ -138,13 +167,18 @@ def contrast(first: np.ndarray, second: np.ndarray, statistic: Literal["differen
     return np.divide(first, second, out=np.full_like(first, np.nan), where=second != 0)
 
 
-def _totals(tables: Sequence[np.ndarray], by_date: np.ndarray, by_place: np.ndarray) -> list[np.ndarray]:
-    """Return each table's weighted totals, (S,) or (S, K)."""
-    found = []
-    for table in tables:
-        if table.ndim == 2:
-            found.append(((by_date @ table) * by_place).sum(1))
-        else:
-            columns = [((by_date @ table[..., k]) * by_place).sum(1) for k in range(table.shape[2])]
-            found.append(np.stack(columns, -1))
-    return found
+def contrasts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the difference and the ratio of two methods' values, (S, 2)."""
+    return np.stack([contrast(first, second, "difference"), contrast(first, second, "ratio")], -1)
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 2 else values[:, None]
+
+
+def _totals(table: np.ndarray, by_date: np.ndarray, by_place: np.ndarray) -> np.ndarray:
+    """Return a table's weighted totals, (S,) or (S, K)."""
+    if table.ndim == 2:
+        return ((by_date @ table) * by_place).sum(1)
+    drawn = (by_date @ table.reshape(len(table), -1)).reshape(-1, *table.shape[1:])
+    return (by_place[:, None] @ drawn)[:, 0]

@@ -21,9 +21,9 @@ from training.bootstrap import Interval
 from training.cases import baseline_cases, model_cases
 from training.config import Config
 from training.data.archive import Archive
-from training.intervals import paired_interval
+from training.intervals import Contrasts, paired_intervals
 from training.scores import Case, Score, plan_scores, score_together
-from training.shape_intervals import MEASURES, shape_interval
+from training.shape_intervals import MEASURES, shape_intervals
 from training.split import Split
 from training.statistics import target_spec
 
@@ -101,22 +101,19 @@ class Evaluation:
             KeyError: there is no such method.
         """
         a, b, other = self.score(method).tally, self.score(reference).tally, against or measure
-        found = {}
-        for statistic in ("difference", "ratio"):
-            try:
-                if measure in MEASURES:
-                    if a.shapes is None or b.shapes is None:
-                        raise ValueError("no further metrics were taken")
-                    found[statistic] = shape_interval(
-                        a.shapes, b.shapes, measure, statistic, self.samples, seed=self.seed
-                    )
-                    continue
-                found[statistic] = paired_interval(
-                    a.blocks, b.blocks, measure, statistic, self.samples, seed=self.seed, other=other
+        try:
+            if measure not in MEASURES:
+                found = paired_intervals(
+                    a.blocks, b.blocks, measure, self.samples, seed=self.seed, other=other
                 )
-            except ValueError:  # no pair
-                found[statistic] = Interval(math.nan, math.nan, math.nan)
-        return Comparison(method, reference, measure, other, found["difference"], found["ratio"])
+            elif a.shapes is not None and b.shapes is not None:
+                found = shape_intervals(a.shapes, b.shapes, measure, self.samples, seed=self.seed)
+            else:
+                raise ValueError("no further metrics were taken")
+        except ValueError:  # no pair
+            unknown = Interval(math.nan, math.nan, math.nan)
+            found = Contrasts(unknown, unknown)
+        return Comparison(method, reference, measure, other, *found)
 
     def to_json(self) -> dict[str, Any]:
         """Return every number as JSON holds it; what is not a number is null."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.bootstrap import Interval, contrast, two_way_interval
+from training.bootstrap import Interval, contrasts, two_way_interval, two_way_intervals
 
 BLOCK = 8  # coarse cells along a block's edge, where that leaves enough blocks
 ENOUGH = 24  # blocks
@@ -114,26 +114,31 @@ class BlockErrors:
         return sorted(rows), np.stack([rows[time] for time in sorted(rows)], 1)
 
 
-def paired_interval(
+class Contrasts(NamedTuple):
+    """How one method differs from another: a − b and a / b."""
+
+    difference: Interval
+    ratio: Interval
+
+
+def paired_intervals(
     a: BlockErrors,
     b: BlockErrors,
     measure: str = "rmse",
-    statistic: Literal["difference", "ratio"] = "difference",
     samples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
     other: str | None = None,
     length: int | None = None,
-) -> Interval:
-    """Return a − b, or a / b, of two methods scored on the same cells, with a bootstrap interval.
+) -> Contrasts:
+    """Return a − b and a / b of two methods scored on the same cells, with bootstrap intervals.
 
-    Both methods are drawn alike in each sample (see `training.bootstrap.two_way_interval`): what
+    Both methods are drawn alike in each sample (see `training.bootstrap.two_way_intervals`): what
     makes a date or a place hard for both does not widen the interval.
 
     Args:
         a, b: of the two methods.
         measure: rmse, mae, bias, or what was added.
-        statistic: difference or ratio.
         samples, level, seed: of the bootstrap.
         other: the measure of `b`, where it is another one, e.g. crps against mae.
         length: neighbouring dates drawn together; None chooses it from the data.
@@ -153,9 +158,25 @@ def paired_interval(
         first, second = (
             _mean(total, totals[2], name) for total, name in zip(totals[:2], (measure, other or measure))
         )
-        return contrast(first, second, statistic)
+        return contrasts(first, second)
 
-    return two_way_interval(tables, compare, samples, level, seed, length)
+    return Contrasts(*two_way_intervals(tables, compare, samples, level, seed, length))
+
+
+def paired_interval(
+    a: BlockErrors,
+    b: BlockErrors,
+    measure: str = "rmse",
+    statistic: Literal["difference", "ratio"] = "difference",
+    samples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    other: str | None = None,
+    length: int | None = None,
+) -> Interval:
+    """Return one of `paired_intervals`, difference or ratio."""
+    both = paired_intervals(a, b, measure, samples, level, seed, other, length)
+    return both.difference if statistic == "difference" else both.ratio
 
 
 def interval(

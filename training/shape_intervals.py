@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +15,8 @@ from numpy.typing import ArrayLike
 from engine.metrics import SpectralLogDistance
 from engine.metrics.field import Field, pair
 from engine.metrics.histogram import BINS, histogram
-from training.bootstrap import Interval, contrast, two_way_interval
+from training.bootstrap import contrasts, two_way_intervals
+from training.intervals import Contrasts
 
 PLACES = 12  # about so many blocks: each holds two histograms at each date
 MEASURES = ("js_distance", "ralsd")
@@ -86,20 +86,19 @@ class ShapeErrors:
         return dates, np.stack(rows).astype(np.float64) if rows else np.zeros((0, 0, 2, 0))
 
 
-def shape_interval(
+def shape_intervals(
     a: ShapeErrors,
     b: ShapeErrors,
     measure: str = "js_distance",
-    statistic: Literal["difference", "ratio"] = "difference",
     samples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> Interval:
-    """Return a − b, or a / b, of two methods' distances from the truth, with a bootstrap interval.
+) -> Contrasts:
+    """Return a − b and a / b of two methods' distances from the truth, with bootstrap intervals.
 
     js_distance: Jensen–Shannon distance of pooled values, drawn by date and place; ralsd: radially
     averaged log spectral distance of the mean spectra in dB, drawn by date alone. Two methods are
-    drawn alike (see `training.bootstrap.two_way_interval`).
+    drawn alike (see `training.bootstrap.two_way_intervals`).
 
     Raises:
         ValueError: another measure; no valid cell; or they were scored on different dates or truths.
@@ -116,9 +115,9 @@ def shape_interval(
 
     def compare(totals: Sequence[np.ndarray]) -> np.ndarray:
         first, second = (distance(total, totals[2]) for total in totals[:2])
-        return contrast(first, second, statistic)
+        return contrasts(first, second)
 
-    return two_way_interval(tables, compare, samples, level, seed)
+    return Contrasts(*two_way_intervals(tables, compare, samples, level, seed))
 
 
 def _js(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.bootstrap import block_length, date_weights, two_way_interval
-from training.intervals import BlockErrors, interval, paired_interval
+from training.bootstrap import block_length, date_weights, two_way_interval, two_way_intervals
+from training.intervals import BlockErrors, interval, paired_interval, paired_intervals
 
 DATES, PLACES = 150, 25
 
@@ -74,6 +74,7 @@ def test_identical_methods_do_not_differ(measure):
     a, b = gathered(first, truth), gathered(first.copy(), truth)
     assert paired_interval(a, b, measure) == (0, 0, 0)
     assert paired_interval(a, b, measure, "ratio") == (1, 1, 1)
+    assert paired_intervals(a, b, measure) == ((0, 0, 0), (1, 1, 1))
 
 
 def test_a_known_shift_is_found_and_pairing_makes_it_plain():
@@ -186,3 +187,16 @@ def test_wrong_use_is_refused():
         a.update(20, truth[0, :4], truth[0, :4])
     with pytest.raises(ValueError, match="nothing to draw"):
         two_way_interval([np.zeros((0, 3))], lambda t: t[0])
+
+
+def test_statistics_computed_together_have_the_intervals_that_each_has_alone():
+    rng = np.random.default_rng(2)
+    slow = np.cumsum(rng.normal(0, 1, (40, 1)), 0)  # remembers, so its blocks of dates are longer
+    tables = [slow + rng.normal(3, 1, (40, 6)), rng.normal(5, 1, (40, 6))]
+
+    def both(totals):
+        return np.stack([totals[0] / 240, totals[1] / 240], -1)
+
+    together = two_way_intervals(tables, both, 300)
+    alone = [two_way_interval(tables, lambda t, i=i: both(t)[:, i], 300) for i in (0, 1)]
+    assert together == alone and together[0].high > together[0].value > together[0].low
