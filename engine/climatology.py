@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_PIECE = 16384  # cells at a time, so that their bands stay in the processor's cache
+
 
 def season_weights(distance: Tensor, kernel_months: float) -> Tensor:
     """Return weights exp(−distance / kernel) that sum to one over the bands.
@@ -45,14 +47,26 @@ def weighted_mean(bands: Tensor, weights: Tensor) -> Tensor:
         return torch.full_like(bands[:, 0], torch.nan)
     if not bool(used.all()):
         bands, weights = bands[:, used], weights[:, used]
-    total = _combine(bands, weights)
-    if bool(torch.isfinite(total).all()):
-        return total / weights.sum(-1)[:, None, None]
+    mean = _combine(bands, weights) / weights.sum(-1)[:, None, None]
+    holes = ~torch.isfinite(mean).flatten(1)
+    if bool(holes.any()):  # only near where a band is missing are the bands looked at one by one
+        cells, field = bands.flatten(2), mean.flatten(1)
+        for start in range(0, holes.shape[1], _PIECE):
+            piece = slice(start, start + _PIECE)
+            if bool(holes[:, piece].any()):
+                field[:, piece] = _mean_of_valid(cells[..., piece].float(), weights.float())
+        mean = field.view(mean.shape)
+    return mean
+
+
+def _mean_of_valid(bands: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean over the valid bands, (B, M, N) and (B, M) to (B, N), NaN without one."""
     valid = torch.isfinite(bands)
-    weight = _combine(valid.float(), weights)
-    total = _combine(torch.where(valid, bands, torch.zeros_like(bands)), weights)
-    mean = total / torch.where(weight > 0, weight, torch.ones_like(weight))
-    return torch.where(weight > 0, mean, torch.full_like(mean, torch.nan))
+    if not bool(valid.any()):
+        return torch.full_like(bands[:, 0], torch.nan)
+    weight = torch.bmm(weights.unsqueeze(1), valid.float())[:, 0]
+    total = torch.bmm(weights.unsqueeze(1), torch.where(valid, bands, 0.0))[:, 0]
+    return torch.where(weight > 0, total / torch.where(weight > 0, weight, 1.0), torch.nan)
 
 
 def _combine(bands: Tensor, weights: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import uniform_filter
+from torch.nn import functional
 
 from engine.card import SourceSpec, TargetSpec
 from engine.features import channel_names, source_channels
@@ -85,3 +86,14 @@ def test_features_look_no_further_than_two_coarse_cells(feature, grid):
     inside = slice(2 * step, 4 * step)
     same = slice(4 * step, 6 * step)
     torch.testing.assert_close(part[..., inside, inside], whole[..., same, same], atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 7, 8, 32])
+def test_position_sums_over_squares_of_any_size(radius):
+    height = 1000 * torch.rand(1, 40, 50, generator=torch.Generator().manual_seed(radius))
+    padded = functional.pad(height.double(), (radius,) * 4)
+    total = functional.avg_pool2d(padded[:, None], 2 * radius + 1, 1)[0, 0]
+    inside = functional.pad(torch.ones_like(height).double(), (radius,) * 4)
+    count = functional.avg_pool2d(inside[:, None], 2 * radius + 1, 1)[0, 0]
+    found = topographic_position(height, radius)[0].double()
+    assert torch.allclose(found, height[0].double() - total / count, atol=2e-3)
