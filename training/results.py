@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
+import torch
+
+from engine.allocator import keep_freed_memory
 from engine.errors import EngineError, InputError
 from training.claims.claim import Section, claims_table
 from training.claims.context import Context
 from training.claims.learned import encoded_gan, learned_baselines
 from training.claims.moselle import moselle
 from training.claims.rain import rain_ensemble, rain_in_space, rain_in_time
-from training.claims.snow import snow, snow_calendar, snow_in_space
+from training.claims.snow import make_store, snow, snow_calendar, snow_in_space
 from training.claims.sources import ablations, main_claim, source_gains
 from training.commands import main
 from training.evaluation import MEMBERS
@@ -37,6 +43,18 @@ PARTS: dict[str, Callable[[Context], Section]] = {
 }
 
 
+# Parts that use the same evaluations go together; those that take longest are begun first.
+TOGETHER = (
+    ("snow",),
+    ("rain_in_time", "rain_in_space", "rain_ensemble", "main_claim"),
+    ("source_gains",),
+    ("snow_calendar",),
+    ("snow_in_space",),
+    ("ablations", "encoded_gan", "learned_baselines", "moselle"),
+)
+PROCESSES = 2
+
+
 def sections(context: Context, parts: Sequence[str]) -> list[Section]:
     """Return the parts of the results; one that lacks a model, data or a record says so in a line."""
     found = []
@@ -46,6 +64,30 @@ def sections(context: Context, parts: Sequence[str]) -> list[Section]:
         except EngineError as error:
             found.append(Section(part.replace("_", " ").capitalize()).lack(str(error)))
     return found
+
+
+def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int) -> list[Section]:
+    """Return the parts' sections in their order, computed by several processes of one thread each.
+
+    Raises:
+        EngineError: as `sections`.
+    """
+    jobs = [[part for part in group if part in parts] for group in TOGETHER]
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes to come
+    methods = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, methods, initializer=_one_thread) as pool:
+        pending = [(job, pool.submit(_job, job, members, quick)) for job in jobs if job]
+        found = {part: section for job, done in pending for part, section in zip(job, done.result())}
+    return [found[part] for part in parts]
+
+
+def _one_thread() -> None:
+    keep_freed_memory()
+    torch.set_num_threads(1)
+
+
+def _job(parts: Sequence[str], members: int, quick: bool) -> list[Section]:
+    return sections(Context(_tell, members, quick, simulate=False), parts)
 
 
 def told(found: Sequence[Section]) -> str:
@@ -78,6 +120,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help=f"parts, by comma: {', '.join(PARTS)}")
     parser.add_argument("--members", type=int, default=MEMBERS, help="of ensembles (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="without boosted trees and further metrics")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(PROCESSES, os.cpu_count() or 1),
+        help="that share the parts, each of one thread (default: %(default)s)",
+    )
     parser.add_argument("--rerun", metavar="ID", help="repeat the run of one record, old beside new numbers")
     options = parser.parse_args(arguments)
     if options.rerun:
@@ -93,7 +141,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if part not in PARTS:
             raise InputError(f"--only: there is no part {part} (there are: {', '.join(PARTS)}).")
     begun = time.monotonic()
-    found = sections(Context(_tell, options.members, options.quick), parts)
+    context = Context(_tell, options.members, options.quick)
+    if options.processes > 1 and len(parts) > 1:
+        _make_store(context, parts)
+        found = in_processes(parts, options.members, options.quick, options.processes)
+    else:
+        found = sections(context, parts)
     if options.json:
         for section in found:
             for claim in (*section.figures, *section.claims):
@@ -104,6 +157,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print(told(found))
     _tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
     return 0
+
+
+def _make_store(context: Context, parts: Sequence[str]) -> None:
+    """Make the simulated store before several processes look for it; a part without it says so."""
+    if any(part.startswith("snow") or part == "source_gains" for part in parts):
+        try:
+            make_store(context)
+        except EngineError as error:
+            _tell(str(error))
 
 
 def _tell(text: str) -> None:

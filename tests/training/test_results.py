@@ -28,6 +28,7 @@ from training.claims.sources import ablations, main_claim
 from training.records import append, configured, read, record_of, run_id
 from training.rerun import find, rerun, side_by_side
 
+ONE = ("--processes", "1")  # in this process, so that what is made up here is seen
 KEYS = ["claim", "value", "low", "high", "bar", "holds"]
 
 
@@ -201,13 +202,21 @@ def test_ablations_tell_gains_and_the_main_claim(ablated):
 
 def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):
     monkeypatch.setattr(results, "Context", lambda *a: ablated)
-    assert results.run(["--json", "--only", "ablations,main_claim,learned_baselines,moselle,snow"]) == 0
+    assert results.run(["--json", "--only", "ablations,main_claim,learned_baselines,moselle,snow", *ONE]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) > 20 and all(list(line) == KEYS for line in lines)
     assert {line["holds"] for line in lines} <= {True, False, None}
-    assert results.run(["--only", "ablations,main_claim,moselle"]) == 0
+    assert results.run(["--only", "ablations,main_claim,moselle", *ONE]) == 0
     text = capsys.readouterr().out
     assert "claims hold." in text and "Missing. Moselle" in text
+
+
+def test_several_processes_tell_what_one_tells_in_the_order_asked_for():
+    parts = ["moselle", "learned_baselines", "encoded_gan"]
+    one = results.sections(Context(print, quick=True), parts)
+    several = results.in_processes(parts, 2, True, 2)
+    assert [s.title for s in several] == [s.title for s in one] and results.told(several) == results.told(one)
+    assert sorted(part for group in results.TOGETHER for part in group) == sorted(results.PARTS)
 
 
 def test_a_part_that_fails_is_said_and_the_rest_goes_on(context, monkeypatch):

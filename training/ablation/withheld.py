@@ -13,7 +13,8 @@ from training.ablation.importance import Results
 from training.ablation.plan import Subset, groups_of, subset_name, subsets
 from training.config import Config
 from training.data.archive import Archive
-from training.scores import Case, Region, Score, score
+from training.scores import Case, Region, Score, plan_scores, score
+from training.tally import Plan
 
 
 def subset_cases(config: Config, case: Case, optional: Collection[str]) -> list[Case]:
@@ -38,10 +39,15 @@ def subset_cases(config: Config, case: Case, optional: Collection[str]) -> list[
 
 
 def score_by_block(
-    case: Case, archive: Archive, region: Region, target: TargetSpec, further: bool = True
+    case: Case,
+    archive: Archive,
+    region: Region,
+    target: TargetSpec,
+    further: bool = True,
+    plan: Plan | None = None,
 ) -> tuple[Score, BlockErrors]:
-    """Measure a case and its errors by block."""
-    scored = score(case, archive, region, target, keep=True, further=further)
+    """Measure a case and its errors by block; a `plan` says what is measured, as in `training.scores`."""
+    scored = score(case, archive, region, target, keep=True, further=further, plan=plan)
     truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
     return scored, block_errors(scored.fields, truth, archive.factor)
 
@@ -56,7 +62,8 @@ def withheld_results(
 ) -> Results:
     """Return RMSE and MAE of a trained model, given each subset of the groups, as of one seed."""
     metrics, blocks = {}, {}
+    plan = plan_scores(archive, region)
     for one in subset_cases(config, case, optional):
-        scored, errors = score_by_block(one, archive, region, target, further=False)
+        scored, errors = score_by_block(one, archive, region, target, plan=plan)
         metrics[one.name], blocks[one.name] = {config.seed: scored.values}, {config.seed: errors}
     return Results((config.seed,), metrics, blocks)

@@ -33,8 +33,7 @@ def snow(context: Context) -> Section:
     if not (context.configs / CONFIG).is_file():
         return section.lack(f"{title}: the configuration {CONFIG} is not there.")
     config = context.config(CONFIG)
-    if config.data.name == "store":
-        context.store(STORE, COMMAND, SECONDS)
+    make_store(context, CONFIG)
     found = context.evaluation(COMPARED, config.model.id, require=False, most=MEMBERS)
     section.text = tables(found)
     section.figures += figures(found, title)
@@ -46,6 +45,17 @@ def snow(context: Context) -> Section:
         section.text += "\n" + ensemble_table(found.scores, found.archive.units)
         ensemble_claims(context, section, found, CONFIG)
     return section
+
+
+def make_store(context: Context, config: str = CONFIG) -> None:
+    """Make the simulated store of a configuration, where it wants one and it is missing.
+
+    Raises:
+        InputError: it could not be made in time.
+        EngineError: its making failed.
+    """
+    if (context.configs / config).is_file() and context.config(config).data.name == "store":
+        context.store(STORE, COMMAND, SECONDS)
 
 
 def snow_calendar(context: Context) -> Section:
@@ -62,8 +72,7 @@ def _table_of(context: Context, title: str, config: str) -> Section:
     section = Section(title)
     if not (context.configs / config).is_file():
         return section.lack(f"{title}: the configuration {config} is not there.")
-    if context.config(config).data.name == "store":
-        context.store(STORE, COMMAND, SECONDS)
+    make_store(context, config)
     found = context.evaluation(config, require=False, most=MEMBERS)
     section.text = tables(found)
     section.figures += figures(found, title)
