@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.metrics.bands import Band, BandedError, band_edges
+from engine.metrics.bands import Band, BandedError
 from engine.metrics.base import Metric
 from engine.metrics.bias import Bias
 from engine.metrics.crps import ContinuousRankedProbabilityScore, crps_cells
@@ -98,7 +98,6 @@ __all__ = [
     "SpreadSkill",
     "StructuralSimilarity",
     "WassersteinDistance",
-    "band_edges",
     "crps_cells",
     "percentile_range",
     "truth_scale",

@@ -85,17 +85,3 @@ class BandedError:
                 Band(float(low), float(high), int(count), math.sqrt(square), float(absolute), float(signed))
             )
         return tuple(bands)
-
-
-def band_edges(elevation: ArrayLike, bands: int = 6) -> tuple[float, ...]:
-    """Return edges that share the finite cells of `elevation` evenly among up to `bands` bands.
-
-    Raises:
-        ValueError: no cell is finite, or the elevation is the same everywhere.
-    """
-    values = np.asarray(elevation, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, bands + 1))) if values.size else np.zeros(0)
-    if edges.size < 2:
-        raise ValueError("an elevation that does not vary has no bands")
-    return tuple(float(edge) for edge in edges)

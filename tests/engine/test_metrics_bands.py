@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.metrics import BandedError, band_edges
+from engine.metrics import BandedError
 
 
 @pytest.fixture
@@ -54,18 +54,6 @@ def test_an_empty_band_is_nan():
     assert second.count == 0 and np.isnan([second.rmse, second.mae, second.bias]).all()
 
 
-def test_edges_share_the_cells_evenly(fields):
-    elevation = fields[2]
-    edges = band_edges(elevation, 5)
-    metric = BandedError(edges)
-    metric.update(np.zeros_like(elevation), np.zeros_like(elevation), elevation)
-    counts = [band.count for band in metric.compute()]
-    assert sum(counts) == np.isfinite(elevation).sum()
-    assert max(counts) - min(counts) <= 1
-    # A plain with hills: a value that half of the cells share makes one edge, not several.
-    assert len(band_edges(np.maximum(elevation - 500, 0), 5)) < 6
-
-
 def test_wrong_use_is_refused():
     with pytest.raises(ValueError, match="rise"):
         BandedError([1, 1])
@@ -75,5 +63,3 @@ def test_wrong_use_is_refused():
         BandedError([0, 1]).update(np.zeros(3), np.zeros(4), np.zeros(4))
     with pytest.raises(ValueError, match="different bands"):
         BandedError([0, 1]).merge(BandedError([0, 2]))
-    with pytest.raises(ValueError, match="vary"):
-        band_edges(np.ones(5))
