@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.card import SourceSpec, TargetSpec
 from engine.errors import EngineError, InputError
+from engine.metrics import Scale as MetricScale
 from engine.nets.downscaler import Downscaler
 from training import checkpoint, distributed
 from training.adversary import Adversary
@@ -36,7 +38,7 @@ from training.precision import TrainingPlan, choose
 from training.schedule import adversarial_weight, rate
 from training.split import Split
 from training.statistics import physical_spread, source_specs, target_spec
-from training.validation import validate
+from training.validation import validate, validation_scale
 from training.warm_start import noise_alone, start_from, statistics_of
 from training.yardstick import BaseError, Scale, some_of
 
@@ -258,6 +260,11 @@ class Trainer:
             self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
         return values
 
+    @cached_property
+    def validation_scale(self) -> MetricScale:
+        """The scale of the validation region's truth, measured at the first validation."""
+        return validation_scale(self.whole, self.split)
+
     def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
         """Return the scores of a generator's weights on the validation region."""
         held = Downscaler(self.target, self.sources, self.network)
@@ -266,7 +273,7 @@ class Trainer:
         section = self.config.validation
         members = self.config.ensemble.validated if self.config.ensemble is not None else 0
         block = self.config.sampling.withheld_months
-        return validate(held, self.whole, self.split, block, section.cases, members)
+        return validate(held, self.whole, self.split, block, section.cases, members, self.validation_scale)
 
     def save(self) -> None:
         """Write the checkpoint."""

@@ -13,6 +13,7 @@ from engine.metrics import (
     MeanAbsoluteError,
     Metric,
     RootMeanSquareError,
+    Scale,
 )
 from engine.nets.downscaler import Downscaler
 from training.cases import model_cases
@@ -27,6 +28,12 @@ CASES = {"all": "", "without_climatology": "-without-climatology", "without_sour
 ENSEMBLE = ("crps", "spread_skill")
 
 
+def validation_scale(archive: Archive, split: Split) -> Scale:
+    """Return the scale of the validation region's truth, which all validations have in common."""
+    region = split.validation
+    return streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
+
+
 @torch.no_grad()
 def validate(
     model: Downscaler,
@@ -35,6 +42,7 @@ def validate(
     block: int,
     cases: Sequence[str] = ("all",),
     members: int = 0,
+    scale: Scale | None = None,
 ) -> dict[str, float]:
     """Return RMSE, MAE and JS distance over the validation region, conserved; of members, see below.
 
@@ -50,9 +58,10 @@ def validate(
             case that the sources do not allow is left out.
         members: draws for each time; also their fair CRPS and spread over skill, crps and
             spread_skill.
+        scale: of the validation region's truth, where it is known (see `validation_scale`).
     """
     region, target = split.validation, model.target
-    scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
+    scale = scale or validation_scale(archive, split)
     draws = Draws(model)
     known = model_cases(
         "model",
