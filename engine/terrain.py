@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_ROWS = 64  # summed at a time, so that they stay in the processor's cache
 DIRECTIONS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
@@ -59,23 +60,19 @@ def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int
 def _square_mean(field: Tensor, radius: int) -> Tensor:
     """Return the mean over (2·radius + 1)² cells, zeros beyond the window, along one axis after the other."""
     size = 2 * radius + 1
-    across = _window_sum(F.pad(field, (radius, radius)), size, -1) / size
+    rows = F.pad(field, (radius, radius)).split(_ROWS, -2)
+    across = torch.cat([_window_sum(part, size, -1) for part in rows], -2) / size
     return _window_sum(F.pad(across, (0, 0, radius, radius)), size, -2) / size
 
 
 def _window_sum(field: Tensor, size: int, axis: int) -> Tensor:
     """Return the sums of `size` neighbours along an axis, which has size − 1 fewer of them.
 
-    Sums of 1, 2, 4, … neighbours are made of each other, and those wanted of these: a handful of
-    additions a cell, in the same order wherever the window begins.
+    All cells of one neighbour are added at once, several times quicker than cell by cell as pooling
+    does, in the same order: the sums are the same to the last digit, wherever the window begins.
     """
-    length, offset, span, total = field.shape[axis] - size + 1, 0, 1, None
-    while True:
-        if size & span:
-            part = field.narrow(axis, offset, length)
-            total, offset = part if total is None else total + part, offset + span
-        if 2 * span > size:
-            return total
-        count = field.shape[axis] - span
-        field = field.narrow(axis, 0, count) + field.narrow(axis, span, count)
-        span *= 2
+    length = field.shape[axis] - size + 1
+    total = field.narrow(axis, 0, length).clone()
+    for step in range(1, size):
+        total += field.narrow(axis, step, length)
+    return total
