@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics.fields import valid_fields
+from engine.metrics.field import Field
+from engine.metrics.fields import field_pairs
 
 
 def radial_bins(shape: tuple[int, int]) -> np.ndarray:
     """Return each Fourier coefficient's ring, (h, w) integers: cycles over the shorter side, rounded."""
     fy, fx = np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1])
     return np.rint(np.hypot(fy[:, None], fx[None, :]) * min(shape)).astype(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _rings(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return each coefficient's ring, flat, all beyond the last whole one in one; and the whole ones' sizes."""
+    last = min(shape) // 2
+    rings = np.minimum(radial_bins(shape).ravel(), last + 1)
+    return rings, np.bincount(rings, minlength=last + 2)[1:-1]
+
+
+def radial_spectrum(field: Field) -> np.ndarray:
+    """Return the mean power of an (h, w) field at wavenumbers 1 … half of the shorter side."""
+    return field.once("spectrum", lambda: _spectrum(field.values))
+
+
+def _spectrum(values: np.ndarray) -> np.ndarray:
+    rings, sizes = _rings((values.shape[0], values.shape[1]))
+    # Against one of its own values first: a constant field then has exactly no power.
+    values = values - values[np.isfinite(values)][0]
+    anomaly = np.nan_to_num(values - np.nanmean(values))
+    power = np.abs(np.fft.fft2(anomaly)) ** 2
+    return np.bincount(rings, power.ravel(), len(sizes) + 2)[1:-1] / sizes
+
+
+def log_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Return the root mean square of 10 log10 (prediction / truth) of two spectra, where the truth has power.
+
+    NaN where it has none, infinity where the prediction lacks power that the truth has.
+    """
+    some = truth > 0
+    if not some.any():
+        return float("nan")
+    with np.errstate(divide="ignore"):
+        decibels = 10 * np.log10(prediction[some] / truth[some])
+    return math.sqrt(float(np.mean(decibels**2)))
 
 
 class SpectralLogDistance:
@@ -39,30 +76,21 @@ class SpectralLogDistance:
         Raises:
             ValueError: the shape is not that of the fields before.
         """
-        for pair in valid_fields(prediction, truth):
-            if not np.isfinite(pair[1]).any():
-                continue
-            self._take_shape(pair[0].shape)
-            self.power += [self._spectrum(f) for f in pair]
-            self.count += 1
+        for p, t in field_pairs(prediction, truth):
+            if t.valid.any():
+                self._take(radial_spectrum(p), radial_spectrum(t), p.shape)
+
+    def _take(self, prediction: np.ndarray, truth: np.ndarray, shape: tuple[int, ...]) -> None:
+        self._take_shape(shape)
+        self.power += [prediction, truth]
+        self.count += 1
 
     def _take_shape(self, shape: tuple[int, ...]) -> None:
         if self.shape is None:
             self.shape = (shape[0], shape[1])
-            rings = radial_bins(self.shape).ravel()
-            last = min(self.shape) // 2
-            self._rings = np.minimum(rings, last + 1)  # the corners, beyond the last whole ring
-            self._sizes = np.bincount(self._rings, minlength=last + 2)[1:-1]
-            self.power = np.zeros((2, last))
+            self.power = np.zeros((2, min(self.shape) // 2))
         elif self.shape != shape:
             raise ValueError(f"fields of {self.shape} and of {shape} have no common spectrum")
-
-    def _spectrum(self, field: np.ndarray) -> np.ndarray:
-        # Against one of its own values first: a constant field then has exactly no power.
-        field = field - field[np.isfinite(field)][0]
-        anomaly = np.nan_to_num(field - np.nanmean(field))
-        power = np.abs(np.fft.fft2(anomaly)) ** 2
-        return np.bincount(self._rings, power.ravel(), self.power.shape[1] + 2)[1:-1] / self._sizes
 
     def merge(self, other: SpectralLogDistance) -> None:
         """Take in everything that `other` took in.
@@ -82,13 +110,7 @@ class SpectralLogDistance:
 
     def compute(self) -> float:
         """Return the distance in dB; NaN without a varying truth, infinity where a ring got no power."""
-        p, t = self.spectra()
-        some = t > 0
-        if not some.any():
-            return float("nan")
-        with np.errstate(divide="ignore"):
-            decibels = 10 * np.log10(p[some] / t[some])
-        return math.sqrt(float(np.mean(decibels**2)))
+        return log_distance(*self.spectra())
 
 
 class FieldSpectralLogDistance(SpectralLogDistance):
@@ -103,19 +125,10 @@ class FieldSpectralLogDistance(SpectralLogDistance):
         super().__init__()
         self.total = 0.0
 
-    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
-        """Take in whole fields, (…, h, w).
-
-        Raises:
-            ValueError: the shape is not that of the fields before.
-        """
-        for pair in valid_fields(prediction, truth):
-            alone = SpectralLogDistance()
-            alone.update(*pair)
-            distance = alone.compute()
-            if math.isnan(distance):
-                continue
-            super().merge(alone)
+    def _take(self, prediction: np.ndarray, truth: np.ndarray, shape: tuple[int, ...]) -> None:
+        distance = log_distance(prediction, truth)
+        if not math.isnan(distance):
+            super()._take(prediction, truth, shape)
             self.total += distance
 
     def merge(self, other: SpectralLogDistance) -> None:
