@@ -20,7 +20,7 @@ def radial_bins(shape: tuple[int, int]) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _rings(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return each coefficient's ring, flat, all beyond the last whole one in one; and the whole ones' sizes."""
+    """Return each coefficient's ring, flat, one for all beyond the last whole one, and their sizes."""
     last = min(shape) // 2
     rings = np.minimum(radial_bins(shape).ravel(), last + 1)
     return rings, np.bincount(rings, minlength=last + 2)[1:-1]
