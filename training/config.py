@@ -13,7 +13,7 @@ from engine.errors import InputError
 from training.ablation.section import AblationSection
 from training.cascade_config import CascadeSection, order_of_steps
 from training.sections import Degrees, Month, NotNegative, Positive, Section, Share
-from training.split_sections import PeriodSplit, SpatialSplit, TemporalSplit
+from training.split_sections import Day, PeriodSplit, SpatialSplit, TemporalSplit, check_periods
 
 
 class ModelSection(Section):
@@ -176,8 +176,10 @@ class ValidationSection(Section):
     )
     held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
     held_out_longitudes: tuple[Degrees, Degrees] | None = None  # the same by longitude
+    held_out_periods: tuple[tuple[Day, Day], ...] = ()  # or by date: first and last of each
     blocks: tuple[tuple[Month, ...], ...] = ()  # folds of `training.cross_validate`, by month
     longitude_blocks: tuple[tuple[Degrees, Degrees], ...] = ()  # or by longitude
+    periods: tuple[tuple[Day, Day], ...] = ()  # or by date, a water year each, say
 
 
 class Config(Section):
@@ -223,6 +225,14 @@ class Config(Section):
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")
+        for key in ("held_out_periods", "periods"):
+            given = getattr(self.validation, key)
+            if given and not isinstance(self.split, PeriodSplit):
+                raise ValueError(f"validation.{key} goes with split.kind: period")
+            try:
+                check_periods(given)
+            except ValueError as error:
+                raise ValueError(f"validation.{key}: {error}") from None
         if self.sampling.jitter and self.target.conservation != "multiplicative":
             raise ValueError("sampling.jitter is for targets that are conserved by ratio")
         if self.validation.score == "crps" and self.ensemble is None:

@@ -1,7 +1,7 @@
 """`python -m training.cross_validate CONFIG.yaml`: blocked cross-validation inside the training data.
 
-Each block of months (or of longitude) is held out in turn: no step sees its truth, no climatology
-holds it. Test months stay closed. What comes out chooses hyperparameters and the number of steps.
+Each block of months (of longitude, of dates) is held out in turn: no step sees its truth, no climatology
+holds it. Test dates stay closed. What comes out chooses hyperparameters and the number of steps.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from training.train import fit
 def folds_of(config: Config) -> list[dict[str, Any]]:
     """Return what each fold holds out, as keys of `validation`.
 
-    Blocks of longitude where the configuration names some, else its blocks of months, else thirds
-    of the training months.
+    Blocks of longitude where the configuration names some, or periods, else its blocks of months, else
+    thirds of the training months.
 
     Raises:
         InputError: a block holds no training month, or all.
@@ -36,6 +36,8 @@ def folds_of(config: Config) -> list[dict[str, Any]]:
     section, months = config.validation, config.split.train_months
     if section.longitude_blocks:
         return [{"held_out_longitudes": list(block)} for block in section.longitude_blocks]
+    if section.periods:
+        return [{"held_out_periods": [list(period)]} for period in section.periods]
     chosen = section.blocks or tuple(
         tuple(int(m) for m in part) for part in np.array_split(months, min(3, len(months)))
     )
@@ -88,7 +90,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m training.cross_validate",
-        description="Train once for each block of training months (or longitudes), without it, and print "
+        description="Train once for each block of training months (longitudes, dates), without it, and print "
         "the scores on it. Run again, it goes on where it was stopped.",
     )
     parser.add_argument("config", help="training configuration (YAML)")

@@ -12,7 +12,7 @@ from training.config import Config
 from training.data.archive import Archive
 from training.data.patches import View
 from training.scores import Region
-from training.split_sections import BlockSection, PeriodSplit, SpatialSplit
+from training.split_sections import BlockSection, PeriodSplit, SpatialSplit, in_periods
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,15 @@ def split_archive(config: Config, archive: Archive) -> Split:
     else:
         seen, test = archive.times_of(rule.train_months), archive.times_of(rule.test_months)
     cells = _cells(rule.blocks, archive, seen) if not isinstance(rule, SpatialSplit) else None
-    train = [t for t in seen if int(archive.months[t]) not in held.held_out]
-    validation = [t for t in seen if t not in train] or train
+    apart = [
+        t
+        for t in seen
+        if int(archive.months[t]) in held.held_out or in_periods(archive.dates[t], held.held_out_periods)
+    ]
+    if held.held_out_periods and not apart:
+        raise InputError("validation.held_out_periods: there is no training date in them.")
+    train = [t for t in seen if t not in set(apart)]
+    validation = apart or train
     validation_columns = train_columns
     if held.held_out_longitudes is not None:
         validation_columns = archive.columns_of(held.held_out_longitudes)
@@ -77,7 +84,7 @@ def split_archive(config: Config, archive: Archive) -> Split:
         test=Region(tuple(test), test_columns),
         training_view=View(names, tuple(train), only),
         test_view=View(names, tuple(seen), only),
-        held_out=bool(held.held_out) or held.held_out_longitudes is not None,
+        held_out=bool(apart) or held.held_out_longitudes is not None,
     )
     return split if cells is None else _within(split, cells)
 

@@ -100,9 +100,10 @@ class PeriodSplit(Section):
     @model_validator(mode="after")
     def _apart(self) -> PeriodSplit:
         for name in ("train", "test"):
-            for first, last in getattr(self, name):
-                if day_span(first)[0] > day_span(last)[1]:
-                    raise ValueError(f"{name}: the period {first} to {last} ends before it begins")
+            try:
+                check_periods(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         both = (self.train_columns, self.test_columns)
         if (both[0] is None) != (both[1] is None):
             raise ValueError("train_columns and test_columns go together")
@@ -114,18 +115,32 @@ class PeriodSplit(Section):
 
     def tests(self, date: str) -> bool:
         """Return whether a date is one to test on."""
-        return self._near(date, self.test, 0)
+        return in_periods(date, self.test)
 
     def trains(self, date: str) -> bool:
         """Return whether a date is one to train on."""
         by_space = self.train_columns is not None or (self.blocks is not None and not self.gap_days)
-        apart = by_space or not self._near(date, self.test, self.gap_days)
-        return apart and self._near(date, self.train, 0)
+        apart = by_space or not in_periods(date, self.test, self.gap_days)
+        return apart and in_periods(date, self.train)
 
-    @staticmethod
-    def _near(date: str, periods: tuple[tuple[str, str], ...], gap: int) -> bool:
-        first, last = day_span(date)
-        return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
+
+def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) -> bool:
+    """Return whether a date lies in one of the periods, or within `gap` days of it."""
+    if not periods:
+        return False
+    first, last = day_span(date)
+    return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
+
+
+def check_periods(periods: tuple[tuple[str, str], ...]) -> None:
+    """Look at the first and last date of each period.
+
+    Raises:
+        ValueError: one is no date with a year, or a period ends before it begins.
+    """
+    for first, last in periods:
+        if day_span(first)[0] > day_span(last)[1]:
+            raise ValueError(f"the period {first} to {last} ends before it begins")
 
 
 def day_span(text: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from affine import Affine
 
 from engine.errors import InputError
 from training.config import parse_config
+from training.cross_validate import folds_of
 from training.data import load_archive, store
 from training.data.archive import block_mean
 from training.data.lazy import FourAxes, LazyArray
@@ -223,6 +224,30 @@ def test_a_split_by_periods_keeps_a_gap(rasters, configured):
     undated = replace(archive, dates=tuple(f"--{d[-2:]}" for d in archive.dates))
     with pytest.raises(InputError, match="months without years"):
         split_archive(parse_config(configured), undated)
+
+
+def test_a_period_can_be_held_out_for_validation(rasters, configured):
+    years = [["2001", "2001"], ["2002-01", "2002-05"]]
+    configured["validation"] = {"every": 5, "periods": years}
+    folds = folds_of(parse_config(configured))
+    assert folds == [{"held_out_periods": [year]} for year in years]
+    configured["validation"] |= folds[1]
+    config = parse_config(configured)
+    archive = load_archive(config)
+    split = split_archive(config, archive)
+    assert split.held_out and [archive.dates[t][:4] for t in split.train.times] == ["2001"] * 12
+    assert [archive.dates[t] for t in split.validation.times] == DATES[12:17]
+    assert set(split.training_view.climatology_times) == set(split.train.times)
+    configured["validation"]["held_out_periods"] = [["1999", "1999"]]
+    with pytest.raises(InputError, match=r"held_out_periods: there is no training date"):
+        split_archive(parse_config(configured), archive)
+    configured["validation"]["held_out_periods"] = [["2002", "2001"]]
+    with pytest.raises(InputError, match=r"held_out_periods: the period 2002 to 2001 ends before"):
+        parse_config(configured)
+    configured["validation"]["held_out_periods"] = [["2001", "2001"]]
+    configured["split"] = {"kind": "temporal", "train": [1, 2], "test": [3]}
+    with pytest.raises(InputError, match=r"held_out_periods goes with split\.kind: period"):
+        parse_config(configured)
 
 
 @pytest.mark.parametrize(
