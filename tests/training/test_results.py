@@ -23,7 +23,7 @@ from training.claims.learned import (
     ratio,
 )
 from training.claims.moselle import moselle
-from training.claims.snow import only_l1
+from training.claims.snow import only_l1, table_of
 from training.claims.sources import ablations, main_claim
 from training.records import append, configured, read, record_of, run_id
 from training.rerun import find, rerun, side_by_side
@@ -121,6 +121,17 @@ def test_ratios_are_paired_by_seed(context):
     assert single.value == pytest.approx(1 / 9) and math.isnan(single.low)
     assert ratio(held["plain"], held["free"], "ssim") is None
     assert over_seeds([2.0]).value == 2.0 and math.isnan(over_seeds([2.0]).low)
+
+
+def test_a_model_that_is_not_shipped_stands_with_its_record(context, small):
+    section = table_of(context, "Rain", "plain.yaml")
+    told = {figure.claim: figure.value for figure in section.figures}
+    assert told["Rain: rmse of the model"] == 8.5 and not section.missing
+    best = min(value for claim, value in told.items() if "rmse of" in claim and "model" not in claim)
+    against = [claim for claim in told if "against the strongest baseline" in claim]
+    assert told[against[0]] == pytest.approx(8.5 / best)
+    assert "plain" in section.text and "not shipped" in section.text
+    assert "neither the model" in table_of(context, "Rain", "rain_itur.yaml").missing[0]
 
 
 def test_configurations_tell_what_a_network_is(context):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.errors import InputError
 from training.claims.claim import Bar, Claim, Section, claimed
 from training.claims.context import ROOT, Context
-from training.claims.learned import tested_alike, values
+from training.claims.learned import SHOWN, over_seeds, records_table, tested_alike, values
 from training.claims.rain import ensemble_claims, figures, strongest, tables
 from training.config import Config
 from training.evaluation import Evaluation
@@ -60,15 +60,16 @@ def make_store(context: Context, config: str = CONFIG) -> None:
 
 def snow_calendar(context: Context) -> Section:
     """One calendar year, its first 292 days for training, the rest for the test."""
-    return _table_of(context, "Snow (simulated), one calendar year", "snow16km_calendar.yaml")
+    return table_of(context, "Snow (simulated), one calendar year", "snow16km_calendar.yaml")
 
 
 def snow_in_space(context: Context) -> Section:
     """A region and a water year that training never saw."""
-    return _table_of(context, "Snow (simulated), in space", "snow16km_spatial.yaml")
+    return table_of(context, "Snow (simulated), in space", "snow16km_spatial.yaml")
 
 
-def _table_of(context: Context, title: str, config: str) -> Section:
+def table_of(context: Context, title: str, config: str) -> Section:
+    """Every method on a configuration's test, and its model, or the record of it where it is not shipped."""
     section = Section(title)
     if not (context.configs / config).is_file():
         return section.lack(f"{title}: the configuration {config} is not there.")
@@ -77,8 +78,24 @@ def _table_of(context: Context, title: str, config: str) -> Section:
     section.text = tables(found)
     section.figures += figures(found, title)
     if found.model is None:
-        section.lack(f"{title}: the model of {config} is not there.")
+        _recorded(context, section, title, config, found)
     return section
+
+
+def _recorded(context: Context, section: Section, title: str, config: str, found: Evaluation) -> None:
+    """Put the recorded training of a model that is not shipped beside the baselines."""
+    held = context.records("training", config)
+    errors = values(held, "rmse")
+    if not errors:
+        section.lack(f"{title}: neither the model of {config} nor a record of its training is there.")
+        return
+    section.text += f"\n\nIts model is not shipped; as recorded when it was trained:\n{records_table(held)}"
+    for metric in SHOWN:
+        if numbers := values(held, metric):
+            section.figures.append(claimed(f"{title}: {metric} of the model", over_seeds(numbers)))
+    best = found.score(strongest(found, "rmse", lambda score: score.kind == "central"))
+    words = f"{title}: RMSE of the model against the strongest baseline, {best.case.title}"
+    section.figures.append(Claim(words, over_seeds(errors).value / best.values["rmse"]))
 
 
 def with_climatology(found: Evaluation, score: Score) -> bool:
