@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ def write(
         config, archive: of the training.
         target, sources, network: as trained.
         weights: of the generator.
-        metrics: test scores, method → name → value.
+        metrics: test scores, method → name → value; null in the card where not finite.
         command: that trains the model again.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command)
@@ -93,7 +94,11 @@ def build_card(
             "command": command,
             "configuration": config.model_dump(mode="json"),
         },
-        "metrics": {name: dict(values) for name, values in metrics.items()},
+        # A network that collapsed has no correlation, say; its card and weights are written all the same.
+        "metrics": {
+            name: {key: value if math.isfinite(value) else None for key, value in values.items()}
+            for name, values in metrics.items()
+        },
         "licence": model.licence,
         "citation": model.citation,
         "mlm:name": model.id,

@@ -85,7 +85,7 @@ def record_of(
     config: Config,
     path: str | Path,
     command: str,
-    metrics: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Mapping[str, float | None]],
     overrides: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> Record:
@@ -97,11 +97,11 @@ def record_of(
         config: as validated, overrides and seed included.
         path: of the configuration's file.
         command: that runs it again.
-        metrics: case → metric → value.
+        metrics: case → metric → value, None where there is none.
         overrides, notes: see `Record`.
     """
     finite = {
-        case: {name: float(v) if math.isfinite(v) else None for name, v in values.items()}
+        case: {name: None if v is None or not math.isfinite(v) else float(v) for name, v in values.items()}
         for case, values in metrics.items()
     }
     return Record(

@@ -104,7 +104,7 @@ def train(
         metrics,
         command,
     )
-    _record(folder, config, command, best, metrics, package)
+    _record(folder, config, command, best, package)
     return package
 
 
@@ -197,7 +197,6 @@ def _record(
     config: Config,
     command: str,
     best: dict[str, float],
-    metrics: dict[str, dict[str, float]],
     package: Package,
 ) -> None:
     """Write what came of the run, for whoever compares runs."""
@@ -205,7 +204,7 @@ def _record(
         "config": config.model_dump(mode="json"),
         "command": command,
         "best": best,
-        "metrics": metrics,
+        "metrics": package.card.raw["metrics"],
         "sha256": package.sha256,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -34,9 +34,9 @@ def test_a_record_comes_back_as_it_was(tmp_path, record):
 
 def test_a_number_that_is_not_finite_becomes_null(tmp_path, settings):
     config = parse_config(settings)
-    made = record_of("one", "training", config, "c.yaml", "", {"m": {"rmse": float("nan"), "mae": 2.0}})
-    append(tmp_path / "a.jsonl", made)
-    assert read(tmp_path / "a.jsonl")[0].metrics == {"m": {"rmse": None, "mae": 2.0}}
+    metrics = {"m": {"rmse": float("nan"), "bias": None, "mae": 2.0}}
+    append(tmp_path / "a.jsonl", record_of("one", "training", config, "c.yaml", "", metrics))
+    assert read(tmp_path / "a.jsonl")[0].metrics == {"m": {"rmse": None, "bias": None, "mae": 2.0}}
 
 
 def test_a_killed_writers_rest_is_no_record_and_goes(tmp_path, record):

@@ -153,6 +153,17 @@ def test_a_short_training_learns_and_leaves_a_whole_package(quick, tmp_path):
     assert load_package(package.folder).card.raw["training"]["configuration"]["steps"] == 120
 
 
+def test_a_number_that_is_not_finite_is_null_in_the_card(quick, tmp_path, monkeypatch):
+    numbers = {"rmse": 2.0, "pearson": float("nan"), "ralsd": float("inf")}
+    monkeypatch.setattr("training.train._numbers", lambda score: numbers)
+    quick["steps"] = 1
+    package = train(parse_config(quick), tmp_path / "runs", quiet=True)
+    expected = {"rmse": 2.0, "pearson": None, "ralsd": None}
+    assert load_package(package.folder).card.raw["metrics"]["tiny"] == expected
+    record = (tmp_path / "runs" / "tiny" / "record.json").read_text()
+    assert "NaN" not in record and json.loads(record)["metrics"]["tiny"] == expected
+
+
 def test_the_package_predicts_what_was_trained(quick, archive, tmp_path):
     quick["steps"] = 6
     quick["validation"] = {"every": 6}
