@@ -98,8 +98,9 @@ class EngineProcess:
             raise WorkerError(
                 "start", f"The engine's Python, {python}, could not start: {reason}."
             ) from error
-        for name, work in (("messages", self._read_messages), ("log", self._read_log)):
-            threading.Thread(target=work, name=f"msr engine {name}", daemon=True).start()
+        self._log = threading.Thread(target=self._read_log, name="msr engine log", daemon=True)
+        self._log.start()
+        threading.Thread(target=self._read_messages, name="msr engine messages", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -295,13 +296,12 @@ class EngineProcess:
     def _why_no_hello(self, silent: bool, timeout: float) -> str:
         if silent:
             return f"The engine did not answer within {timeout:.0f} seconds of its start."
-        self._wait(1.0)  # so that the last words have arrived
-        time.sleep(0.05)
+        self._wait_for_last_words()
         words = next((line.strip() for line in reversed(self._tail) if line.strip()), "it said nothing")
         return f"The engine ended at its start (exit status {self._process.poll()}): {words}"
 
     def _died(self, started: bool) -> WorkerError:
-        self._wait(1.0)
+        self._wait_for_last_words()
         status = self._process.poll()
         if status is not None and status < 0:
             how = f"was killed (signal {-status}), perhaps because memory ran out"
@@ -313,6 +313,11 @@ class EngineProcess:
         error.pid = self.pid
         error.before_start = not started and status == 0
         return error
+
+    def _wait_for_last_words(self) -> None:
+        """Wait until the worker has ended and all it wrote is read, or a child of it seems to go on."""
+        self._wait(1.0)
+        self._log.join(1.0)
 
     def _wait(self, seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
