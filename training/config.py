@@ -229,10 +229,7 @@ class Config(Section):
             given = getattr(self.validation, key)
             if given and not isinstance(self.split, PeriodSplit):
                 raise ValueError(f"validation.{key} goes with split.kind: period")
-            try:
-                check_periods(given)
-            except ValueError as error:
-                raise ValueError(f"validation.{key}: {error}") from None
+            check_periods(f"validation.{key}", given)
         if self.sampling.jitter and self.target.conservation != "multiplicative":
             raise ValueError("sampling.jitter is for targets that are conserved by ratio")
         if self.validation.score == "crps" and self.ensemble is None:

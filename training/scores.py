@@ -92,30 +92,8 @@ def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, n
     return truth, coarse
 
 
-def predicted_tiles(
-    case: Case,
-    archive: Archive,
-    time: int,
-    columns: tuple[int, int],
-    target: TargetSpec,
-    tile: int | None = None,
-    withheld: frozenset[int] = frozenset(),
-    members: int = 0,
-    seed: int = 0,
-) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
-    """Yield one time tile by tile over all rows of some columns, each field conserved.
-
-    Yields:
-        The tile's place on the fine grid, counted from the first of the columns, and its fields,
-        (1 + members, ·, ·): the central estimate, then the members' draws.
-    """
-    tiles = _tiles_alike([case], archive, time, columns, target, tile, withheld, members, seed)
-    for place, (fields,) in tiles:
-        yield place, fields
-
-
 @torch.no_grad()
-def _tiles_alike(
+def predicted_tiles(
     cases: Sequence[Case],
     archive: Archive,
     time: int,
@@ -126,7 +104,15 @@ def _tiles_alike(
     members: int = 0,
     seed: int = 0,
 ) -> Iterator[tuple[tuple[slice, slice], list[Tensor]]]:
-    """Yield the tiles of cases that predict alike: predicted once, conserved for each case."""
+    """Yield one time tile by tile over all rows of some columns, each field conserved.
+
+    Args:
+        cases: that predict alike and differ in their conservation alone: predicted once, by the first.
+
+    Yields:
+        The tile's place on the fine grid, counted from the first of the columns, and for each case its
+        fields, (1 + members, ·, ·): the central estimate, then the members' draws.
+    """
     k, height = archive.factor, archive.shape[0]
     tile = tile or max(1, min(TILE, FINE_TILE // k))
     for row in range(0, height, tile):
@@ -176,7 +162,7 @@ def predict_field(
         The field, (1, h·k, w·k), and its aggregate, (1, h, w).
     """
     fine = _empty(archive, columns)
-    for place, fields in predicted_tiles(case, archive, time, columns, target, tile, withheld):
+    for place, (fields,) in predicted_tiles([case], archive, time, columns, target, tile, withheld):
         fine[place] = fields[0]
     return fine[None], _aggregate(fine, archive, target)[None]
 
@@ -307,7 +293,7 @@ def score_together(
         for group in alike.values():
             cases, target = [one.case for one in group], group[0].target
             wholes = [one.begin(archive, region) for one in group]
-            tiles = _tiles_alike(
+            tiles = predicted_tiles(
                 cases, archive, time, region.columns, target, tile, members=group[0].members, seed=seed + time
             )
             for place, fields in tiles:

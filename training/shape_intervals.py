@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.metrics import SpectralLogDistance
 from engine.metrics.field import Field, pair
 from engine.metrics.histogram import BINS, histogram
+from engine.metrics.spectral_distance import radial_spectrum
 from training.bootstrap import contrasts, two_way_intervals
 from training.intervals import Contrasts
 
@@ -40,14 +40,12 @@ class ShapeErrors:
         time: int,
         prediction: ArrayLike | Field,
         truth: ArrayLike | Field,
-        spectrum: SpectralLogDistance | None = None,
     ) -> None:
         """Take in the whole field of one date, (h·k, w·k), in the target's units, NaN where invalid.
 
         Args:
             time: a number that orders dates as they follow each other.
             prediction, truth: of the date.
-            spectrum: that has taken in this date and no other; None: it is made here.
 
         Raises:
             ValueError: the shapes differ, or the date is there already.
@@ -55,11 +53,8 @@ class ShapeErrors:
         p, t = pair(prediction, truth)
         if time in self.counts:
             raise ValueError(f"date {time} was taken in before")
-        if spectrum is None:
-            spectrum = SpectralLogDistance()
-            spectrum.update(p, t)
-        if spectrum.count:
-            self.power[time] = spectrum.power
+        if t.valid.any():
+            self.power[time] = np.stack([radial_spectrum(p), radial_spectrum(t)])
         cells = math.prod(n / self.factor for n in t.shape)
         edge = self.factor * max(1, math.isqrt(int(cells / PLACES)))
         self.counts[time] = np.stack([self._by_block(field, edge) for field in (p, t)], 1)

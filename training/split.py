@@ -59,7 +59,8 @@ def split_archive(config: Config, archive: Archive) -> Split:
     ]
     if held.held_out_periods and not apart:
         raise InputError("validation.held_out_periods: there is no training date in them.")
-    train = [t for t in seen if t not in set(apart)]
+    hidden = set(apart)
+    train = [t for t in seen if t not in hidden]
     validation = apart or train
     validation_columns = train_columns
     if held.held_out_longitudes is not None:

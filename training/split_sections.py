@@ -100,10 +100,7 @@ class PeriodSplit(Section):
     @model_validator(mode="after")
     def _apart(self) -> PeriodSplit:
         for name in ("train", "test"):
-            try:
-                check_periods(getattr(self, name))
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+            check_periods(name, getattr(self, name))
         both = (self.train_columns, self.test_columns)
         if (both[0] is None) != (both[1] is None):
             raise ValueError("train_columns and test_columns go together")
@@ -132,15 +129,19 @@ def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) ->
     return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
 
 
-def check_periods(periods: tuple[tuple[str, str], ...]) -> None:
-    """Look at the first and last date of each period.
+def check_periods(key: str, periods: tuple[tuple[str, str], ...]) -> None:
+    """Look at the first and last date of each period of a key.
 
     Raises:
-        ValueError: one is no date with a year, or a period ends before it begins.
+        ValueError: one is no date with a year, or a period ends before it begins; it names the key.
     """
     for first, last in periods:
-        if day_span(first)[0] > day_span(last)[1]:
-            raise ValueError(f"the period {first} to {last} ends before it begins")
+        try:
+            backwards = day_span(first)[0] > day_span(last)[1]
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+        if backwards:
+            raise ValueError(f"{key}: the period {first} to {last} ends before it begins")
 
 
 def day_span(text: str) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from engine.metrics import (
     JensenShannonDistance,
     Metric,
     Scale,
-    SpectralLogDistance,
 )
 from engine.metrics.field import Field, pair
 from training.intervals import BlockErrors
@@ -80,14 +79,11 @@ class Tally:
         """
         p, t = pair(fine, truth)
         if self.shapes is not None:
-            spectrum = SpectralLogDistance()
-            spectrum.update(p, t)
-            self.metrics["ralsd"].merge(spectrum)
-            self.shapes.update(time, p, t, spectrum)
+            self.shapes.update(time, p, t)
         for name, metric in self.metrics.items():
             if name == "conservation_residual":
                 metric.update(mean, coarse)
-            elif name != "ralsd":
+            else:
                 metric.update(p, t)
         self.blocks.update(time, p.values, t.values)
         if self.bands is not None:

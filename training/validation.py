@@ -91,9 +91,9 @@ def validate(
                 withheld = withheld_block(int(archive.months[time]), block, index % block)
             truth = truth_of(archive, region, time)[0]
             tiles = predicted_tiles(
-                case, archive, time, region.columns, target, None, withheld, members, seed=time
+                [case], archive, time, region.columns, target, None, withheld, members, seed=time
             )
-            for place, fields in tiles:
+            for place, (fields,) in tiles:
                 values, wanted = fields.numpy(), truth[place]
                 for metric in metrics.values():
                     metric.update(values[0], wanted)

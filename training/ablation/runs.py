@@ -156,7 +156,7 @@ def perform(
         "variant": run.variant.name,
         "groups": sorted(run.variant.groups),
         "times": config.ablation.times,
-        "seconds": round(time.monotonic() - begun, 1),
+        "seconds": round(time.monotonic() - begun, 3),
         "blocks": blocks,
     }
     command = f"python -m training.ablate {path.as_posix()} --only {run.variant.name} --seeds {config.seed}"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from training.bootstrap import Interval
-from training.claims.claim import Section, claimed, columns
+from training.claims.claim import Claim, Section, claimed, columns
 from training.claims.context import Context
 from training.config import Config, load_config
 from training.records import Record
@@ -105,6 +105,13 @@ def records_table(records: Iterable[Record]) -> str:
     return columns(rows)
 
 
+def recorded_figures(title: str, held: Iterable[Record], name: str) -> list[Claim]:
+    """Return each metric of the recorded runs of a configuration, as the mean over seeds."""
+    records = list(held)
+    found = {f"{title}: {metric} of {name}": values(records, metric) for metric in SHOWN}
+    return [claimed(words, over_seeds(numbers)) for words, numbers in found.items() if numbers]
+
+
 def encoded_gan(context: Context) -> Section:
     """The published encoded conditional GAN, as published and repaired, and ours on one ×4 task."""
     title = "Encoded conditional GAN, ×4"
@@ -121,9 +128,7 @@ def encoded_gan(context: Context) -> Section:
     for stem, records in held.items():
         found = {metric: values(records, metric) for metric in SHOWN}
         rows.append([stem, *(_text(over_seeds(f).value if f else None) for f in found.values())])
-        for metric, numbers in found.items():
-            if numbers:
-                section.figures.append(claimed(f"{title}: {metric} of {stem}", over_seeds(numbers)))
+        section.figures += recorded_figures(title, records, stem)
     section.text = columns(rows)
     return section
 
@@ -141,10 +146,7 @@ def learned_baselines(context: Context) -> Section:
         return section.lack(f"{title}: no record is committed.")
     section.text = records_table(records)
     for stem, held in by_config(records).items():
-        for metric in SHOWN:
-            numbers = values(held, metric)
-            if numbers:
-                section.figures.append(claimed(f"{title}: {metric} of {stem}", over_seeds(numbers)))
+        section.figures += recorded_figures(title, held, stem)
     return section
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.errors import InputError
 from training.claims.claim import Bar, Claim, Section, claimed
 from training.claims.context import ROOT, Context
-from training.claims.learned import SHOWN, over_seeds, records_table, tested_alike, values
+from training.claims.learned import over_seeds, recorded_figures, records_table, tested_alike, values
 from training.claims.rain import ensemble_claims, figures, strongest, tables
 from training.config import Config
 from training.evaluation import Evaluation
@@ -90,9 +90,7 @@ def _recorded(context: Context, section: Section, title: str, config: str, found
         section.lack(f"{title}: neither the model of {config} nor a record of its training is there.")
         return
     section.text += f"\n\nIts model is not shipped; as recorded when it was trained:\n{records_table(held)}"
-    for metric in SHOWN:
-        if numbers := values(held, metric):
-            section.figures.append(claimed(f"{title}: {metric} of the model", over_seeds(numbers)))
+    section.figures += recorded_figures(title, held, "the model")
     best = found.score(strongest(found, "rmse", lambda score: score.kind == "central"))
     words = f"{title}: RMSE of the model against the strongest baseline, {best.case.title}"
     section.figures.append(Claim(words, over_seeds(errors).value / best.values["rmse"]))

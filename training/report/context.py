@@ -183,7 +183,7 @@ def _draw_members(context: Context, drawn: Drawn) -> None:
     target = evaluation.targets[name]
     members = torch.empty(score.members, *drawn.truth.shape)
     tiles = predicted_tiles(
-        score.case,
+        [score.case],
         archive,
         drawn.time,
         region.columns,
@@ -191,7 +191,7 @@ def _draw_members(context: Context, drawn: Drawn) -> None:
         members=score.members,
         seed=evaluation.seed + drawn.time,
     )
-    for (rows, columns), fields in tiles:
+    for (rows, columns), (fields,) in tiles:
         members[:, rows, columns] = fields[1:]
     drawn.fields[f"{name}-mean"] = _masked(members.mean(0).numpy(), drawn.truth)
     drawn.fields[f"{name}-member"] = _masked(members[0].numpy(), drawn.truth)
