@@ -1,5 +1,1 @@
 """The MSR engine: super-resolution of geophysical rasters, without QGIS."""
-
-from engine.version import VERSION
-
-__version__ = VERSION

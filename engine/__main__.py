@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from engine.allocator import keep_freed_memory
-from engine.cli import main
+from engine.commands.cli import main
+from engine.compute.allocator import keep_freed_memory
 
 # GDAL would take a share of the machine's memory, and reads this once, at its first use.
 os.environ.setdefault("GDAL_CACHEMAX", "128")

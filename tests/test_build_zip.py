@@ -87,7 +87,13 @@ def test_the_checkouts_zip_is_fit_for_the_repository(build_zip: ModuleType, tmp_
     with zipfile.ZipFile(output) as archive:
         names = archive.namelist()
     assert {name.partition("/")[0] for name in names} == {"msr"}
-    needed = ("metadata.txt", "LICENSE", "__init__.py", "engine/card.schema.json", "resources/icons/msr.svg")
+    needed = (
+        "metadata.txt",
+        "LICENSE",
+        "__init__.py",
+        "engine/package/card.schema.json",
+        "resources/icons/msr.svg",
+    )
     assert {f"msr/{name}" for name in needed} <= set(names)
     assert not [
         n for n in names if "__pycache__" in n or "/tests/" in n or n.endswith((".pyc", ".so", ".pt"))

@@ -16,9 +16,9 @@ from training.ablation import page
 from training.ablation.gather import gather
 from training.ablation.plan import variants
 from training.ablation.runs import Run, finished, runs_of, work
-from training.commands import main
-from training.config import load_config
-from training.data import load_archive
+from training.console.command import main
+from training.data.readers import load_archive
+from training.schema.config import load_config
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

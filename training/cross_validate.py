@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from engine.errors import InputError
-from training.commands import main
-from training.config import Config, load_config, parse_config
-from training.data import load_archive
-from training.loop import CHECKPOINT, LOG
-from training.split import split_archive
-from training.train import fit
+from training.console.command import main
+from training.data.readers import load_archive
+from training.data.split import split_archive
+from training.schema.config import Config, load_config, parse_config
+from training.trainer.run import fit
+from training.trainer.trainer import CHECKPOINT, LOG
 
 
 def folds_of(config: Config) -> list[dict[str, Any]]:

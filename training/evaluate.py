@@ -10,16 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.package import Package, find_package
-from training.commands import main
-from training.config import Config, load_config, parse_config
-from training.data import load_archive
-from training.evaluation import MEMBERS, Evaluation, evaluate_all
-from training.maps import draw
+from engine.package.folder import Package, find_package
+from training.console.command import main
+from training.data.readers import load_archive
+from training.data.region import Region
+from training.data.split import split_archive
+from training.evaluation.comparison import MEMBERS, Evaluation, evaluate_all
+from training.evaluation.predict import predict_field
+from training.evaluation.tables import comparison_table, ensemble_table, further_table, table
+from training.figures.maps import draw
 from training.report.evaluation_page import write_report
-from training.scores import Region, predict_field
-from training.split import split_archive
-from training.tables import comparison_table, ensemble_table, further_table, table
+from training.schema.config import Config, load_config, parse_config
 
 
 def find(config: Config, wanted: str | None) -> Package | None:
@@ -155,7 +156,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def draw_maps(path: Path, evaluation: Evaluation, time: int) -> None:
-    """Draw one time's maps of the methods that conserve; see `training.maps.draw`."""
+    """Draw one time's maps of the methods that conserve; see `training.figures.maps.draw`."""
     archive, columns = evaluation.archive, evaluation.split.test.columns
     drawn = []
     for score in evaluation.scores:

@@ -1,4 +1,4 @@
-"""`python -m training.simulate training/nature/snow.yaml`: a store of simulated snow, from nothing."""
+"""`python -m training.simulate training/simulation/snow.yaml`: a store of simulated snow, from nothing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from engine.allocator import keep_freed_memory
-from training.commands import main
-from training.data.new_store import new_store
-from training.data.summary import write_summary
-from training.nature.parameters import load_parameters
-from training.nature.pictures import Cycle, write_pictures
-from training.nature.run import NatureRun
-from training.nature.writing import CITATION, write
+from engine.compute.allocator import keep_freed_memory
+from training.console.command import main
+from training.preparation.new_store import new_store
+from training.preparation.summary import write_summary
+from training.simulation.parameters import load_parameters
+from training.simulation.pictures import Cycle, write_pictures
+from training.simulation.run import NatureRun
+from training.simulation.writing import CITATION, write
 
 
 def simulate(
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         "write a Zarr store to train on, with a page of maps beside it. Nothing is downloaded, nothing "
         "was measured.",
     )
-    parser.add_argument("parameters", type=Path, help="parameters, e.g. training/nature/snow.yaml")
+    parser.add_argument("parameters", type=Path, help="parameters, e.g. training/simulation/snow.yaml")
     parser.add_argument("--output", type=Path, help="the store (default: stores/NAME.zarr)")
     parser.add_argument("--overwrite", action="store_true", help="replace a store that is there")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the store's path")

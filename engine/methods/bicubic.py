@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.card import TargetSpec
 from engine.methods.interface import BaselineInfo
-from engine.methods.smooth import Interpolation
+from engine.methods.interpolation import Interpolation
+from engine.specs import TargetSpec
 
 TITLE = "Bicubic interpolation"
 

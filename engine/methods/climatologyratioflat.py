@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.card import TargetSpec
 from engine.methods.disaggregation import Disaggregation
 from engine.methods.interface import BaselineInfo
+from engine.specs import TargetSpec
 
 TITLE = "Climatology ratio, flat"
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from engine.card import SourceSpec, TargetSpec
+from engine.methods.base_field import Standing
 from engine.methods.interface import CLIMATOLOGY, BaselineInfo
-
-if TYPE_CHECKING:
-    from engine.methods.standing import Standing
+from engine.specs import SourceSpec, TargetSpec
 
 TITLE = "Constructed analogues"
 
 
 def build(factor: int, target: TargetSpec) -> Standing:
     """Return the method for a factor and a target."""
-    from engine.methods.standing import Standing  # which stands on methods of this package
-
     source = SourceSpec(CLIMATOLOGY, target.units, "fine", kind="climatology", optional=False)
     return Standing("constructedanalogues", TITLE, (source,), factor, target)
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine import regression, transforms
-from engine.card import SourceSpec, TargetSpec
-from engine.conservation import limits
+from engine.disaggregation import elevation_regression
+from engine.disaggregation.interpolation import curved_space, mask_like
 from engine.errors import InputError
+from engine.fields import transforms
+from engine.fields.conservation import limits
+from engine.fields.patch import Patch
+from engine.fields.windows import crop, narrowed
 from engine.methods.interface import ELEVATION, BaselineInfo, check_sources
-from engine.methods.smooth import curved_space, mask_like
-from engine.patch import Patch
-from engine.windows import crop, narrowed
+from engine.specs import SourceSpec, TargetSpec
 
 TITLE = "Elevation regression"
 
 
 class ElevationRegression:
-    """`engine.regression.regressed` in the space of the bicubic interpolation."""
+    """`engine.disaggregation.elevation_regression.regressed` in the space of the bicubic interpolation."""
 
-    halo = regression.HALO
+    halo = elevation_regression.HALO
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class ElevationRegression:
         target: TargetSpec,
         id: str = "elevationregression",
         title: str = TITLE,
-        kernel: tuple[float, ...] = regression.KERNEL,
+        kernel: tuple[float, ...] = elevation_regression.KERNEL,
     ) -> None:
         self.factor, self.target = factor, target
         self.id, self.title, self.kernel = id, title, kernel
@@ -55,7 +56,7 @@ class ElevationRegression:
         area = patch.area if target.weights == "area" else None
         values = transforms.transform(patch.target, space, target.scale)
         elevation = patch.fine[ELEVATION][:, 0]
-        field = regression.regressed(values, elevation, self.factor, patch.halo, area, self.kernel)
+        field = elevation_regression.regressed(values, elevation, self.factor, patch.halo, area, self.kernel)
         field = transforms.inverse(field, space, target.scale)
         low, high = limits(target)
         if low is not None or high is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from engine import regression
-from engine.card import TargetSpec
+from engine.disaggregation import elevation_regression
 from engine.methods.elevationregression import ElevationRegression
 from engine.methods.interface import BaselineInfo
+from engine.specs import TargetSpec
 
 TITLE = "Elevation regression, equal weights"
 
 
 def build(factor: int, target: TargetSpec) -> ElevationRegression:
     """Return the method for a factor and a target."""
-    return ElevationRegression(factor, target, "elevationregressionlocal", TITLE, regression.EQUAL)
+    return ElevationRegression(factor, target, "elevationregressionlocal", TITLE, elevation_regression.EQUAL)
 
 
 INFO = BaselineInfo(

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from engine.card import SourceSpec, TargetSpec
 from engine.errors import InputError
-from engine.patch import Patch
+from engine.fields.patch import Patch
+from engine.specs import SourceSpec, TargetSpec
 
 CLIMATOLOGY, ELEVATION = "climatology", "elevation"  # their names as sources of a baseline
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import regression
-from engine.card import SourceSpec, TargetSpec
-from engine.conservation import aggregate
+from engine.disaggregation import elevation_regression
+from engine.disaggregation.interpolation import interpolate
 from engine.errors import InputError
-from engine.interpolation import HALO
+from engine.fields.conservation import aggregate
+from engine.fields.patch import Patch
+from engine.fields.upsample import HALO
+from engine.fields.windows import narrowed
 from engine.methods.interface import ELEVATION, BaselineInfo, check_sources
-from engine.methods.smooth import interpolate
-from engine.patch import Patch
+from engine.specs import SourceSpec, TargetSpec
 from engine.units import conversion, is_temperature
-from engine.windows import narrowed
 
 TITLE = "Lapse rate"
 # Kelvin per kilometre, January to December, of the northern hemisphere (Kunkel 1989, J. Climate 2, as
@@ -55,7 +55,7 @@ class LapseRate:
         patch, k = narrowed(patch, self.halo), self.factor
         elevation = patch.fine[ELEVATION][:, 0]
         area = patch.area if self.target.weights == "area" else None
-        height = regression.above(elevation, aggregate(elevation, k, area), k, patch.halo)
+        height = elevation_regression.above(elevation, aggregate(elevation, k, area), k, patch.halo)
         unit = conversion("K", self.target.units, self.target.name).factor
         rate = lapse_rate(patch.day_of_year).to(height.device) * (unit / 1000)
         field = interpolate(patch.target, k, self.target, "bicubic", patch.halo)

@@ -6,8 +6,9 @@ from torch import nn
 
 from engine.errors import InputError
 from engine.nets.encodedgan import ELEVATION, WIDTHS, EncodedGenerator
-from engine.nets.generator import Generator, NetworkSpec
+from engine.nets.generator import Generator
 from engine.nets.pointwise import Pointwise
+from engine.nets.spec import NetworkSpec
 from engine.nets.unet import UNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {

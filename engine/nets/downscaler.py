@@ -10,18 +10,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from engine.base import BASE_HALO, base_field
-from engine.card import SourceSpec, TargetSpec
-from engine.conservation import limits
-from engine.derived import REACH
+from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
-from engine.features import Inputs, network_channels, network_inputs
+from engine.features.derived import REACH
+from engine.features.network_inputs import Inputs, network_channels, network_inputs
+from engine.fields.conservation import limits
+from engine.fields.patch import Patch
+from engine.fields.transforms import physical
+from engine.fields.windows import narrowed
 from engine.nets.architectures import build_generator
-from engine.nets.generator import NetworkSpec
-from engine.noise import Noise
-from engine.patch import Patch
-from engine.transforms import physical
-from engine.windows import narrowed
+from engine.nets.noise import Noise
+from engine.nets.spec import NetworkSpec
+from engine.specs import SourceSpec, TargetSpec
 
 
 class Downscaler(nn.Module):

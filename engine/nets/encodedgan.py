@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
-from engine.nets.generator import NetworkSpec
-from engine.nets.given import cropped, first_pixel, stacked, window_size
-from engine.noise import Noise
+from engine.nets.noise import Noise
+from engine.nets.shapes import cropped, first_pixel, stacked, window_size
+from engine.nets.spec import NetworkSpec
 
 FACTOR = 4  # of the network itself
 SLOPE = 0.01  # of LeakyReLU below zero

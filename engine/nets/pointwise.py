@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.errors import InputError
-from engine.nets.generator import NetworkSpec
-from engine.nets.given import cropped, window_size
-from engine.noise import Noise
+from engine.nets.noise import Noise
+from engine.nets.shapes import cropped, window_size
+from engine.nets.spec import NetworkSpec
 
 BASE = "base"  # says what the field is like, not what the ground is: it gets no coefficient
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.errors import InputError
-from engine.nets.generator import NetworkSpec, stage_factors
-from engine.nets.given import cropped, first_pixel, stacked, window_size
-from engine.noise import Noise
+from engine.nets.noise import Noise
+from engine.nets.shapes import cropped, first_pixel, stacked, window_size
+from engine.nets.spec import NetworkSpec, stage_factors
 
 CONVOLUTIONS = 2  # 3×3, at each level on the way down and on the way up
 

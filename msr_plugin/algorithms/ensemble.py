@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -12,12 +12,9 @@ from qgis.core import (
 )
 
 from ..style import SHARE, SPREAD, Look
-from .base import tr
+from .base import MsrAlgorithm, tr
 from .destinations import Destination, given_path
 from .rasters import RasterProblem
-
-if TYPE_CHECKING:
-    from .superresolution import SuperResolutionAlgorithm
 
 MOST_MEMBERS, MOST_LEVELS = 200, 99  # as in the engine
 LEVELS = "0.1, 0.5, 0.9"
@@ -48,14 +45,14 @@ TEXTS = {
 }
 
 
-def add_inputs(algorithm: SuperResolutionAlgorithm) -> None:
+def add_inputs(algorithm: MsrAlgorithm) -> None:
     """Add the number of members, the seed and the quantiles."""
     algorithm.add_integer("MEMBERS", tr("Members of an ensemble"), 0, 0, MOST_MEMBERS)
     algorithm.add_integer("SEED", tr("Seed of the ensemble"), 0, 0, 2**31 - 1)
     algorithm.add(QgsProcessingParameterString("QUANTILES", tr("Quantiles"), LEVELS, optional=True))
 
 
-def add_outputs(algorithm: SuperResolutionAlgorithm) -> None:
+def add_outputs(algorithm: MsrAlgorithm) -> None:
     """Add the further files, none of which is made unless asked for."""
     for name, (_, label) in FILES.items():
         algorithm.add(
@@ -66,7 +63,7 @@ def add_outputs(algorithm: SuperResolutionAlgorithm) -> None:
 
 
 def request_of(
-    algorithm: SuperResolutionAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+    algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> dict[str, Any]:
     """Return the request's `ensemble`, without its files, and `seed`; empty without an ensemble.
 
@@ -94,7 +91,7 @@ def request_of(
 
 
 def destinations(
-    algorithm: SuperResolutionAlgorithm,
+    algorithm: MsrAlgorithm,
     parameters: dict[str, Any],
     context: QgsProcessingContext,
     request: dict[str, Any],
@@ -125,7 +122,7 @@ def look_of(name: str, look: Look, request: dict[str, Any]) -> Look:
     return look
 
 
-def _levels(text: str, algorithm: SuperResolutionAlgorithm) -> list[float]:
+def _levels(text: str, algorithm: MsrAlgorithm) -> list[float]:
     """Read numbers with commas, semicolons or blanks between them; the usual ones where there is none."""
     words = re.split(r"[\s,;]+", (text or "").strip(" ,;\n\t")) if (text or "").strip(" ,;\n\t") else []
     if not words:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from engine.card import SourceSpec, TargetSpec
-from engine.features import network_channels
+from engine.features.network_inputs import network_channels
 from engine.nets.downscaler import Downscaler
-from engine.nets.generator import NetworkSpec
-from engine.package import write_package
+from engine.nets.spec import NetworkSpec
+from engine.package.folder import write_package
+from engine.specs import SourceSpec, TargetSpec
 
 TARGET = {
     "name": "rain",

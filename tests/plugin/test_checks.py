@@ -189,7 +189,7 @@ def test_baselines_are_the_engines(engine_python, root):
     from msr_plugin.environment import scrubbed_environment
 
     program = (
-        "from engine.card import TargetSpec; from engine.methods import BASELINES, baseline\n"
+        "from engine.specs import TargetSpec; from engine.methods.registry import BASELINES, baseline\n"
         "for name in BASELINES:\n"
         "    needed = [s.name for s in baseline(name, 2, TargetSpec('x', '')).sources if not s.optional]\n"
         "    print(f'{name}:{needed}')"

@@ -81,7 +81,7 @@ def make():
 @pytest.fixture
 def small(monkeypatch):
     """Make the small archive a data set that configurations can name."""
-    from training.data import READERS
+    from training.data.readers import READERS
 
     monkeypatch.setitem(READERS, "small", lambda factor: make_archive())
 

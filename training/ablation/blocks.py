@@ -1,6 +1,6 @@
 """Squared errors by block of space and time, few enough to keep in a record.
 
-`training.bootstrap` draws blocks, not single cells and dates: neighbours err alike.
+`training.evaluation.bootstrap` draws blocks, not single cells and dates: neighbours err alike.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.ablation.gather import Gathered, title_of
 from training.ablation.importance import Agreement, Estimate
-from training.report.style import GREY, PALETTE, WIDTH
+from training.html.style import GREY, PALETTE, WIDTH
 
 BAR, THIN = 5.0, 1.2  # line widths of the block interval and of the combined one
 
@@ -21,7 +21,7 @@ def heat_map(pyplot: Any, found: Gathered, columns: Sequence[tuple[str, str, str
     Subsets are compared with no group at all, constraints with the reference.
 
     Args:
-        pyplot: as `training.report.style.drawing` gives it.
+        pyplot: as `training.html.style.drawing` gives it.
         found: the results.
         columns: name, title and form of each metric, lower being better.
     """

@@ -11,8 +11,8 @@ from training.ablation.blocks import BlockErrors
 from training.ablation.importance import Results
 from training.ablation.plan import DROPOUT, NONE, UNCONSTRAINED, Variant, groups_of, subset_name, variants
 from training.ablation.runs import WHOLE, Run, finished, runs_of
-from training.config import Config
-from training.records import Record
+from training.records.record import Record
+from training.schema.config import Config
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from scipy import stats
 
 from training.ablation.blocks import BlockErrors
 from training.ablation.plan import Subset, subset_name, subsets
-from training.bootstrap import Interval, two_way_interval
+from training.evaluation.bootstrap import Interval, two_way_interval
 
 SAMPLES = 2000
 LEVEL = 0.95

@@ -14,20 +14,12 @@ import numpy as np
 
 from training.ablation.figures import agreement_chart, heat_map, importance_chart
 from training.ablation.gather import Gathered, title_of
-from training.ablation.importance import (
-    Agreement,
-    Estimate,
-    agreement,
-    alone,
-    estimate,
-    on_top,
-    shapley,
-)
+from training.ablation.importance import Agreement, Estimate, agreement, alone, estimate, on_top, shapley
 from training.ablation.plan import UNCONSTRAINED
-from training.config import Config
 from training.data.archive import Archive
-from training.report.page import Cell, Page, facts_html, figure_html, table_html, write_text
-from training.report.style import drawing
+from training.html.page import Cell, Page, facts_html, figure_html, table_html, write_text
+from training.html.style import drawing
+from training.schema.config import Config
 
 COLUMNS = (
     ("rmse", "RMSE", "{:.3f}"),

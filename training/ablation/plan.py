@@ -14,9 +14,9 @@ from itertools import combinations
 from typing import Any
 
 from engine.errors import InputError
-from training.ablation.section import Constraint
-from training.config import Config
-from training.records import merged
+from training.records.record import merged
+from training.schema.ablation import Constraint
+from training.schema.config import Config
 
 EVERY_SUBSET = 4  # groups at most of which every subset is run
 DROPOUT = "dropout"

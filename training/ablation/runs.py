@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from engine.card import SourceSpec, TargetSpec
 from engine.nets.downscaler import Downscaler
+from engine.specs import SourceSpec, TargetSpec
 from training.ablation.plan import DROPOUT, Variant
 from training.ablation.withheld import score_by_block, subset_cases
-from training.config import Config, parse_config
 from training.data.archive import Archive
-from training.loop import CHECKPOINT, Trainer
-from training.precision import TrainingPlan
-from training.records import Record, append, config_hash, merged, read, record_of, run_id
-from training.scores import Case, Region
-from training.split import Split, split_archive
+from training.data.region import Region
+from training.data.split import Split, split_archive
+from training.evaluation.predict import Case
+from training.records.record import Record, append, config_hash, merged, read, record_of, run_id
+from training.schema.config import Config, parse_config
+from training.trainer.precision import TrainingPlan
+from training.trainer.trainer import CHECKPOINT, Trainer
 
 KIND = "ablation"
 Specs = tuple[TargetSpec, tuple[SourceSpec, ...]]

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.card import TargetSpec
+from engine.specs import TargetSpec
 from training.ablation.blocks import BlockErrors, block_errors
 from training.ablation.importance import Results
 from training.ablation.plan import Subset, groups_of, subset_name, subsets
-from training.config import Config
 from training.data.archive import Archive
-from training.scores import Case, Region, Score, plan_scores, score
-from training.tally import Plan
+from training.data.region import Region
+from training.evaluation.measurements import Plan
+from training.evaluation.predict import Case
+from training.evaluation.scores import Score, plan_scores, score
+from training.schema.config import Config
 
 
 def subset_cases(config: Config, case: Case, optional: Collection[str]) -> list[Case]:
@@ -46,7 +48,7 @@ def score_by_block(
     further: bool = True,
     plan: Plan | None = None,
 ) -> tuple[Score, BlockErrors]:
-    """Measure a case and its errors by block; a `plan` says what is measured, as in `training.scores`."""
+    """Measure a case and its errors by block; a `plan` says what is measured, as `score` takes it."""
     scored = score(case, archive, region, target, keep=True, further=further, plan=plan)
     truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
     return scored, block_errors(scored.fields, truth, archive.factor)

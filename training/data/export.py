@@ -16,10 +16,10 @@ import rasterio
 from affine import Affine
 
 from engine.errors import InputError
-from training.commands import main
-from training.config import load_config
-from training.data import load_archive
+from training.console.command import main
 from training.data.archive import Archive
+from training.data.readers import load_archive
+from training.schema.config import load_config
 
 
 def write_raster(

@@ -21,15 +21,8 @@ from odc.geo.geobox import GeoBox
 
 from engine.dates import When
 from engine.errors import InputError
-from engine.grids import cell_sizes
-from training.data.archive import (
-    Archive,
-    ArchiveSource,
-    NativeRaster,
-    block_mean,
-    crop,
-    overlap_weights,
-)
+from engine.raster.grids import cell_sizes
+from training.data.archive import Archive, ArchiveSource, NativeRaster, block_mean, crop, overlap_weights
 
 NORTH, SOUTH = 80.0, -70.0
 CELL = 0.25

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from engine.dates import cyclic_months
-from engine.patch import Patch
-from training.config import SamplingSection
+from engine.fields.patch import Patch
 from training.data.archive import Archive
-from training.data.hidden import show_only
+from training.data.masked_truth import show_only
+from training.schema.config import SamplingSection
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def cut(
     """Cut a batch of windows of one size, in coarse cells.
 
     Returns:
-        The patch (see `engine.patch.Patch`) and the truth, (B, h·k, w·k), without halo.
+        The patch (see `engine.fields.patch.Patch`) and the truth, (B, h·k, w·k), without halo.
     """
     k = archive.factor
     coarse = [w.gain * _cut(archive, w, archive.coarse[w.time], size, halo, 1) for w in windows]

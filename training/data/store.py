@@ -25,14 +25,13 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from engine import dates
-from engine.conservation import aggregate
 from engine.errors import InputError
-from engine.grids import cell_sizes, refine, relative_area
+from engine.fields.conservation import aggregate
+from engine.raster.grids import cell_sizes, refine, relative_area
 from training.data.archive import Archive, ArchiveSource, crop
-from training.data.layout import VERSION
 from training.data.lazy import FourAxes, LazyArray
-from training.data.planning import COARSE, FINE
 from training.data.repeats import repeated
+from training.data.store_format import COARSE, FINE, VERSION
 
 SHARE = 0.4  # of the memory that is free
 

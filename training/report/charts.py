@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.evaluation.scores import Score
 from training.report.context import Context
-from training.scores import Score
 
 DASHES = {"central": "-", "mean": "-", "member": (0, (4, 1.5))}
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from training.evaluation import Comparison
+from training.evaluation.comparison import Comparison
+from training.evaluation.tables import further_decimals
+from training.html.page import figure_html, table_html
+from training.html.style import GREY, PALETTE, TRUTH, WIDTH
 from training.report.context import Context, Part
-from training.report.page import figure_html, table_html
 from training.report.results_tables import with_interval
-from training.report.style import GREY, PALETTE, TRUTH, WIDTH
-from training.tables import further_decimals
 
 TITLE = "Paired differences"
 WORDS = {"rmse": "RMSE", "crps": "CRPS", "js_distance": "JS distance", "ralsd": "RALSD"}

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from engine.base import BASE_HALO, base_field
-from engine.support import RING, Support
+from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.fields.supported_share import RING, Support
 from training.data.patches import View, Window, cut
-from training.evaluation import Evaluation
-from training.report.style import PALETTE
-from training.scores import Score, predict_field, predicted_tiles, truth_of
+from training.data.region import truth_of
+from training.evaluation.comparison import Evaluation
+from training.evaluation.predict import predict_field, predicted_tiles
+from training.evaluation.scores import Score
+from training.html.style import PALETTE
 
 LINES = 7  # methods in a chart, at most
 LEAST_SKILL_SHARE = 0.1  # of the reference's largest error: dates below are too easy to be best or worst

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from training.evaluation.scores import Score
+from training.html.page import figure_html
+from training.html.style import WIDTH
 from training.report.charts import line_style
 from training.report.context import Context, Part
 from training.report.grids import Panel, Scale, draw_panels, error_scale, value_scale
 from training.report.maps import extent_of
-from training.report.page import figure_html
-from training.report.style import WIDTH
-from training.scores import Score
 
 TITLE = "Where and when"
 FEW = 40  # dates that are marked one by one

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.metrics import Band
+from training.html.page import figure_html
+from training.html.style import TRUTH, WIDTH
+from training.metrics.pointwise.bands import Band
 from training.report.charts import line_style
 from training.report.context import Context, Part
-from training.report.page import figure_html
-from training.report.style import TRUTH, WIDTH
 
 TITLE = "Error against elevation"
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.metrics import RankHistogram, Reliability
+from training.evaluation.scores import Score
+from training.html.page import figure_html
+from training.html.style import PALETTE, TRUTH, WIDTH
+from training.metrics.ensemble.rank_histogram import RankHistogram
+from training.metrics.ensemble.reliability import Reliability
 from training.report.charts import plain_ticks
 from training.report.context import Context, Part
 from training.report.grids import Panel, Scale, draw_panels, value_scale
 from training.report.maps import extent_of
-from training.report.page import figure_html
-from training.report.style import PALETTE, TRUTH, WIDTH
-from training.scores import Score
 
 TITLE = "Ensembles"
 EVENTS = (("reliability_95", "95th percentile"), ("reliability_99", "99th percentile"))

@@ -8,7 +8,9 @@ from html import escape
 from pathlib import Path
 from types import ModuleType
 
-from training.evaluation import Evaluation
+from training.evaluation.comparison import Evaluation
+from training.html.page import Page, facts_html, write_text
+from training.html.style import drawing
 from training.report import (
     comparisons,
     dates,
@@ -22,8 +24,6 @@ from training.report import (
 )
 from training.report.context import Context, Part, context_of, period
 from training.report.numbers import csv_text
-from training.report.page import Page, facts_html, write_text
-from training.report.style import drawing
 
 # In the page's order; each has a TITLE and yields its tables and figures, none where it has no data.
 SECTIONS: tuple[ModuleType, ...] = (

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.report.style import WIDTH
+from training.html.style import WIDTH
 
 TITLE = 0.2  # inches, a line
 BAR = 0.55

@@ -8,10 +8,10 @@ from textwrap import fill
 import numpy as np
 
 from training.data.archive import Archive
+from training.data.region import Region
+from training.html.page import figure_html
 from training.report.context import Context, Drawn, Part
 from training.report.grids import Panel, columns_for, draw_panels, error_scale, value_scale
-from training.report.page import figure_html
-from training.scores import Region
 
 TITLE = "Maps"
 BOX = "#c2185b"

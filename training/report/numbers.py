@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterator
 
-from training.evaluation import Evaluation
+from training.evaluation.comparison import Evaluation
 from training.report.elevation import band_words
 
 COLUMNS = ("method", "title", "group", "measure", "of", "value", "low", "high")

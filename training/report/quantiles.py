@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.metrics import QuantileBias
+from training.html.page import figure_html
+from training.html.style import TRUTH, WIDTH
+from training.metrics.distribution.quantile_bias import QuantileBias
 from training.report.charts import line_style
 from training.report.context import Context, Part
-from training.report.page import figure_html
-from training.report.style import TRUTH, WIDTH
 
 TITLE = "Quantiles"
 LEVELS = np.concatenate([np.linspace(0.005, 0.99, 198), 1 - np.geomspace(0.0095, 1e-4, 40)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from training.bootstrap import Interval
-from training.evaluation import GROUPS, Comparison, Evaluation
+from training.evaluation.bootstrap import Interval
+from training.evaluation.comparison import GROUPS, Comparison, Evaluation
+from training.evaluation.scores import Score
+from training.evaluation.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column, fitted
+from training.html.page import Cell, nearest, table_html
 from training.report.context import Context, Part
-from training.report.page import Cell, nearest, table_html
-from training.scores import Score
-from training.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column, fitted
 
 TITLE = "Methods and metrics"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

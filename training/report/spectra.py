@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from odc.geo.crs import CRS
 
-from engine.metrics import SpectralLogDistance
 from training.data.archive import Archive
+from training.html.page import figure_html
+from training.html.style import TRUTH, WIDTH
+from training.metrics.structure.spectral_distance import SpectralLogDistance
 from training.report.charts import line_style, plain_ticks
 from training.report.context import Context, Part
-from training.report.page import figure_html
-from training.report.style import TRUTH, WIDTH
 
 TITLE = "Spectra"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.metrics import PearsonCorrelation
+from training.evaluation.scores import Score
+from training.html.page import figure_html
+from training.html.style import GREY, PALETTE, TRUTH, WIDTH
+from training.metrics.pointwise.pearson import PearsonCorrelation
 from training.report.context import Context, Part
-from training.report.page import figure_html
-from training.report.style import GREY, PALETTE, TRUTH, WIDTH
-from training.scores import Score
 
 TITLE = "Taylor diagram"
 CORRELATIONS = (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1)

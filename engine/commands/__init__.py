@@ -1,0 +1,1 @@
+"""The ways in: command line, worker, and the jobs that both run."""

@@ -1,0 +1,286 @@
+"""The command line's options, their help, and the request that they make."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from engine.errors import InputError
+from engine.version import VERSION
+
+_EXAMPLES = """examples:
+  a model, month 11 of a raster with one band for each month:
+    python -m engine super-resolve --model rainitur8 --target rain.tif --date 11 \\
+        --source temperature=t2m.tif --source climatology=climatology.tif --output fine.tif
+  a simple method, eight times finer, band 3, conserving the coarse cells:
+    python -m engine super-resolve --model bicubic --factor 8 --target rain.tif#3 \\
+        --conservation 1 --output fine.tif
+  a NetCDF variable, all its dates, on the grid of another raster:
+    python -m engine super-resolve --model rainitur8 --target 'NETCDF:"rain.nc":tp' --all \\
+        --like dem.tif --output fine.tif
+  an ensemble of 20: its mean in fine.tif, and how far the members differ:
+    python -m engine super-resolve --model rainitur8 --target rain.tif --date 11 --members 20 \\
+        --output fine.tif --spread spread.tif --quantiles-output q.tif --quantiles 0.1,0.9
+
+`python -m engine models` lists the models and the simple methods.
+Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled."""
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage; takes no abbreviated options."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]} (see {self.prog} --help).\n")
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = _Parser(
+        prog="python -m engine",
+        description="Super-resolution of geophysical rasters, without QGIS.",
+        epilog="`python -m engine COMMAND --help` explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"MSR engine {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _super_resolve(commands)
+    listing = _command(commands, "models", "list the models found and the simple methods")
+    examination = _command(
+        commands, "doctor", "say what is right and wrong with this Python; exit status 1 if it cannot run MSR"
+    )
+    for command in (listing, examination):
+        _models_option(command)
+        _output_options(command)
+    worker = _command(commands, "worker", "serve QGIS: JSON lines on standard input and output")
+    worker.add_argument("--host-version", metavar="V", help="the plugin's version; another one is refused")
+    worker.add_argument(
+        "--idle-seconds", type=float, default=600.0, metavar="S", help="end after so long without a run (600)"
+    )
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **more,
+    )
+
+
+def _super_resolve(commands: Any) -> None:
+    command = _command(commands, "super-resolve", "make a finer raster out of a coarse one", epilog=_EXAMPLES)
+    what = command.add_argument_group("what")
+    what.add_argument(
+        "--model",
+        required=True,
+        metavar="ID|FOLDER|BASELINE",
+        help="a model's id or folder, or a simple method",
+    )
+    what.add_argument(
+        "--target",
+        required=True,
+        metavar="RASTER[#BAND]",
+        help="the coarse raster; any file or name that GDAL reads; bands count from 1",
+    )
+    what.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME=RASTER[#BAND]",
+        help="a source of the model, by its name; give the option once for each",
+    )
+    what.add_argument(
+        "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
+    )
+    what.add_argument("--no-overwrite", action="store_true", help="refuse when the output exists")
+    when = command.add_argument_group("when").add_mutually_exclusive_group()
+    when.add_argument(
+        "--date", metavar="D", help="YYYY, YYYY-MM, YYYY-MM-DD, or MM for that month of any year"
+    )
+    when.add_argument("--all", action="store_true", help="one dated band for each date of the target")
+    where = command.add_argument_group("where (default: the target's cells, each divided by the factor)")
+    where.add_argument("--like", metavar="RASTER", help="take CRS, resolution and extent of this raster")
+    where.add_argument("--crs", metavar="C", help="the output's CRS, such as EPSG:32632")
+    where.add_argument("--resolution", metavar="R", help="cell size in units of the CRS, or X,Y")
+    where.add_argument("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="in the output's CRS")
+    how = command.add_argument_group("how")
+    how.add_argument(
+        "--conservation",
+        type=_strength,
+        metavar="0..1",
+        help="how far the fine cells' mean is drawn to their coarse cell (default: as the model's card says)",
+    )
+    how.add_argument("--factor", type=int, metavar="K", help="simple methods: fine cells along a coarse cell")
+    how.add_argument(
+        "--quantity",
+        choices=("auto", "nonnegative", "signed"),
+        default="auto",
+        help="simple methods: what kind of values the target has (default: auto, by its units and values)",
+    )
+    how.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    how.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of the network; auto measures which is faster here",
+    )
+    how.add_argument(
+        "--tile", type=int, default=0, metavar="N", help="tile edge in coarse cells (0: by memory)"
+    )
+    _models_option(how)
+    _ensemble(command)
+    _output_options(command)
+
+
+def _ensemble(command: Any) -> None:
+    many = command.add_argument_group(
+        "ensemble (models with a noise input; the output is then the members' mean)"
+    )
+    many.add_argument(
+        "--members", type=int, metavar="M", help="draw so many members, each as likely as the next"
+    )
+    many.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise: the same seed, the same members (0)"
+    )
+    many.add_argument("--spread", metavar="FILE.tif", help="write their standard deviation")
+    many.add_argument("--quantiles-output", metavar="FILE.tif", help="write their quantiles, a band for each")
+    many.add_argument("--quantiles", metavar="P,P", help="which ones, between 0 and 1 (0.1,0.5,0.9)")
+    many.add_argument("--members-output", metavar="FILE.tif", help="write the members, a band for each")
+    many.add_argument(
+        "--support",
+        metavar="FILE.tif",
+        help="write the share of the fine detail that the members agree on: 1 supported, 0 invented",
+    )
+
+
+def _models_option(parser: Any) -> None:
+    parser.add_argument(
+        "--models",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of models to search before $MSR_MODELS and the shipped ones",
+    )
+
+
+def _output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object, last line")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def join_negative(argv: Sequence[str]) -> list[str]:
+    """Join options and values that begin with a minus sign, which argparse takes for an option.
+
+    `--extent -10 40 10 60` (also with commas) and `--date --11` become one word each.
+    """
+    words = list(argv)
+    joined: list[str] = []
+    while words:
+        word = words.pop(0)
+        values = []
+        if word in ("--extent", "--resolution"):
+            while words and re.fullmatch(rf"{_NUMBER}([,;]{_NUMBER})*,?", words[0]):
+                values.append(words.pop(0).strip(","))
+        elif word == "--date" and words and re.fullmatch(r"--\d\d.*", words[0]):
+            values.append(words.pop(0))
+        joined.append(f"{word}={','.join(values)}" if values else word)
+    return joined
+
+
+def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the job and its request.
+
+    Raises:
+        InputError: an option's value cannot be read.
+    """
+    if options.command != "super-resolve":
+        return options.command, {"models": options.models}
+    from engine.pipeline.request import SuperResolveRequest
+    from engine.raster.reference import GridRequest, RasterRef
+
+    sources: dict[str, RasterRef] = {}
+    for text in options.source:
+        name, mark, raster = text.partition("=")
+        if not (mark and name and raster):
+            raise InputError(f"--source {text} must be NAME=RASTER, such as elevation=dem.tif.")
+        if name in sources:
+            raise InputError(f"--source {name} is given twice.")
+        sources[name] = RasterRef.parse(raster)
+    sizes = _numbers("--resolution", options.resolution, (1, 2))
+    extent = _numbers("--extent", options.extent, (4,))
+    grid = None
+    if options.like or options.crs or sizes or extent:
+        if options.like and (options.crs or sizes or extent):
+            raise InputError("--like gives the whole grid: leave out --crs, --resolution and --extent.")
+        resolution = None if sizes is None else sizes[0] if len(sizes) == 1 else sizes
+        grid = GridRequest(options.like, options.crs, resolution, extent)
+    made = SuperResolveRequest(
+        model=options.model,
+        target=RasterRef.parse(options.target),
+        output=options.output,
+        sources=sources,
+        grid=grid,
+        factor=options.factor,
+        quantity=options.quantity,
+        date=options.date,
+        all_dates=options.all,
+        conservation=options.conservation,
+        device=options.device,
+        precision=options.precision,
+        tile=options.tile,
+        seed=options.seed,
+        ensemble=_ensemble_request(options),
+        overwrite=not options.no_overwrite,
+        models=tuple(options.models),
+    )
+    return "super_resolve", made.to_json()
+
+
+def _ensemble_request(options: argparse.Namespace) -> Any:
+    """Return what is asked of an ensemble, None without one."""
+    from engine.pipeline.request import EnsembleRequest
+
+    levels = _numbers("--quantiles", options.quantiles, range(1, 1000))
+    if levels is not None and not options.quantiles_output:
+        raise InputError("--quantiles needs a file to write them to: give --quantiles-output.")
+    files = {
+        "spread": options.spread,
+        "quantiles": options.quantiles_output,
+        "member_file": options.members_output,
+        "support": options.support,
+    }
+    if options.members is None or options.members == 0:
+        asked = next((name for name, file in files.items() if file), None)
+        if asked is not None:
+            option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(asked, asked)
+            raise InputError(f"--{option} needs an ensemble: give --members, such as --members 20.")
+        return None
+    return EnsembleRequest(options.members, **files, **({"levels": levels} if levels else {}))
+
+
+def _numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in counts:
+        wanted = " or ".join(map(str, counts)) if len(counts) < 4 else f"at least {counts[0]}"
+        raise InputError(f"{option} {text} must be {wanted} number(s), with commas between them.")
+    return numbers
+
+
+def _strength(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

@@ -1,0 +1,175 @@
+"""The command line: arguments into requests, and results, progress and errors into text."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from engine.commands import arguments
+from engine.commands.jobs import State, exit_status, explain, run_job
+from engine.errors import Cancelled
+from engine.files.partial_files import discard_all
+
+_GRACE_SECONDS = 2.0  # for a job to heed Ctrl-C
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit status: 0, 2 wrong input, 1 failure, 130 cancelled."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console may not know every sign
+    options = arguments.build().parse_args(arguments.join_negative(argv))
+    if options.command == "worker":
+        from engine.commands.worker import main as serve
+
+        return serve(options.host_version, options.idle_seconds)
+    try:
+        job, request = arguments.request(options)
+        result = _run(job, request, sys.stderr.isatty())
+    except (Exception, KeyboardInterrupt) as error:
+        told = explain(error)
+        if options.debug:
+            print(told["detail"], end="", file=sys.stderr)
+        print(told["message"], file=sys.stderr)
+        return exit_status(told["kind"])
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        print(_TEXT[job](result))
+    return 1 if job == "doctor" and not result["ok"] else 0
+
+
+class Terminal:
+    """Feedback of a job: one line of progress on standard error where a person sees it."""
+
+    def __init__(self, interactive: bool) -> None:
+        self._interactive = interactive
+        self._shown = 0.0
+        self._line = ""
+        self.cancelled = threading.Event()
+
+    def progress(
+        self,
+        fraction: float,
+        phase: str,
+        tiles_done: int = 0,
+        tiles_total: int = 0,
+        seconds_left: float | None = None,
+    ) -> None:
+        """Write the line anew, at most ten times a second."""
+        now = time.monotonic()
+        if not self._interactive or (now - self._shown < 0.1 and fraction < 1):
+            return
+        self._shown = now
+        text = f"{100 * fraction:3.0f} % {phase}"
+        if tiles_total:
+            text += f", tile {tiles_done} of {tiles_total}"
+        if seconds_left is not None:
+            text += f", {seconds_left:.0f} s left"
+        self._write(text)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Show warnings, and what else is told to a person."""
+        if level == "warning" or self._interactive:
+            self.clear()
+            print(f"Warning: {message}" if level == "warning" else message, file=sys.stderr)
+
+    def check_cancelled(self) -> None:
+        """Raise `Cancelled` after Ctrl-C."""
+        if self.cancelled.is_set():
+            raise Cancelled("The run was cancelled.")
+
+    def clear(self) -> None:
+        """Remove the line of progress."""
+        if self._line:
+            self._write("")
+            print(end="\r", file=sys.stderr, flush=True)
+
+    def _write(self, text: str) -> None:
+        print(f"\r{text}{' ' * (len(self._line) - len(text))}", end="", file=sys.stderr, flush=True)
+        self._line = text
+
+
+def _run(job: str, request: dict[str, Any], interactive: bool) -> dict[str, Any]:
+    """Run the job in a thread: Ctrl-C is heard at once whatever it computes."""
+    terminal = Terminal(interactive)
+    outcome: list[Any] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            outcome.append(run_job(job, request, terminal, State()))
+        except BaseException as error:  # raised again below, by the thread that is asked
+            outcome.append(error)
+        done.set()
+
+    # Not Thread.join: a Ctrl-C in it makes Python 3.11 believe that the thread has ended.
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while not done.wait(0.1):
+            pass
+    except KeyboardInterrupt:
+        terminal.cancelled.set()
+        if not done.wait(_GRACE_SECONDS):
+            terminal.clear()
+            print("The run was cancelled.", file=sys.stderr, flush=True)
+            discard_all(finished=True)
+            os._exit(exit_status("cancelled"))
+    terminal.clear()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _super_resolve_text(result: dict[str, Any]) -> str:
+    lines = [
+        f"{s['name']}: {s['path']} ({s['grid']}; {s['resampling']}; covers {100 * (s['covered'] or 0):.1f} %)"
+        for s in result["sources"]
+    ]
+    lines.append(
+        f"{result['width']} × {result['height']} cells in {result['seconds']:.1f} s on {result['device']} "
+        f"({result['precision']}, {result['tiles']} tiles), {100 * (result['covered'] or 0):.1f} % valid"
+    )
+    if result["residual"] is not None:
+        lines.append(f"Largest residual of a coarse cell: {result['residual']:.3g}")
+    if members := result.get("members"):
+        lines.append(f"Drew {members} members; the output is their mean")
+    files = [result["output"], *result.get("outputs", {}).values()]
+    lines.append(f"Wrote {', '.join(files)}")
+    return "\n".join(lines)
+
+
+def _models_text(result: dict[str, Any]) -> str:
+    lines = ["Models"]
+    for model in result["models"]:
+        target = model["target"]
+        lines.append(f"  {model['id']} {model['version']}: {model['name']}")
+        kind = ", ensembles" if model["ensemble"] else ""
+        lines.append(f"      target {target['name']} in {target['units']}{kind}; {model['folder']}")
+        for source in model["sources"]:
+            need = "optional" if source["optional"] else "required"
+            need += ", brought along" if source["brought"] else ""
+            lines.append(f"      source {source['name']} in {source['units'] or 'no unit'} ({need})")
+    if not result["models"]:
+        lines.append("  none")
+    lines += [f"  broken: {sentence}" for sentence in result["broken"]]
+    lines.append("Simple methods (baselines)")
+    for info in result["baselines"]:
+        need = f"; needs {', '.join(info['needs'])}" if info["needs"] else ""
+        lines.append(f"  {info['id']}: {info['title']}{need}")
+    return "\n".join(lines)
+
+
+def _doctor_text(result: dict[str, Any]) -> str:
+    from engine.commands.doctor import as_text
+
+    return as_text(result)
+
+
+_TEXT = {"super_resolve": _super_resolve_text, "models": _models_text, "doctor": _doctor_text}

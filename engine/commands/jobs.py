@@ -1,0 +1,201 @@
+"""From a request as plain data to a call, and from any error to a kind and one sentence.
+
+Worker and command line share this. A job is a function of (request, feedback, state) that returns
+plain data; `JOBS` lists them. What they need is imported when they run, so that listing or
+refusing is quick, and works where a package is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.compute.memory import is_out_of_memory
+from engine.errors import EngineError, InputError, PackageError
+from engine.feedback import Feedback
+from engine.files.partial_files import begin_job, discard_finished
+
+Json = dict[str, Any]
+EXIT_STATUS = {"input": 2, "package": 2, "version": 2, "cancelled": 130}  # any other kind: 1
+
+
+@dataclass
+class State:
+    """What stays between the jobs of one process: the models that are loaded."""
+
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+def run_job(name: str, request: Any, feedback: Feedback, state: State) -> Json:
+    """Run a job and return its result as JSON can hold it (a number that is not finite is null).
+
+    Raises:
+        InputError: there is no such job, or the request is no object.
+        Exception: whatever the job raises; `explain` puts it into words.
+    """
+    if name not in JOBS:
+        raise InputError(f"There is no job {name}; there are: {', '.join(JOBS)}.")
+    if not isinstance(request, Mapping):
+        raise InputError("The request is not an object.")
+    begin_job()
+    result = JOBS[name](dict(request), feedback, state)
+    try:
+        feedback.check_cancelled()
+    except EngineError:  # cancelled in the job's last instant: it must leave nothing
+        discard_finished()
+        raise
+    return finite(result)
+
+
+def super_resolve(request: Json, feedback: Feedback, state: State) -> Json:
+    """Downscale a raster: `SuperResolveRequest` in, `SuperResolveResult` out."""
+    from engine.pipeline.method_choice import ModelCache
+    from engine.pipeline.request import SuperResolveRequest
+    from engine.pipeline.super_resolve import super_resolve as downscale
+
+    parsed = SuperResolveRequest.from_json(request)
+    if "models" not in state.kept:
+        state.kept["models"] = ModelCache()
+    return downscale(parsed, feedback, state.kept["models"]).to_json()
+
+
+def models(request: Json, feedback: Feedback, state: State) -> Json:
+    """List the models in `models` (folders), $MSR_MODELS and the shipped ones, and the baselines.
+
+    The result: `models` (id, name, version, folder, factor, ensemble, target, sources), `broken` (sentences)
+    and `baselines` (id, title, help, needs_climatology, needs: the sources that are required).
+    """
+    from engine.methods.registry import BASELINES, baseline
+    from engine.package.folder import installed
+    from engine.specs import TargetSpec
+
+    found: list[Json] = []
+    broken: list[str] = []
+    for package in installed(_folders(request)):
+        if isinstance(package, PackageError):
+            broken.append(str(package))
+            continue
+        card = package.card
+        target = {"name": card.target.name, "title": card.target.title, "units": card.target.units}
+        sources = [
+            {
+                "name": s.name,
+                "title": s.title,
+                "units": s.units,
+                "optional": s.optional,
+                "kind": s.kind,
+                "brought": package.default_raster(s.name) is not None,
+            }
+            for s in card.sources
+        ]
+        entry: Json = {
+            "id": card.id,
+            "name": card.name,
+            "version": card.version,
+            "folder": str(package.folder),
+        }
+        entry |= {"factor": card.factor, "ensemble": card.ensemble}
+        found.append({**entry, "target": target, "sources": sources})
+    baselines = [
+        {
+            "id": id,
+            "title": info.title,
+            "help": info.help,
+            "needs_climatology": info.needs_climatology,
+            "needs": [s.name for s in baseline(id, 2, TargetSpec("target", "")).sources if not s.optional],
+        }
+        for id, info in BASELINES.items()
+    ]
+    return {"models": found, "broken": broken, "baselines": baselines}
+
+
+def check_package(request: Json, feedback: Feedback, state: State) -> Json:
+    """Check the package in `folder` to the last tensor, without running it: id, name and version."""
+    import torch
+
+    from engine.compute.devices import Plan
+    from engine.methods.registry import BASELINES
+    from engine.models.loading import load_model
+    from engine.package.folder import load_package
+
+    folder = request.get("folder")
+    if not isinstance(folder, str) or not folder:
+        raise InputError("The request lacks folder.")
+    package = load_package(folder)
+    card = package.card
+    if card.id in BASELINES:
+        raise PackageError(f"{package.folder}: the id {card.id} is that of a simple method.")
+    load_model(package, torch.device("cpu"), plan=Plan())
+    return {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
+
+
+def doctor(request: Json, feedback: Feedback, state: State) -> Json:
+    """Examine this Python: see `engine.commands.doctor`."""
+    from engine.commands.doctor import examine
+
+    return examine(_folders(request))
+
+
+JOBS: dict[str, Callable[[Json, Feedback, State], Json]] = {
+    "super_resolve": super_resolve,
+    "models": models,
+    "check_package": check_package,
+    "doctor": doctor,
+}
+
+
+def explain(error: BaseException) -> dict[str, str]:
+    """Return the kind, one sentence for the user, and the traceback of an error."""
+    kind, message = _kind_and_sentence(error)
+    detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {"kind": kind, "message": " ".join(message.split()), "detail": detail}
+
+
+def exit_status(kind: str) -> int:
+    """Return the process's exit status for a kind of error."""
+    return EXIT_STATUS.get(kind, 1)
+
+
+def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, EngineError):
+        return error.kind, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "cancelled", "The run was cancelled."
+    if is_out_of_memory(error):
+        return "memory", "Memory ran out: choose a smaller tile size, or close other programs."
+    if isinstance(error, ImportError):
+        return "failure", (
+            f"The engine's Python ({sys.executable}) cannot import {error.name or 'a package'} "
+            f"({error}): install requirements-engine.txt there."
+        )
+    family = type(error).__module__.split(".")[0]
+    if family == "rasterio":
+        return "input", f"A raster cannot be read or written: {error}."
+    if family == "pyproj":
+        return "input", f"A coordinate reference system cannot be used: {error}."
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return "failure", f"The system refused{where} ({error.strerror})."
+    return "failure", f"Something unexpected went wrong ({type(error).__name__}: {error})."
+
+
+def _folders(request: Json) -> list[str]:
+    folders = request.get("models") or []
+    if not isinstance(folders, list) or not all(isinstance(f, str) for f in folders):
+        raise InputError("The request's models must be a list of folders.")
+    return folders
+
+
+def finite(value: Any) -> Any:
+    """Return plain data with null for every number that strict JSON cannot hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return value

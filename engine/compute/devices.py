@@ -1,0 +1,221 @@
+"""The device that computes, and the precision and memory layout in which it is fastest.
+
+Machines differ by a factor of 60 in bfloat16, so nothing is assumed: a few short runs of the
+model's own network decide, once for each machine and network; the answer is kept in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.compute.cache import read_cache, write_cache
+from engine.compute.memory import free_memory, is_out_of_memory
+from engine.errors import InputError
+
+__all__ = [
+    "Plan",
+    "choose_device",
+    "choose_plan",
+    "free_memory",
+    "is_out_of_memory",
+    "list_devices",
+]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_WORTH = 0.9  # half the mantissa must buy at least a tenth of the time
+_ROUNDS = 5
+_HOPELESS = 10.0  # times the best that is not run again
+_BUDGET_SECONDS = 6.0  # a busy machine: then what was seen so far decides, for this process only
+_MOST_PLANS = 200
+_CACHE = "plans"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """In what precision and memory layout a network runs."""
+
+    dtype: torch.dtype = torch.float32
+    channels_last: bool = False
+
+    @property
+    def precision(self) -> str:
+        """The precision's name for provenance: float32 or bfloat16."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """torch's name for the layout."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def list_devices() -> list[dict[str, str]]:
+    """Return what this machine can compute on, the fastest kind first: id and name."""
+    found = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            found.append({"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)})
+    if torch.backends.mps.is_available():
+        found.append({"id": "mps", "name": "Apple GPU"})
+    found.append({"id": "cpu", "name": f"{_processor()}, {torch.get_num_threads()} threads"})
+    return found
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" takes CUDA, else MPS, else the processor.
+
+    Raises:
+        InputError: the machine does not have it; the sentence lists those it has.
+    """
+    devices = [d["id"] for d in list_devices()]
+    name = name.strip().lower() or "auto"
+    if name == "auto":
+        return torch.device(devices[0])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in devices:
+        raise InputError(f"There is no device {name} here; this machine has: {', '.join(devices)}.")
+    return torch.device(wanted)
+
+
+def choose_plan(
+    module: nn.Module,
+    example: Callable[[torch.dtype, torch.memory_format], Any],
+    device: torch.device,
+    precision: str = "auto",
+) -> Plan:
+    """Return the fastest plan, from the cache or from a few short runs.
+
+    Args:
+        module: the network; its specification and tensor shapes are part of the cache's key.
+        example: runs the network once on a small typical window in the given precision and layout.
+        device: where it runs.
+        precision: "float32" or "bfloat16" leave just the layout to choose.
+
+    Raises:
+        InputError: the precision is unknown, or this device cannot run in it.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise InputError(f"The precision {precision} is unknown; there are: auto, {', '.join(PRECISIONS)}.")
+    key = _key(module, device, precision)
+    plan = _recall(key)
+    if plan is None:
+        plan, seconds = _measure(example, device, precision)
+        if seconds is not None:
+            _remember(key, plan, seconds)
+    return plan
+
+
+def _measure(
+    example: Callable[[torch.dtype, torch.memory_format], Any], device: torch.device, precision: str
+) -> tuple[Plan, dict[str, float] | None]:
+    """Return the best plan and the seconds of each; None for these when there was no time to be sure.
+
+    The plans take turns, so that another program's load does not fall on one of them alone; the
+    fastest of a few runs counts, the first one of each warms up.
+    """
+    names = list(PRECISIONS) if precision == "auto" else [precision]
+    plans = [Plan(PRECISIONS[n], last) for n in names for last in (True, False)]
+    best: dict[Plan, float] = {}
+    failure: Exception | None = None
+    begin = time.perf_counter()
+    settled = True
+    for turn in range(_ROUNDS):
+        if turn >= 2 and time.perf_counter() - begin > _BUDGET_SECONDS:
+            settled = False
+            break
+        for plan in list(plans):
+            if best.get(plan, 0.0) > _HOPELESS * min(best.values(), default=0.0):
+                continue
+            try:
+                seconds = _time(example, plan, device)
+            except (RuntimeError, NotImplementedError, TypeError) as error:  # not on this device
+                if is_out_of_memory(error):
+                    raise
+                failure = error
+                plans.remove(plan)
+                best.pop(plan, None)
+            else:
+                best[plan] = min(seconds, best.get(plan, seconds))
+    if not best:
+        raise InputError(f"The device {device} cannot compute in {precision}: {failure}.") from failure
+    # Half the mantissa must be worth it.
+    cost = {p: t / (1.0 if p.dtype == torch.float32 else _WORTH) for p, t in best.items()}
+    chosen = min(cost, key=cost.__getitem__)
+    table = {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+    return chosen, table if settled else None
+
+
+def _time(example: Callable[..., Any], plan: Plan, device: torch.device) -> float:
+    _wait(device)
+    start = time.perf_counter()
+    example(plan.dtype, plan.memory_format)
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _key(module: nn.Module, device: torch.device, precision: str) -> str:
+    """Everything that the measurement depends on, as one hash."""
+    spec = getattr(module, "spec", None)
+    parts = {
+        "precision": precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "flags": _flags(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "spec": repr(spec),
+        "shapes": [(n, list(p.shape)) for n, p in module.named_parameters()],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return ""
+
+
+def _processor() -> str:
+    for line in _cpuinfo().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _flags() -> str:
+    return next((line for line in _cpuinfo().splitlines() if line.startswith(("flags", "Features"))), "")
+
+
+def _recall(key: str) -> Plan | None:
+    entry = read_cache(_CACHE).get(key)
+    if not isinstance(entry, dict):
+        return None
+    dtype, last = entry.get("dtype"), entry.get("channels_last")
+    if not isinstance(dtype, str) or dtype not in PRECISIONS or not isinstance(last, bool):
+        return None
+    return Plan(PRECISIONS[dtype], last)
+
+
+def _remember(key: str, plan: Plan, seconds: dict[str, float]) -> None:
+    plans = read_cache(_CACHE)
+    plans.pop(key, None)
+    entry = {"dtype": plan.precision, "channels_last": plan.channels_last, "seconds": seconds}
+    write_cache(_CACHE, dict([*plans.items(), (key, entry)][-_MOST_PLANS:]))

@@ -1,0 +1,1 @@
+"""From coarse to fine without learning, as functions of fields."""

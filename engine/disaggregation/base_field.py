@@ -1,0 +1,78 @@
+"""The base on which a model's residual stands: the best disaggregation that the sources allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.disaggregation.climatology_ratio import disaggregate
+from engine.disaggregation.constructed_analogues import HALO as ANALOGUE_HALO
+from engine.disaggregation.constructed_analogues import analogue_field, enough_bands
+from engine.disaggregation.interpolation import interpolate
+from engine.disaggregation.smooth_correction import REACH, smooth_correction
+from engine.fields.climatology import season_weights, weighted_mean
+from engine.fields.conservation import conserve
+from engine.fields.patch import Patch
+from engine.fields.upsample import HALO
+from engine.fields.windows import crop
+from engine.specs import SourceSpec, TargetSpec
+
+MOST_BANDS = 24  # a daily climatology is weighted by season instead of fitted
+BASE_HALO = max(ANALOGUE_HALO, HALO["bicubic"] + REACH)  # coarse cells of context
+
+
+def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], halo: int) -> Tensor:
+    """Return the base in physical units, conserved.
+
+    With a climatology of several bands it is their locally fitted mixture, with few bands or very
+    many the climatology ratio (for signed targets, the anomaly); without one it is interpolation in
+    the target's transformed space. Where the climatology is invalid, the next best takes its place.
+
+    Args:
+        patch: its halo is at least `halo` + `BASE_HALO`.
+        target: what is downscaled.
+        sources: of the card, for the climatology's kernel.
+        halo: coarse cells that the result keeps around the window.
+
+    Returns:
+        (B, (h + 2·halo)·k, (w + 2·halo)·k) float32, NaN where there is no coarse value.
+    """
+    patch = replace(patch, halo=patch.halo - halo)  # a larger window in a thinner halo
+    k, own = patch.factor, crop(patch.target, patch.halo)
+    area = patch.area if target.weights == "area" else None
+    source = next((s for s in sources if s.kind == "climatology"), None)
+    if source is None or patch.climatology is None:
+        field = _interpolated(patch, target, area)
+    else:
+        field = _from_climatology(patch, target, source, area)
+    inner = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
+    return conserve(field, own, k, target, area=inner)
+
+
+def _interpolated(patch: Patch, target: TargetSpec, area: Tensor | None) -> Tensor:
+    k, ring = patch.factor, patch.halo - REACH
+    field = interpolate(patch.target, k, target, "bicubic", ring)
+    rows = None if area is None else area[:, ring * k : area.shape[1] - ring * k]
+    return smooth_correction(field, crop(patch.target, ring), k, target, rows)
+
+
+def _from_climatology(patch: Patch, target: TargetSpec, source: SourceSpec, area: Tensor | None) -> Tensor:
+    bands, distance, k = patch.climatology, patch.climatology_distance, patch.factor
+    if distance is None:
+        distance = torch.zeros(bands.shape[:2], device=bands.device)
+    if distance.shape[1] > MOST_BANDS or not enough_bands(distance):
+        return _seasonal(patch, target, source, distance)
+    field = analogue_field(patch.target, bands, distance, k, target, patch.halo, area)
+    missing = ~torch.isfinite(field)
+    known = torch.isfinite(crop(patch.target, patch.halo))
+    if bool((missing & known.repeat_interleave(k, -1).repeat_interleave(k, -2)).any()):
+        field = torch.where(missing, _seasonal(patch, target, source, distance), field)
+    return field
+
+
+def _seasonal(patch: Patch, target: TargetSpec, source: SourceSpec, distance: Tensor) -> Tensor:
+    mean = weighted_mean(patch.climatology, season_weights(distance, source.kernel_months))
+    return disaggregate(patch, mean, target, "bicubic")

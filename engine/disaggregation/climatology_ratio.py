@@ -1,0 +1,72 @@
+"""The climatology ratio: the coarse field in the pattern of a climatology.
+
+The idea of BCSD (Wood et al. 2004, Climatic Change 62): the coarse field's departure from the
+climatology is smooth, so interpolate the departure and give the pattern from the climatology.
+For a non-negative target the departure is a ratio, y = c·↑(X / C), else a difference,
+y = c + ↑(X − C), with c the fine climatology, C its coarse mean, ↑ bilinear interpolation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.disaggregation.interpolation import interpolate, mask_like
+from engine.fields.conservation import NEGLIGIBLE, aggregate, conserve, limits
+from engine.fields.patch import Patch
+from engine.fields.upsample import upsample
+from engine.fields.windows import crop
+from engine.specs import TargetSpec
+
+LARGEST_RATIO = 10.0  # above, a dry climatology says little, and its neighbours would drown
+
+
+def departure(coarse: Tensor, mean: Tensor, target: TargetSpec) -> Tensor:
+    """Return the ratio or difference of a coarse field and a climatology's coarse mean.
+
+    NaN where either is invalid, or where a ratio has nothing to stand on.
+    """
+    if target.conservation != "multiplicative":
+        return coarse - mean
+    coarse = coarse.clamp_min(0)
+    ratio = (coarse / mean.clamp_min(torch.finfo(mean.dtype).tiny)).clamp_max(LARGEST_RATIO)
+    bare = (mean <= NEGLIGIBLE * coarse) & (coarse > 0)
+    return torch.where(bare, torch.full_like(ratio, torch.nan), ratio)
+
+
+def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: str = "bilinear") -> Tensor:
+    """Return the coarse field in the climatology's pattern.
+
+    Where the climatology says nothing, the result is the conserved bicubic interpolation.
+
+    Args:
+        patch: its halo is at least `HALO["bicubic"]`.
+        climatology: (B, H·k, W·k) for the date, NaN where invalid.
+        target: its rule and bounds.
+        kernel: that interpolates the departure.
+
+    Returns:
+        (B, h·k, w·k) float32 within the bounds, NaN where the coarse cell is invalid.
+    """
+    k, bounds = patch.factor, limits(target)
+    area = patch.area if target.weights == "area" else None
+    climatology = _within(climatology, bounds)
+    own = crop(patch.target, patch.halo)
+    coarse = departure(patch.target, aggregate(climatology, k, area), target)
+    spread = upsample(coarse, k, kernel, patch.halo)
+    pattern = crop(climatology, patch.halo, k)
+    field = pattern * spread if target.conservation == "multiplicative" else pattern + spread
+    field = _within(field, bounds)
+    # A departure filled in from neighbours is no departure of this cell.
+    field = mask_like(field, crop(coarse, patch.halo), k)
+    if bool(torch.isfinite(field).all()):
+        return field
+    smooth = interpolate(patch.target, k, target, "bicubic", patch.halo)
+    inner = None if area is None else area[..., patch.halo * k : area.shape[-1] - patch.halo * k]
+    smooth = conserve(smooth, own, k, target, area=inner)
+    return torch.where(torch.isfinite(field), field, smooth)
+
+
+def _within(field: Tensor, bounds: tuple[float | None, float | None]) -> Tensor:
+    """Clip to the bounds; NaN stays NaN."""
+    return field if bounds == (None, None) else field.clamp(*bounds)

@@ -1,0 +1,1 @@
+"""From sources in physical units to the channels that a network sees."""

@@ -1,0 +1,1 @@
+"""Arithmetic of gridded tensors with holes: windows, means, enlargement, conservation."""

@@ -1,0 +1,49 @@
+"""What a method sees: a batch of aligned windows, all in physical units, NaN where invalid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Patch:
+    """A batch of B windows of h × w coarse cells with `halo` more cells on each side.
+
+    With k the factor, H = h + 2·halo and W = w + 2·halo. Every tensor is float32, in the units
+    of the card, and NaN marks a cell without data (nodata, or beyond the raster).
+    Methods return fields of (B, h·k, w·k): the windows without their halo.
+    """
+
+    factor: int
+    halo: int
+    target: Tensor  # (B, H, W), the coarse field
+    coarse: dict[str, Tensor] = field(default_factory=dict)  # (B, C, H, W) per source given
+    fine: dict[str, Tensor] = field(default_factory=dict)  # (B, C, H·k, W·k) per source given
+    climatology: Tensor | None = None  # (B, M, H·k, W·k), one band for each month (or day)
+    # (B, M) distance in months, round the year, from each band to the date asked for;
+    # inf: withheld (in training, a sample must not see its own month).
+    climatology_distance: Tensor | None = None
+    cell_size: Tensor | None = None  # (B, 2, H·k): height and width in metres of each row's fine cells
+    area: Tensor | None = None  # (B, H·k) relative area of each row's fine cells, or None when equal
+    day_of_year: Tensor | None = None  # (B,), 1..366
+    # (B, 2) int64: absolute coarse row and column of each window's first cell, halo left out; ensembles
+    # need it, since their noise is fixed to the grid.
+    origin: Tensor | None = None
+
+
+def moved(patch: Patch, device: torch.device) -> Patch:
+    """Return the patch on a device."""
+    if patch.target.device == device:
+        return patch
+    changed: dict[str, Any] = {}
+    for part in fields(patch):
+        value = getattr(patch, part.name)
+        if isinstance(value, Tensor):
+            changed[part.name] = value.to(device)
+        elif isinstance(value, dict):
+            changed[part.name] = {name: x.to(device) for name, x in value.items()}
+    return replace(patch, **changed)

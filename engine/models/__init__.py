@@ -1,0 +1,1 @@
+"""Model packages at work: loaded, measured, and called as methods."""

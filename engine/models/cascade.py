@@ -1,0 +1,158 @@
+"""A model that takes a small step again and again: ×2, ×2, ×2, ×2, ×3 makes ×48.
+
+Such a model has seen no fine truth. It learned to halve (or to third) the cells of the coarse field
+itself, from that field's own means and sources averaged alike, and is used below the scale that it
+learned at: as in TsHARP (Kustas et al. 2003, Remote Sens. Environ. 85) and DMS (Gao, Kustas &
+Anderson 2012, Remote Sens. 4), the relation to the sources is taken to hold at every scale. One set
+of weights serves every step; statistics that normalise are those of the coarse level throughout, so
+that what the network learned per metre of relief stays per metre of relief.
+
+Each step's result is conserved, so the last one keeps the means of the first coarse field; sources
+on the fine grid are averaged over valid cells to each step's fine grid, coarse ones interpolated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+
+from engine.compute.devices import Plan
+from engine.fields.conservation import aggregate, conserve
+from engine.fields.patch import Patch, moved
+from engine.fields.upsample import upsample
+from engine.fields.windows import crop, narrowed
+from engine.methods.interface import check_sources
+from engine.models.model import ModelMethod
+from engine.package.card import Card
+
+KERNEL = "bilinear"  # brings coarse sources to the steps below the first
+
+
+class CascadeMethod:
+    """A model package whose card has `cascade`; see `engine.methods.Method`.
+
+    Args:
+        card: of the package.
+        weights: of the generator of a step, by the names in its state.
+        device: where it runs.
+        plan: precision and layout.
+
+    Raises:
+        InputError: the card's network does not fit its sources.
+    """
+
+    ensemble = False
+
+    def __init__(self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: Plan) -> None:
+        self.card, self.device = card, torch.device(device)
+        self.id, self.title, self.factor = card.id, card.name, card.factor
+        self.target, self.sources, self.steps = card.target, card.sources, card.cascade
+        self.parts = {k: ModelMethod(card.one_step(k), weights, device, plan) for k in set(self.steps)}
+        self.module = nn.ModuleDict({str(k): part.module for k, part in self.parts.items()})
+        self.needs = self._needs()
+        self.halo = self.needs[0]
+
+    @property
+    def plan(self) -> Plan:
+        """Precision and layout."""
+        return self.parts[self.steps[-1]].plan
+
+    def use(self, plan: Plan) -> None:
+        """Run in another precision and layout from now on."""
+        for part in self.parts.values():
+            part.use(plan)
+
+    def check(self, given: set[str]) -> None:
+        """Refuse to run without a required source; see `Method.check`."""
+        check_sources(self.sources, given, self.title)
+
+    @property
+    def bytes_per_cell(self) -> int:
+        """A generous guess of the memory that a run needs for each fine cell of a patch."""
+        return max(part.bytes_per_cell for part in self.parts.values())
+
+    @torch.inference_mode()
+    def predict(self, patch: Patch) -> Tensor:
+        """Return the field, conserved at every step; see `Method.predict`.
+
+        Raises:
+            InputError: the model wants the day of year and the patch has none.
+        """
+        patch = narrowed(moved(patch, self.device), self.halo)
+        field, margin, scale = patch.target, patch.halo, 1
+        for step, need in zip(self.steps, self.needs, strict=True):
+            field, margin = crop(field, margin - need), need
+            part = self.parts[step]
+            level = self._level(patch, field, margin, scale, step)
+            fine = part.predict(level)
+            area = None if level.area is None else _inner(level.area, part.halo * step)
+            field = conserve(fine, crop(field, part.halo), step, self.target, area=area)
+            margin, scale = (margin - part.halo) * step, scale * step
+        return crop(field, margin)
+
+    def _needs(self) -> tuple[int, ...]:
+        """Return the context that each step needs around the window, in the step's coarse cells.
+
+        A step's halo counts in its own coarse cells; that of the steps below in theirs.
+        """
+        needs, below = [], Fraction(0)
+        for step in reversed(self.steps):
+            below = self.parts[step].halo + below / step
+            needs.append(-(-below.numerator // below.denominator))
+        return tuple(reversed(needs))
+
+    def _level(self, patch: Patch, field: Tensor, margin: int, scale: int, step: int) -> Patch:
+        """Return what a step sees.
+
+        Args:
+            patch: the whole one, with the cascade's halo.
+            field: (B, H, W) the step's coarse field, `margin` cells around the window.
+            margin: in the step's coarse cells.
+            scale: the step's coarse cells along one of the patch's.
+            step: the step's factor.
+        """
+        k, rest = patch.factor, patch.factor // (scale * step)
+        edge = patch.halo * k - margin * rest * step  # fine cells that are too many on each side
+        area = None if patch.area is None else _inner(patch.area, edge)
+        weights = area[:, None] if area is not None and self.target.weights == "area" else None
+        fine = {}
+        for name, values in patch.fine.items():
+            inner = crop(values, edge)
+            fine[name] = inner if rest == 1 else aggregate(inner, rest, weights)
+        # At their border the enlarged ones are not exact, but the first step's halo is cut off there.
+        coarse = {name: _enlarged(values, scale) for name, values in patch.coarse.items()}
+        return replace(
+            patch,
+            factor=step,
+            halo=self.parts[step].halo,
+            target=field,
+            coarse={name: crop(values, patch.halo * scale - margin) for name, values in coarse.items()},
+            fine=fine,
+            cell_size=None if patch.cell_size is None else _inner(patch.cell_size, edge, rest) * rest,
+            area=None if area is None else _inner(area, 0, rest),
+            origin=None,
+        )
+
+
+def _enlarged(values: Tensor, scale: int) -> Tensor:
+    """Interpolate (B, C, H, W) between its valid cells; invalid ones stay invalid."""
+    if scale == 1:
+        return values
+    batch, channels = values.shape[:2]
+    flat = values.flatten(0, 1)
+    result = upsample(flat, scale, KERNEL)
+    hole = ~torch.isfinite(flat)
+    if bool(hole.any()):
+        beneath = hole.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+        result = result.masked_fill(beneath, torch.nan)
+    return result.unflatten(0, (batch, channels))
+
+
+def _inner(rows: Tensor, cut: int, block: int = 1) -> Tensor:
+    """Cut (…, H) at both ends and average blocks of it."""
+    rows = rows[..., cut : rows.shape[-1] - cut]
+    return rows if block == 1 else rows.unflatten(-1, (-1, block)).mean(-1)

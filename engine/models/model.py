@@ -1,0 +1,121 @@
+"""A trained model as a method of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.compute.devices import Plan
+from engine.errors import InputError
+from engine.features.network_inputs import Inputs
+from engine.fields.patch import Patch, moved
+from engine.methods.interface import check_sources
+from engine.nets.architectures import widest
+from engine.nets.downscaler import Downscaler
+from engine.nets.spec import NetworkSpec
+from engine.package.card import Card
+
+
+class ModelMethod:
+    """A model package at work; see `engine.methods.Method`.
+
+    The generator runs in the plan's precision and layout; base, residual's sum, inverse transform
+    and bounds are float32.
+
+    Args:
+        card: of the package.
+        weights: of the generator, by the names in its state.
+        device: where it runs.
+        plan: precision and layout.
+
+    Raises:
+        InputError: the card's network does not fit its sources.
+    """
+
+    def __init__(self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: Plan) -> None:
+        self.card, self.device = card, torch.device(device)
+        self.id, self.title, self.factor = card.id, card.name, card.factor
+        self.target, self.sources = card.target, card.sources
+        self.module = build(card).eval().requires_grad_(False)
+        self._weights = dict(weights)
+        self.halo = self.module.halo
+        self.use(plan)
+
+    def use(self, plan: Plan) -> None:
+        """Run in another precision and layout from now on."""
+        self.plan = plan
+        self.module.generator.to(self.device, plan.dtype, memory_format=plan.memory_format)
+        self.module.generator.load_state_dict(self._weights)  # whole again after a coarser precision
+
+    def check(self, given: set[str]) -> None:
+        """Refuse to run without a required source; see `Method.check`."""
+        check_sources(self.sources, given, self.title)
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether there are members to draw, beside the one estimate."""
+        return self.module.ensemble
+
+    def predict(self, patch: Patch) -> Tensor:
+        """Return the field before conservation; see `Method.predict`.
+
+        Raises:
+            InputError: the model wants the day of year and the patch has none.
+        """
+        return self.predict_member(patch, 0, 0)
+
+    def predict_member(self, patch: Patch, seed: int, member: int) -> Tensor:
+        """Return one member before conservation, (B, h·k, w·k) float32.
+
+        Args:
+            patch: as for `predict`; its `origin` fixes the noise to the grid.
+            seed: of the ensemble.
+            member: 0 is the estimate without noise, 1, 2, … are draws.
+
+        Raises:
+            InputError: as `predict`; a draw is wanted from a model without noise or of a patch without
+                origin.
+        """
+        return next(self.predict_members(patch, seed, (member,)))
+
+    @torch.inference_mode()
+    def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
+        """Yield members as `predict_member` returns them; base and features are made once for all."""
+        inputs = self.planned(self.module.prepare(moved(patch, self.device)))
+        for member in members:
+            yield self.module.to_physical(self.module(inputs, seed, member))
+
+    def planned(self, inputs: Inputs) -> Inputs:
+        """Return the inputs in the plan's precision and layout; the base stays float32."""
+
+        def fit(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            wanted = {"dtype": self.plan.dtype, "memory_format": self.plan.memory_format}
+            return {name: x.to(self.device, **wanted) for name, x in tensors.items()}
+
+        return replace(inputs, coarse=fit(inputs.coarse), fine=fit(inputs.fine))
+
+    @property
+    def bytes_per_cell(self) -> int:
+        """A generous guess of the memory that a run needs for each fine cell of a patch."""
+        spec = self.module.generator.spec
+        width = widest(self.module.generator)
+        bands = 12 if any(s.kind == "climatology" for s in self.sources) else 0
+        return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + 12))
+
+
+def build(card: Card) -> Downscaler:
+    """Return the untrained network that a card describes.
+
+    Raises:
+        InputError: its network is malformed, or does not fit its sources or its factor.
+    """
+    try:
+        spec = NetworkSpec.from_json(dict(card.network))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"The network in the card of {card.id} is malformed: {error}.") from error
+    if spec.factor != card.factor:
+        raise InputError(f"The card of {card.id} has the factor {card.factor}, its network {spec.factor}.")
+    return Downscaler(card.target, card.sources, spec)

@@ -1,0 +1,1 @@
+"""Model packages on disk: card, schema, weights and their checks."""

@@ -1,0 +1,70 @@
+"""A model card as typed data. `card.schema.json` is the full description of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.specs import SourceSpec, TargetSpec
+
+GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's id
+
+
+@dataclass(frozen=True)
+class Card:
+    """A validated card; `raw` holds every field of the file."""
+
+    id: str
+    name: str
+    version: str
+    factor: int
+    target: TargetSpec
+    sources: tuple[SourceSpec, ...]
+    network: dict[str, Any]  # the generator's specification
+    resolution: dict[str, Any]  # coarse, fine, units: as trained
+    needs_date: bool  # the day of year, a climatology or a dynamic source wants one
+    raw: dict[str, Any]
+    cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
+
+    def one_step(self, factor: int) -> Card:
+        """Return a cascade's card as that of one of its steps."""
+        return replace(self, factor=factor, network={**self.network, "factor": factor}, cascade=())
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether the model can draw members: its network has a noise input. A cascade draws none."""
+        noise = self.network.get("noise", 0)
+        return isinstance(noise, int) and noise > 0 and not self.cascade
+
+    def source(self, name: str) -> SourceSpec | None:
+        """Return the source of that name, or None."""
+        return next((s for s in self.sources if s.name == name), None)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Card:
+        """Read a card that `engine.package.folder` has validated against the schema."""
+        target = dict(raw["target"])
+        for key in ("bounds", "range"):
+            if target.get(key) is not None:
+                target[key] = tuple(target[key])
+        sources = []
+        for entry in raw["sources"]:
+            source = dict(entry)
+            for key in ("classes", "derived", "range"):
+                if source.get(key) is not None:
+                    source[key] = tuple(source[key])
+            sources.append(SourceSpec(**source))
+        needs_date = bool(raw["network"].get("season")) or any(s.kind == "climatology" for s in sources)
+        return cls(
+            id=raw["id"],
+            name=raw["name"],
+            version=raw["version"],
+            factor=raw["factor"],
+            target=TargetSpec(**target),
+            sources=tuple(sources),
+            network=raw["network"],
+            resolution=raw["resolution"],
+            needs_date=needs_date,
+            raw=raw,
+            cascade=tuple(raw.get("cascade", {}).get("steps", ())),
+        )

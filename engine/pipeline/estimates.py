@@ -1,0 +1,146 @@
+"""What a tile's fields are made of: the method's one estimate, or an ensemble's members."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from engine.dates import When
+from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.fields.conservation import aggregate, conserve
+from engine.fields.ensemble import Moments, quantiles
+from engine.fields.patch import Patch
+from engine.fields.supported_share import RING, Support
+from engine.fields.windows import crop, narrowed, widened
+from engine.methods.interface import EnsembleMethod, Method
+from engine.pipeline.output_files import MAIN
+from engine.pipeline.request import EnsembleRequest
+from engine.specs import TargetSpec
+
+Step = Callable[[float], None]  # hears which share of a tile is done; may raise to stop
+
+
+@dataclass
+class Fields:
+    """A finished tile: the bands of each product, (h·k, w·k) each, on the processor."""
+
+    bands: dict[str, list[Tensor]] = field(default_factory=dict)
+    residual: float = 0.0  # largest |mean − coarse value|, over the members too
+
+
+class Single:
+    """The method's one estimate, conserved.
+
+    Args:
+        method: that predicts.
+        target: how to conserve.
+        strength: of the conservation, 0..1.
+    """
+
+    def __init__(self, method: Method, target: TargetSpec, strength: float) -> None:
+        self.method, self.target, self.strength = method, target, strength
+        self.halo = method.halo  # coarse cells that a patch must bring
+        self.bytes_per_cell = float(getattr(method, "bytes_per_cell", 160))
+
+    def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
+        """Return the fields of a patch of one window that has a valid coarse cell."""
+        fine, residual = self._conserved(self.method.predict(patch), patch)
+        return Fields({MAIN: [fine]}, residual)
+
+    def empty(self, rows: int, cols: int) -> Fields:
+        """Return the fields of a tile without a valid coarse cell."""
+        return Fields({MAIN: [torch.full((rows, cols), torch.nan)]})
+
+    def _conserved(self, fine: Tensor, patch: Patch) -> tuple[Tensor, float]:
+        """Return a prediction conserved, (h·k, w·k), and its largest residual."""
+        k, coarse = patch.factor, crop(patch.target, patch.halo)
+        area = None
+        if patch.area is not None:
+            edge = patch.halo * k
+            area = patch.area[:, edge : patch.area.shape[1] - edge]
+        fine = conserve(fine.to("cpu"), coarse, k, self.target, self.strength, area)
+        difference = (aggregate(fine, k, area) - coarse).abs()
+        finite = difference[torch.isfinite(difference)]
+        return fine[0], float(finite.max()) if finite.numel() else 0.0
+
+
+class Ensemble(Single):
+    """Members drawn one after another, each conserved on its own, and what is told of them.
+
+    Args:
+        method: a model with noise.
+        target: how to conserve.
+        strength: of the conservation, 0..1.
+        wanted: how many members, and which products.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        method: EnsembleMethod,
+        target: TargetSpec,
+        strength: float,
+        wanted: EnsembleRequest,
+        seed: int,
+    ) -> None:
+        super().__init__(method, target, strength)
+        self.drawn_by, self.wanted, self.seed = method, wanted, seed
+        files = wanted.files
+        self._ring = RING if "support" in files else 0
+        if self._ring:
+            self.halo = max(method.halo, BASE_HALO) + RING
+        self._keeps = "quantiles" in files or "members" in files
+        kept = wanted.members if self._keeps else 0
+        written = len(wanted.levels) + ("members" in files) * wanted.members
+        # Running sums, members that are kept, and fields that wait to be written, float32.
+        self.bytes_per_cell += 4 * (8 + 16 * self._ring + kept + 2 * written)
+
+    def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
+        """Return the fields of a patch of one window that has a valid coarse cell."""
+        k, window = patch.factor, widened(patch, self._ring)
+        support, moments, kept = None, Moments(), []
+        if self._ring:
+            smooth = base_field(narrowed(window, BASE_HALO), self.target, (), 0)
+            support = Support(smooth[0], k)
+        found = Fields()
+        for number, drawn in enumerate(self._members(window, when), start=1):
+            member, residual = self._conserved(drawn, window)
+            if support is not None:
+                support.add(member)
+            member = crop(member, self._ring, k)
+            moments.add(member)
+            if self._keeps:
+                kept.append(member)
+            found.residual = max(found.residual, residual)
+            step(number / self.wanted.members)
+        found.bands[MAIN] = [moments.mean]
+        files = self.wanted.files
+        if "spread" in files:
+            found.bands["spread"] = [moments.variance.sqrt()]
+        if "quantiles" in files:
+            found.bands["quantiles"] = quantiles(kept, self.wanted.levels)
+        if "members" in files:
+            found.bands["members"] = kept
+        if support is not None:
+            found.bands["support"] = [support.share()]
+        return found
+
+    def empty(self, rows: int, cols: int) -> Fields:
+        """Return the fields of a tile without a valid coarse cell."""
+        nothing = torch.full((rows, cols), torch.nan)
+        counts = {"quantiles": len(self.wanted.levels), "members": self.wanted.members}
+        keys = [MAIN, *self.wanted.files]
+        return Fields({key: [nothing] * counts.get(key, 1) for key in keys})
+
+    def _members(self, patch: Patch, when: When | None) -> Iterator[Tensor]:
+        """Yield the members before conservation.
+
+        Each date has noise of its own, so that what is invented does not stand still from one to the
+        next; the same date has the same noise in whatever run.
+        """
+        seed = zlib.crc32(f"{self.seed} {when}".encode()) if when is not None else self.seed
+        return self.drawn_by.predict_members(patch, seed, range(1, self.wanted.members + 1))

@@ -1,0 +1,60 @@
+"""What kind of quantity a raster without a card holds: non-negative or signed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rasterio.windows import Window
+
+from engine import units
+from engine.errors import InputError
+from engine.raster.reader import Raster
+from engine.specs import TargetSpec
+
+_SAMPLE = 512  # cells along each axis that are looked at
+
+
+def describe(raster: Raster, quantity: str = "auto") -> TargetSpec:
+    """Return a target's description, for methods that come without a card.
+
+    A quantity that is never negative and reaches down to zero (rain, snow, moisture) is kept
+    non-negative and corrected by ratio; temperatures and all others are signed and corrected by
+    difference.
+
+    Args:
+        raster: the open target.
+        quantity: nonnegative, signed, or auto.
+
+    Raises:
+        InputError: another word, or a non-negative quantity with negative values.
+    """
+    if quantity not in ("auto", "nonnegative", "signed"):
+        raise InputError(f"The quantity {quantity!r} is unknown: choose auto, nonnegative or signed.")
+    name = "target"
+    if quantity == "signed" or (quantity == "auto" and units.is_temperature(raster.units)):
+        return TargetSpec(name, raster.units)
+    low, high = value_range(raster)
+    if quantity == "nonnegative" and low < 0:
+        raise InputError(f"target: {raster.ref.path} has values below zero ({low:g}): choose signed.")
+    if low < 0 or (quantity == "auto" and low > 0.2 * high):
+        return TargetSpec(name, raster.units)
+    return TargetSpec(
+        name, raster.units, transform="log1p", bounds=(0.0, None), conservation="multiplicative"
+    )
+
+
+def value_range(raster: Raster) -> tuple[float, float]:
+    """Return the least and largest value of a raster, over a regular sample when it is large."""
+    step = max(1, math.ceil(math.sqrt(raster.width * raster.height) / _SAMPLE))
+    low, high = math.inf, -math.inf
+    bands = [raster.ref.band] if raster.ref.band else range(1, min(raster.count, 24) + 1)
+    for band in bands:
+        for row in range(0, raster.height, step):
+            values = raster.values([band], Window(0, row, raster.width, 1))[0, 0, ::step]
+            values = values[np.isfinite(values)]
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if not math.isfinite(low):
+        raise InputError(f"{raster.label}: {raster.ref.path} holds no valid value.")
+    return low, high

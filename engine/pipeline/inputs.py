@@ -1,0 +1,289 @@
+"""Which raster goes where: the target and the sources of one job, read tile by tile into patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+
+from engine import dates
+from engine.dates import When
+from engine.errors import InputError
+from engine.fields.patch import Patch
+from engine.pipeline.request import SourceReport
+from engine.pipeline.tiles import Tile
+from engine.raster.footprint import scale
+from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
+from engine.raster.reader import Raster
+from engine.raster.reference import RasterRef
+from engine.specs import SourceSpec, TargetSpec
+
+
+@dataclass
+class _Tally:
+    """Counts over the tiles of a job."""
+
+    cells: int = 0
+    valid: int = 0
+    outside: int = 0
+
+    def add(self, values: NDArray[np.float32], span: tuple[float, float] | None) -> None:
+        self.cells += values.size
+        valid = np.isfinite(values)
+        self.valid += int(valid.sum())
+        if span is not None:
+            slack = 1e-6 * max(abs(span[0]), abs(span[1]), 1e-9)
+            outside = valid & ((values < span[0] - slack) | (values > span[1] + slack))
+            self.outside += int(outside.sum())
+
+    def shares(self) -> tuple[float, float]:
+        """Return the share of cells that are valid, and of the valid ones that are outside the range."""
+        return self.valid / max(self.cells, 1), self.outside / max(self.valid, 1)
+
+
+@dataclass
+class Input:
+    """One raster with its part in the job."""
+
+    spec: SourceSpec
+    raster: Raster
+    resampling: Resampling
+    shipped: bool = False  # the package's default
+    tally: _Tally = field(default_factory=_Tally)
+
+    def bands(self, when: When | None) -> list[int]:
+        """Return the bands to read for a date.
+
+        Raises:
+            InputError: the date has no partner, or the choice of a band is open.
+        """
+        raster, name = self.raster, self.raster.label
+        if self.spec.kind == "climatology":
+            return [i + 1 for i, _ in self._climatology_bands()]
+        if raster.ref.band is not None:
+            known = raster.dates[raster.ref.band - 1]
+            if self.spec.dynamic and when and known and not when.matches(known):
+                raise InputError(f"{name}: band {raster.ref.band} is of {known}, but the date is {when}.")
+            return [raster.ref.band]
+        if not self.spec.dynamic or (raster.count == 1 and raster.dates[0] is None):
+            return [1]
+        if not any(raster.dates):
+            raise InputError(f"{name} has {raster.count} bands without dates: choose one (RASTER#BAND).")
+        if when is None:
+            if raster.count == 1:
+                return [1]
+            raise InputError(f"{name} has {raster.count} dates: say which date is wanted.")
+        return [dates.match(raster.dates, when, name) + 1]
+
+    def distances(self, when: When | None) -> list[float]:
+        """Return the distance in months from each band of a climatology to the date."""
+        bands = self._climatology_bands()
+        if len(bands) == 1:
+            return [0.0]
+        if when is None:
+            raise InputError(f"{self.raster.label} has a band for each month: give the date, YYYY-MM or MM.")
+        return [dates.cyclic_months(position, when.position) for _, position in bands]
+
+    def _climatology_bands(self) -> list[tuple[int, float]]:
+        """Return (index, position in months) of each band."""
+        raster = self.raster
+        if raster.ref.band is not None:
+            return [(raster.ref.band - 1, 0.0)]
+        known = [(i, w.position) for i, w in enumerate(raster.dates) if w is not None and w.month is not None]
+        if known and len(known) == raster.count:
+            return known
+        if raster.count == 1:
+            return [(0, 0.0)]
+        if raster.count in (12, 365, 366):
+            step = 12 / raster.count
+            first = 1.0 if raster.count == 12 else 0.5 + step / 2
+            return [(i, first + i * step) for i in range(raster.count)]
+        raise InputError(
+            f"{raster.label} must have one band, 12, 365 or 366 bands, or bands that carry dates; "
+            f"{raster.ref.path} has {raster.count}."
+        )
+
+    def report(self) -> SourceReport:
+        """Say what became of the raster."""
+        covered, outside = self.tally.shares()
+        how = "copied" if self.resampling == Resampling.nearest else self.resampling.name
+        if self.resampling == Resampling.nearest and self.spec.kind == "class":
+            how = "nearest"
+        path = f"{self.raster.ref.path}{' (shipped with the model)' if self.shipped else ''}"
+        onto = f"{how}, onto the {self.spec.grid} grid"
+        return SourceReport(self.spec.name, path, self.raster.describe(), onto, covered, outside)
+
+
+class Inputs:
+    """All rasters of a job.
+
+    Args:
+        target: the open coarse raster.
+        spec: what it is.
+        specs: the sources that the method can use.
+        given: rasters that the user names, by source.
+        shipped: the package's default rasters, by source, for those not given.
+        grids: the job's grids.
+
+    Raises:
+        InputError: an unknown source, one that cannot be read or does not overlap the output.
+    """
+
+    def __init__(
+        self,
+        target: Raster,
+        spec: TargetSpec,
+        specs: Sequence[SourceSpec],
+        given: Mapping[str, RasterRef],
+        shipped: Mapping[str, RasterRef],
+        grids: Grids,
+    ) -> None:
+        known = {s.name for s in specs}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            takes = f"it takes {', '.join(sorted(known)) or 'none'}"
+            raise InputError(f"There is no source named {unknown[0]} for this method ({takes}).")
+        self.target, self.spec, self.grids = target, spec, grids
+        self._target_resampling = target.resampling(grids.coarse, conserve=True)
+        self._target_tally = _Tally()
+        self.sources: list[Input] = []
+        for source in specs:
+            ref = given.get(source.name) or shipped.get(source.name)
+            if ref is None:
+                continue
+            raster = Raster(ref, source.name, "" if source.kind in ("class", "angle") else source.units)
+            grid = self._grid(source)
+            if not raster.overlaps(grid):
+                if source.name in given:
+                    raise InputError(
+                        f"{source.name}: {ref.path} does not overlap the output: check extent and CRS, or "
+                        f"leave it out."
+                    )
+                continue
+            how = raster.resampling(grid, source.kind)
+            self.sources.append(Input(source, raster, how, source.name not in given))
+        self._static: dict[str, tuple[Tile, NDArray[np.float32]]] = {}
+
+    def _grid(self, source: SourceSpec) -> GeoBox:
+        return self.grids.coarse if source.grid == "coarse" else self.grids.fine
+
+    @property
+    def names(self) -> set[str]:
+        """The sources that are there."""
+        return {s.spec.name for s in self.sources}
+
+    def close(self) -> None:
+        """Close every file."""
+        for raster in (self.target, *(s.raster for s in self.sources)):
+            raster.close()
+
+    def target_band(self, when: When | None) -> int:
+        """Return the target's band for a date."""
+        if self.target.ref.band is not None:
+            return self.target.ref.band
+        if when is not None and any(self.target.dates):
+            return dates.match(self.target.dates, when, "target") + 1
+        return 1
+
+    def wanted_dates(self, date: str | None, all_dates: bool) -> list[When | None]:
+        """Return the dates of the output's bands, after a check that every source has them.
+
+        Raises:
+            InputError: dates are wanted but not there, or one has no partner.
+        """
+        target = self.target
+        if target.ref.band is None and target.count > 1 and not any(target.dates):
+            raise InputError(f"target has {target.count} bands without dates: choose one (RASTER#BAND).")
+        own = target.dates[(target.ref.band or 1) - 1] if target.ref.band or target.count == 1 else None
+        if all_dates:
+            undated = [i + 1 for i, w in enumerate(target.dates) if w is None]
+            if undated:
+                raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")
+            found: list[When | None] = list(target.dates)
+            target.ref = RasterRef(target.ref.path)
+        elif date:
+            when = dates.parse(date)
+            if own is not None and not when.matches(own):
+                raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
+            found = [when]
+        elif target.count > 1 and target.ref.band is None and any(target.dates):
+            raise InputError(
+                f"target has {target.count} dates: say which date is wanted (--date, DATE), or take all "
+                f"(--all, ALL_DATES)."
+            )
+        else:
+            found = [own]
+        for when in found:
+            self.target_band(when)
+            for source in self.sources:
+                source.bands(when)
+                if source.spec.kind == "climatology":
+                    source.distances(when)
+        return found
+
+    def patch(self, tile: Tile, halo: int, when: When | None) -> Patch:
+        """Read one tile with its halo for one date."""
+        coarse = self.grids.coarse_window(tile.row, tile.col, tile.rows, tile.cols, halo)
+        fine = refine(coarse, self.grids.factor)
+        target = self.target.read(coarse, [self.target_band(when)], self._target_resampling)[0]
+        inside = slice(halo, -halo or None)
+        self._target_tally.add(target[inside, inside], self.spec.range)
+        area = relative_area(fine) if self.spec.weights == "area" else None
+        patch = Patch(
+            factor=self.grids.factor,
+            halo=halo,
+            target=_tensor(target),
+            cell_size=_tensor(cell_sizes(fine)),
+            area=None if area is None else _tensor(area),
+            origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
+        )
+        if when is not None and when.month is not None:
+            patch.day_of_year = torch.tensor([when.day_of_year], dtype=torch.float32)
+        for source in self.sources:
+            values = self._read(source, tile, coarse if source.spec.grid == "coarse" else fine, when)
+            edge = halo if source.spec.grid == "coarse" else halo * self.grids.factor
+            middle = slice(edge, -edge or None)
+            scalar = source.spec.kind in ("continuous", "climatology")
+            source.tally.add(values[:1, middle, middle], source.spec.range if scalar else None)
+            if source.spec.kind == "climatology":
+                patch.climatology = _tensor(values)
+                patch.climatology_distance = torch.tensor([source.distances(when)], dtype=torch.float32)
+            else:
+                fields = patch.coarse if source.spec.grid == "coarse" else patch.fine
+                fields[source.spec.name] = _tensor(values)
+        return patch
+
+    def _read(self, source: Input, tile: Tile, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
+        name = source.spec.name
+        kept = self._static.get(name)
+        if kept is not None and kept[0] == tile:
+            return kept[1]
+        values = source.raster.read(
+            grid, source.bands(when), source.resampling, source.spec.kind, source.spec.classes
+        )
+        if not source.spec.dynamic:  # the same for every date
+            self._static[name] = (tile, values)
+        return values
+
+    def reports(self) -> list[SourceReport]:
+        """Say what became of each raster, the target first."""
+        covered, outside = self._target_tally.shares()
+        how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
+        path, grid = self.target.ref.path, self.target.describe()
+        first = SourceReport("target", path, grid, f"{how}, onto the coarse grid", covered, outside)
+        return [first, *(s.report() for s in self.sources)]
+
+    def coarser_than_fine(self) -> list[str]:
+        """Return the fine sources whose cells are larger than the target's own: they add no detail."""
+        own = scale(self.target.georeference, self.grids.fine)
+        fine = [s for s in self.sources if s.spec.grid == "fine"]
+        return [s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < own]
+
+
+def _tensor(values: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).unsqueeze(0)

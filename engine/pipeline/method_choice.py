@@ -1,0 +1,146 @@
+"""Which method a request means, and the models that stay loaded between requests."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from engine.compute.devices import choose_device
+from engine.errors import InputError
+from engine.feedback import Feedback
+from engine.methods.interface import Method, check_sources
+from engine.methods.registry import BASELINES, baseline
+from engine.package.folder import Package, find_package
+from engine.pipeline.infer_target import describe
+from engine.pipeline.request import SuperResolveRequest
+from engine.raster.grids import Grids, resolution_metres
+from engine.raster.reader import Raster
+from engine.raster.reference import RasterRef
+from engine.specs import SourceSpec, TargetSpec
+
+_KEPT = 2  # models
+_METRES_PER_DEGREE = 111_195.0
+_RESOLUTION_SLACK = 1.3  # times coarser or finer than trained, before a warning
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model package or a baseline, before its weights are read."""
+
+    id: str
+    factor: int
+    target: TargetSpec
+    sources: tuple[SourceSpec, ...]
+    package: Package | None = None
+    shipped: dict[str, RasterRef] = field(default_factory=dict)
+    season: bool = False  # the network sees the day of year
+
+    @property
+    def units(self) -> str:
+        """Units that the target is read in; "" keeps the file's."""
+        return self.target.units if self.package else ""
+
+    def for_target(self, raster: Raster, quantity: str) -> Choice:
+        """Return the choice with a baseline's target described from the raster itself."""
+        if self.package is not None:
+            return self
+        target = describe(raster, quantity)
+        return replace(self, target=target, sources=tuple(baseline(self.id, self.factor, target).sources))
+
+    def check(self, given: set[str]) -> None:
+        """Refuse a request that lacks a required source.
+
+        Raises:
+            InputError: names the source.
+        """
+        check_sources(self.sources, given, self.id)
+
+    def check_ensemble(self, request: SuperResolveRequest) -> None:
+        """Refuse an ensemble of a method that gives one estimate only.
+
+        Raises:
+            InputError: names the method.
+        """
+        if request.ensemble is None or (self.package is not None and self.package.card.ensemble):
+            return
+        if self.package is None:
+            raise InputError(f"The simple method {self.id} gives one estimate, no ensemble: choose a model.")
+        raise InputError(
+            f"The model {self.id} gives one estimate, no ensemble: choose a model with a noise input."
+        )
+
+    def precision(self, method: Method) -> str:
+        """Return the precision that the network ran in."""
+        plan = getattr(method, "plan", None)
+        return "float32" if plan is None else str(plan.dtype).removeprefix("torch.")
+
+    def resolution_warnings(self, grids: Grids) -> list[str]:
+        """Say when the grid is much coarser or finer than the one in training."""
+        if self.package is None:
+            return []
+        trained = self.package.card.resolution
+        unit = _METRES_PER_DEGREE if trained.get("units", "metre").startswith("deg") else 1.0
+        wanted = float(trained["coarse"]) * unit
+        found = resolution_metres(grids.coarse)
+        if 1 / _RESOLUTION_SLACK < found / wanted < _RESOLUTION_SLACK:
+            return []
+        return [
+            f"The coarse cells are {found / 1000:.3g} km, but training had {wanted / 1000:.3g} km: "
+            "its detail may not fit."
+        ]
+
+
+class ModelCache:
+    """Keeps the last models loaded, since a worker serves run after run."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[tuple[str, str, str, str], Method] = OrderedDict()
+
+    def method(self, choice: Choice, request: SuperResolveRequest, feedback: Feedback) -> Method:
+        """Return the method of a choice, loaded and ready on the device asked for.
+
+        Raises:
+            InputError: there is no such device.
+            PackageError: the weights are damaged or do not fit the card's network.
+        """
+        if choice.package is None:
+            return baseline(choice.id, choice.factor, choice.target)
+        from engine.models.loading import load_model  # baselines do without
+
+        device = choose_device(request.device)
+        package = choice.package
+        key = (str(package.folder), package.sha256, str(device), request.precision)
+        if key not in self._models:
+            while len(self._models) >= _KEPT:
+                self._models.popitem(last=False)
+            self._models[key] = load_model(package, device, precision=request.precision)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+
+def choose(request: SuperResolveRequest) -> Choice:
+    """Return what `request.model` names.
+
+    Raises:
+        InputError: no such model or baseline, or a factor that does not fit.
+    """
+    if request.model in BASELINES:
+        if request.factor is None:
+            raise InputError(f"The baseline {request.model} needs a factor (2 to 100): give --factor.")
+        if not 2 <= request.factor <= 100:
+            raise InputError(f"The factor {request.factor} is not between 2 and 100.")
+        return Choice(request.model, request.factor, TargetSpec("target", ""), ())
+    package = find_package(request.model, request.models)
+    card = package.card
+    if request.factor not in (None, card.factor):
+        raise InputError(f"The model {card.id} has the factor {card.factor}, not {request.factor}.")
+    shipped = {s.name: package.default_raster(s.name) for s in card.sources}
+    return Choice(
+        card.id,
+        card.factor,
+        card.target,
+        card.sources,
+        package,
+        {name: RasterRef(str(path)) for name, path in shipped.items() if path},
+        bool(card.network.get("season")),
+    )

@@ -1,0 +1,75 @@
+"""The files that a run writes, and what each band of them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.dates import When
+from engine.pipeline.request import SuperResolveRequest, output_path
+from engine.specs import TargetSpec
+
+MAIN = "output"
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of each date: what it holds, in a few words ("" for the estimate), and further tags."""
+
+    quantity: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One file; its bands come date by date."""
+
+    key: str  # MAIN, spread, quantiles, members or support
+    path: Path
+    units: str
+    bands: tuple[Band, ...]  # of one date
+
+    def band_names(self, whens: Sequence[When | None], target: str) -> list[str]:
+        """Return the name of each band: date and quantity, as far as there are any."""
+        alone = len(self.bands) == 1
+        names = []
+        for when in whens:
+            for band in self.bands:
+                parts = [str(when)] if when else [] if band.quantity and self.key != MAIN else [target]
+                if self.key != MAIN and not (alone and when):
+                    parts.append(band.quantity)
+                names.append(" ".join(parts))
+        return names
+
+    def band_tags(self, whens: Sequence[When | None]) -> list[dict[str, str]]:
+        """Return the tags of each band."""
+        dated = [{"DATE": str(when)} if when else {} for when in whens]
+        return [{**date, **_told(band)} for date in dated for band in self.bands]
+
+    def tags(self) -> dict[str, str]:
+        """Return what the file's tags say beside the run's own."""
+        return _told(self.bands[0]) if len(self.bands) == 1 else {"MSR_QUANTITY": self.key}
+
+
+def products(request: SuperResolveRequest, target: TargetSpec) -> list[Product]:
+    """Return the files of a request, the main one first."""
+    units, asked = target.units, request.ensemble
+    main = Band("mean of the members" if asked else "")
+    made = [Product(MAIN, output_path(request), units, (main,))]
+    if asked is None:
+        return made
+    bands = {
+        "spread": (Band("standard deviation of the members"),),
+        "quantiles": tuple(Band(f"quantile {v:g}", {"MSR_QUANTILE": f"{v:g}"}) for v in asked.levels),
+        "members": tuple(Band(f"member {m}", {"MSR_MEMBER": str(m)}) for m in range(1, asked.members + 1)),
+        "support": (Band("share of the detail that the members agree on"),),
+    }
+    for key, path in asked.files.items():
+        unit = "1" if key == "support" else units
+        made.append(Product(key, Path(path).expanduser().absolute(), unit, bands[key]))
+    return made
+
+
+def _told(band: Band) -> dict[str, str]:
+    return {"MSR_QUANTITY": band.quantity, **band.tags} if band.quantity else {}

@@ -1,0 +1,57 @@
+"""Where a result comes from, as tags of its file."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from engine.version import VERSION
+
+if TYPE_CHECKING:
+    from engine.methods.interface import Method
+    from engine.pipeline.inputs import Inputs
+    from engine.pipeline.method_choice import Choice
+    from engine.pipeline.request import SuperResolveRequest
+
+
+def tags(
+    request: SuperResolveRequest, choice: Choice, method: Method, inputs: Inputs, strength: float
+) -> dict[str, str]:
+    """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
+    named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
+    files = {name: _file(raster.ref.path, raster.ref.band) for name, raster in named.items()}
+    found = {
+        "MSR_ENGINE_VERSION": VERSION,
+        "MSR_METHOD": choice.id,
+        "MSR_FACTOR": str(choice.factor),
+        "MSR_INPUTS": json.dumps(files, ensure_ascii=False, sort_keys=True),
+        "MSR_SEED": str(request.seed),
+        "MSR_PRECISION": choice.precision(method),
+        "MSR_DEVICE": str(getattr(method, "device", "cpu")),
+        "MSR_CONSERVATION": f"{choice.target.conservation} {strength:g}",
+        "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
+        "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
+    }
+    if request.ensemble is not None:
+        found["MSR_MEMBERS"] = str(request.ensemble.members)
+    if choice.package is not None:
+        card = choice.package.card
+        found["MSR_MODEL"] = f"{card.id} {card.version}"
+        found["MSR_MODEL_SHA256"] = choice.package.sha256
+        if card.raw.get("training", {}).get("simulated"):
+            found["MSR_TRAINING_DATA"] = "simulated"
+        if card.cascade:
+            found["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
+    return found
+
+
+def _file(path: str, band: int | None) -> dict[str, str | int | None]:
+    """Describe an input so that a change of the file can be noticed."""
+    entry: dict[str, str | int | None] = {"path": path, "band": band}
+    if os.path.isfile(path):
+        status = os.stat(path)
+        modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+        entry |= {"bytes": status.st_size, "modified": modified.isoformat(timespec="seconds")}
+    return entry

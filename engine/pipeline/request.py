@@ -1,0 +1,195 @@
+"""What a caller asks of the engine, as plain data; the same for worker, command line and Python."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InputError
+from engine.raster.reference import GridRequest, RasterRef
+
+MOST_MEMBERS = 200
+MOST_LEVELS = 99
+
+
+@dataclass(frozen=True)
+class EnsembleRequest:
+    """How many members to draw, and the files made of them beside the main output, which is their mean."""
+
+    members: int
+    spread: str | None = None  # the file of their standard deviation
+    quantiles: str | None = None  # the file of their quantiles, a band for each level
+    levels: tuple[float, ...] = (0.1, 0.5, 0.9)
+    member_file: str | None = None  # the file of the members, a band for each
+    support: str | None = None  # the file of the supported share of the detail
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files asked for, by what they hold."""
+        asked = {
+            "spread": self.spread,
+            "quantiles": self.quantiles,
+            "members": self.member_file,
+            "support": self.support,
+        }
+        return {name: path for name, path in asked.items() if path}
+
+    def check(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            InputError: too few or too many members, or a level that is none.
+        """
+        if not 2 <= self.members <= MOST_MEMBERS:
+            raise InputError(f"An ensemble needs 2 to {MOST_MEMBERS} members, not {self.members}.")
+        if not 1 <= len(self.levels) <= MOST_LEVELS:
+            raise InputError(f"Give 1 to {MOST_LEVELS} quantiles, not {len(self.levels)}.")
+        for level in self.levels:
+            if not 0 < level < 1:
+                raise InputError(f"The quantile {level:g} is not between 0 and 1.")
+        if len(set(self.levels)) < len(self.levels):
+            raise InputError("A quantile is asked for twice.")
+
+
+@dataclass(frozen=True)
+class SuperResolveRequest:
+    """One super-resolution job.
+
+    `model` is a package's id or folder, or a baseline's id; a baseline needs `factor`.
+    """
+
+    model: str
+    target: RasterRef
+    output: str
+    sources: dict[str, RasterRef] = field(default_factory=dict)
+    grid: GridRequest | None = None
+    factor: int | None = None  # baselines only; a model has its own
+    quantity: str = "auto"  # baselines only: nonnegative, signed, or auto (from units and values)
+    date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, or --MM / MM for a month of any year
+    all_dates: bool = False
+    conservation: float | None = None  # 0..1; None: the model's own
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
+    precision: str = "auto"  # auto, float32, bfloat16
+    tile: int = 0  # tile edge in coarse cells; 0: chosen by memory
+    seed: int = 0
+    ensemble: EnsembleRequest | None = None  # None: the model's one estimate
+    overwrite: bool = True
+    models: tuple[str, ...] = ()  # folders that hold packages, searched before the shipped ones
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SuperResolveRequest:
+        """Build a request from a message.
+
+        Raises:
+            InputError: an unknown or missing key, or a value of the wrong kind.
+        """
+        data = dict(data)
+        unknown = sorted(set(data) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise InputError(f"The request has an unknown key: {unknown[0]}.")
+        for key in ("model", "target", "output"):
+            if not data.get(key):
+                raise InputError(f"The request lacks {key}.")
+        try:
+            data["target"] = RasterRef(**data["target"])
+            data["sources"] = {n: RasterRef(**r) for n, r in (data.get("sources") or {}).items()}
+            if data.get("grid"):
+                grid = dict(data["grid"])
+                for key in ("extent", "resolution"):
+                    if isinstance(grid.get(key), list):
+                        grid[key] = tuple(grid[key])
+                data["grid"] = GridRequest(**grid)
+            if data.get("ensemble"):
+                asked = dict(data["ensemble"])
+                if "levels" in asked:
+                    asked["levels"] = tuple(asked["levels"])
+                data["ensemble"] = EnsembleRequest(**asked)
+            data["models"] = tuple(data.get("models") or ())
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"The request is malformed: {error}.") from error
+        request = cls(**data)
+        for name, ref in {"target": request.target, **request.sources}.items():
+            if not isinstance(ref.path, str) or not isinstance(ref.band, int | None):
+                raise InputError(
+                    f"The request's {name} needs a path and, if any, a whole number as its band."
+                )
+        for key, kinds in _KINDS.items():
+            if not isinstance(getattr(request, key), kinds):
+                raise InputError(f"The request's {key} is of the wrong kind: {getattr(request, key)!r}.")
+        for key, kinds in _ENSEMBLE_KINDS.items():
+            value = getattr(request.ensemble, key) if request.ensemble else None
+            if request.ensemble and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise InputError(f"The request's ensemble.{key} is of the wrong kind: {value!r}.")
+        if request.ensemble and not all(isinstance(v, int | float) for v in request.ensemble.levels):
+            raise InputError("The request's ensemble.levels must be numbers.")
+        return request
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the message that `from_json` reads."""
+        return asdict(self)
+
+
+_KINDS: dict[str, Any] = {
+    "model": str,
+    "output": str,
+    "factor": int | None,
+    "date": str | None,
+    "all_dates": bool,
+    "conservation": int | float | None,
+    "device": str,
+    "tile": int,
+    "seed": int,
+    "ensemble": EnsembleRequest | None,
+}
+_ENSEMBLE_KINDS: dict[str, Any] = {
+    "members": int,
+    "spread": str | None,
+    "quantiles": str | None,
+    "levels": tuple,
+    "member_file": str | None,
+    "support": str | None,
+}
+
+
+@dataclass
+class SourceReport:
+    """What became of one input raster."""
+
+    name: str
+    path: str
+    grid: str  # the grid found, in words: size, resolution, CRS
+    resampling: str  # and the grid that it went to
+    covered: float  # share of the output's cells that it covers, 0..1
+    outside_range: float  # share of its values outside the range seen in training, 0..1
+
+
+@dataclass
+class SuperResolveResult:
+    """What a job returns; every number also reaches the plugin as an output."""
+
+    output: str
+    residual: float  # largest |aggregate of the output − coarse target| on the working grid, target units
+    residual_original: float  # the same against the raster as given
+    outside_range: float  # largest share over all sources
+    covered: float  # share of the output's cells that are valid
+    tiles: int
+    seconds: float
+    precision: str
+    device: str
+    width: int
+    height: int
+    members: int = 0  # 0: the model's one estimate
+    outputs: dict[str, str] = field(default_factory=dict)  # the ensemble's further files, by what they hold
+    dates: list[str] = field(default_factory=list)
+    sources: list[SourceReport] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def output_path(request: SuperResolveRequest) -> Path:
+    """Return the output's absolute path."""
+    return Path(request.output).expanduser().absolute()

@@ -1,0 +1,232 @@
+"""The tile loop of a run: one thread reads ahead, one computes, one writes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.compute.devices import free_memory, is_out_of_memory
+from engine.dates import When
+from engine.feedback import Feedback
+from engine.fields.conservation import limits, outside_bounds
+from engine.fields.patch import Patch
+from engine.fields.windows import crop
+from engine.methods.interface import Method
+from engine.pipeline import provenance
+from engine.pipeline.estimates import Ensemble, Single
+from engine.pipeline.inputs import Inputs
+from engine.pipeline.method_choice import Choice
+from engine.pipeline.output_files import MAIN, Product
+from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.tiles import Tile, TileQueue, edge
+from engine.raster.cog_writer import CogSet, CogWriter
+from engine.raster.grids import Grids
+
+_AHEAD = 2  # tiles read before they are needed
+_MEMORY_SHARE = 0.25  # of the free memory, for one tile
+_MEMORY_LIMIT = 0.8  # the same where the user asks for a size
+
+
+@dataclass
+class _Done:
+    """One finished tile on its way to the files."""
+
+    bands: dict[str, list[Tensor]]  # (rows, cols) of the output, for each product
+    row: int
+    col: int
+    date: int
+
+
+class TileJob:
+    """Computes and writes all tiles of a run.
+
+    Args:
+        request: what to do.
+        method: loaded.
+        choice: where the method came from.
+        grids: of the run.
+        inputs: open.
+        whens: the dates, one after another in the output's bands.
+        products: the files to write.
+        feedback: hears of the progress, and says when to stop.
+    """
+
+    def __init__(
+        self,
+        request: SuperResolveRequest,
+        method: Method,
+        choice: Choice,
+        grids: Grids,
+        inputs: Inputs,
+        whens: list[When | None],
+        products: Sequence[Product],
+        feedback: Feedback,
+    ) -> None:
+        self.request, self.method, self.choice = request, method, choice
+        self.grids, self.inputs, self.whens, self.feedback = grids, inputs, whens, feedback
+        self.products = {product.key: product for product in products}
+        spec, strength = choice.target, request.conservation
+        self.strength = spec.strength if strength is None else strength
+        self.estimate = Single(method, spec, self.strength)
+        if request.ensemble is not None:
+            self.estimate = Ensemble(method, spec, self.strength, request.ensemble, request.seed)
+        self.residual, self.valid, self.tiles = 0.0, 0, 0
+        self._beyond, self._coarse = 0.0, 0
+        device = getattr(method, "device", torch.device("cpu"))
+        rows, cols = grids.coarse.shape
+        memory = free_memory(device)
+        shape = grids.factor, self.estimate.halo, self.estimate.bytes_per_cell
+        size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
+        if request.tile:
+            size = min(request.tile, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), request.tile))
+            if size < min(request.tile, max(rows, cols)):
+                feedback.log(f"Memory is short: tiles of {size} instead of {request.tile}.", "warning")
+        self._queue = TileQueue(rows, cols, size)
+        self._started = time.monotonic()
+
+    def run(self) -> None:
+        """Write the files, all of them or none."""
+        tags = provenance.tags(self.request, self.choice, self.method, self.inputs, self.strength)
+        writers = {key: self._writer(product, tags) for key, product in self.products.items()}
+        files = CogSet(writers, self.feedback.check_cancelled)
+        hooks = self._listen()
+        try:
+            with files:
+                self._loop(writers)
+                for writer in writers.values():
+                    writer.set_tags(MSR_RESIDUAL=f"{self.residual:.6g}")
+                self.feedback.progress(0.93, "Writing the output", self.tiles, self.tiles)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def warnings(self) -> list[str]:
+        """Return what the user should know of the target's values."""
+        if not self._beyond:
+            return []
+        share = self._beyond / max(self._coarse, 1)
+        low, high = limits(self.choice.target)
+        ends = [f"{word} {end:g}" for word, end in (("below", low), ("above", high)) if end is not None]
+        return [
+            f"target: {share:.1%} of the coarse cells are {' or '.join(ends)}, which cannot be: they were "
+            f"cut off there, so their means are not kept."
+        ]
+
+    def _writer(self, product: Product, tags: dict[str, str]) -> CogWriter:
+        rows, cols = self.grids.output.shape
+        return CogWriter(
+            product.path,
+            cols,
+            rows,
+            self.grids.output.affine,
+            self.grids.output.crs.to_wkt(),
+            bands=len(self.whens) * len(product.bands),
+            band_names=product.band_names(self.whens, self.choice.target.name),
+            band_tags=product.band_tags(self.whens),
+            units=product.units,
+            tags={**tags, **product.tags()},
+        )
+
+    def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
+        """Look for a wish to stop before each layer, since one tile can take seconds."""
+        module = getattr(self.method, "module", None)
+        if module is None:
+            return []
+        return [m.register_forward_pre_hook(self._stop_if_asked) for m in module.modules()]
+
+    def _stop_if_asked(self, *_: object) -> None:
+        self.feedback.check_cancelled()
+
+    def _steps(self) -> Iterator[tuple[Tile, int]]:
+        for tile in self._queue:
+            for date in range(len(self.whens)):
+                yield tile, date
+
+    def _loop(self, writers: dict[str, CogWriter]) -> None:
+        reader, scribe = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
+        ahead: deque[tuple[Tile, int, Future[Patch]]] = deque()
+        writing: deque[Future[None]] = deque()
+        steps = self._steps()
+        try:
+            while True:
+                while len(ahead) < _AHEAD and (step := next(steps, None)) is not None:
+                    tile, date = step
+                    read = reader.submit(self.inputs.patch, tile, self.estimate.halo, self.whens[date])
+                    ahead.append((tile, date, read))
+                if not ahead:
+                    break
+                self.feedback.check_cancelled()
+                tile, date, read = ahead.popleft()
+                try:
+                    done = self._compute(tile, date, read.result())
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    waiting = dict.fromkeys(t for t, _, _ in ahead if t != tile)
+                    for _, _, future in ahead:
+                        future.cancel()
+                    ahead.clear()
+                    self._queue.shrink(tile, list(waiting))
+                    steps = self._steps()
+                    self.feedback.log("Memory ran out: going on with smaller tiles.", "warning")
+                    continue
+                self._report()
+                if done is not None:
+                    writing.append(scribe.submit(self._write, writers, done))
+                while len(writing) > _AHEAD or (writing and writing[0].done()):
+                    writing.popleft().result()
+            for future in writing:
+                future.result()
+        finally:
+            for pool in (reader, scribe):
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    @staticmethod
+    def _write(writers: dict[str, CogWriter], done: _Done) -> None:
+        for key, bands in done.bands.items():
+            for number, values in enumerate(bands, start=done.date * len(bands) + 1):
+                writers[key].write(values.numpy(), done.row, done.col, number)
+
+    def _compute(self, tile: Tile, date: int, patch: Patch) -> _Done | None:
+        """Make one tile's fields and crop them to the output."""
+        grids, k, spec = self.grids, self.grids.factor, self.choice.target
+        coarse = crop(patch.target, patch.halo)
+        with torch.inference_mode():
+            if bool(torch.isfinite(coarse).any()):
+                fields = self.estimate.fields(patch, self.whens[date], self._step)
+            else:
+                fields = self.estimate.empty(tile.rows * k, tile.cols * k)
+        self._coarse += coarse.numel()
+        self._beyond += outside_bounds(coarse, spec) * coarse.numel()
+        self.residual = max(self.residual, fields.residual)
+        self.tiles += 1
+        top, left = tile.row * k - grids.row, tile.col * k - grids.col
+        rows, cols = grids.output.shape
+        r0, r1 = max(top, 0), min(top + tile.rows * k, rows)
+        c0, c1 = max(left, 0), min(left + tile.cols * k, cols)
+        if r0 >= r1 or c0 >= c1:
+            return None
+        inside = slice(r0 - top, r1 - top), slice(c0 - left, c1 - left)
+        bands = {key: [values[inside] for values in stack] for key, stack in fields.bands.items()}
+        self.valid += int(torch.isfinite(bands[MAIN][0]).sum())
+        return _Done(bands, r0, c0, date)
+
+    def _step(self, share: float) -> None:
+        """Hear that a share of the current tile is done."""
+        self.feedback.check_cancelled()
+        if share < 1:
+            self._report(share)
+
+    def _report(self, begun: float = 0.0) -> None:
+        """Tell the progress; `begun` is the share of the current tile that is done."""
+        total = self._queue.total * len(self.whens)
+        passed, done = time.monotonic() - self._started, self.tiles + begun
+        left = passed / done * max(total - done, 0)
+        share = 0.03 + 0.9 * min(done / total, 1.0)
+        self.feedback.progress(share, "Super-resolving", self.tiles, total, left)

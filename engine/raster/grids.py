@@ -1,0 +1,202 @@
+"""The grids of a job: coarse and fine working grids, and the grid that is written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Geod
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import transform_bounds
+
+from engine.errors import InputError
+from engine.raster.georeference import same_crs
+from engine.raster.reader import Raster
+from engine.raster.reference import GridRequest, RasterRef
+
+MAX_CELLS = 2**36  # of an output; more is a slip of the resolution
+_WGS84 = Geod(ellps="WGS84")
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The working grids; each coarse cell holds factor × factor fine ones.
+
+    The output is the window of the fine grid that starts at (`row`, `col`) and has `output`'s shape.
+    """
+
+    factor: int
+    coarse: GeoBox
+    output: GeoBox
+    row: int
+    col: int
+    target_cells: bool  # the coarse cells are the target raster's own
+
+    @property
+    def fine(self) -> GeoBox:
+        """The fine grid: the coarse cells, each divided by the factor."""
+        return refine(self.coarse, self.factor)
+
+    def coarse_window(self, row: int, col: int, rows: int, cols: int, halo: int) -> GeoBox:
+        """Return a window of the coarse grid with `halo` more cells on each side; it may reach beyond."""
+        return window(self.coarse, row - halo, col - halo, rows + 2 * halo, cols + 2 * halo)
+
+
+def window(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
+    """Return rows × cols cells of a grid from (row, col) on, inside it or not."""
+    return GeoBox((rows, cols), grid.affine * Affine.translation(col, row), grid.crs)
+
+
+def origin(grid: GeoBox) -> tuple[int, int]:
+    """Return the row and column of a north-up grid's first cell, counted from the zero of its CRS.
+
+    So a part of a raster has the same numbers as in the whole.
+    """
+    # Grids begin on a whole cell or a simple part of one: with 1/π added, none of these is near a jump.
+    row, col = grid.affine.f / grid.affine.e, grid.affine.c / grid.affine.a
+    return math.floor(row + 1 / math.pi), math.floor(col + 1 / math.pi)
+
+
+def refine(grid: GeoBox, factor: int) -> GeoBox:
+    """Return the grid with each cell divided into factor × factor."""
+    rows, cols = grid.shape
+    return GeoBox((rows * factor, cols * factor), grid.affine * Affine.scale(1 / factor), grid.crs)
+
+
+def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
+    """Lay out the grids.
+
+    Without `wanted`, the output's cells are the target's own, each divided by the factor. With a
+    grid asked for, that one is extended to whole coarse cells; where its cells are parts of the
+    target's cells, the coarse cells are the target's own.
+
+    Args:
+        target: the coarse raster.
+        factor: fine cells along the edge of a coarse one.
+        wanted: a reference raster, or CRS, resolution and extent (each is the target's when absent).
+
+    Raises:
+        InputError: a rotated grid, an unknown CRS, no overlap, a silly size.
+    """
+    if not target.upright:
+        raise InputError(
+            f"{target.label}: {target.ref.path} has a rotated grid: warp it to an upright one first."
+        )
+    native = target.geobox
+    if wanted is None or wanted == GridRequest():
+        return _checked(Grids(factor, native, refine(native, factor), 0, 0, True))
+    output = _reference(wanted.like) if wanted.like else _asked(target, factor, wanted)
+    step = ~refine(native, factor).affine * output.affine
+    if same_crs(target.crs, output.crs.to_wkt()) and _whole_cells(step, max(output.shape)):
+        row, col = round(step.f), round(step.c)
+        top, left = math.floor(row / factor), math.floor(col / factor)
+        bottom = math.ceil((row + output.shape[0]) / factor)
+        right = math.ceil((col + output.shape[1]) / factor)
+        coarse = window(native, top, left, bottom - top, right - left)
+        grids = Grids(factor, coarse, output, row - top * factor, col - left * factor, True)
+    else:
+        rows, cols = (math.ceil(n / factor) for n in output.shape)
+        coarse = GeoBox((rows, cols), output.affine * Affine.scale(factor), output.crs)
+        grids = Grids(factor, coarse, output, 0, 0, False)
+    if not target.overlaps(grids.output):
+        raise InputError(
+            f"{target.label}: {target.ref.path} does not overlap the output: check extent and CRS."
+        )
+    return _checked(grids)
+
+
+def cell_sizes(grid: GeoBox) -> NDArray[np.float32]:
+    """Return the height and width in metres of each row's cells, (2, rows), on the WGS 84 ellipsoid.
+
+    On a projected grid the two are the same for every row (its scale distortion is left out).
+    """
+    rows = grid.shape[0]
+    crs = CRS.from_wkt(grid.crs.to_wkt())
+    height, width = abs(grid.affine.e), abs(grid.affine.a)
+    if not crs.is_geographic:
+        metres = crs.linear_units_factor[1] if crs.is_projected else 1.0
+        return np.repeat(np.float32([[height * metres], [width * metres]]), rows, axis=1)
+    edges = np.clip(grid.affine.f + grid.affine.e * np.arange(rows + 1), -90, 90)
+    middles = (edges[:-1] + edges[1:]) / 2
+    zero = np.zeros(rows)
+    _, _, tall = _WGS84.inv(zero, edges[:-1], zero, edges[1:])
+    _, _, wide = _WGS84.inv(zero, middles, zero + min(width, 1.0), middles)
+    return np.maximum(np.stack([tall, wide * width / min(width, 1.0)]), 1e-3).astype(np.float32)
+
+
+def relative_area(grid: GeoBox) -> NDArray[np.float32] | None:
+    """Return the relative area of each row's cells, (rows,), or None when all are equal (projected)."""
+    if not CRS.from_wkt(grid.crs.to_wkt()).is_geographic:
+        return None
+    edges = np.clip(grid.affine.f + grid.affine.e * np.arange(grid.shape[0] + 1), -90, 90)
+    area = np.abs([b - a for a, b in pairwise(np.sin(np.deg2rad(edges)))])
+    return np.maximum(area / max(area.max(), 1e-12), 1e-6).astype(np.float32)
+
+
+def resolution_metres(grid: GeoBox) -> float:
+    """Return the north–south cell size in metres, in the middle of the grid."""
+    return float(cell_sizes(grid)[0, grid.shape[0] // 2])
+
+
+def _reference(path: str) -> GeoBox:
+    """Return the grid of a reference raster."""
+    raster = Raster(RasterRef.parse(path), "the reference grid")
+    try:
+        if not raster.upright:
+            raise InputError(f"The reference grid {path} is rotated: warp it to an upright one first.")
+        return raster.geobox
+    finally:
+        raster.close()
+
+
+def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
+    """Return the grid of a CRS, resolution and extent."""
+    crs = target.crs
+    if wanted.crs:
+        try:
+            crs = CRS.from_user_input(wanted.crs)
+        except CRSError as error:
+            raise InputError(f"The CRS {wanted.crs!r} is unknown: give a code such as EPSG:3035.") from error
+    own = target.geobox
+    same = same_crs(crs, own.crs.to_wkt())
+    if wanted.resolution is None and not same:
+        raise InputError("An output CRS other than the target's needs a resolution in its units.")
+    if wanted.resolution is None:
+        dx, dy = abs(own.affine.a) / factor, abs(own.affine.e) / factor
+    elif isinstance(wanted.resolution, (int, float)):
+        dx = dy = float(wanted.resolution)
+    else:
+        dx, dy = (float(r) for r in wanted.resolution)
+    if not (dx > 0 and dy > 0 and math.isfinite(dx) and math.isfinite(dy)):
+        raise InputError(f"The resolution {wanted.resolution} is not a positive number.")
+    box = wanted.extent
+    if box is None:
+        here = own.boundingbox
+        box = tuple(here) if same else transform_bounds(target.crs, crs, *here, densify_pts=41)
+    xmin, ymin, xmax, ymax = (float(v) for v in box)
+    if not all(math.isfinite(v) for v in (xmin, ymin, xmax, ymax)) or xmax <= xmin or ymax <= ymin:
+        raise InputError(f"The extent {box} is empty: give xmin, ymin, xmax, ymax in the output's CRS.")
+    rows, cols = (max(1, math.ceil(n - 1e-6)) for n in ((ymax - ymin) / dy, (xmax - xmin) / dx))
+    return GeoBox((rows, cols), Affine(dx, 0, xmin, 0, -dy, ymax), crs.to_wkt())
+
+
+def _whole_cells(step: Affine, size: int) -> bool:
+    """Return whether a grid's cells are cells of another, given the map from one's cells to the other's."""
+    same_size = abs(step.a - 1) * size < 1e-2 and abs(step.e - 1) * size < 1e-2
+    return same_size and abs(step.c - round(step.c)) < 1e-2 and abs(step.f - round(step.f)) < 1e-2
+
+
+def _checked(grids: Grids) -> Grids:
+    rows, cols = grids.output.shape
+    if rows * cols > MAX_CELLS:
+        raise InputError(
+            f"The output would have {cols} × {rows} cells: check the resolution and its unit, or choose "
+            f"a smaller extent."
+        )
+    return grids

@@ -1,0 +1,40 @@
+"""How a caller names a raster, and the grid that the output is wanted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import InputError
+
+
+@dataclass(frozen=True)
+class RasterRef:
+    """A raster that the user names: a path (or GDAL name, such as NETCDF:"f.nc":t2m) and a band."""
+
+    path: str
+    band: int | None = None  # 1-based; None: the band that the date picks, else the first
+    crs: str | None = None  # the user's, for a file that says none
+
+    @classmethod
+    def parse(cls, text: str) -> RasterRef:
+        """Read `RASTER` or `RASTER#BAND` (1-based).
+
+        Raises:
+            InputError: what follows `#` at the end is a number below 1.
+        """
+        path, mark, band = text.rpartition("#")
+        if not mark or not band.lstrip("-").isdigit():
+            return cls(text)
+        if int(band) < 1:
+            raise InputError(f"Band {band} of {path} does not exist: bands are counted from 1.")
+        return cls(path, int(band))
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """An output grid other than the target's own: a reference raster, or CRS + resolution + extent."""
+
+    like: str | None = None
+    crs: str | None = None
+    resolution: float | tuple[float, float] | None = None  # CRS units; (x, y)
+    extent: tuple[float, float, float, float] | None = None  # xmin, ymin, xmax, ymax in crs

@@ -1,0 +1,50 @@
+"""What is downscaled and what helps: the target and its sources, as typed data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """The variable that is downscaled."""
+
+    name: str
+    units: str
+    transform: str = "identity"  # identity, log1p, cuberoot: the space in which the network works
+    scale: float = 1.0  # transform(value / scale)
+    bounds: tuple[float | None, float | None] = (None, None)  # physical limits, in units
+    conservation: str = "additive"  # multiplicative (non-negative), additive
+    weights: str = "count"  # how the coarse product was made: mean by count or by area of fine cells
+    strength: float = 1.0  # default conservation strength, 0..1
+    title: str = ""
+    mean: float = 0.0  # of the transformed target in training
+    std: float = 1.0
+    range: tuple[float, float] | None = None  # seen in training, coarse values, in units
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """One covariate: what it is, on which grid it belongs, and how it is normalised."""
+
+    name: str
+    units: str
+    grid: str  # coarse, fine
+    kind: str = "continuous"  # continuous, angle (degrees), class, climatology (of the target)
+    dynamic: bool = False
+    optional: bool = True
+    title: str = ""
+    classes: tuple[int, ...] = ()  # kind class: one channel of cover fractions for each
+    derived: tuple[str, ...] = ()  # features computed on the source's grid, e.g. slope, aspect, land
+    value: bool = True  # kind continuous: whether the network sees the value itself beside them
+    normalisation: dict[str, dict[str, float]] = field(default_factory=dict)  # feature: {mean, std}
+    range: tuple[float, float] | None = None  # seen in training, in units
+    period: str = "month"  # kind climatology: month (12 bands), day (366)
+    kernel_months: float = 0.7  # kind climatology: weights exp(−cyclic distance / kernel)
+    default: dict[str, Any] | None = None  # static raster in the package: {file, sha256}
+
+    @property
+    def channels(self) -> int:
+        """Number of channels as read: fractions per class, sine and cosine of an angle, else one."""
+        return {"class": len(self.classes), "angle": 2}.get(self.kind, 1)

@@ -1,0 +1,99 @@
+"""Topographic position and sky view, on ground whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import uniform_filter
+from torch.nn import functional
+
+from engine.features.network_inputs import channel_names, source_channels
+from engine.features.terrain import sky_view, topographic_position
+from engine.fields.patch import Patch
+from engine.specs import SourceSpec, TargetSpec
+
+TARGET = TargetSpec("rain", "mm")
+
+
+def sizes(rows, height=100.0, width=100.0):
+    return torch.full((1, rows, 1), height), torch.full((1, rows, 1), width)
+
+
+def test_position_is_the_height_above_the_squares_mean():
+    field = np.random.default_rng(0).gamma(2, 300, (30, 40))
+    for radius in (1, 4):
+        found = topographic_position(torch.tensor(field, dtype=torch.float32)[None], radius)[0].numpy()
+        inside = (slice(radius, -radius), slice(radius, -radius))
+        expected = field - uniform_filter(field, 2 * radius + 1)
+        np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+
+
+def test_position_leaves_out_cells_without_data():
+    plain = torch.full((1, 12, 12), 1500.0)
+    plain[0, 4:7, 4:7] = math.nan
+    found = topographic_position(plain, 2)
+    assert torch.equal(found.isnan(), plain.isnan())
+    assert found.nan_to_num().abs().max() < 1e-3, "level ground stays level at a hole and at the edge"
+
+
+def test_open_ground_sees_all_of_the_sky():
+    assert torch.equal(sky_view(torch.full((1, 9, 9), 300.0), *sizes(9), 4), torch.ones(1, 9, 9))
+    cone = -torch.hypot(*torch.meshgrid(*[torch.arange(9.0) - 4] * 2, indexing="ij"))[None] * 100
+    assert sky_view(cone, *sizes(9), 4)[0, 4, 4] == 1, "nothing is higher than a summit"
+
+
+def test_a_pit_sees_what_its_rim_leaves():
+    pit = torch.full((1, 9, 9), 100.0)
+    pit[0, 4, 4] = 0
+    straight, diagonal = (1 / math.sqrt(1 + d**2) for d in (1, math.sqrt(2)))
+    assert sky_view(pit, *sizes(9), 4)[0, 4, 4].item() == pytest.approx(1 - (straight + diagonal) / 2)
+    wall = torch.zeros(1, 9, 9)
+    wall[..., 6:] = 1e7
+    seen = sky_view(wall, *sizes(9), 4)[0, 4, 5].item()
+    assert seen == pytest.approx(1 - 3 / 8, abs=1e-3), "three of eight directions end at the wall"
+
+
+def test_cells_are_as_long_as_they_are():
+    ridge = torch.zeros(1, 9, 9)
+    ridge[0, 2] = 200.0  # two cells northwards of row 4
+    near, far = (sky_view(ridge, *sizes(9, height), 4)[0, 4, 4].item() for height in (100.0, 1000.0))
+    assert near < far < 1
+
+
+@pytest.mark.parametrize("feature", ["position", "skyview"])
+@pytest.mark.parametrize("grid", ["coarse", "fine"])
+def test_features_look_no_further_than_two_coarse_cells(feature, grid):
+    """So that a field cut into tiles gives what the whole one gives."""
+    k, coarse = 3, 11
+    n = coarse * k if grid == "fine" else coarse
+    height = torch.rand(1, 1, n, n, generator=torch.Generator().manual_seed(1)) * 900
+    source = SourceSpec("elevation", "m", grid, derived=(feature,))
+
+    def features(values, cells):
+        size = torch.tensor([200.0, 100.0])[None, :, None].expand(1, 2, cells * k)
+        fields = {"elevation": values}
+        patch = Patch(k, 0, torch.zeros(1, cells, cells), **{grid: fields}, cell_size=size)
+        channels = source_channels(source, patch, TARGET)
+        assert channels.shape[1] == len(channel_names(source))
+        return channels[:, 1:]
+
+    step = n // coarse
+    whole = features(height, coarse)
+    part = features(height[..., 2 * step : 8 * step, 2 * step : 8 * step], 6)
+    inside = slice(2 * step, 4 * step)
+    same = slice(4 * step, 6 * step)
+    torch.testing.assert_close(part[..., inside, inside], whole[..., same, same], atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 7, 8, 32])
+def test_position_sums_over_squares_of_any_size(radius):
+    height = 1000 * torch.rand(1, 40, 50, generator=torch.Generator().manual_seed(radius))
+    padded = functional.pad(height.double(), (radius,) * 4)
+    total = functional.avg_pool2d(padded[:, None], 2 * radius + 1, 1)[0, 0]
+    inside = functional.pad(torch.ones_like(height).double(), (radius,) * 4)
+    count = functional.avg_pool2d(inside[:, None], 2 * radius + 1, 1)[0, 0]
+    found = topographic_position(height, radius)[0].double()
+    assert torch.allclose(found, height[0].double() - total / count, atol=2e-3)

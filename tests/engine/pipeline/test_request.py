@@ -1,0 +1,72 @@
+"""Requests as messages: what is written can be read, what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.errors import InputError
+from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
+from engine.raster.reference import GridRequest, RasterRef
+
+WHOLE = SuperResolveRequest(
+    "rainitur8",
+    RasterRef("a.tif", 2, "EPSG:4326"),
+    "out.tif",
+    {"elevation": RasterRef("b.tif")},
+    GridRequest(crs="EPSG:3035", resolution=(500.0, 500.0), extent=(0.0, 0.0, 1e4, 1e4)),
+    date="2001-11",
+    conservation=0.5,
+    seed=3,
+    ensemble=EnsembleRequest(20, "s.tif", "q.tif", (0.1, 0.9), "m.tif", "share.tif"),
+    models=("here",),
+)
+
+
+def test_a_request_survives_its_message() -> None:
+    assert SuperResolveRequest.from_json(json.loads(json.dumps(WHOLE.to_json()))) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "red"}, "unknown key: colour"),
+        ({"target": None}, "lacks target"),
+        ({"target": {"path": "a.tif", "band": "x"}}, "target needs a path"),
+        ({"sources": {"elevation": {"path": 3}}}, "elevation needs a path"),
+        ({"sources": {"elevation": "b.tif"}}, "malformed"),
+        ({"tile": "big"}, "tile is of the wrong kind: 'big'"),
+        ({"factor": "8"}, "factor is of the wrong kind"),
+        ({"date": 11}, "date is of the wrong kind"),
+        ({"seed": 1.5}, "seed is of the wrong kind"),
+        ({"ensemble": 20}, "malformed"),
+        ({"ensemble": {"spread": "s.tif"}}, "malformed"),
+        ({"ensemble": {"members": 20, "colour": "red"}}, "malformed"),
+        ({"ensemble": {"members": "20"}}, "ensemble.members is of the wrong kind: '20'"),
+        ({"ensemble": {"members": True}}, "ensemble.members is of the wrong kind"),
+        ({"ensemble": {"members": 20, "support": 3}}, "ensemble.support is of the wrong kind"),
+        ({"ensemble": {"members": 20, "levels": ["0.1"]}}, "ensemble.levels must be numbers"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SuperResolveRequest.from_json({**WHOLE.to_json(), **change})
+
+
+@pytest.mark.parametrize(
+    ("text", "ref"),
+    [
+        ("a.tif", RasterRef("a.tif")),
+        ("a.tif#3", RasterRef("a.tif", 3)),
+        ("we#2/a.tif", RasterRef("we#2/a.tif")),
+        ('NETCDF:"f.nc":t2m#2', RasterRef('NETCDF:"f.nc":t2m', 2)),
+    ],
+)
+def test_rasters_are_named_with_their_band(text: str, ref: RasterRef) -> None:
+    assert RasterRef.parse(text) == ref
+
+
+def test_bands_count_from_one() -> None:
+    with pytest.raises(InputError, match="counted from 1"):
+        RasterRef.parse("a.tif#0")

@@ -1,0 +1,117 @@
+"""What no file does: run code from data, start a shell, swallow every error, grow long, stay unfinished."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.source_tree import ROOMS, ROOT, plant
+
+MAX_LINES = 400
+FORBIDDEN_CALLS = {
+    "eval": "eval runs text as code",
+    "exec": "exec runs text as code",
+    "torch.load": "torch.load unpickles",
+    "torch.save": "torch.save pickles",
+    "torch.hub.load": "torch.hub runs code from the network",
+    "os.system": "os.system starts a shell",
+    "os.popen": "os.popen starts a shell",
+    "yaml.unsafe_load": "yaml.unsafe_load makes objects",
+}
+
+
+def safe_loaders(tree: ast.AST) -> set[str]:
+    """Return the names under which a file knows YAML loaders that make plain data only."""
+    own = {
+        n.name
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ClassDef)
+        for b in n.bases
+        if "SafeLoader" in ast.unparse(b)
+    }
+    return {"yaml.SafeLoader", "yaml.CSafeLoader"} | own
+
+
+def call_problem(node: ast.Call, loaders: set[str]) -> str | None:
+    """Return what is wrong with one call."""
+    called = ast.unparse(node.func)
+    if called in FORBIDDEN_CALLS:
+        return FORBIDDEN_CALLS[called]
+    if called == "yaml.load" and not any(ast.unparse(k.value) in loaders for k in node.keywords):
+        return "yaml.load makes objects; use yaml.safe_load"
+    for keyword in node.keywords:
+        if keyword.arg in {"shell", "allow_pickle"} and not (
+            isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+        ):
+            return f"{keyword.arg} is not False"
+    return None
+
+
+def unfinished(line: str) -> bool:
+    """Return whether a line says that something is left to do."""
+    return re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", line) is not None
+
+
+def problems(root: Path) -> list[str]:
+    """Return every breach in the rooms under `root`, as "file:line: what"."""
+    found = []
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            place = path.relative_to(root).as_posix()
+            lines = text.splitlines()
+            if len(lines) >= MAX_LINES:
+                found.append(f"{place}:{len(lines)}: {MAX_LINES} lines or more")
+            found += [f"{place}:{n}: unfinished" for n, line in enumerate(lines, 1) if unfinished(line)]
+            tree = ast.parse(text)
+            loaders = safe_loaders(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and (problem := call_problem(node, loaders)):
+                    found.append(f"{place}:{node.lineno}: {problem}")
+                if isinstance(node, ast.ExceptHandler) and node.type is None:
+                    found.append(f"{place}:{node.lineno}: bare except")
+    return found
+
+
+def test_no_file_does_what_none_may() -> None:
+    assert problems(ROOT) == []
+
+
+BREACHES = {
+    "engine/m.py": "x = 1\n" * MAX_LINES,
+    "engine/f.py": "import torch\nweights = torch.load('weights.pt')",
+    "engine/g.py": "def read(text):\n    return eval(text)",
+    "engine/j.py": "try:\n    import torch\nexcept:\n    torch = None",
+    "engine/k.py": "def halo():\n    raise NotImplementedError",
+    "engine/l.py": "import numpy as np\nnp.load('a.npy', allow_pickle=True)",
+    "training/d.py": "import subprocess\nsubprocess.run('ls', shell=True)",
+    "training/e.py": "import yaml\nyaml.load('a: 1', Loader=yaml.Loader)",
+    "msr_plugin/g.py": "exec('import torch')",
+}
+
+
+@pytest.mark.parametrize("place", BREACHES)
+def test_the_checker_sees_a_breach(tmp_path: Path, place: str) -> None:
+    plant(tmp_path, {place: BREACHES[place]})
+    found = problems(tmp_path)
+    assert found
+    assert all(line.startswith(place) for line in found)
+
+
+def test_the_checker_lets_good_code_pass(tmp_path: Path) -> None:
+    good = {
+        "engine/a.py": "import torch\nmodel.eval()",
+        "training/b.py": "import yaml\nclass Own(yaml.SafeLoader): ...\nyaml.load('a: 1', Loader=Own)",
+        "training/a.py": "import yaml\nyaml.safe_load('a: 1')",
+    }
+    plant(tmp_path, good)
+    assert problems(tmp_path) == []
+
+
+def test_the_rest_stays_short_too() -> None:
+    files = [*ROOT.glob("*.py"), *(ROOT / ".ci").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    long = [str(p) for p in files if len(p.read_text(encoding="utf-8").splitlines()) >= MAX_LINES]
+    assert long == []

@@ -1,0 +1,53 @@
+"""Dates of rasters: from names, counted on, matched, missing; and the descriptions that are shipped."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.dates import When, parse
+from engine.errors import InputError
+from engine.files.root import ROOT
+from training.preparation.timeline import count_on, date_in_name, gaps, partners
+from training.schema.dataset import BandDates, load_dataset
+
+
+def test_dates_in_names():
+    assert str(date_in_name("MOD_A2001033_x.tif", "MOD_A{year}{doy}*", "t")) == "2001-02-02"
+    assert str(date_in_name("tas_07.tif", "tas_{month}.tif", "t")) == "--07"
+    with pytest.raises(InputError, match="does not fit"):
+        date_in_name("rain.tif", "rain_{year}.tif", "t")
+    with pytest.raises(InputError, match="holds no date"):
+        date_in_name("rain_200113.tif", "rain_{year}{month}.tif", "t")
+
+
+def test_dates_are_counted_on():
+    def words(first, step, count):
+        return [str(w) for w in count_on(BandDates(first=first, step=step), count)]
+
+    assert words("2000-02-28", "day", 3) == ["2000-02-28", "2000-02-29", "2000-03-01"]
+    assert words("2000-11", "month", 3) == ["2000-11", "2000-12", "2001-01"]
+    assert words("--11", "month", 3) == ["--11", "--12", "--01"]
+    assert words("1999", "year", 2) == ["1999", "2000"]
+
+
+def test_missing_days_and_months_are_found():
+    days = [When(2000, 2, d) for d in (26, 27, 29)] + [When(2000, 3, 2)]
+    assert [str(w) for w in gaps(days)] == ["2000-02-28", "2000-03-01"]
+    months = [When(2000, m) for m in (10, 11, 12)] + [When(2001, 2)]
+    assert [str(w) for w in gaps(months)] == ["2001-01"]
+    assert gaps([When(2000, 1, d) for d in (1, 9, 17, 25)]) == [], "every eighth day is no gap"
+
+
+def test_a_series_serves_dates_that_are_finer_than_its_own():
+    days = [parse("2001-01-31"), parse("2001-02-01"), parse("2002-02-01")]
+    assert partners(days, [parse("2001-02"), parse("2001-01")], "s") == [1, 0, None]
+    assert partners(days, [parse("--02"), parse("--03")], "s") == [None, 0, 0]
+    assert partners([parse("--02")], [parse("--02")], "s") == [0]
+    with pytest.raises(InputError, match=r"s has 2 rasters for 2001-01 \(the first is 2001-01-03\)"):
+        partners([parse("2001-01")], [parse("2001-01-03"), parse("2001-01-04")], "s")
+
+
+def test_the_shipped_descriptions_are_valid():
+    folder = ROOT / "training" / "datasets"
+    names = {load_dataset(path).name for path in folder.glob("*.yaml")}
+    assert {"moselle", "valleyrain"} <= names

@@ -1,0 +1,1 @@
+"""Cascades, which learn from the coarse field alone: training, cross-validation, maps."""

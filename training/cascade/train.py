@@ -1,0 +1,95 @@
+"""Train a cascade: its data set one level up for each step, one fit, scores of each step, a package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import InputError
+from engine.package.folder import Package
+from training.cascade.trainer import CascadeTrainer, Level, load_levels
+from training.data.archive import Archive, crop
+from training.data.store import as_given
+from training.evaluation.cases import baseline_cases
+from training.evaluation.predict import Case
+from training.evaluation.scores import plan_scores, score
+from training.evaluation.tables import table
+from training.schema.config import Config
+from training.trainer import packaging
+from training.trainer.run import fit, train_network
+
+
+def prepared(config: Config) -> tuple[Archive, list[Level]]:
+    """Return the data set as it is given, and one level up for each step.
+
+    Raises:
+        InputError: it is no store, has a fine truth, or fine sources of another factor.
+    """
+    if config.data.name != "store":
+        raise InputError("cascade: only a store of training.prepare can be taken one level up.")
+    options = dict(config.data.options)
+    region = options.pop("region", None)
+    try:
+        given = as_given(**options)
+    except TypeError as error:
+        raise InputError(f"data.options: {error}.") from error
+    if given.factor != config.factor:
+        raise InputError(f"factor: the store has factor {given.factor}, not {config.factor}.")
+    if "climatology" in given.sources:
+        raise InputError("cascade: the store has a fine truth, learn from that: leave cascade out.")
+    return given if region is None else crop(given, region), load_levels(config)
+
+
+def train_cascade(
+    config: Config, runs: Path, output: Path | None, resume: bool, command: str, quiet: bool
+) -> Package:
+    """Train a cascade to its end, score each step on the test times, write the package.
+
+    Args, Raises: as `training.trainer.run.train`.
+    """
+    given, levels = prepared(config)
+    folder, first = runs / config.model.id, levels[0]
+    trainer = CascadeTrainer(levels, folder)
+    fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)
+    metrics: dict[str, dict[str, float]] = {}
+    for level in levels:
+        model = trainer.model_of(level.step, trainer.best_weights)
+        name, view, target = config.model.id, level.split.test_view, trainer.target
+        cases = baseline_cases(level.step, target, view, level.archive.sources)
+        cases.append(Case(name, name, model.forward_physical, model.halo, view, target.strength))
+        plan = plan_scores(level.archive, level.split.test)
+        scores = [score(case, level.archive, level.split.test, target, plan=plan) for case in cases]
+        for row in scores:
+            numbers = {f"{metric}_{level.step}": value for metric, value in row.values.items()}
+            metrics.setdefault(row.case.name, {}).update(numbers)
+        if not quiet:
+            print(f"Test times, one level up, ×{level.step}:")
+            print(table(scores, given.units))
+    return packaging.write(
+        output or folder / "package",
+        config,
+        given,
+        trainer.target,
+        trainer.sources,
+        trainer.network,
+        trainer.best_weights,
+        metrics,
+        command,
+    )
+
+
+def train(
+    config: Config,
+    runs: Path,
+    output: Path | None = None,
+    resume: bool = False,
+    command: str = "",
+    quiet: bool = False,
+    further: bool = False,
+) -> Package:
+    """Train what a configuration describes, a cascade or one network, to its package.
+
+    Args, Raises: as `training.trainer.run.train_network`.
+    """
+    if config.cascade is not None:
+        return train_cascade(config, runs, output, resume, command, quiet)
+    return train_network(config, runs, output, resume, command, quiet, further)

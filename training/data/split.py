@@ -1,0 +1,120 @@
+"""Which times, columns and cells train, validate and test, and what each may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.errors import InputError
+from training.data.archive import Archive
+from training.data.blocks import Cells, draw_cells
+from training.data.patches import View
+from training.data.region import Region
+from training.schema.config import Config
+from training.schema.split import BlockSection, PeriodSplit, SpatialSplit, in_periods
+
+
+@dataclass(frozen=True)
+class Split:
+    """Regions for training, validation and test.
+
+    `training_view` is what samples see in training and validation, `test_view` what a released
+    model sees: its climatology holds the validation's months too.
+    """
+
+    train: Region
+    validation: Region
+    test: Region
+    training_view: View
+    test_view: View
+    held_out: bool  # whether validation is apart from training
+
+
+def split_archive(config: Config, archive: Archive) -> Split:
+    """Apply the configuration's split to an archive.
+
+    Raises:
+        InputError: a part is left without data; the sentence names the key.
+    """
+    rule, held = config.split, config.validation
+    train_columns = test_columns = archive.columns_of(None)
+    if isinstance(rule, SpatialSplit):
+        train_columns = archive.columns_of(rule.train_longitudes)
+        test_columns = archive.columns_of(rule.test_longitudes)
+    if isinstance(rule, PeriodSplit):
+        train_columns = archive.columns_of(rule.train_columns)
+        test_columns = archive.columns_of(rule.test_columns)
+        if any(date.startswith("-") for date in archive.dates):
+            raise InputError(f"split.kind: the data set {archive.name} has months without years.")
+        seen = [t for t, date in enumerate(archive.dates) if rule.trains(date)]
+        test = [t for t, date in enumerate(archive.dates) if rule.tests(date)]
+    else:
+        seen, test = archive.times_of(rule.train_months), archive.times_of(rule.test_months)
+    cells = _cells(rule.blocks, archive, seen) if not isinstance(rule, SpatialSplit) else None
+    apart = [
+        t
+        for t in seen
+        if int(archive.months[t]) in held.held_out or in_periods(archive.dates[t], held.held_out_periods)
+    ]
+    if held.held_out_periods and not apart:
+        raise InputError("validation.held_out_periods: there is no training date in them.")
+    hidden = set(apart)
+    train = [t for t in seen if t not in hidden]
+    validation = apart or train
+    validation_columns = train_columns
+    if held.held_out_longitudes is not None:
+        validation_columns = archive.columns_of(held.held_out_longitudes)
+        train_columns = _without(train_columns, validation_columns)
+    for key, times in (("split.train", train), ("split.test", test)):
+        if not times:
+            raise InputError(f"{key}: the data set {archive.name} has no time in it.")
+    for key, columns in (
+        ("split.train_longitudes", train_columns),
+        ("split.test_longitudes", test_columns),
+        ("validation.held_out_longitudes", validation_columns),
+    ):
+        if columns[0] >= columns[1]:
+            raise InputError(f"{key}: the data set {archive.name} has no column there.")
+    names = tuple(source.name for source in config.sources)
+    by_space = isinstance(rule, SpatialSplit) or (isinstance(rule, PeriodSplit) and rule.train_columns)
+    only = train_columns if by_space else None
+    split = Split(
+        train=Region(tuple(train), train_columns),
+        validation=Region(tuple(validation), validation_columns),
+        test=Region(tuple(test), test_columns),
+        training_view=View(names, tuple(train), only),
+        test_view=View(names, tuple(seen), only),
+        held_out=bool(apart) or held.held_out_longitudes is not None,
+    )
+    return split if cells is None else _within(split, cells)
+
+
+def _cells(section: BlockSection | None, archive: Archive, times: list[int]) -> Cells | None:
+    """Draw the blocks' cells among those with data at any of the times."""
+    if section is None:
+        return None
+    valid = np.zeros(archive.shape, bool)
+    for time in times:
+        valid |= np.isfinite(np.asarray(archive.coarse[time]))
+    return draw_cells(section, valid, archive.wrap)
+
+
+def _within(split: Split, cells: Cells) -> Split:
+    """Return the split with each of its parts in its own cells; climatologies know no test cell."""
+    apart = bool(cells.validation.any())
+    return replace(
+        split,
+        train=replace(split.train, cells=cells.train),
+        validation=replace(split.validation, cells=cells.validation if apart else cells.train),
+        test=replace(split.test, cells=cells.test),
+        training_view=replace(split.training_view, climatology_cells=cells.train),
+        test_view=replace(split.test_view, climatology_cells=cells.train | cells.validation),
+        held_out=split.held_out or apart,
+    )
+
+
+def _without(columns: tuple[int, int], held: tuple[int, int]) -> tuple[int, int]:
+    """Return the longer rest of a range of columns beside the held-out ones."""
+    left, right = (columns[0], min(columns[1], held[0])), (max(columns[0], held[1]), columns[1])
+    return max(left, right, key=lambda part: part[1] - part[0])

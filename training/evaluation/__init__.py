@@ -1,0 +1,1 @@
+"""Methods compared on an archive: predictions, measurements, scores and their intervals."""

@@ -1,0 +1,84 @@
+"""The methods that are compared on an archive: the simple ones, and a model with sources withheld."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from engine.fields.patch import Patch
+from engine.methods.registry import BASELINES, baseline, variants
+from engine.specs import SourceSpec, TargetSpec
+from training.data.archive import ArchiveSource
+from training.data.patches import View
+from training.evaluation.predict import Case
+
+
+def baseline_cases(
+    factor: int, target: TargetSpec, view: View, archive_sources: Mapping[str, ArchiveSource]
+) -> list[Case]:
+    """Return every simple method whose sources the view holds, as it is and made conservative.
+
+    Args:
+        factor: k.
+        target: the variable.
+        view: what methods may see.
+        archive_sources: what the archive has, by name.
+    """
+    usable = [archive_sources[name] for name in view.sources if name in archive_sources]
+    cases = []
+    for id, info in BASELINES.items():
+        if not info.suits(target):
+            continue
+        method = baseline(id, factor, target)
+        held = {
+            wanted.name: source.name
+            for wanted in method.sources
+            for source in usable
+            if _fits(source, wanted)
+        }
+        if any(not wanted.optional and wanted.name not in held for wanted in method.sources):
+            continue
+        sources = replace(view, sources=tuple(held.values()))
+        for name, title, strength in variants(id):
+            cases.append(Case(name, title, method.predict, method.halo, sources, strength))
+    return cases
+
+
+def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
+    """Return whether an archive's source is what a simple method wants: a climatology goes by any name."""
+    if wanted.kind == "climatology":
+        return source.kind == "climatology"
+    return (source.name, source.kind, source.grid) == (wanted.name, wanted.kind, wanted.grid)
+
+
+def model_cases(
+    id: str,
+    predict: Callable[[Patch], Tensor],
+    halo: int,
+    view: View,
+    sources: Sequence[SourceSpec],
+    strength: float,
+    member: Callable[[Patch, int, int], Tensor] | None = None,
+    draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None,
+) -> list[Case]:
+    """Return a model with all sources, without the climatology, and without any.
+
+    What is withheld must be optional; cases that would withhold a required source are left out.
+    `member` and `draws` are those of `Case`; None: the model has no noise.
+    """
+    usable = {s.name: s for s in sources if s.name in view.sources}
+    view = replace(view, sources=tuple(usable))
+    climatology = {name for name, s in usable.items() if s.kind == "climatology"}
+    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
+    withheld: set[str] = set()
+    for suffix, words, gone in (
+        ("without-climatology", "without climatology", climatology),
+        ("without-sources", "without any source", set(usable)),
+    ):
+        if gone and gone != withheld and all(usable[name].optional for name in gone):
+            fewer = view.without(gone)
+            cases.append(replace(cases[0], name=f"{id}-{suffix}", title=f"{id}, {words}", view=fewer))
+            withheld = gone
+    return cases

@@ -1,0 +1,273 @@
+"""Everything that is measured of a configuration's test region: all methods, with intervals.
+
+`evaluate_all` is what the command, the report and other programs call; it prints nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from engine.errors import InputError
+from engine.models.loading import load_model
+from engine.package.folder import Package
+from engine.specs import TargetSpec
+from training.data.archive import Archive
+from training.data.normalisation import target_spec
+from training.data.split import Split
+from training.evaluation.block_errors import Contrasts, paired_intervals
+from training.evaluation.bootstrap import Interval
+from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.predict import Case
+from training.evaluation.scores import Score, plan_scores, score_together
+from training.evaluation.shape_errors import MEASURES, shape_intervals
+from training.schema.config import Config
+
+MEMBERS = 16
+SAMPLES = 2000  # of the bootstrap
+GROUPS = {"simple": "Simple methods", "learned": "Learned baselines", "model": "The model"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method against another, on one measure, each with its 95 % interval.
+
+    `against` is the other's measure where that differs: a CRPS is compared with a mean absolute error,
+    which is what the CRPS of a single field is.
+    """
+
+    method: str
+    reference: str
+    measure: str
+    against: str
+    difference: Interval
+    ratio: Interval
+
+
+@dataclass
+class Evaluation:
+    """All numbers of one configuration's test region.
+
+    Attributes:
+        config, archive, split: what was tested on what.
+        model: id of the model, None without.
+        scores: of every method, in the order of the table.
+        targets: how each method's target is described (bounds, conservation), by the method's name.
+        reference: name of the simple method with the lowest RMSE.
+        members, seed, samples: of ensembles, and of the bootstrap.
+    """
+
+    config: Config
+    archive: Archive
+    split: Split
+    model: str | None
+    scores: list[Score]
+    targets: dict[str, TargetSpec]
+    reference: str
+    members: int
+    seed: int
+    samples: int
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Paired differences with intervals, computed when first asked for."""
+        return list(_comparisons(self))
+
+    def score(self, name: str) -> Score:
+        """Return a method's score.
+
+        Raises:
+            KeyError: there is no such method.
+        """
+        for found in self.scores:
+            if found.case.name == name:
+                return found
+        raise KeyError(name)
+
+    def compare(self, method: str, reference: str, measure: str = "rmse", against: str = "") -> Comparison:
+        """Return one method against another; NaN intervals where they were scored on different cells.
+
+        Args:
+            method, reference: names.
+            measure: rmse, mae, bias; of ensembles crps too; js_distance and ralsd where further metrics
+                were taken.
+            against: the reference's measure, if another.
+
+        Raises:
+            KeyError: there is no such method.
+        """
+        a, b, other = self.score(method).tally, self.score(reference).tally, against or measure
+        try:
+            if measure not in MEASURES:
+                found = paired_intervals(
+                    a.blocks, b.blocks, measure, self.samples, seed=self.seed, other=other
+                )
+            elif a.shapes is not None and b.shapes is not None:
+                found = shape_intervals(a.shapes, b.shapes, measure, self.samples, seed=self.seed)
+            else:
+                raise ValueError("no further metrics were taken")
+        except ValueError:  # no pair
+            unknown = Interval(math.nan, math.nan, math.nan)
+            found = Contrasts(unknown, unknown)
+        return Comparison(method, reference, measure, other, *found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every number as JSON holds it; what is not a number is null."""
+        return {
+            "model": self.model,
+            "units": self.archive.units,
+            "methods": {s.case.name: {k: _number(v) for k, v in s.values.items()} for s in self.scores},
+            "titles": {s.case.name: s.case.title for s in self.scores},
+            "data": self.archive.name,
+            "simulated": self.archive.simulated,
+            "dates": [self.archive.dates[t] for t in self.split.test.times],
+            "reference": self.reference,
+            "comparisons": [_comparison(c) for c in self.comparisons],
+            "ensembles": {s.case.name: ensemble_values(s) for s in self.scores if s.members},
+            "by_date": {
+                s.case.name: {
+                    self.archive.dates[t]: {k: _number(v) for k, v in numbers.items()}
+                    for t, numbers in s.tally.dates.items()
+                }
+                for s in self.scores
+            },
+            "by_elevation": {
+                s.case.name: [
+                    {k: _number(v) for k, v in band._asdict().items()} for band in s.tally.bands.compute()
+                ]
+                for s in self.scores
+                if s.tally.bands is not None
+            },
+        }
+
+
+def ensemble_values(score: Score) -> dict[str, float | int | None]:
+    """Return the numbers of a score's ensemble."""
+    return {"members": score.members, **{n: _number(m.compute()) for n, m in score.ensemble.items()}}
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    return {
+        "method": one.method,
+        "reference": one.reference,
+        "measure": one.measure,
+        "against": one.against,
+        **{
+            statistic: {k: _number(v) for k, v in getattr(one, statistic)._asdict().items()}
+            for statistic in ("difference", "ratio")
+        },
+    }
+
+
+def _number(value: float) -> float | int | None:
+    return value if math.isfinite(value) else None
+
+
+def evaluate_all(
+    config: Config,
+    archive: Archive,
+    split: Split,
+    package: Package | None = None,
+    compare: Sequence[Package] = (),
+    trees: bool = True,
+    further: bool = True,
+    members: int = MEMBERS,
+    seed: int = 0,
+    samples: int = SAMPLES,
+    tell: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Score every method on the test region and compare them.
+
+    Simple methods that the split allows; boosted trees, fitted here; packages to compare with; the
+    model with all its sources and without them; of models with noise also the mean of the members and
+    one member. Compared are all methods with the strongest simple one, the model with itself when
+    sources are withheld, and an ensemble's CRPS with mean absolute errors.
+
+    Args:
+        config, archive, split: what is tested on what.
+        package: the model; None: without one.
+        compare: further packages of the same factor.
+        trees: whether to fit them (a minute or so).
+        further: take every metric there is.
+        members: drawn for each time from a model with noise; 0 or at least 2.
+        seed: of draws and bootstrap.
+        samples: of the bootstrap.
+        tell: is told each date before it is scored.
+
+    Raises:
+        InputError: two packages share an id, or one member is asked for.
+    """
+    if members == 1:
+        raise InputError("One member tells nothing of an ensemble: ask for at least two, or for none.")
+    target = package.card.target if package else target_spec(config, archive, split)
+    methods = [
+        (case, target) for case in baseline_cases(config.factor, target, split.test_view, archive.sources)
+    ]
+    if trees:
+        from training.evaluation.trees import tree_cases
+
+        if tell:
+            tell("boosted trees: fitting")
+        fitted = tree_cases(config, archive, split, target)
+        methods += [(replace(case, group="learned"), target) for case in fitted]
+    for other in compare:
+        case = package_cases(other, split)[0]
+        methods.append((replace(case, group="learned"), other.card.target))
+    if package is not None:
+        methods += [(case, target) for case in package_cases(package, split)]
+    names = [case.name for case, _ in methods]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"Two methods are called {', '.join(twice)}: give each package an id of its own.")
+    plan = plan_scores(archive, split.test, further)
+    scores: list[Score] = []
+    targets: dict[str, TargetSpec] = {}
+    together = score_together(methods, archive, split.test, plan, members, seed, tell=tell)
+    for (_, described), found in zip(methods, together):
+        scores += found
+        targets.update({s.case.name: described for s in found})
+    simple = [s for s in scores if s.case.group == "simple"]
+    reference = min(simple, key=lambda s: _or_infinite(s.values["rmse"])).case.name
+    model = package.card.id if package else None
+    return Evaluation(config, archive, split, model, scores, targets, reference, members, seed, samples)
+
+
+def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
+    reference, model = evaluation.reference, evaluation.model
+    for score in evaluation.scores:
+        name = score.case.name
+        if name != reference:
+            yield evaluation.compare(name, reference, "rmse")
+            yield evaluation.compare(name, reference, "mae")
+        if score.case.group != "simple" and score.tally.shapes is not None:
+            for measure in MEASURES:
+                yield evaluation.compare(name, reference, measure)
+        if score.members:
+            yield evaluation.compare(name, reference, "crps", "mae")
+            yield evaluation.compare(name, name, "crps", "mae")
+            yield evaluation.compare(name, f"{name}-mean", "spread", "rmse")
+        if model and name.startswith(f"{model}-without"):
+            yield evaluation.compare(model, name, "rmse")
+
+
+def package_cases(package: Package, split: Split) -> list[Case]:
+    """Return a package's model as cases: with all sources first, then without those it can do without."""
+    method = load_model(package, torch.device("cpu"), precision="float32")
+    return model_cases(
+        package.card.id,
+        method.predict,
+        method.halo,
+        split.test_view,
+        method.sources,
+        method.target.strength,
+        method.predict_member if method.ensemble else None,
+        method.predict_members if method.ensemble else None,
+    )
+
+
+def _or_infinite(value: float) -> float:
+    return value if math.isfinite(value) else math.inf

@@ -1,0 +1,1 @@
+"""Streaming metrics: init, update, merge, compute."""

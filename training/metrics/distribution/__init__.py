@@ -1,0 +1,1 @@
+"""Metrics of distributions, whatever the place of their values."""

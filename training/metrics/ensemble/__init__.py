@@ -1,0 +1,1 @@
+"""Metrics of an ensemble's members against one truth."""

@@ -1,0 +1,1 @@
+"""Metrics of pairs of cells: errors, biases, correlations."""

@@ -1,0 +1,64 @@
+"""What every metric shares, and the mask of cells that count."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from training.metrics.structure.field import Field, pair
+
+
+class Metric(Protocol):
+    """A number over many tiles and times that never holds more than one tile.
+
+    `update` takes two fields of one shape, in the same units, NaN where invalid. `merge` adds what
+    another instance with the same settings has seen. `compute` returns NaN before any valid cell.
+    """
+
+    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+        """Take in one tile."""
+
+    def merge(self, other: Any) -> None:
+        """Take in everything that `other`, of the same kind, took in."""
+
+    def compute(self) -> float:
+        """Return the value over everything taken in."""
+
+
+def valid_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> tuple[np.ndarray, np.ndarray]:
+    """Return prediction and truth as flat float64 arrays over the cells where both are finite.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    p, t = pair(prediction, truth)
+    return p.cells, t.cells
+
+
+class MeanOf:
+    """Base of metrics that are a mean of some function of the error over valid cells."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0
+
+    def of_error(self, error: np.ndarray) -> np.ndarray:
+        """Return what is averaged, given prediction − truth."""
+        return error
+
+    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
+        """Take in one tile."""
+        p, t = valid_pairs(prediction, truth)
+        self.total += float(self.of_error(p - t).sum())
+        self.count += p.size
+
+    def merge(self, other: MeanOf) -> None:
+        """Take in everything that `other` took in."""
+        self.total += other.total
+        self.count += other.count
+
+    def compute(self) -> float:
+        """Return the mean, NaN without a valid cell."""
+        return self.total / self.count if self.count else float("nan")

@@ -1,0 +1,1 @@
+"""Metrics of whole fields: spectra, neighbourhoods, structure."""

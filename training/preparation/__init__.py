@@ -1,0 +1,1 @@
+"""From rasters as they are to one aligned store."""

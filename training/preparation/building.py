@@ -1,0 +1,161 @@
+"""Fill a store: every array in blocks of time and space, in parallel, never the whole in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from engine.errors import Cancelled, InputError
+from engine.fields.conservation import aggregate
+from engine.raster.grids import relative_area, window
+from training.data.store_format import COARSE, FINE
+from training.preparation.layout import create
+from training.preparation.planning import Plan, Variable
+from training.preparation.tallies import Comparison, Tally
+
+BLOCK = 256  # cells along a block's edge
+CELLS = 2**20  # of a block, over its times
+
+
+@dataclass
+class Built:
+    """What was learnt while a store was filled."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    comparison: Comparison | None = None
+
+
+def block_edges(plan: Plan) -> tuple[int, int, int]:
+    """Return the times of a block, and its edge on the coarse and on the fine grid.
+
+    A fine block is made of whole coarse cells.
+    """
+    k = plan.dataset.factor
+    edge = k * max(1, BLOCK // k)
+    changing = [v for v in plan.variables if v.indices is not None]
+    fine = any(v.grid == "fine" for v in changing)
+    cells = np.prod([min(n, edge if fine else BLOCK) for n in (plan.fine if fine else plan.coarse).shape])
+    times = int(np.clip(CELLS // cells, 4, 64 if fine else 512))
+    return min(times, len(plan.times)), BLOCK, edge
+
+
+def build(plan: Plan, path: Path, workers: int, progress: Callable[[int], Any]) -> Built:
+    """Write the arrays of a plan into a new store at `path`; see `layout` for what it holds.
+
+    Args:
+        plan: the data set, laid out.
+        path: of the store; nothing may be there.
+        workers: threads that read and warp at the same time.
+        progress: is told the number of blocks, and gives a context manager that dask reports to.
+
+    Raises:
+        InputError: a raster cannot be read, or the target has no valid cell.
+    """
+    import dask
+
+    times, coarse_edge, fine_edge = block_edges(plan)
+    store = create(plan, path, times, coarse_edge, fine_edge)
+    filler = _Filler(plan, store, times)
+    tasks = []
+    for first in range(0, len(plan.times), times):
+        for variable in plan.variables:
+            if variable.indices is None and first > 0:
+                continue
+            edge = fine_edge if variable.grid == "fine" else coarse_edge
+            rows, columns = plan.grid(variable).shape
+            for row, column in product(range(0, rows, edge), range(0, columns, edge)):
+                size = (min(edge, rows - row), min(edge, columns - column))
+                tasks.append(dask.delayed(filler.fill, pure=False)(variable, first, row, column, size))
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with progress(len(tasks)):
+            dask.compute(*tasks, scheduler="threads", pool=pool, num_workers=workers, optimize_graph=False)
+    finally:
+        filler.stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+    for name in (FINE, COARSE):
+        if name in filler.built.tallies and filler.built.tallies[name].range is None:
+            raise InputError(
+                "The target has no valid cell on the grid: check nodata, valid_range and extent."
+            )
+    return filler.built
+
+
+class _Filler:
+    """Reads blocks, writes them, and keeps the aggregate of the truth until a time's is whole."""
+
+    def __init__(self, plan: Plan, store: Any, times: int) -> None:
+        self.plan, self.store, self.times = plan, store, times
+        self.built, self.stopped = Built(), threading.Event()
+        self._lock = threading.Lock()
+        self._means: dict[int, tuple[NDArray[np.float32], list[int]]] = {}  # and the cells still open
+        length = len(plan.times)
+        for variable in plan.variables:
+            self.built.tallies[variable.name] = Tally(1 if variable.indices is None else length)
+        mode = plan.dataset.target.mode
+        if mode == "aggregate":
+            self.built.tallies[COARSE] = Tally(length)
+        elif mode == "independent":
+            self.built.comparison = Comparison(tuple(plan.coarse.shape))
+
+    def fill(self, variable: Variable, first: int, row: int, column: int, size: tuple[int, int]) -> None:
+        """Read, write and count one block."""
+        if self.stopped.is_set():
+            raise Cancelled("Stopped.")
+        grid = window(self.plan.grid(variable), row, column, *size)
+        indices = (0,) if variable.indices is None else variable.indices[first : first + self.times]
+        values = variable.series.read(indices, grid, variable.conserve)
+        array = self.store[variable.name]
+        rows, columns = slice(row, row + size[0]), slice(column, column + size[1])
+        if array.ndim == 2:
+            array[rows, columns] = values[0, 0]
+        elif variable.indices is None:
+            array[:, rows, columns] = values[0]
+        elif array.ndim == 3:
+            array[first : first + len(indices), rows, columns] = values[:, 0]
+        else:
+            array[first : first + len(indices), :, rows, columns] = values
+        self.built.tallies[variable.name].add(first, values)
+        if variable.name == FINE:
+            self._aggregate(values[:, 0], grid, first, row, column)
+
+    def _aggregate(
+        self, values: NDArray[np.float32], grid: GeoBox, first: int, row: int, column: int
+    ) -> None:
+        """Aggregate a block of the truth; write or compare the means once all blocks of its times are in."""
+        target, k = self.plan.dataset.target, self.plan.dataset.factor
+        fine = torch.from_numpy(values)
+        area = relative_area(grid) if target.weights == "area" else None
+        means = aggregate(fine, k, None if area is None else torch.from_numpy(area)).numpy()
+        if target.min_cover > 0:
+            cover = aggregate(torch.isfinite(fine).float(), k).numpy()
+            means = np.where(cover >= target.min_cover, means, np.nan).astype(np.float32)
+        count, rows, columns = means.shape
+        with self._lock:
+            if first not in self._means:
+                shape = tuple(self.plan.coarse.shape)
+                self._means[first] = np.full((count, *shape), np.nan, np.float32), [shape[0] * shape[1]]
+            whole, open_cells = self._means[first]
+            top, left = row // k, column // k
+            whole[:, top : top + rows, left : left + columns] = means
+            open_cells[0] -= rows * columns
+            if open_cells[0]:
+                return
+            del self._means[first]
+        if target.mode == "aggregate":
+            self.store[COARSE][first : first + count] = whole
+            self.built.tallies[COARSE].add(first, whole)
+        else:
+            coarse = self.plan.get(COARSE)
+            given = coarse.series.read(coarse.indices[first : first + count], self.plan.coarse, True)
+            self.built.comparison.add(whole, given[:, 0])

@@ -1,0 +1,277 @@
+"""What a described data set comes to: grids, times, which layer goes where, and what is odd about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.crs import CRS
+from rasterio.warp import transform_bounds
+
+from engine.dates import When
+from engine.errors import InputError
+from engine.raster.georeference import same_crs
+from engine.raster.grids import plan, refine, window
+from engine.raster.reader import Raster
+from engine.raster.reference import GridRequest, RasterRef
+from training.data.store_format import COARSE, FINE
+from training.preparation.series import Series
+from training.preparation.timeline import gaps, partners
+from training.schema.dataset import Dataset, SourceSection
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of the store, and the layers that fill it."""
+
+    name: str
+    title: str
+    units: str
+    grid: str  # coarse, fine
+    series: Series
+    indices: tuple[int | None, ...] | None  # the layer of each time; None: static
+    source: SourceSection | None = None  # None for the target
+
+    @property
+    def conserve(self) -> bool:
+        """Whether the means of the rasters must be kept."""
+        return self.name == COARSE
+
+
+@dataclass
+class Plan:
+    """A data set, ready to be built."""
+
+    dataset: Dataset
+    coarse: GeoBox
+    times: tuple[When, ...]
+    variables: tuple[Variable, ...]  # the aggregate of the truth is not among them
+    missing: dict[str, list[str]] = field(default_factory=dict)  # label → dates without a raster
+    remarks: list[str] = field(default_factory=list)  # sentences for the user
+
+    @property
+    def fine(self) -> GeoBox:
+        """The fine grid."""
+        return refine(self.coarse, self.dataset.factor)
+
+    def grid(self, variable: Variable) -> GeoBox:
+        """Return the grid of a variable."""
+        return self.fine if variable.grid == "fine" else self.coarse
+
+    def get(self, name: str) -> Variable | None:
+        """Return a variable by its name in the store."""
+        return next((v for v in self.variables if v.name == name), None)
+
+    def close(self) -> None:
+        """Close every file."""
+        for variable in self.variables:
+            variable.series.close()
+
+
+def make_plan(dataset: Dataset, folder: Path) -> Plan:
+    """Find the rasters of a data set and lay it out.
+
+    Args:
+        dataset: the description.
+        folder: that its relative paths start from.
+
+    Raises:
+        InputError: rasters that cannot be read, or do not fit together.
+    """
+    target = dataset.target
+    described = {"fine": target.fine, "coarse": None if target.coarse == "aggregate" else target.coarse}
+    pair = {
+        grid: Series(section, folder, f"target.{grid}", target.units, target.valid_range)
+        for grid, section in described.items()
+        if section is not None
+    }
+    coarse = coarse_grid(dataset, folder, pair.get("fine"), pair.get("coarse"))
+    result = Plan(dataset, coarse, (), ())
+    times = _times(dataset, pair, result)
+    variables = [
+        Variable(
+            FINE if grid == "fine" else COARSE,
+            target.title or target.name,
+            target.units or series.file_units,
+            grid,
+            series,
+            tuple(partners(times, series.dates, series.label)),
+        )
+        for grid, series in pair.items()
+    ]
+    for section in dataset.sources:
+        series = Series(
+            section,
+            folder,
+            f"sources.{section.name}",
+            section.units,
+            section.valid_range,
+            section.dynamic,
+            section.kind,
+            section.classes,
+        )
+        indices = None
+        if section.dynamic:
+            indices = tuple(partners(times, series.dates, series.label))
+        units = "degree" if section.kind == "angle" else section.units or series.file_units
+        title = section.title or section.name
+        variables.append(Variable(section.name, title, units, section.grid, series, indices, section))
+    result.times, result.variables = tuple(times), tuple(variables)
+    _check_dates(result)
+    for variable in result.variables:
+        _check_raster(variable, result)
+    return result
+
+
+def coarse_grid(dataset: Dataset, folder: Path, fine: Series | None, coarse: Series | None) -> GeoBox:
+    """Return the coarse grid: the one asked for, else the coarse product's, else blocks of the truth's cells.
+
+    Raises:
+        InputError: a rotated grid, an unknown CRS, no overlap, a silly size.
+    """
+    asked, factor = dataset.grid, dataset.factor
+    if asked is not None and asked.like is not None:
+        path = Path(asked.like)
+        raster = Raster(RasterRef(str(path if path.is_absolute() else folder / path)), "grid.like")
+        try:
+            if not raster.upright:
+                raise InputError(f"grid.like: {asked.like} has a rotated grid.")
+            return raster.geobox
+        finally:
+            raster.close()
+    base = coarse or fine
+    if base.grid is None:
+        raise InputError(f"{base.label} has a rotated grid: say with the key grid which one is wanted.")
+    if asked is not None and (asked.crs or asked.resolution):
+        own = asked.resolution
+        if isinstance(own, tuple):
+            own = (own[0] / factor, own[1] / factor)
+        elif own is not None:
+            own = own / factor
+        elif coarse is None and same_crs(CRS.from_user_input(asked.crs), base.grid.crs.to_wkt()):
+            own = (abs(base.grid.affine.a), abs(base.grid.affine.e))
+        with base.open(base.layers[:1]) as (raster, _):
+            return plan(raster, factor, GridRequest(None, asked.crs, own, asked.extent)).coarse
+    native, extent = base.grid, asked.extent if asked is not None else None
+    if coarse is not None and fine is not None and extent is None and fine.grid is not None:
+        extent = _bounds(fine.grid, native)
+    if extent is not None:
+        native = _part(native, extent, base.label)
+    if coarse is not None:
+        return native
+    rows, columns = (math.ceil(n / factor) for n in native.shape)
+    return GeoBox((rows, columns), native.affine * Affine.scale(factor), native.crs)
+
+
+def _bounds(grid: GeoBox, other: GeoBox) -> tuple[float, float, float, float]:
+    """Return the bounds of a grid in the CRS of another."""
+    own, wanted = CRS.from_wkt(grid.crs.to_wkt()), CRS.from_wkt(other.crs.to_wkt())
+    box = tuple(grid.boundingbox)
+    return box if same_crs(own, other.crs.to_wkt()) else transform_bounds(own, wanted, *box, densify_pts=41)
+
+
+def _part(grid: GeoBox, extent: Sequence[float], label: str) -> GeoBox:
+    """Return the cells of a grid that touch an extent."""
+    left, top = ~grid.affine * (extent[0], extent[3])
+    right, bottom = ~grid.affine * (extent[2], extent[1])
+    tiny = 1e-6
+    first_row, first_column = max(math.floor(top + tiny), 0), max(math.floor(left + tiny), 0)
+    last_row = min(math.ceil(bottom - tiny), grid.shape[0])
+    last_column = min(math.ceil(right - tiny), grid.shape[1])
+    if first_row >= last_row or first_column >= last_column:
+        raise InputError(f"{label} does not overlap the extent {[round(v, 6) for v in extent]}.")
+    return window(grid, first_row, first_column, last_row - first_row, last_column - first_column)
+
+
+def _times(dataset: Dataset, pair: dict[str, Series], result: Plan) -> list[When]:
+    """Return the dates that every part of the target has, within the period."""
+    first = pair.get("fine") or pair["coarse"]
+    times = [when for when in first.dates if when is not None and dataset.within(when)]
+    if not times:
+        span = f"{first.dates[0]} to {first.dates[-1]}"
+        raise InputError(f"period: {first.label} has no date in it (it has {span}).")
+    result.missing[first.label] = [str(t) for t in gaps(times)]
+    if len(pair) == 2:
+        other = pair["coarse"]
+        found = partners(times, other.dates, other.label)
+        result.missing[other.label] = [str(t) for t, i in zip(times, found) if i is None]
+        kept = [t for t, i in zip(times, found) if i is not None]
+        if not kept:
+            raise InputError(
+                f"target.fine ({times[0]} to {times[-1]}) and target.coarse ({other.dates[0]} to "
+                f"{other.dates[-1]}) have no date in common."
+            )
+        times = kept
+    return times
+
+
+def _check_dates(result: Plan) -> None:
+    """Say which dates are missing; drop them or stop, as the data set asks."""
+    for label, dates in result.missing.items():
+        if dates:
+            result.remarks.append(f"{label} has no raster for {listed(dates)}; the store leaves them out.")
+    gone: set[int] = set()
+    for variable in result.variables:
+        if variable.source is None or variable.indices is None:
+            continue
+        absent = [t for t, index in enumerate(variable.indices) if index is None]
+        label = variable.series.label
+        result.missing[label] = [str(result.times[t]) for t in absent]
+        if not absent:
+            continue
+        if len(absent) == len(result.times):
+            raise InputError(
+                f"{label} ({variable.series.dates[0]} to {variable.series.dates[-1]}) has none of the dates "
+                f"of the target ({result.times[0]} to {result.times[-1]})."
+            )
+        what = {
+            "keep": "there the source is missing in the store",
+            "drop": "the store leaves them out",
+            "stop": "the data set asks to stop then (missing: stop)",
+        }[result.dataset.missing]
+        sentence = f"{label} has no raster for {listed(result.missing[label])}: {what}."
+        if result.dataset.missing == "stop":
+            raise InputError(sentence)
+        result.remarks.append(sentence)
+        gone |= set(absent) if result.dataset.missing == "drop" else set()
+    if gone:
+        _drop(result, gone)
+
+
+def _drop(result: Plan, gone: set[int]) -> None:
+    kept = [t for t in range(len(result.times)) if t not in gone]
+    if not kept:
+        raise InputError("No date is left on which every source has a raster.")
+    result.times = tuple(result.times[t] for t in kept)
+    result.variables = tuple(
+        v
+        if v.indices is None
+        else Variable(v.name, v.title, v.units, v.grid, v.series, tuple(v.indices[t] for t in kept), v.source)
+        for v in result.variables
+    )
+
+
+def _check_raster(variable: Variable, result: Plan) -> None:
+    """Check overlap and units of a variable's first raster."""
+    series = variable.series
+    with series.open(series.layers[:1]) as (raster, _):
+        if not raster.overlaps(result.grid(variable)):
+            raise InputError(
+                f"{series.label}: {series.layers[0].path} does not overlap the grid: check CRS and extent."
+            )
+    if series.kind == "continuous" and series.units and not series.file_units:
+        result.remarks.append(
+            f"{series.label}: the files say no units, so their values are taken as {series.units} (give "
+            f"file_units if they are not)."
+        )
+
+
+def listed(dates: Sequence[str], most: int = 6) -> str:
+    """Return dates in words: how many, and the first few."""
+    shown = ", ".join(dates[:most])
+    more = f" and {len(dates) - most} more" if len(dates) > most else ""
+    return f"{len(dates)} date{'s' if len(dates) > 1 else ''}: {shown}{more}"

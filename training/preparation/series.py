@@ -1,0 +1,289 @@
+"""The rasters of one variable: found, dated, and read onto any grid by the engine's own reader."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.errors
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
+
+from engine import dates
+from engine.dates import When
+from engine.errors import InputError
+from engine.raster.reader import Raster
+from engine.raster.reference import RasterRef
+from training.preparation.timeline import count_on, date_in_name, order
+from training.preparation.zarr_input import ZarrVariable
+from training.schema.dataset import Limits, RasterSection
+
+NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One raster of one date: a file (or GDAL's name for a variable of it) and a band."""
+
+    path: str
+    band: int
+    when: When | None
+
+
+class GivenRaster(Raster):
+    """A raster with the units and the valid range that its describer gives."""
+
+    def __init__(
+        self, ref: RasterRef, label: str, wanted: str, file_units: str | None, valid: Limits | None
+    ) -> None:
+        self._given_units, self._valid = file_units, valid
+        self.seen = self.outside = 0
+        super().__init__(ref, label, wanted)
+
+    def _file_units(self) -> str:
+        return self._given_units if self._given_units is not None else super()._file_units()
+
+    def values(
+        self, bands: Sequence[int], window: Window, step: int = 1, classes: bool = False
+    ) -> NDArray[np.float32]:
+        """Read as `Raster.values` does; values outside the valid range are missing."""
+        values = super().values(bands, window, step, classes)
+        if self._valid is None:
+            return values
+        low, high = self._valid
+        with np.errstate(invalid="ignore"):
+            outside = np.zeros(values.shape, bool) if low is None else values < low
+            if high is not None:
+                outside |= values > high
+        with self._lock:
+            self.seen += int(np.isfinite(values).sum())
+            self.outside += int(outside.sum())
+        values[outside] = np.nan
+        return values
+
+
+class Series:
+    """All rasters of one variable.
+
+    Args:
+        section: where they are, and what they do not say.
+        folder: that relative paths start from.
+        label: how sentences call it, e.g. "target.fine".
+        units: wanted; "" to keep the files'.
+        valid: range in these units.
+        dynamic: whether there is one raster for each date.
+        kind, classes: as in `engine.raster.reader.Raster.read`.
+
+    Raises:
+        InputError: no file, a file that cannot be read, a date that is missing or there twice.
+    """
+
+    def __init__(
+        self,
+        section: RasterSection,
+        folder: Path,
+        label: str,
+        units: str = "",
+        valid: Limits | None = None,
+        dynamic: bool = True,
+        kind: str = "continuous",
+        classes: Sequence[int] = (),
+    ) -> None:
+        self.section, self.label, self.valid, self.dynamic = section, label, valid, dynamic
+        self.units = "" if kind in ("angle", "class") else units
+        self.kind, self.classes = kind, tuple(classes)
+        self.seen = self.outside = 0  # values read, and those outside the valid range
+        self._lock = threading.Lock()
+        self._kept: dict[str, GivenRaster] = {}
+        self._zarr: dict[str, ZarrVariable] = {}
+        self._said: dict[str, str] = {}  # units that a file says, where overrides hide them
+        paths = self._find(folder)
+        self.layers = self._layers(paths)
+        with self.open(self.layers[:1]) as (raster, _):
+            self.file_units = raster.units
+            self.grid = raster.geobox if raster.upright else None
+            self.described = raster.describe()
+
+    @property
+    def dates(self) -> list[When | None]:
+        """Of the layers."""
+        return [layer.when for layer in self.layers]
+
+    @property
+    def channels(self) -> int:
+        """Channels as read."""
+        return {"angle": 2, "class": len(self.classes)}.get(self.kind, 1)
+
+    def close(self) -> None:
+        """Close every file that is kept open; a later read opens it again."""
+        for raster in self._kept.values():
+            self._count(raster)
+            raster.close()
+        self._kept.clear()
+
+    def forget_counts(self) -> None:
+        """Count values outside the valid range from zero again."""
+        self.close()
+        self.seen = self.outside = 0
+
+    def read(
+        self, indices: Sequence[int | None], grid: GeoBox, conserve: bool = False
+    ) -> NDArray[np.float32]:
+        """Read layers onto a grid.
+
+        Args:
+            indices: of layers; None gives a field without data.
+            grid: rows × columns to fill.
+            conserve: keep the means (area-weighted), as a coarse target needs.
+
+        Returns:
+            (T, channels, rows, columns) float32 in the wanted units, NaN where invalid.
+        """
+        out = np.full((len(indices), self.channels, *grid.shape), np.nan, np.float32)
+        start = 0
+        while start < len(indices):
+            if indices[start] is None:
+                start += 1
+                continue
+            path, stop = self.layers[indices[start]].path, start
+            while stop < len(indices) and indices[stop] is not None:
+                if self.layers[indices[stop]].path != path:
+                    break
+                stop += 1
+            try:
+                with self.open([self.layers[i] for i in indices[start:stop]]) as (raster, bands):
+                    out[start:stop] = self._onto(grid, raster, bands, conserve)
+            except rasterio.errors.RasterioError as error:
+                raise InputError(f"{self.label}: {path} cannot be read to its end ({error}).") from error
+            start = stop
+        return out
+
+    def _onto(
+        self, grid: GeoBox, raster: GivenRaster, bands: Sequence[int], conserve: bool
+    ) -> NDArray[np.float32]:
+        """Read bands onto a grid, (bands, channels, rows, columns)."""
+        how = raster.resampling(grid, self.kind, conserve)
+        if self.kind == "continuous":
+            return raster.read(grid, bands, how)[:, None]
+        return np.stack([raster.read(grid, [band], how, self.kind, self.classes) for band in bands])
+
+    @contextmanager
+    def open(self, layers: Sequence[Layer]) -> Iterator[tuple[GivenRaster, list[int]]]:
+        """Open the one file that holds some layers; yields it and their bands."""
+        path = layers[0].path
+        if path in self._zarr:
+            variable = self._zarr[path]
+            bands = [layer.band for layer in layers]
+            with variable.file(bands) as name:
+                raster = GivenRaster(RasterRef(name), self.label, self.units, variable.units, self.valid)
+                try:
+                    yield raster, list(range(1, len(bands) + 1))
+                finally:
+                    self._count(raster)
+                    raster.close()
+            return
+        raster = self._kept.get(path) or self._raster(path)
+        try:
+            yield raster, [layer.band for layer in layers]
+        finally:
+            with self._lock:
+                keep = raster.count > 1 and self._kept.setdefault(path, raster) is raster
+            if not keep:
+                self._count(raster)
+                raster.close()
+
+    def _count(self, raster: GivenRaster) -> None:
+        with self._lock:
+            self.seen, self.outside = self.seen + raster.seen, self.outside + raster.outside
+
+    def _raster(self, path: str) -> GivenRaster:
+        section, said = self.section, self.section.file_units
+        changes = {"a_nodata": section.nodata, "a_scale": section.scale, "a_offset": section.offset}
+        changes = {key: value for key, value in changes.items() if value is not None}
+        name = path
+        if changes:
+            if said is None:
+                said = self._said.get(path)
+                if said is None:
+                    plain = GivenRaster(RasterRef(path, crs=section.crs), self.label, "", None, None)
+                    said = self._said[path] = plain.units
+                    plain.close()
+            name = f"vrt://{path}?" + "&".join(f"{key}={value!r}" for key, value in changes.items())
+        ref = RasterRef(name, crs=section.crs)
+        raster = GivenRaster(ref, self.label, self.units, said, self.valid)
+        raster.ref = RasterRef(path, crs=section.crs)  # what sentences call it
+        return raster
+
+    def _find(self, folder: Path) -> list[Path]:
+        found: list[Path] = []
+        for pattern in self.section.patterns:
+            path = Path(pattern).expanduser()
+            base = path if path.is_absolute() else folder / path
+            if base.exists():
+                found.append(base)
+                continue
+            anchor = Path(base.anchor) if base.is_absolute() else Path()
+            matches = sorted(anchor.glob(str(base.relative_to(anchor))))
+            if not matches:
+                raise InputError(f"{self.label}.files: there is no file {base}.")
+            found += [m for m in matches if m.suffix != ".xml"]
+        return list(dict.fromkeys(found))
+
+    def _layers(self, paths: Sequence[Path]) -> list[Layer]:
+        layers = [layer for path in paths for layer in self._layers_of(path)]
+        if not self.dynamic:
+            band = self.section.band or 1
+            chosen = [layer for layer in layers if layer.band == band]
+            if len(chosen) != 1:
+                raise InputError(
+                    f"{self.label}: {len(chosen)} rasters for what does not change with time: give one file "
+                    f"(and its band), or say dynamic: true."
+                )
+            return chosen
+        undated = next((layer for layer in layers if layer.when is None), None)
+        if undated is not None:
+            raise InputError(
+                f"{self.label}: {undated.path}, band {undated.band}, carries no date: say where it stands in "
+                f"the name (key date), or give band_dates."
+            )
+        layers.sort(key=lambda layer: order(layer.when))
+        for one, two in zip(layers, layers[1:]):
+            if one.when == two.when:
+                other = f"band {two.band} of it" if one.path == two.path else two.path
+                raise InputError(f"{self.label}: {one.when} is there twice, in {one.path} and {other}.")
+        return layers
+
+    def _layers_of(self, path: Path) -> list[Layer]:
+        section, name = self.section, str(path)
+        if path.is_dir():
+            variable = self._zarr[name] = ZarrVariable(path, section, self.label)
+            return self._dated(name, variable.dates)
+        if path.suffix.lower() in NETCDF and section.variable:
+            name = f'NETCDF:"{path}":{section.variable}'
+        if section.date is not None:
+            return [Layer(name, section.band or 1, date_in_name(path.name, section.date, self.label))]
+        in_name = dates.find(path.stem) if self.dynamic else None
+        if in_name is not None and in_name.month is not None and path.suffix.lower() not in NETCDF:
+            with rasterio.open(path) as file:
+                single = file.count == 1 or section.band is not None
+            if single:
+                return [Layer(name, section.band or 1, in_name)]
+        raster = self._raster(name)
+        if raster.count > 1:
+            self._kept[name] = raster
+        else:
+            raster.close()
+        return self._dated(name, raster.dates)
+
+    def _dated(self, name: str, found: Sequence[When | None]) -> list[Layer]:
+        chosen = self.section.band
+        if self.section.band_dates is not None:
+            found = count_on(self.section.band_dates, len(found))
+        layers = [Layer(name, i, when) for i, when in enumerate(found, start=1)]
+        return [layer for layer in layers if chosen is None or layer.band == chosen]

@@ -1,0 +1,1 @@
+"""Records of runs, and the code that reads and writes them."""

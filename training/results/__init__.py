@@ -1,0 +1,1 @@
+"""Every published number again, and whether the claims hold."""

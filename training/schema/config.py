@@ -1,0 +1,315 @@
+"""The training configuration: one YAML file, validated before anything long starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from engine.errors import InputError
+from engine.package.card import GENERIC_IDS
+from training.schema.ablation import AblationSection
+from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
+from training.schema.cascade import CascadeSection, order_of_steps
+from training.schema.split import Day, PeriodSplit, SpatialSplit, TemporalSplit, check_periods
+
+
+class ModelSection(Section):
+    """The package that training ends with."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9]*$")
+    name: str = Field(min_length=1)
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    description: str = ""
+    licence: str = Field(min_length=1)
+    citation: str = Field(min_length=1)
+
+    @field_validator("id")
+    @classmethod
+    def _not_generic(cls, value: str) -> str:
+        if value in GENERIC_IDS:
+            raise ValueError(f"{value} is the id of a generic algorithm")
+        return value
+
+
+class DataSection(Section):
+    """Which data set, and what its reader wants to know."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TargetSection(Section):
+    """The variable that is downscaled; name, units and grid come from the data set."""
+
+    transform: Literal["identity", "log1p", "cuberoot"] = "identity"
+    scale: Positive = 1.0  # transform(value / scale)
+    bounds: tuple[float | None, float | None] = (None, None)
+    conservation: Literal["multiplicative", "additive"] = "additive"
+    strength: Share = 1.0
+
+    @model_validator(mode="after")
+    def _within_the_transform(self) -> TargetSection:
+        low = self.bounds[0]
+        if self.transform == "log1p" and (low is None or low < 0):
+            raise ValueError("transform log1p is for values from 0 on: bounds must begin at 0 or above")
+        if self.conservation == "multiplicative" and (low is None or low < 0):
+            raise ValueError("conservation multiplicative is for values from 0 on: so must bounds be")
+        return self
+
+
+class SourceSection(Section):
+    """One source of the data set that the model may use."""
+
+    name: str
+    optional: bool = True
+    derived: tuple[str, ...] = ()  # features computed from it, e.g. slope, aspect, land
+    value: bool = True  # of a continuous source: whether the network sees the value itself beside them
+    kernel_months: Positive = 0.7  # climatology: band weights exp(−cyclic distance / kernel)
+    default: bool = False  # ship the raster with the model, for users who give none
+    dropout: Share = 0.0  # chance that a training step goes without it
+
+
+class PointLoss(Section):
+    """A loss between fields, cell by cell."""
+
+    kind: Literal["l1", "charbonnier", "mse"] = "charbonnier"
+    weight: NotNegative = 1.0
+    epsilon: Positive = 0.05  # charbonnier: √(error² + epsilon²)
+
+
+class AdversarialLoss(Section):
+    """The discriminator's term, from step `start` on."""
+
+    kind: Literal["hinge", "leastsquares", "logistic"] = "hinge"
+    weight: NotNegative = 0.01
+    start: Annotated[int, Field(ge=0)] = 500
+    ramp: Annotated[int, Field(ge=0)] = 0  # steps over which the weight grows from zero
+    width: Annotated[int, Field(ge=4)] = 16  # channels of the discriminator's first stage
+    layers: Annotated[int, Field(ge=1, le=6)] = 3  # its strided stages
+    spectral: bool = True  # spectral normalisation
+    rate: Positive = 4e-4
+    # The discriminator learns but its judgement does not reach the generator: a fault to be compared with.
+    detached: bool = False
+
+
+class ConservationLoss(Section):
+    """|aggregate − coarse| before the conservation layer."""
+
+    weight: NotNegative = 0.1
+
+
+class LossesSection(Section):
+    """What is minimised. The adversarial term belongs to it unless it is set to null.
+
+    Errors are in units of the base's own (see training.trainer.base_error), in each space.
+    """
+
+    reconstruction: PointLoss = PointLoss()  # in transformed space
+    physical: tuple[PointLoss, ...] = (PointLoss(kind="mse"),)  # in the target's units
+    adversarial: AdversarialLoss | None = AdversarialLoss()
+    conservation: ConservationLoss = ConservationLoss()
+
+
+class EnsembleSection(Section):
+    """The probabilistic objective: members are drawn with noise and judged by their CRPS.
+
+    It needs `network.noise` above zero. Each member is conserved by itself.
+    """
+
+    members: Annotated[int, Field(ge=2, le=32)] = 2  # drawn at each step
+    weight: Positive = 1.0  # of the CRPS in the target's units
+    transformed_weight: NotNegative = 0.0  # of the CRPS in transformed space
+    # Fine cells along a block's edge: 1 judges cells, more judge means of blocks.
+    scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), min_length=1)
+    # Also judged, in transformed space: differences of fine cells so far apart along rows and columns.
+    # A score of cells alone asks each to be right by itself; this one asks for texture too.
+    differences: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    differences_weight: Positive = 1.0
+    # 1: the fair CRPS; below, the almost fair one of Lang et al. 2024, which leaves no flat directions.
+    fairness: Share = 0.95
+    # noise: only the noise's weights learn, and anew; the estimate without noise stays what it was.
+    train: Literal["all", "noise"] = "all"
+    validated: Annotated[int, Field(ge=2, le=64)] = 4  # members that validation draws
+    # The package's noise is multiplied by it: what makes members of held-out data spread as the mean errs.
+    gain: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+
+class OptimiserSection(Section):
+    """AdamW with a linear warm-up and a cosine decay."""
+
+    rate: Positive = 2e-3
+    final_rate: NotNegative = 1e-6
+    weight_decay: NotNegative = 1e-4
+    betas: tuple[Share, Share] = (0.9, 0.99)
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    clip: Positive = 1.0  # largest norm of the gradient
+    ema: Share = 0.999  # decay of the averaged weights that are shipped
+
+
+class SamplingSection(Section):
+    """How training patches are drawn."""
+
+    size: Annotated[int, Field(ge=1)] = 16  # coarse cells along a patch's edge
+    batch: Annotated[int, Field(ge=1)] = 4
+    wet_bias: Share = 0.0  # share of patches drawn in proportion to the target's mean
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    # Non-negative targets: coarse field and truth of a patch times exp(N(0, jitter²)), so that its level
+    # does not tell the place; errors count relative to that factor.
+    jitter: Annotated[float, Field(ge=0, le=2)] = 0.0
+    withheld_months: Annotated[int, Field(ge=1, le=11)] = 3  # cyclic block that a sample must not see
+    without_sources: Share = 0.1  # chance that a training step goes without any source
+
+
+class ValidationSection(Section):
+    """Validation inside the training months; test months are never opened."""
+
+    every: Annotated[int, Field(ge=1)] = 500
+    score: Literal["rmse", "mae", "crps"] = (
+        "rmse"  # its mean over the cases chooses the weights that are kept
+    )
+    cases: tuple[Literal["all", "without_climatology", "without_sources"], ...] = Field(
+        default=("all",), min_length=1
+    )
+    held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
+    held_out_longitudes: tuple[Degrees, Degrees] | None = None  # the same by longitude
+    held_out_periods: tuple[tuple[Day, Day], ...] = ()  # or by date: first and last of each
+    blocks: tuple[tuple[Month, ...], ...] = ()  # folds of `training.cross_validate`, by month
+    longitude_blocks: tuple[tuple[Degrees, Degrees], ...] = ()  # or by longitude
+    periods: tuple[tuple[Day, Day], ...] = ()  # or by date, a water year each, say
+
+
+class Config(Section):
+    """A whole training run."""
+
+    model: ModelSection
+    data: DataSection
+    factor: Annotated[int, Field(ge=2, le=100)]
+    target: TargetSection
+    sources: tuple[SourceSection, ...] = ()
+    split: Annotated[TemporalSplit | SpatialSplit | PeriodSplit, Field(discriminator="kind")]
+    network: dict[str, Any] = Field(default_factory=dict)
+    start_from: str | None = None  # id or folder of a package whose weights training begins with
+    losses: LossesSection = LossesSection()
+    ensemble: EnsembleSection | None = None
+    cascade: CascadeSection | None = None
+    optimiser: OptimiserSection = OptimiserSection()
+    sampling: SamplingSection = SamplingSection()
+    validation: ValidationSection = ValidationSection()
+    ablation: AblationSection = AblationSection()
+    steps: Annotated[int, Field(ge=1)]
+    checkpoint_every: Annotated[int, Field(ge=1)] = 250
+    # auto: the fastest on this machine, measured when the run starts; to the last digit, only runs
+    # in the same precision and layout are the same.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    layout: Literal["auto", "contiguous", "channels_last"] = "auto"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        names = [s.name for s in self.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"source {name} is listed twice")
+        if self.ensemble is not None and not self.network.get("noise"):
+            raise ValueError("ensemble needs noise to draw members with: set network.noise")
+        if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
+            raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
+        if self.cascade is not None:
+            order_of_steps(self.factor, self.cascade.steps)
+            if self.ensemble is not None or self.losses.adversarial is not None or self.start_from:
+                raise ValueError("a cascade goes without ensemble, start_from and losses.adversarial (null)")
+        for month in self.validation.held_out:
+            if month not in self.split.train_months:
+                raise ValueError(f"validation.held_out: month {month} is no training month")
+        for key in ("held_out_periods", "periods"):
+            given = getattr(self.validation, key)
+            if given and not isinstance(self.split, PeriodSplit):
+                raise ValueError(f"validation.{key} goes with split.kind: period")
+            check_periods(f"validation.{key}", given)
+        if self.sampling.jitter and self.target.conservation != "multiplicative":
+            raise ValueError("sampling.jitter is for targets that are conserved by ratio")
+        if self.validation.score == "crps" and self.ensemble is None:
+            raise ValueError("validation.score: the CRPS is of an ensemble, and there is none")
+        if set(self.validation.held_out) >= set(self.split.train_months):
+            raise ValueError("validation.held_out leaves no month to train on")
+        return self
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and validate a configuration.
+
+    Raises:
+        InputError: no such file, no YAML, or a wrong key; the sentence names file and key.
+    """
+    return parse_config(read_yaml(path), str(path))
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values.
+
+    Raises:
+        InputError: no such file, no YAML, a key that stands twice, or no keys.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise InputError(f"The configuration {path} cannot be read: {reason}.") from error
+    try:
+        data = yaml.load(text, Loader=_UniqueKeys)  # nosec B506: a SafeLoader, plain data only
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "no valid YAML"
+        raise InputError(f"The configuration {path} is wrong{where}: {problem}.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"The configuration {path} holds no keys.")
+    return data
+
+
+def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:
+    """Validate a configuration given as plain data.
+
+    Raises:
+        InputError: a wrong key, named in the sentence.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError(first_error(error, label)) from error
+
+
+def first_error(error: ValidationError, label: str) -> str:
+    """Say the first of the errors in one sentence; unknown keys first, they explain missing ones."""
+    errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = errors[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in ("temporal", "spatial", "period"))
+    if first["type"] == "extra_forbidden":
+        return f"{label}: there is no key {key}."
+    if first["type"] == "missing":
+        return f"{label}: the key {key} is missing."
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    given = first.get("input")
+    told = f" (it is {given!r})" if isinstance(given, (str, int, float)) else ""
+    return f"{label}: {key + ': ' if key else ''}{message}{told}."

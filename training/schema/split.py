@@ -1,0 +1,159 @@
+"""The configuration's `split`: which times and columns train, and which test."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from engine import dates
+from training.schema.base import Degrees, Month, Section
+
+
+class BlockSection(Section):
+    """Square blocks of coarse cells, drawn by the seed, whose truth is kept from training."""
+
+    size: Annotated[int, Field(ge=1)]  # coarse cells along a block's edge
+    test: Annotated[float, Field(gt=0, lt=1)]  # share of the blocks
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0  # the same, to choose the weights by
+    buffer: Annotated[int, Field(ge=0)] = 0  # coarse cells around these blocks that nothing is learned from
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class TemporalSplit(Section):
+    """Train and test by month; by blocks as well, where given, and then the months may be the same."""
+
+    kind: Literal["temporal"]
+    train: tuple[Month, ...] = Field(min_length=1)
+    test: tuple[Month, ...] = Field(min_length=1)
+    gap: Annotated[int, Field(ge=0, le=5)] = 0  # training months this near a test month are left out
+    blocks: BlockSection | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> TemporalSplit:
+        both = sorted(set(self.train) & set(self.test))
+        if both and self.blocks is None:
+            raise ValueError(f"month {both[0]} is in both train and test")
+        if both and self.gap:
+            raise ValueError(f"there is no gap where month {both[0]} is in both train and test")
+        if not self.train_months:
+            raise ValueError("the gap leaves no month to train on")
+        return self
+
+    @property
+    def train_months(self) -> tuple[int, ...]:
+        """Months to train on: `train` less those within `gap` months of a test month."""
+        if not self.gap:
+            return self.train
+        near = {(t - 1 + d) % 12 + 1 for t in self.test for d in range(-self.gap, self.gap + 1)}
+        return tuple(m for m in self.train if m not in near)
+
+    @property
+    def test_months(self) -> tuple[int, ...]:
+        """Months to test on."""
+        return self.test
+
+
+class SpatialSplit(Section):
+    """Train and test by longitude (west to east, degrees), and by month as well."""
+
+    kind: Literal["spatial"]
+    train_longitudes: tuple[Degrees, Degrees]
+    test_longitudes: tuple[Degrees, Degrees]
+    train_months: tuple[Month, ...] = Field(min_length=1)
+    test_months: tuple[Month, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> SpatialSplit:
+        for name in ("train_longitudes", "test_longitudes"):
+            west, east = getattr(self, name)
+            if west >= east:
+                raise ValueError(f"{name} must go from west to east")
+        (a, b), (c, d) = self.train_longitudes, self.test_longitudes
+        if max(a, c) < min(b, d):
+            raise ValueError("train_longitudes and test_longitudes overlap")
+        return self
+
+
+Day = Annotated[str, BeforeValidator(str)]  # YAML reads some dates as such
+
+
+class PeriodSplit(Section):
+    """Train and test by dates, of archives of several years; and by x coordinates as well, where given."""
+
+    kind: Literal["period"]
+    train: tuple[tuple[Day, Day], ...] = Field(min_length=1)  # first and last date of each period
+    test: tuple[tuple[Day, Day], ...] = Field(min_length=1)
+    # Training dates in a test period, or this near one, are left out (not where the columns differ, nor
+    # where there are blocks and no gap).
+    gap_days: Annotated[int, Field(ge=0)] = 0
+    train_columns: tuple[float, float] | None = None  # from west to east, in the archive's CRS
+    test_columns: tuple[float, float] | None = None
+    blocks: BlockSection | None = None  # instead of columns
+
+    # Of any year: which dates they are, the periods say.
+    train_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
+    test_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
+
+    @model_validator(mode="after")
+    def _apart(self) -> PeriodSplit:
+        for name in ("train", "test"):
+            check_periods(name, getattr(self, name))
+        both = (self.train_columns, self.test_columns)
+        if (both[0] is None) != (both[1] is None):
+            raise ValueError("train_columns and test_columns go together")
+        if both[0] is not None and self.blocks is not None:
+            raise ValueError("the split by space is by columns or by blocks, not by both")
+        if both[0] is not None and max(both[0][0], both[1][0]) < min(both[0][1], both[1][1]):
+            raise ValueError("train_columns and test_columns overlap")
+        return self
+
+    def tests(self, date: str) -> bool:
+        """Return whether a date is one to test on."""
+        return in_periods(date, self.test)
+
+    def trains(self, date: str) -> bool:
+        """Return whether a date is one to train on."""
+        by_space = self.train_columns is not None or (self.blocks is not None and not self.gap_days)
+        apart = by_space or not in_periods(date, self.test, self.gap_days)
+        return apart and in_periods(date, self.train)
+
+
+def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) -> bool:
+    """Return whether a date lies in one of the periods, or within `gap` days of it."""
+    if not periods:
+        return False
+    first, last = day_span(date)
+    return any(first - gap <= day_span(b)[1] and day_span(a)[0] <= last + gap for a, b in periods)
+
+
+def check_periods(key: str, periods: tuple[tuple[str, str], ...]) -> None:
+    """Look at the first and last date of each period of a key.
+
+    Raises:
+        ValueError: one is no date with a year, or a period ends before it begins; it names the key.
+    """
+    for first, last in periods:
+        try:
+            backwards = day_span(first)[0] > day_span(last)[1]
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+        if backwards:
+            raise ValueError(f"{key}: the period {first} to {last} ends before it begins")
+
+
+def day_span(text: str) -> tuple[int, int]:
+    """Return the first and last day that a date with a year may mean, counted from year 1.
+
+    Raises:
+        ValueError: it is no date, or has no year.
+    """
+    when = dates.find(text)
+    if when is None or when.year is None:
+        raise ValueError(f"{text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY)")
+    first = dt.date(when.year, when.month or 1, when.day or 1)
+    month = when.month or 12
+    last = dt.date(when.year, month, when.day or calendar.monthrange(when.year, month)[1])
+    return first.toordinal(), last.toordinal()

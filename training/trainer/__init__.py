@@ -1,0 +1,1 @@
+"""The training of one network: steps, losses, validation, checkpoints, package."""

@@ -1,0 +1,27 @@
+"""Members of one patch after the other: base and features are made once for all of them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from engine.features.network_inputs import Inputs
+from engine.fields.patch import Patch
+from engine.nets.downscaler import Downscaler
+
+
+class Draws:
+    """A network as scores want it: a patch, a seed and a member in, a field in physical units out.
+
+    The inputs of the last patch are kept, since making them takes longer than the network.
+    """
+
+    def __init__(self, model: Downscaler) -> None:
+        self.model = model
+        self._patch: Patch | None = None
+        self._inputs: Inputs | None = None
+
+    def __call__(self, patch: Patch, seed: int = 0, member: int = 0) -> Tensor:
+        """Return what `Downscaler.forward_physical` returns."""
+        if self._inputs is None or patch is not self._patch:
+            self._patch, self._inputs = patch, self.model.prepare(patch)
+        return self.model.to_physical(self.model(self._inputs, seed, member))

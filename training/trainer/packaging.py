@@ -1,0 +1,200 @@
+"""The model package at the end of a training: card, weights, default rasters."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+import torch
+from torch import Tensor
+
+from engine.nets.spec import NetworkSpec
+from engine.package.folder import Package, write_package
+from engine.specs import SourceSpec, TargetSpec
+from engine.version import VERSION
+from training.data.archive import Archive
+from training.schema.config import Config
+from training.schema.split import PeriodSplit, SpatialSplit
+
+
+def write(
+    folder: Path,
+    config: Config,
+    archive: Archive,
+    target: TargetSpec,
+    sources: tuple[SourceSpec, ...],
+    network: NetworkSpec,
+    weights: Mapping[str, Tensor],
+    metrics: Mapping[str, Mapping[str, float]],
+    command: str,
+) -> Package:
+    """Write the package.
+
+    Args:
+        folder: where; an old package there is replaced as a whole.
+        config, archive: of the training.
+        target, sources, network: as trained.
+        weights: of the generator.
+        metrics: test scores, method → name → value; null in the card where not finite.
+        command: that trains the model again.
+    """
+    card = build_card(config, archive, target, sources, network, weights, metrics, command)
+    with tempfile.TemporaryDirectory() as temporary:
+        rasters = {
+            section.name: default_raster(Path(temporary) / f"{section.name}.tif", archive, section.name)
+            for section in config.sources
+            if section.default
+        }
+        return write_package(folder, card, weights, rasters)
+
+
+def build_card(
+    config: Config,
+    archive: Archive,
+    target: TargetSpec,
+    sources: tuple[SourceSpec, ...],
+    network: NetworkSpec,
+    weights: Mapping[str, Tensor],
+    metrics: Mapping[str, Mapping[str, float]],
+    command: str,
+) -> dict[str, Any]:
+    """Return the card's fields, all but those that the package writer fills in."""
+    model = config.model
+    step = abs(archive.transform.a)
+    cascade = {} if config.cascade is None else {"cascade": config.cascade.entry(config.factor, step)}
+    west, north = archive.transform * (0, 0)
+    east, south = archive.transform * (archive.shape[1], archive.shape[0])
+    return {
+        "msr_card": 1,
+        "id": model.id,
+        "name": model.name,
+        "version": model.version,
+        "description": model.description or model.name,
+        "factor": config.factor,
+        "resolution": {"coarse": step, "fine": step / config.factor, "units": _units(archive.crs)},
+        "target": _plain(asdict(target)),
+        "sources": [_source(s, config, archive) for s in sources],
+        "network": network.to_json(),
+        **cascade,
+        "training": {
+            "data": f"{archive.title}. {archive.citation}",
+            "simulated": archive.simulated,
+            "period": archive.period,
+            "split": config.split.model_dump(mode="json"),
+            "region": {"crs": archive.crs, "bounds": [west, south, east, north], "columns": _trained(config)},
+            "seed": config.seed,
+            "command": command,
+            "configuration": config.model_dump(mode="json"),
+        },
+        # A network that collapsed has no correlation, say; its card and weights are written all the same.
+        "metrics": {
+            name: {key: value if math.isfinite(value) else None for key, value in values.items()}
+            for name, values in metrics.items()
+        },
+        "licence": model.licence,
+        "citation": model.citation,
+        "mlm:name": model.id,
+        "mlm:architecture": architecture(config, network),
+        "mlm:tasks": ["super-resolution"],
+        "mlm:framework": "pytorch",
+        "mlm:framework_version": torch.__version__.split("+")[0],
+        "mlm:total_parameters": int(sum(w.numel() for w in weights.values())),
+        "mlm:pretrained": True,
+        "mlm:accelerator": "amd64",
+        "mlm:accelerator_constrained": False,
+        "x-engine": VERSION,
+    }
+
+
+def architecture(config: Config, network: NetworkSpec) -> str:
+    """Say in a few words what was trained, and how."""
+    parts = [name for name in ("inception", "attention") if getattr(network, name)]
+    named = "-".join(parts) if network.kind == "inception" and parts else network.kind
+    named = "plain" if network.kind == "inception" and not parts else named
+    words = [f"{named} generator"]
+    if network.noise:
+        words.append(f"ensembles from {network.noise} channels of noise at each level")
+    if config.losses.adversarial is not None:
+        words.append("conditional patch GAN")
+    return ", ".join(words)
+
+
+def _trained(config: Config) -> str:
+    columns = None
+    if isinstance(config.split, SpatialSplit):
+        columns = config.split.train_longitudes
+    elif isinstance(config.split, PeriodSplit):
+        columns = config.split.train_columns
+    blocks = None if isinstance(config.split, SpatialSplit) else config.split.blocks
+    if blocks is not None:
+        return (
+            f"all but {blocks.test + blocks.validation:.0%} of the blocks of {blocks.size} × {blocks.size} "
+            f"coarse cells, and {blocks.buffer} cells around them, drawn with seed {blocks.seed}"
+        )
+    if columns is not None:
+        west, east = columns
+        return f"x from {west:g} to {east:g}"
+    return "all"
+
+
+def _source(source: SourceSpec, config: Config, archive: Archive) -> dict[str, Any]:
+    plain = _plain(asdict(source))
+    plain.pop("default")
+    section = next(s for s in config.sources if s.name == source.name)
+    if section.default:
+        plain["default"] = {"attribution": archive.citation}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _units(crs: str) -> str:
+    found = rasterio.crs.CRS.from_user_input(crs)
+    return "degree" if found.is_geographic else (found.linear_units or "metre")
+
+
+def default_raster(path: Path, archive: Archive, name: str) -> Path:
+    """Write a static source as a COG of scaled 16-bit integers, -32768 as nodata."""
+    source = archive.sources[name]
+    if source.values is None or source.dynamic:
+        raise ValueError(f"{name} is not static")
+    values = source.values[0]
+    transform = archive.fine_transform if source.grid == "fine" else archive.transform
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scale = 1.0 if max(abs(low), abs(high)) > 3000 else max(abs(low), abs(high), 1e-6) / 30000
+    integers = np.where(np.isfinite(values), np.round(values / scale), -32768).astype(np.int16)
+    plain = path.with_name(f"{path.stem}.{os.getpid()}.plain.tif")
+    count, height, width = integers.shape
+    profile = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": count,
+        "dtype": "int16",
+        "crs": archive.crs,
+        "transform": transform,
+        "nodata": -32768,
+    }
+    with rasterio.open(plain, "w", **profile) as raster:
+        raster.write(integers)
+        raster.scales = [scale] * count
+        raster.units = [source.units] * count
+        raster.update_tags(attribution=archive.citation)
+    rasterio.shutil.copy(plain, path, driver="COG", compress="DEFLATE", predictor="YES")
+    plain.unlink()
+    return path

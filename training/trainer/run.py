@@ -1,0 +1,202 @@
+"""A training from data set to package: the trainer run, its progress told, its scores recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from engine.nets.downscaler import Downscaler
+from engine.package.folder import Package
+from training.data.archive import Archive
+from training.data.readers import load_archive
+from training.data.split import Split, split_archive
+from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.scores import Score, plan_scores, score_together
+from training.evaluation.tables import table
+from training.schema.config import Config
+from training.trainer import distributed, packaging
+from training.trainer.draws import Draws
+from training.trainer.trainer import CHECKPOINT, LOG, Losses, Trainer
+from training.trainer.validation import ENSEMBLE
+
+
+def train_network(
+    config: Config,
+    runs: Path,
+    output: Path | None = None,
+    resume: bool = False,
+    command: str = "",
+    quiet: bool = False,
+    further: bool = False,
+) -> Package:
+    """Train a model to its end.
+
+    Args:
+        config: what to train.
+        runs: folder for runs; this one's is named after the model's id.
+        output: folder of the package; by default `package` in the run's folder.
+        resume: go on from the run's checkpoint.
+        command: that is written to the card.
+        quiet: no progress bar and no table.
+        further: take every metric there is, not only those of the table.
+
+    Returns:
+        The package, test scores in its card.
+
+    Raises:
+        InputError: configuration, data or checkpoint are wrong.
+        EngineError: a loss is not finite.
+    """
+    archive = load_archive(config)
+    split = split_archive(config, archive)
+    folder = runs / config.model.id
+    trainer = fit(config, archive, split, folder, resume, quiet)
+    weights, best = trainer.best_weights, trainer.best
+    if not quiet:
+        print(f"Weights of step {best['step']}. Scoring the test months.")
+    network = trainer.network
+    if config.ensemble is not None:
+        network = replace(network, noise_gain=config.ensemble.gain)
+    shipped = Downscaler(trainer.target, trainer.sources, network)
+    shipped.generator.load_state_dict(weights)
+    shipped.eval()
+    draws = Draws(shipped)
+    cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
+    cases += model_cases(
+        config.model.id,
+        draws,
+        shipped.halo,
+        split.test_view,
+        trainer.sources,
+        trainer.target.strength,
+        draws if shipped.ensemble else None,
+    )
+    members = config.ensemble.validated if config.ensemble is not None else 0
+    plan = plan_scores(archive, split.test, further)
+    described = [(case, trainer.target) for case in cases]
+    scores = [found[0] for found in score_together(described, archive, split.test, plan, members)]
+    metrics = {s.case.name: _numbers(s) for s in scores}
+    if not quiet:
+        print(table(scores, archive.units))
+    package = packaging.write(
+        output or folder / "package",
+        config,
+        archive,
+        trainer.target,
+        trainer.sources,
+        network,
+        weights,
+        metrics,
+        command,
+    )
+    _record(folder, config, command, best, package)
+    return package
+
+
+def _numbers(score: Score) -> dict[str, float]:
+    """Return a score's numbers for the card; those of its members, where there are any, among them."""
+    drawn = {name: float(score.ensemble[name].compute()) for name in ENSEMBLE if name in score.ensemble}
+    return {**score.values, **drawn}
+
+
+def fit(
+    config: Config,
+    archive: Archive,
+    split: Split,
+    folder: Path,
+    resume: bool = False,
+    quiet: bool = False,
+    trainer: Trainer | None = None,
+) -> Trainer:
+    """Train in a run folder; the trainer returned holds the best weights.
+
+    `trainer`: one made before, for this folder.
+
+    Raises:
+        InputError, EngineError: as `train`.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
+
+    first = distributed.processes().first
+    if not resume and first:
+        _set_aside(folder)
+    trainer = trainer or Trainer(config, archive, split, folder)
+    if resume:
+        trainer.restore()
+    else:
+        seconds = trainer.measure_plan()
+        if not quiet:
+            for plan, taken in seconds.items():
+                print(f"A step takes {taken:.2f} s in {plan}.")
+            print(f"Training in {trainer.plan}.")
+    if not quiet:
+        parameters = sum(p.numel() for p in trainer.model.generator.parameters())
+        print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")
+    if not first:
+        trainer.run(lambda step, losses, scores: None)
+        return trainer
+    board = SummaryWriter(str(folder / "tensorboard"), purge_step=trainer.step_number)
+    bar = tqdm(
+        total=config.steps,
+        initial=trainer.step_number,
+        unit="step",
+        disable=quiet,
+        file=sys.stderr,
+        smoothing=0.05,
+    )
+
+    def report(step: int, losses: Losses, scores: dict[str, float] | None) -> None:
+        board.add_scalar("rate", losses.rate, step)
+        for name, value in losses.terms.items():
+            board.add_scalar(f"loss/{name}", value, step)
+        if scores is not None:
+            for name, value in scores.items():
+                board.add_scalar(f"validation/{name}", value, step)
+            if not quiet:
+                told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+                bar.write(f"step {step}: validation {told}", file=sys.stderr)
+        bar.set_postfix_str(f"loss {losses.terms['total']:.4f}", refresh=False)
+        bar.update(1)
+
+    try:
+        trainer.run(report)
+    finally:
+        bar.close()
+        board.close()
+    return trainer
+
+
+def _set_aside(folder: Path) -> None:
+    """Move an older run of the same name out of the way; nothing is lost."""
+    if not (folder / CHECKPOINT).exists() and not (folder / LOG).exists():
+        return
+    number = 1
+    while (older := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    os.replace(folder, older)
+
+
+def _record(
+    folder: Path,
+    config: Config,
+    command: str,
+    best: dict[str, float],
+    package: Package,
+) -> None:
+    """Write what came of the run, for whoever compares runs."""
+    record = {
+        "config": config.model_dump(mode="json"),
+        "command": command,
+        "best": best,
+        "metrics": package.card.raw["metrics"],
+        "sha256": package.sha256,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    temporary = folder / ".record.json.part"
+    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / "record.json")

@@ -1,0 +1,386 @@
+"""The training loop: steps, validation, checkpoints.
+
+What a step draws depends on the seed and the step's number alone, so a resumed run goes on as if
+it had never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.errors import EngineError, InputError
+from engine.nets.downscaler import Downscaler
+from engine.specs import SourceSpec, TargetSpec
+from training.data.archive import Archive
+from training.data.cached_inputs import Batch, PreparedFields, from_patch
+from training.data.masked_truth import show_only
+from training.data.normalisation import physical_spread, source_specs, target_spec
+from training.data.patches import PatchSampler, View, Window, withheld_block
+from training.data.split import Split
+from training.metrics.distribution.scale import Scale as MetricScale
+from training.schema.config import Config
+from training.trainer import checkpoint, distributed
+from training.trainer.adversary import Adversary
+from training.trainer.base_error import BaseError, Scale, some_of
+from training.trainer.ema import MovingAverage
+from training.trainer.network import network_spec
+from training.trainer.objective import Drawn, Objective
+from training.trainer.precision import TrainingPlan, choose
+from training.trainer.prefetch import Ahead
+from training.trainer.schedule import adversarial_weight, rate
+from training.trainer.validation import validate, validation_scale
+from training.trainer.warm_start import noise_alone, start_from, statistics_of
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.jsonl"
+_STEP, _PLAN = 0, 1  # streams of random numbers
+
+
+@dataclass
+class Losses:
+    """One step's numbers."""
+
+    terms: dict[str, float]
+    rate: float
+
+
+class Trainer:
+    """Trains one model in one run folder.
+
+    Args:
+        config, archive, split: what is trained on what.
+        folder: of the run: checkpoint, log, TensorBoard.
+        specs: target and sources with their statistics, where they were taken elsewhere.
+
+    Raises:
+        InputError: the network or the sources do not fit; the sentence names the key.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        archive: Archive,
+        split: Split,
+        folder: Path,
+        specs: tuple[TargetSpec, tuple[SourceSpec, ...]] | None = None,
+    ) -> None:
+        self.config, self.split, self.folder = config, split, folder
+        self.whole = archive
+        self.archive = archive = show_only(archive, split.train.cells)  # all that is learned from
+        self.device = torch.device("cpu")
+        torch.manual_seed(config.seed)
+        self.target: TargetSpec = specs[0] if specs else target_spec(config, archive, split)
+        self.sources: tuple[SourceSpec, ...] = (
+            specs[1] if specs else source_specs(config, archive, split, self.target)
+        )
+        if config.start_from is not None:
+            self.target, self.sources = statistics_of(config.start_from, self.target, self.sources)
+        self.spread = physical_spread(archive, split)
+        self.network = network_spec(config, self.sources)
+        self.model = Downscaler(self.target, self.sources, self.network)
+        self.halo = self.model.halo
+        if config.start_from is not None:
+            start_from(self.model, config.start_from)
+        if config.ensemble is not None and config.ensemble.train == "noise":
+            noise_alone(self.model.generator)
+        self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
+        optimiser, section = config.optimiser, config.losses.adversarial
+        self.optimiser = torch.optim.AdamW(
+            self.learning,
+            optimiser.rate,
+            betas=optimiser.betas,
+            weight_decay=optimiser.weight_decay,
+        )
+        self.adversary: Adversary | None = None
+        if section is not None:
+            halo = self.model.generator.halo
+            self.adversary = Adversary(section, optimiser, self.target, self.network, halo)
+        self.parallel: nn.Module = self.model  # the same, but for gradients averaged over processes
+        self.average = MovingAverage(self.model.generator, optimiser.ema)
+        self.sampler = PatchSampler(
+            archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
+        )
+        self.fields = PreparedFields(self.model, archive, split.training_view)
+        self.scales = self._scales()
+        blocks = config.sampling.withheld_months if self.fields.climatologies else 0
+        self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
+        self.objective = Objective(config, self.target, self.scales)
+        self.plan = TrainingPlan()
+        self.take: Callable[[int], Batch] = self.batch
+        self.step_number = 0
+        self.best: dict[str, Any] = {}  # step and score of the best validation
+        self.best_weights: dict[str, Tensor] = {}
+
+    # ------------------------------------------------------------------ one step
+
+    def view(self, rng: np.random.Generator) -> View:
+        """Draw which sources a step goes without."""
+        config = self.config
+        draws = rng.random(len(config.sources) + 1)
+        gone = {
+            s.name
+            for s, draw in zip(config.sources, draws[1:], strict=True)
+            if s.optional and draw < s.dropout
+        }
+        if draws[0] < config.sampling.without_sources:
+            gone = {s.name for s in config.sources if s.optional}
+        return self.split.training_view.without(gone)
+
+    def batch(self, step: int, stream: int = _STEP) -> Batch:
+        """Return a step's batch, this process's share of it."""
+        rng = np.random.default_rng([self.config.seed, step, stream])
+        view = self.view(rng)
+        return self._batch(distributed.share(self.sampler.windows(rng)), view)
+
+    def _batch(self, windows: list[Window], view: View) -> Batch:
+        sampling = self.config.sampling
+        # Directions turn, or levels change: features are made anew. So they are where few would be kept.
+        turned = sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter
+        if turned or not self.whole_fields:
+            return from_patch(self.model, self.archive, windows, self.sampler.size, view)
+        return self.fields.batch(windows, self.sampler.size, view)
+
+    def _scales(self) -> dict[bool, Scale]:
+        """Measure the base's error over the training region, with a climatology and without."""
+        region, block = self.split.train, self.config.sampling.withheld_months
+        columns, scales = region.fine_columns(self.config.factor), {}
+        for climatology in {bool(self.fields.climatologies), False}:
+            error = BaseError(self.target, self.spread)
+            for index, time in enumerate(some_of(region.times)):
+                withheld = withheld_block(int(self.archive.months[time]), block, index % block)
+                base = self.fields.field(Window(time, 0, 0, withheld), climatology).base[..., columns]
+                truth = np.ascontiguousarray(self.archive.fine[time][None, :, columns])
+                error.update(base, torch.from_numpy(truth))
+            scales[climatology] = error.scale()
+        return scales
+
+    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> Drawn:
+        """Return the physical fields before and after conservation; the noise is the seed's."""
+        with plan.autocast(self.device):
+            output, _ = self.objective.draw(self.parallel, batch, seed)
+        return self.objective.conserved(self.model.to_physical(output.float()), batch)
+
+    def reconstruction(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
+        """Return the weighted terms that compare with the truth and with the coarse field."""
+        return self.objective.terms(drawn, batch)
+
+    def step(self) -> Losses:
+        """Take one step and return its numbers.
+
+        Raises:
+            EngineError: a loss is not finite.
+        """
+        step, config = self.step_number, self.config
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
+        batch = self.take(step)
+        speed = rate(step, config.steps, config.optimiser)
+        _set_rate(self.optimiser, speed)
+        drawn = self.generate(batch, self.plan, _noise_seed(config.seed, step))
+        terms = self.reconstruction(drawn, batch)
+        weight = adversarial_weight(step, config.losses.adversarial)
+        rival = None
+        if self.adversary is not None and weight > 0:
+            rival_rate = rate(step, config.steps, config.optimiser, self.adversary.section.rate)
+            rival = self.adversary.step(drawn.judged, batch, self._autocast, rival_rate)
+            terms["adversarial"] = weight * self.adversary.generator_loss(drawn.judged, batch, self._autocast)
+        total = torch.stack([t.float() for t in terms.values()]).sum()
+        told = distributed.averaged(torch.stack([t.detach().float() for t in terms.values()]))
+        if not bool(torch.isfinite(told.sum())):
+            names = ", ".join(n for n, t in zip(terms, told) if not bool(torch.isfinite(t))) or "the sum"
+            raise EngineError(f"The loss is not finite at step {step} ({names}): lower optimiser.rate.")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.learning, config.optimiser.clip)
+        self.optimiser.step()
+        self.average.update(self.model.generator)
+        self.step_number += 1
+        numbers = {name: float(value) for name, value in zip(terms, told)}
+        numbers["total"] = float(told.sum())
+        if rival is not None:
+            numbers["discriminator"] = rival
+        return Losses(numbers, speed)
+
+    def measure_plan(self) -> dict[str, float]:
+        """Choose precision and layout for this machine; returns the seconds of a step in each."""
+        batch = self.batch(0, _PLAN)
+
+        def trial(plan: TrainingPlan) -> None:
+            plan.apply(*self._networks())
+            drawn = self.generate(batch, plan)
+            fine, terms = drawn.judged, self.reconstruction(drawn, batch)
+            loss = torch.stack([t.float() for t in terms.values()]).sum()
+            if self.adversary is not None:
+                self.adversary.network.eval()  # spectral norm must not move before the first step
+                loss = loss + self.adversary.generator_loss(fine, batch, lambda: plan.autocast(self.device))
+                loss = loss + self.adversary.own_loss(fine, batch, lambda: plan.autocast(self.device))
+                self.adversary.network.train()
+            loss.backward()
+            for network in self._networks():
+                network.zero_grad(set_to_none=True)
+
+        self.model.eval()  # running statistics must not move before the first step either
+        with distributed.alone():  # some may need more steps than others
+            chosen, seconds = choose(trial, self.config.precision, self.config.layout)
+        best = distributed.of_first([chosen.bfloat16, chosen.channels_last], self.device)
+        self.plan = TrainingPlan(*map(bool, best))
+        self.model.train()
+        self.use_plan()
+        return seconds
+
+    def _networks(self) -> list[nn.Module]:
+        return [self.model.generator, *([self.adversary.network] if self.adversary is not None else [])]
+
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        return self.plan.autocast(self.device)
+
+    def use_plan(self) -> None:
+        """Lay out the networks as the plan says."""
+        self.plan.apply(*self._networks())
+
+    # ------------------------------------------------------------------ validation, checkpoints
+
+    def validate(self) -> dict[str, float]:
+        """Score the averaged weights on the validation region; keep them when they are the best."""
+        wanted, values = self.config.validation.score, self.scored(self.average.weights)
+        score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == wanted]))
+        last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
+        if last or not self.best or score < self.best["score"]:
+            self.best = {"step": self.step_number, "score": score}
+            self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
+        return values
+
+    @cached_property
+    def validation_scale(self) -> MetricScale:
+        """The scale of the validation region's truth, measured at the first validation."""
+        return validation_scale(self.whole, self.split)
+
+    def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        """Return the scores of a generator's weights on the validation region."""
+        held = Downscaler(self.target, self.sources, self.network)
+        held.generator.load_state_dict(weights)
+        held.eval()
+        section = self.config.validation
+        members = self.config.ensemble.validated if self.config.ensemble is not None else 0
+        block = self.config.sampling.withheld_months
+        return validate(held, self.whole, self.split, block, section.cases, members, self.validation_scale)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        parts: dict[str, dict[str, Tensor]] = {
+            "generator": self.model.generator.state_dict(),
+            "optimiser": checkpoint.optimiser_tensors(self.optimiser),
+            "average": self.average.weights,
+        }
+        if self.adversary is not None:
+            parts["discriminator"] = self.adversary.network.state_dict()
+            parts["rival"] = checkpoint.optimiser_tensors(self.adversary.optimiser)
+        if self.best_weights:
+            parts["best"] = self.best_weights
+        state = {
+            "step": self.step_number,
+            "updates": self.average.updates,
+            "best": self.best,
+            "plan": {"bfloat16": self.plan.bfloat16, "channels_last": self.plan.channels_last},
+            "threads": torch.get_num_threads(),
+            "config": self.config.model_dump(mode="json"),
+        }
+        checkpoint.save(self.folder / CHECKPOINT, parts, state)
+
+    def restore(self) -> None:
+        """Go on from the run folder's checkpoint.
+
+        Raises:
+            InputError: there is none, or it is of another configuration.
+        """
+        parts, state = checkpoint.load(self.folder / CHECKPOINT)
+        now = self.config.model_dump(mode="json", exclude={"ablation"})  # other runs' business
+        keys = [key for key in now if state["config"].get(key) != now[key]]
+        if keys:
+            raise InputError(
+                f"The checkpoint in {self.folder} was made with another configuration ({', '.join(keys)}): "
+                f"use that one, or start without --resume."
+            )
+        self.plan = TrainingPlan(**state["plan"])
+        self.model.generator.load_state_dict(parts["generator"])
+        checkpoint.restore_optimiser(self.optimiser, parts.get("optimiser", {}))
+        self.average.restore(parts["average"], state["updates"])
+        if self.adversary is not None:
+            self.adversary.network.load_state_dict(parts["discriminator"])
+            checkpoint.restore_optimiser(self.adversary.optimiser, parts.get("rival", {}))
+        self.step_number, self.best = state["step"], state["best"]
+        self.best_weights = parts.get("best", {})
+        self.use_plan()
+        if distributed.processes().first:
+            _truncate(self.folder / LOG, self.step_number)
+
+    def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> None:
+        """Train to the end; `best_weights` are then the ones to ship.
+
+        Of several processes only the first validates and writes; it alone has `best_weights`.
+
+        Args:
+            report: called after each step with the number of steps done, its losses, and the
+                validation's scores where there was one.
+
+        Raises:
+            InputError: the configuration cannot be trained in so many processes.
+        """
+        config, first = self.config, distributed.processes().first
+        distributed.check(config.sampling.batch, self._networks())
+        self.parallel = distributed.parallel(self.model, unused=True)
+        if self.adversary is not None:
+            self.adversary.parallel = distributed.parallel(self.adversary.network)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / LOG if first else os.devnull
+        with open(path, "a", encoding="utf-8") as log, Ahead(self.batch, config.steps) as self.take:
+            if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
+                log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
+            while self.step_number < config.steps:
+                losses = self.step()
+                done = self.step_number
+                record: dict[str, Any] = {"step": done, "rate": losses.rate, **losses.terms}
+                scores = None
+                if first and (done % config.validation.every == 0 or done == config.steps):
+                    scores = self.validate()
+                    record["validation"] = scores
+                log.write(json.dumps(record) + "\n")
+                if first and (done % config.checkpoint_every == 0 or done == config.steps):
+                    log.flush()  # the log is never behind the checkpoint
+                    self.save()
+                report(done, losses, scores)
+
+
+def _noise_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = value
+
+
+def _truncate(log: Path, step: int) -> None:
+    """Drop the log's lines after a step: they are written again."""
+    if not log.is_file():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            break  # the killed run's last, broken line
+    temporary = log.with_name(f".{log.name}.part")
+    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    temporary.replace(log)

@@ -1,0 +1,103 @@
+"""Scores inside the training months; a validated sample never sees its own month's climatology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from engine.nets.downscaler import Downscaler
+from training.data.archive import Archive
+from training.data.patches import withheld_block
+from training.data.region import truth_of
+from training.data.split import Split
+from training.evaluation.cases import model_cases
+from training.evaluation.percentiles import streamed_scale
+from training.evaluation.predict import predicted_tiles
+from training.metrics.distribution.js_distance import JensenShannonDistance
+from training.metrics.distribution.scale import Scale
+from training.metrics.ensemble.ensemble import EnsembleMetric
+from training.metrics.pointwise.base import Metric
+from training.metrics.pointwise.mae import MeanAbsoluteError
+from training.metrics.pointwise.rmse import RootMeanSquareError
+from training.metrics.registry import ENSEMBLE_METRICS
+from training.trainer.draws import Draws
+
+CASES = {"all": "", "without_climatology": "-without-climatology", "without_sources": "-without-sources"}
+ENSEMBLE = ("crps", "spread_skill")
+
+
+def validation_scale(archive: Archive, split: Split) -> Scale:
+    """Return the scale of the validation region's truth, which all validations have in common."""
+    region = split.validation
+    return streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
+
+
+@torch.no_grad()
+def validate(
+    model: Downscaler,
+    archive: Archive,
+    split: Split,
+    block: int,
+    cases: Sequence[str] = ("all",),
+    members: int = 0,
+    scale: Scale | None = None,
+) -> dict[str, float]:
+    """Return RMSE, MAE and JS distance over the validation region, conserved; of members, see below.
+
+    Where a validation month is one of the climatology's, a cyclic block of months that holds it is
+    withheld, as in training; the block's place goes round from month to month.
+
+    Args:
+        model: in physical units before conservation.
+        archive, split: what is validated on what.
+        block: months withheld.
+        cases: with which sources: all, without_climatology, without_sources. The numbers of all
+            are named rmse, mae, js_distance, those of another case have its name appended; a
+            case that the sources do not allow is left out.
+        members: draws for each time; also their fair CRPS and spread over skill, crps and
+            spread_skill.
+        scale: of the validation region's truth, where it is known (see `validation_scale`).
+    """
+    region, target = split.validation, model.target
+    scale = scale or validation_scale(archive, split)
+    draws = Draws(model)
+    known = model_cases(
+        "model",
+        draws,
+        model.halo,
+        split.training_view,
+        model.sources,
+        target.strength,
+        draws if members else None,
+    )
+    found: dict[str, float] = {}
+    for name in cases:
+        case = next((c for c in known if c.name == f"model{CASES[name]}"), None)
+        if case is None:
+            continue
+        metrics: dict[str, Metric] = {
+            "rmse": RootMeanSquareError(),
+            "mae": MeanAbsoluteError(),
+            "js_distance": JensenShannonDistance(scale.low, scale.high),
+        }
+        drawn: dict[str, EnsembleMetric] = {}
+        if members:
+            drawn = {metric: ENSEMBLE_METRICS[metric](scale) for metric in ENSEMBLE}
+        for index, time in enumerate(region.times):
+            withheld: frozenset[int] = frozenset()
+            if time in split.training_view.climatology_times:
+                withheld = withheld_block(int(archive.months[time]), block, index % block)
+            truth = truth_of(archive, region, time)[0]
+            tiles = predicted_tiles(
+                [case], archive, time, region.columns, target, None, withheld, members, seed=time
+            )
+            for place, (fields,) in tiles:
+                values, wanted = fields.numpy(), truth[place]
+                for metric in metrics.values():
+                    metric.update(values[0], wanted)
+                for metric in drawn.values():
+                    metric.update(values[1:], wanted)
+        suffix = "" if name == "all" else f"_{name}"
+        found.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
+    return found
