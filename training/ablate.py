@@ -15,7 +15,7 @@ from engine.errors import EngineError, InputError
 from training.ablation import page
 from training.ablation.gather import gather
 from training.ablation.plan import variants
-from training.ablation.runs import Run, finished, runs_of, work
+from training.ablation.runs import AblationRun, finished, runs_of, work
 from training.console.command import main
 from training.data.readers import load_archive
 from training.schema.config import load_config
@@ -23,7 +23,7 @@ from training.schema.config import load_config
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def chosen(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
+def chosen(runs: Sequence[AblationRun], only: Sequence[str]) -> list[AblationRun]:
     """Return the runs of the variants, or kinds of variant, that are named.
 
     Raises:

@@ -17,7 +17,7 @@ from training.preparation.new_store import new_store
 from training.preparation.summary import write_summary
 from training.simulation.parameters import load_parameters
 from training.simulation.pictures import Cycle, write_pictures
-from training.simulation.run import NatureRun
+from training.simulation.run import Simulation
 from training.simulation.writing import CITATION, write
 
 
@@ -43,7 +43,7 @@ def simulate(
     parameters = load_parameters(description)
     final = output or Path("stores") / f"{parameters.name}.zarr"
     with new_store(final, overwrite) as part:
-        run = NatureRun(parameters)
+        run = Simulation(parameters)
         cycle = Cycle(run)
         plan, built = write(parameters, run, part, lambda all_days: cycle.watch(days(all_days)))
         write_pictures(final.with_suffix(".png"), run, cycle, parameters)

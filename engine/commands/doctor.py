@@ -183,7 +183,7 @@ def _models(folders: Iterable[str]) -> list[Json]:
     try:
         import torch
 
-        from engine.compute.devices import Plan
+        from engine.compute.devices import PrecisionPlan
         from engine.errors import EngineError
         from engine.models.loading import load_model
         from engine.package.folder import Package, installed, search_folders
@@ -194,7 +194,7 @@ def _models(folders: Iterable[str]) -> list[Json]:
             try:
                 if not isinstance(item, Package):
                     raise item
-                load_model(item, torch.device("cpu"), plan=Plan())
+                load_model(item, torch.device("cpu"), plan=PrecisionPlan())
             except EngineError as error:
                 findings.append(_finding("model", "warning", str(error), "Install it anew, or remove it."))
             else:

@@ -117,7 +117,7 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     """Check the package in `folder` to the last tensor, without running it: id, name and version."""
     import torch
 
-    from engine.compute.devices import Plan
+    from engine.compute.devices import PrecisionPlan
     from engine.methods.registry import BASELINES
     from engine.models.loading import load_model
     from engine.package.folder import load_package
@@ -129,7 +129,7 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     card = package.card
     if card.id in BASELINES:
         raise PackageError(f"{package.folder}: the id {card.id} is that of a simple method.")
-    load_model(package, torch.device("cpu"), plan=Plan())
+    load_model(package, torch.device("cpu"), plan=PrecisionPlan())
     return {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
 
 

@@ -78,7 +78,7 @@ class Channel:
 
 
 @dataclass
-class Run:
+class RunningJob:
     """One job asked for, and the feedback it is given."""
 
     id: str
@@ -143,10 +143,10 @@ class Worker:
         self.channel = channel
         self.idle_seconds = idle_seconds
         self.parent = os.getppid()
-        self.active: Run | None = None
+        self.active: RunningJob | None = None
         self.idle_since = time.monotonic()
         self.lock = threading.Lock()
-        self.runs: queue.Queue[Run] = queue.Queue()
+        self.runs: queue.Queue[RunningJob] = queue.Queue()
 
     def serve(self) -> NoReturn:
         """Read messages until the parent closes the pipe."""
@@ -180,9 +180,11 @@ class Worker:
                 if self.active is not None and self.active.id == identity:
                     self.active.cancel()
         else:
-            self._start(Run(identity, str(message.get("job")), message.get("request") or {}, self.channel))
+            self._start(
+                RunningJob(identity, str(message.get("job")), message.get("request") or {}, self.channel)
+            )
 
-    def _start(self, run: Run) -> None:
+    def _start(self, run: RunningJob) -> None:
         with self.lock:
             busy, self.active = self.active, self.active or run
         if busy is not None:
@@ -208,7 +210,7 @@ class Worker:
             give_back_memory()
 
     @staticmethod
-    def _answer(run: Run, state: State) -> dict[str, Any]:
+    def _answer(run: RunningJob, state: State) -> dict[str, Any]:
         try:
             return {"type": "result", "result": run_job(run.job, run.request, run, state)}
         except BaseException as error:  # also SystemExit of a library: the worker goes on

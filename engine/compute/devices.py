@@ -23,7 +23,7 @@ from engine.compute.memory import free_memory, is_out_of_memory
 from engine.errors import InputError
 
 __all__ = [
-    "Plan",
+    "PrecisionPlan",
     "choose_device",
     "choose_plan",
     "free_memory",
@@ -41,7 +41,7 @@ _CACHE = "plans"
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrecisionPlan:
     """In what precision and memory layout a network runs."""
 
     dtype: torch.dtype = torch.float32
@@ -91,7 +91,7 @@ def choose_plan(
     example: Callable[[torch.dtype, torch.memory_format], Any],
     device: torch.device,
     precision: str = "auto",
-) -> Plan:
+) -> PrecisionPlan:
     """Return the fastest plan, from the cache or from a few short runs.
 
     Args:
@@ -116,15 +116,15 @@ def choose_plan(
 
 def _measure(
     example: Callable[[torch.dtype, torch.memory_format], Any], device: torch.device, precision: str
-) -> tuple[Plan, dict[str, float] | None]:
+) -> tuple[PrecisionPlan, dict[str, float] | None]:
     """Return the best plan and the seconds of each; None for these when there was no time to be sure.
 
     The plans take turns, so that another program's load does not fall on one of them alone; the
     fastest of a few runs counts, the first one of each warms up.
     """
     names = list(PRECISIONS) if precision == "auto" else [precision]
-    plans = [Plan(PRECISIONS[n], last) for n in names for last in (True, False)]
-    best: dict[Plan, float] = {}
+    plans = [PrecisionPlan(PRECISIONS[n], last) for n in names for last in (True, False)]
+    best: dict[PrecisionPlan, float] = {}
     failure: Exception | None = None
     begin = time.perf_counter()
     settled = True
@@ -154,7 +154,7 @@ def _measure(
     return chosen, table if settled else None
 
 
-def _time(example: Callable[..., Any], plan: Plan, device: torch.device) -> float:
+def _time(example: Callable[..., Any], plan: PrecisionPlan, device: torch.device) -> float:
     _wait(device)
     start = time.perf_counter()
     example(plan.dtype, plan.memory_format)
@@ -204,17 +204,17 @@ def _flags() -> str:
     return next((line for line in _cpuinfo().splitlines() if line.startswith(("flags", "Features"))), "")
 
 
-def _recall(key: str) -> Plan | None:
+def _recall(key: str) -> PrecisionPlan | None:
     entry = read_cache(_CACHE).get(key)
     if not isinstance(entry, dict):
         return None
     dtype, last = entry.get("dtype"), entry.get("channels_last")
     if not isinstance(dtype, str) or dtype not in PRECISIONS or not isinstance(last, bool):
         return None
-    return Plan(PRECISIONS[dtype], last)
+    return PrecisionPlan(PRECISIONS[dtype], last)
 
 
-def _remember(key: str, plan: Plan, seconds: dict[str, float]) -> None:
+def _remember(key: str, plan: PrecisionPlan, seconds: dict[str, float]) -> None:
     plans = read_cache(_CACHE)
     plans.pop(key, None)
     entry = {"dtype": plan.precision, "channels_last": plan.channels_last, "seconds": seconds}

@@ -26,7 +26,7 @@ LIMIT = 10.0  # standard deviations; sources beyond are cut off here
 
 
 @dataclass
-class Inputs:
+class NetworkInputs:
     """A generator's inputs for B windows with a halo.
 
     `base`, (B, h·k, w·k), is the field on which the residual stands, normalised, NaN where there
@@ -39,7 +39,7 @@ class Inputs:
     base: Tensor
     origin: Tensor | None = None  # (B, 2) int64
 
-    def without(self, names: Iterable[str]) -> Inputs:
+    def without(self, names: Iterable[str]) -> NetworkInputs:
         """Return the inputs without some sources; the base stays as it is."""
         gone = set(names)
         return replace(
@@ -155,7 +155,7 @@ def network_inputs(
     base: Tensor,
     halo: int,
     season: bool = False,
-) -> Inputs:
+) -> NetworkInputs:
     """Return the generator's inputs; no gradient is kept.
 
     Args:
@@ -183,7 +183,7 @@ def network_inputs(
         ready = normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
         (coarse if source.grid == "coarse" else fine)[source.name] = ready
     inner = crop(below, halo, patch.factor)
-    return Inputs(coarse, fine, season_vector(patch) if season else None, inner, patch.origin)
+    return NetworkInputs(coarse, fine, season_vector(patch) if season else None, inner, patch.origin)
 
 
 def season_vector(patch: Patch) -> Tensor:

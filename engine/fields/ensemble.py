@@ -10,7 +10,7 @@ from torch import Tensor
 _BLOCK = 4_000_000  # numbers sorted at once
 
 
-class Moments:
+class MemberMoments:
     """Mean and unbiased variance over members, one after another (Welford 1962, Technometrics 4, 419–420).
 
     Fields are tensors of one shape; NaN in any of them is NaN in the result.

@@ -23,14 +23,14 @@ import torch
 from torch import Tensor
 
 from engine.fields.conservation import aggregate
-from engine.fields.ensemble import Moments
+from engine.fields.ensemble import MemberMoments
 from engine.fields.windows import crop
 
 RING = 2  # coarse cells around a window that the neighbourhood reaches into
 NEGLIGIBLE = 1e-6  # detail below this share of the field's size is rounding, not detail
 
 
-class Support:
+class SupportedShare:
     """Gathers members of one window and tells the supported share of their detail.
 
     Args:
@@ -41,7 +41,7 @@ class Support:
 
     def __init__(self, smooth: Tensor, factor: int) -> None:
         self._smooth, self._factor = smooth, factor
-        self._detail, self._size = Moments(), torch.zeros(())
+        self._detail, self._size = MemberMoments(), torch.zeros(())
 
     def add(self, member: Tensor) -> None:
         """Take a member, of the shape of `smooth`."""

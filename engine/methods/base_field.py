@@ -12,7 +12,7 @@ from engine.methods.interface import check_sources
 from engine.specs import SourceSpec, TargetSpec
 
 
-class Standing:
+class BaseField:
     """The field on which residuals stand, with a climatology or without; it conserves of itself."""
 
     halo = BASE_HALO

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from engine.methods.base_field import Standing
+from engine.methods.base_field import BaseField
 from engine.methods.interface import BaselineInfo
 from engine.specs import TargetSpec
 
 TITLE = "Bicubic, smoothly conserved"
 
 
-def build(factor: int, target: TargetSpec) -> Standing:
+def build(factor: int, target: TargetSpec) -> BaseField:
     """Return the method for a factor and a target."""
-    return Standing("bicubicsmooth", TITLE, (), factor, target)
+    return BaseField("bicubicsmooth", TITLE, (), factor, target)
 
 
 INFO = BaselineInfo(

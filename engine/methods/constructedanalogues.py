@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from engine.methods.base_field import Standing
+from engine.methods.base_field import BaseField
 from engine.methods.interface import CLIMATOLOGY, BaselineInfo
 from engine.specs import SourceSpec, TargetSpec
 
 TITLE = "Constructed analogues"
 
 
-def build(factor: int, target: TargetSpec) -> Standing:
+def build(factor: int, target: TargetSpec) -> BaseField:
     """Return the method for a factor and a target."""
     source = SourceSpec(CLIMATOLOGY, target.units, "fine", kind="climatology", optional=False)
-    return Standing("constructedanalogues", TITLE, (source,), factor, target)
+    return BaseField("constructedanalogues", TITLE, (source,), factor, target)
 
 
 INFO = BaselineInfo(

@@ -20,7 +20,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from engine.compute.devices import Plan
+from engine.compute.devices import PrecisionPlan
 from engine.fields.conservation import aggregate, conserve
 from engine.fields.patch import Patch, moved
 from engine.fields.upsample import upsample
@@ -47,7 +47,9 @@ class CascadeMethod:
 
     ensemble = False
 
-    def __init__(self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: Plan) -> None:
+    def __init__(
+        self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: PrecisionPlan
+    ) -> None:
         self.card, self.device = card, torch.device(device)
         self.id, self.title, self.factor = card.id, card.name, card.factor
         self.target, self.sources, self.steps = card.target, card.sources, card.cascade
@@ -57,11 +59,11 @@ class CascadeMethod:
         self.halo = self.needs[0]
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> PrecisionPlan:
         """Precision and layout."""
         return self.parts[self.steps[-1]].plan
 
-    def use(self, plan: Plan) -> None:
+    def use(self, plan: PrecisionPlan) -> None:
         """Run in another precision and layout from now on."""
         for part in self.parts.values():
             part.use(plan)

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from engine.compute.devices import Plan, choose_plan
+from engine.compute.devices import PrecisionPlan, choose_plan
 from engine.errors import InputError, PackageError
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.models.cascade import CascadeMethod
 from engine.models.model import ModelMethod, build
 from engine.package.folder import Package, check_weights
@@ -18,7 +18,7 @@ _SAMPLE_FINE = 512  # fine cells, about
 
 
 def load_model(
-    package: Package, device: torch.device, plan: Plan | None = None, precision: str = "auto"
+    package: Package, device: torch.device, plan: PrecisionPlan | None = None, precision: str = "auto"
 ) -> ModelMethod | CascadeMethod:
     """Load a package onto a device; a cascade where the card says so.
 
@@ -40,17 +40,17 @@ def load_model(
     expected = {name: tuple(x.shape) for name, x in module.generator.state_dict().items()}
     check_weights(package, weights, expected)
     if card.cascade:
-        cascade = CascadeMethod(card, weights, device, plan or Plan())
+        cascade = CascadeMethod(card, weights, device, plan or PrecisionPlan())
         if plan is None:
             cascade.use(measured_plan(cascade.parts[card.cascade[-1]], precision))
         return cascade
-    method = ModelMethod(card, weights, device, plan or Plan())
+    method = ModelMethod(card, weights, device, plan or PrecisionPlan())
     if plan is None:
         method.use(measured_plan(method, precision))
     return method
 
 
-def measured_plan(method: ModelMethod, precision: str = "auto") -> Plan:
+def measured_plan(method: ModelMethod, precision: str = "auto") -> PrecisionPlan:
     """Return the fastest plan for a method's generator on its device.
 
     Raises:
@@ -60,9 +60,9 @@ def measured_plan(method: ModelMethod, precision: str = "auto") -> Plan:
     edge = max(1, min(_SAMPLE, _SAMPLE_FINE // k)) + 2 * generator.halo
 
     def example(dtype: torch.dtype, memory_format: torch.memory_format) -> None:
-        method.use(Plan(dtype, memory_format == torch.channels_last))
+        method.use(PrecisionPlan(dtype, memory_format == torch.channels_last))
         like: dict[str, Any] = {"device": method.device}
-        inputs = Inputs(
+        inputs = NetworkInputs(
             {n: torch.ones(1, c, edge, edge, **like) for n, c in generator.spec.coarse.items()},
             {n: torch.ones(1, c, edge * k, edge * k, **like) for n, c in generator.spec.fine.items()},
             torch.ones(1, 2, **like) if generator.spec.season else None,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.compute.devices import Plan
+from engine.compute.devices import PrecisionPlan
 from engine.errors import InputError
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.fields.patch import Patch, moved
 from engine.methods.interface import check_sources
 from engine.nets.architectures import widest
@@ -35,7 +35,9 @@ class ModelMethod:
         InputError: the card's network does not fit its sources.
     """
 
-    def __init__(self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: Plan) -> None:
+    def __init__(
+        self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: PrecisionPlan
+    ) -> None:
         self.card, self.device = card, torch.device(device)
         self.id, self.title, self.factor = card.id, card.name, card.factor
         self.target, self.sources = card.target, card.sources
@@ -44,7 +46,7 @@ class ModelMethod:
         self.halo = self.module.halo
         self.use(plan)
 
-    def use(self, plan: Plan) -> None:
+    def use(self, plan: PrecisionPlan) -> None:
         """Run in another precision and layout from now on."""
         self.plan = plan
         self.module.generator.to(self.device, plan.dtype, memory_format=plan.memory_format)
@@ -88,7 +90,7 @@ class ModelMethod:
         for member in members:
             yield self.module.to_physical(self.module(inputs, seed, member))
 
-    def planned(self, inputs: Inputs) -> Inputs:
+    def planned(self, inputs: NetworkInputs) -> NetworkInputs:
         """Return the inputs in the plan's precision and layout; the base stays float32."""
 
         def fit(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

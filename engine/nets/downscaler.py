@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
 from engine.features.derived import REACH
-from engine.features.network_inputs import Inputs, network_channels, network_inputs
+from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
 from engine.fields.conservation import limits
 from engine.fields.patch import Patch
 from engine.fields.transforms import physical
@@ -53,7 +53,7 @@ class Downscaler(nn.Module):
         self.halo = self.generator.halo + max(BASE_HALO, REACH)
 
     @torch.no_grad()
-    def prepare(self, patch: Patch) -> Inputs:
+    def prepare(self, patch: Patch) -> NetworkInputs:
         """Return the generator's inputs and the base, float32, without gradients.
 
         Args:
@@ -72,7 +72,7 @@ class Downscaler(nn.Module):
         """Whether there are members to draw, beside the deterministic estimate."""
         return self.generator.spec.noise > 0
 
-    def forward(self, inputs: Inputs, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
+    def forward(self, inputs: NetworkInputs, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
         """Return the field as the network sees the target, (B, h·k, w·k) float32, NaN as in the base.
 
         Args:
@@ -90,7 +90,7 @@ class Downscaler(nn.Module):
             return torch.where(torch.isfinite(inputs.base), result, inputs.base)
         return inputs.base + result
 
-    def noise(self, inputs: Inputs, seed: int, member: int | Sequence[int]) -> Noise | None:
+    def noise(self, inputs: NetworkInputs, seed: int, member: int | Sequence[int]) -> Noise | None:
         """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""
         count = inputs.base.shape[0]
         members = (member,) * count if isinstance(member, int) else tuple(member)

@@ -56,7 +56,7 @@ class NoiseInjection(nn.Module):
         return x + self.amplitude(functional.relu(self.inner(x))) * self.mix(noise)
 
 
-class Level(nn.Module):
+class GeneratorLevel(nn.Module):
     """Work at one scale: inject the fine sources and noise, boxes, attention.
 
     Channel attention works at all levels but the finest two, spatial attention at the last but one:
@@ -142,7 +142,7 @@ class Generator(nn.Module):
         width = spec.widths[0]
         self.coarse = nn.ModuleDict({name: Encoder(c, width) for name, c in spec.coarse.items()})
         self.season = nn.Linear(2, width) if spec.season else None
-        self.levels = nn.ModuleList([Level(spec, i) for i in range(len(spec.scales))])
+        self.levels = nn.ModuleList([GeneratorLevel(spec, i) for i in range(len(spec.scales))])
         self.reduce = nn.ModuleList(
             [nn.Conv2d(a, b, 1) for a, b in zip(spec.widths[:-1], spec.widths[1:], strict=True)]
         )

@@ -12,9 +12,9 @@ from torch import Tensor
 from engine.dates import When
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.fields.conservation import aggregate, conserve
-from engine.fields.ensemble import Moments, quantiles
+from engine.fields.ensemble import MemberMoments, quantiles
 from engine.fields.patch import Patch
-from engine.fields.supported_share import RING, Support
+from engine.fields.supported_share import RING, SupportedShare
 from engine.fields.windows import crop, narrowed, widened
 from engine.methods.interface import EnsembleMethod, Method
 from engine.pipeline.output_files import MAIN
@@ -102,10 +102,10 @@ class Ensemble(Single):
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
         """Return the fields of a patch of one window that has a valid coarse cell."""
         k, window = patch.factor, widened(patch, self._ring)
-        support, moments, kept = None, Moments(), []
+        support, moments, kept = None, MemberMoments(), []
         if self._ring:
             smooth = base_field(narrowed(window, BASE_HALO), self.target, (), 0)
-            support = Support(smooth[0], k)
+            support = SupportedShare(smooth[0], k)
         found = Fields()
         for number, drawn in enumerate(self._members(window, when), start=1):
             member, residual = self._conserved(drawn, window)

@@ -15,7 +15,7 @@ from engine.specs import TargetSpec
 _SAMPLE = 512  # cells along each axis that are looked at
 
 
-def describe(raster: Raster, quantity: str = "auto") -> TargetSpec:
+def infer_target(raster: Raster, quantity: str = "auto") -> TargetSpec:
     """Return a target's description, for methods that come without a card.
 
     A quantity that is never negative and reaches down to zero (rain, snow, moisture) is kept

@@ -119,7 +119,7 @@ class Input:
         return SourceReport(self.spec.name, path, self.raster.describe(), onto, covered, outside)
 
 
-class Inputs:
+class InputRasters:
     """All rasters of a job.
 
     Args:

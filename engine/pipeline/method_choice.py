@@ -11,7 +11,7 @@ from engine.feedback import Feedback
 from engine.methods.interface import Method, check_sources
 from engine.methods.registry import BASELINES, baseline
 from engine.package.folder import Package, find_package
-from engine.pipeline.infer_target import describe
+from engine.pipeline.infer_target import infer_target
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.grids import Grids, resolution_metres
 from engine.raster.reader import Raster
@@ -44,7 +44,7 @@ class Choice:
         """Return the choice with a baseline's target described from the raster itself."""
         if self.package is not None:
             return self
-        target = describe(raster, quantity)
+        target = infer_target(raster, quantity)
         return replace(self, target=target, sources=tuple(baseline(self.id, self.factor, target).sources))
 
     def check(self, given: set[str]) -> None:

@@ -14,7 +14,7 @@ MAIN = "output"
 
 
 @dataclass(frozen=True)
-class Band:
+class OutputBand:
     """One band of each date: what it holds, in a few words ("" for the estimate), and further tags."""
 
     quantity: str
@@ -22,13 +22,13 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Product:
+class OutputFile:
     """One file; its bands come date by date."""
 
     key: str  # MAIN, spread, quantiles, members or support
     path: Path
     units: str
-    bands: tuple[Band, ...]  # of one date
+    bands: tuple[OutputBand, ...]  # of one date
 
     def band_names(self, whens: Sequence[When | None], target: str) -> list[str]:
         """Return the name of each band: date and quantity, as far as there are any."""
@@ -52,24 +52,26 @@ class Product:
         return _told(self.bands[0]) if len(self.bands) == 1 else {"MSR_QUANTITY": self.key}
 
 
-def products(request: SuperResolveRequest, target: TargetSpec) -> list[Product]:
+def output_files(request: SuperResolveRequest, target: TargetSpec) -> list[OutputFile]:
     """Return the files of a request, the main one first."""
     units, asked = target.units, request.ensemble
-    main = Band("mean of the members" if asked else "")
-    made = [Product(MAIN, output_path(request), units, (main,))]
+    main = OutputBand("mean of the members" if asked else "")
+    made = [OutputFile(MAIN, output_path(request), units, (main,))]
     if asked is None:
         return made
     bands = {
-        "spread": (Band("standard deviation of the members"),),
-        "quantiles": tuple(Band(f"quantile {v:g}", {"MSR_QUANTILE": f"{v:g}"}) for v in asked.levels),
-        "members": tuple(Band(f"member {m}", {"MSR_MEMBER": str(m)}) for m in range(1, asked.members + 1)),
-        "support": (Band("share of the detail that the members agree on"),),
+        "spread": (OutputBand("standard deviation of the members"),),
+        "quantiles": tuple(OutputBand(f"quantile {v:g}", {"MSR_QUANTILE": f"{v:g}"}) for v in asked.levels),
+        "members": tuple(
+            OutputBand(f"member {m}", {"MSR_MEMBER": str(m)}) for m in range(1, asked.members + 1)
+        ),
+        "support": (OutputBand("share of the detail that the members agree on"),),
     }
     for key, path in asked.files.items():
         unit = "1" if key == "support" else units
-        made.append(Product(key, Path(path).expanduser().absolute(), unit, bands[key]))
+        made.append(OutputFile(key, Path(path).expanduser().absolute(), unit, bands[key]))
     return made
 
 
-def _told(band: Band) -> dict[str, str]:
+def _told(band: OutputBand) -> dict[str, str]:
     return {"MSR_QUANTITY": band.quantity, **band.tags} if band.quantity else {}

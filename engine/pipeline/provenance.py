@@ -11,13 +11,13 @@ from engine.version import VERSION
 
 if TYPE_CHECKING:
     from engine.methods.interface import Method
-    from engine.pipeline.inputs import Inputs
+    from engine.pipeline.inputs import InputRasters
     from engine.pipeline.method_choice import Choice
     from engine.pipeline.request import SuperResolveRequest
 
 
 def tags(
-    request: SuperResolveRequest, choice: Choice, method: Method, inputs: Inputs, strength: float
+    request: SuperResolveRequest, choice: Choice, method: Method, inputs: InputRasters, strength: float
 ) -> dict[str, str]:
     """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
     named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}

@@ -11,9 +11,9 @@ from pathlib import Path
 from engine.dates import When
 from engine.errors import InputError
 from engine.feedback import Feedback
-from engine.pipeline.inputs import Inputs
+from engine.pipeline.inputs import InputRasters
 from engine.pipeline.method_choice import Choice, ModelCache, choose
-from engine.pipeline.output_files import MAIN, Product, products
+from engine.pipeline.output_files import MAIN, OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest, SuperResolveResult
 from engine.pipeline.residual import against_original
 from engine.pipeline.tile_loop import TileJob
@@ -49,11 +49,11 @@ def super_resolve(
     try:
         choice = choice.for_target(target, request.quantity)
         grids = plan(target, choice.factor, request.grid)
-        inputs = Inputs(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
+        inputs = InputRasters(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
         choice.check(inputs.names)
         whens = inputs.wanted_dates(request.date, request.all_dates)
         _check_season(choice, whens)
-        files = products(request, choice.target)
+        files = output_files(request, choice.target)
         _check_disk(files, grids, len(whens))
         warnings = _warnings(choice, grids, inputs)
         feedback.check_cancelled()
@@ -117,7 +117,7 @@ def _check_numbers(request: SuperResolveRequest) -> None:
 def _check_paths(request: SuperResolveRequest) -> None:
     """Refuse an output that cannot go where it should."""
     seen: dict[Path, str] = {}
-    for product in products(request, TargetSpec("target", "")):
+    for product in output_files(request, TargetSpec("target", "")):
         path = product.path
         name = "The output" if product.key == MAIN else f"The output of the {product.key}"
         if path.suffix.lower() not in (".tif", ".tiff"):
@@ -142,7 +142,7 @@ def _check_season(choice: Choice, whens: list[When | None]) -> None:
         raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or MM.")
 
 
-def _check_disk(files: Sequence[Product], grids: Grids, dates: int) -> None:
+def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
     """Refuse before long work what the writers would refuse after it."""
     rows, cols = grids.output.shape
     needed: dict[Path, int] = {}
@@ -158,7 +158,7 @@ def _check_disk(files: Sequence[Product], grids: Grids, dates: int) -> None:
             )
 
 
-def _warnings(choice: Choice, grids: Grids, inputs: Inputs) -> list[str]:
+def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
     lines = choice.resolution_warnings(grids)
     lines += [
         f"{name}: its cells are no finer than the target's, so it adds no detail."

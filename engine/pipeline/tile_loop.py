@@ -20,9 +20,9 @@ from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline import provenance
 from engine.pipeline.estimates import Ensemble, Single
-from engine.pipeline.inputs import Inputs
+from engine.pipeline.inputs import InputRasters
 from engine.pipeline.method_choice import Choice
-from engine.pipeline.output_files import MAIN, Product
+from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.tiles import Tile, TileQueue, edge
 from engine.raster.cog_writer import CogSet, CogWriter
@@ -63,9 +63,9 @@ class TileJob:
         method: Method,
         choice: Choice,
         grids: Grids,
-        inputs: Inputs,
+        inputs: InputRasters,
         whens: list[When | None],
-        products: Sequence[Product],
+        products: Sequence[OutputFile],
         feedback: Feedback,
     ) -> None:
         self.request, self.method, self.choice = request, method, choice
@@ -118,7 +118,7 @@ class TileJob:
             f"cut off there, so their means are not kept."
         ]
 
-    def _writer(self, product: Product, tags: dict[str, str]) -> CogWriter:
+    def _writer(self, product: OutputFile, tags: dict[str, str]) -> CogWriter:
         rows, cols = self.grids.output.shape
         return CogWriter(
             product.path,

@@ -16,7 +16,7 @@ MOST_TIMES = 8  # blocks of time
 
 
 @dataclass(frozen=True)
-class BlockErrors:
+class SquaredErrorBlocks:
     """Cells counted and their squared errors, (time blocks, place blocks)."""
 
     count: np.ndarray
@@ -35,7 +35,7 @@ class BlockErrors:
         }
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> BlockErrors:
+    def from_json(cls, raw: Mapping[str, Any]) -> SquaredErrorBlocks:
         """Read what `to_json` wrote; raises ValueError for anything else."""
         count, squared = (np.asarray(raw.get(key), dtype=np.float64) for key in ("count", "squared"))
         if count.ndim != 2 or count.shape != squared.shape:
@@ -43,7 +43,7 @@ class BlockErrors:
         return cls(count, squared)
 
 
-def block_errors(fields: np.ndarray, truth: np.ndarray, factor: int) -> BlockErrors:
+def block_errors(fields: np.ndarray, truth: np.ndarray, factor: int) -> SquaredErrorBlocks:
     """Return errors by block; blocks of space are squares of whole coarse cells.
 
     Args:
@@ -66,7 +66,7 @@ def block_errors(fields: np.ndarray, truth: np.ndarray, factor: int) -> BlockErr
             ):
                 blocks = np.pad(values, padding).reshape(rows, edge, columns, edge)
                 total[number] += blocks.sum((1, 3)).ravel()
-    return BlockErrors(count, squared)
+    return SquaredErrorBlocks(count, squared)
 
 
 def _edge(height: int, width: int) -> int:

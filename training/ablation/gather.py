@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
-from training.ablation.blocks import BlockErrors
+from training.ablation.blocks import SquaredErrorBlocks
 from training.ablation.importance import Results
 from training.ablation.plan import DROPOUT, NONE, UNCONSTRAINED, Variant, groups_of, subset_name, variants
-from training.ablation.runs import WHOLE, Run, finished, runs_of
+from training.ablation.runs import WHOLE, AblationRun, finished, runs_of
 from training.records.record import Record
 from training.schema.config import Config
 
@@ -24,7 +24,7 @@ class Gathered:
     variants: tuple[Variant, ...]  # those with results
     retrained: Results
     withheld: Results | None
-    missing: tuple[Run, ...]
+    missing: tuple[AblationRun, ...]
     records: tuple[Record, ...]
 
 
@@ -80,7 +80,7 @@ def _results(seeds: Sequence[int], held: Mapping[str, Mapping[int, tuple[Record,
     for variant, by_seed in held.items():
         metrics[variant] = {seed: record.metrics[case] for seed, (record, case) in by_seed.items()}
         blocks[variant] = {
-            seed: BlockErrors.from_json(record.notes["blocks"][case])
+            seed: SquaredErrorBlocks.from_json(record.notes["blocks"][case])
             for seed, (record, case) in by_seed.items()
         }
     return Results(tuple(seeds), metrics, blocks)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from training.ablation.blocks import BlockErrors
+from training.ablation.blocks import SquaredErrorBlocks
 from training.ablation.plan import Subset, subset_name, subsets
 from training.evaluation.bootstrap import Interval, two_way_interval
 
@@ -34,7 +34,7 @@ class Results:
 
     seeds: tuple[int, ...]
     metrics: Mapping[str, Mapping[int, Mapping[str, float | None]]]
-    blocks: Mapping[str, Mapping[int, BlockErrors]]
+    blocks: Mapping[str, Mapping[int, SquaredErrorBlocks]]
 
     def values(self, variant: str, metric: str) -> list[float]:
         """Return a metric of a variant by seed, NaN where it was not finite."""

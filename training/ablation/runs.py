@@ -32,7 +32,7 @@ WHOLE = "test"  # the case of a run that is tested with what it was trained with
 
 
 @dataclass(frozen=True)
-class Run:
+class AblationRun:
     """A variant with a seed, and its own validated configuration."""
 
     variant: Variant
@@ -49,7 +49,7 @@ class Run:
         return run_id(f"{self.config.model.id}-ablation-{self.variant.name}", self.config)
 
 
-def runs_of(config: Config, variants: list[Variant], seeds: tuple[int, ...]) -> list[Run]:
+def runs_of(config: Config, variants: list[Variant], seeds: tuple[int, ...]) -> list[AblationRun]:
     """Return the runs, seed by seed, so that a stopped ablation has whole rounds.
 
     Raises:
@@ -57,13 +57,13 @@ def runs_of(config: Config, variants: list[Variant], seeds: tuple[int, ...]) -> 
     """
     plain = config.model_dump(mode="json")
     return [
-        Run(v, parse_config({**merged(plain, v.overrides), "seed": seed}, f"ablation, {v.name}"))
+        AblationRun(v, parse_config({**merged(plain, v.overrides), "seed": seed}, f"ablation, {v.name}"))
         for seed in seeds
         for v in variants
     ]
 
 
-def finished(records: Path, runs: list[Run]) -> dict[str, Record]:
+def finished(records: Path, runs: list[AblationRun]) -> dict[str, Record]:
     """Return the records of the runs that have one, by the run's id.
 
     A record is a run's when the configuration hash and the number of tested times are the same.
@@ -81,13 +81,13 @@ def finished(records: Path, runs: list[Run]) -> dict[str, Record]:
 
 
 def work(
-    runs: list[Run],
+    runs: list[AblationRun],
     archive: Archive,
     path: Path,
     records: Path,
     folder: Path,
     tell: Callable[[str], None],
-) -> list[Run]:
+) -> list[AblationRun]:
     """Do the runs that have no record and that no other process is doing.
 
     Args:
@@ -102,7 +102,7 @@ def work(
         The runs that other processes are at.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    elsewhere: list[Run] = []
+    elsewhere: list[AblationRun] = []
     known: dict[str, Specs] = {}
     for run in runs:
         try:
@@ -120,7 +120,7 @@ def work(
 
 
 def perform(
-    run: Run, archive: Archive, path: Path, folder: Path, known: dict[str, Specs] | None = None
+    run: AblationRun, archive: Archive, path: Path, folder: Path, known: dict[str, Specs] | None = None
 ) -> Record:
     """Train and score one run; a checkpoint in its folder is gone on from.
 
@@ -173,7 +173,7 @@ def _statistics_of(config: Config) -> str:
     return json.dumps([*parts, config.sampling.withheld_months])
 
 
-def _cases(run: Run, trained: Downscaler, split: Split) -> list[Case]:
+def _cases(run: AblationRun, trained: Downscaler, split: Split) -> list[Case]:
     """Return what is scored: the run as it is, or, of the one with dropout, every subset of groups."""
     whole = Case(
         WHOLE, WHOLE, trained.forward_physical, trained.halo, split.test_view, trained.target.strength

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from engine.specs import TargetSpec
-from training.ablation.blocks import BlockErrors, block_errors
+from training.ablation.blocks import SquaredErrorBlocks, block_errors
 from training.ablation.importance import Results
 from training.ablation.plan import Subset, groups_of, subset_name, subsets
 from training.data.archive import Archive
 from training.data.region import Region
-from training.evaluation.measurements import Plan
+from training.evaluation.measurements import MeasurementPlan
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score, plan_scores, score
 from training.schema.config import Config
@@ -46,8 +46,8 @@ def score_by_block(
     region: Region,
     target: TargetSpec,
     further: bool = True,
-    plan: Plan | None = None,
-) -> tuple[Score, BlockErrors]:
+    plan: MeasurementPlan | None = None,
+) -> tuple[Score, SquaredErrorBlocks]:
     """Measure a case and its errors by block; a `plan` says what is measured, as `score` takes it."""
     scored = score(case, archive, region, target, keep=True, further=further, plan=plan)
     truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])

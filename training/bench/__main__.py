@@ -21,9 +21,9 @@ from typing import Any
 
 import torch
 
-from engine.compute.devices import PRECISIONS, Plan, choose_device, free_memory, list_devices
+from engine.compute.devices import PRECISIONS, PrecisionPlan, choose_device, free_memory, list_devices
 from engine.errors import EngineError
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.feedback import Silent
 from engine.files.root import ROOT
 from engine.models.loading import load_model
@@ -70,7 +70,7 @@ def forward_rates(method: ModelMethod, seconds: float) -> dict[str, float]:
         return tensor
 
     spec = generator.spec
-    inputs = Inputs(
+    inputs = NetworkInputs(
         {name: channels(count, 1) for name, count in spec.coarse.items()},
         {name: channels(count, k) for name, count in spec.fine.items()},
         torch.zeros(1, 2) if spec.season else None,
@@ -79,7 +79,7 @@ def forward_rates(method: ModelMethod, seconds: float) -> dict[str, float]:
     chosen, rates = method.plan, {}
     for dtype in PRECISIONS.values():
         for last in (False, True):
-            plan = Plan(dtype, last)
+            plan = PrecisionPlan(dtype, last)
             method.use(plan)
             took = _time(generator, method.planned(inputs), method.device, seconds)
             rates[plan_name(plan)] = (cells * k) ** 2 / took / 1e6
@@ -88,13 +88,13 @@ def forward_rates(method: ModelMethod, seconds: float) -> dict[str, float]:
     return rates
 
 
-def plan_name(plan: Plan) -> str:
+def plan_name(plan: PrecisionPlan) -> str:
     """Return a plan in words."""
     return f"{plan.precision} {'channels-last' if plan.channels_last else 'contiguous'}"
 
 
 @torch.inference_mode()
-def _time(generator: Generator, inputs: Inputs, device: torch.device, seconds: float) -> float:
+def _time(generator: Generator, inputs: NetworkInputs, device: torch.device, seconds: float) -> float:
     """Return the time of the fastest pass within some seconds, after one to warm up."""
     generator(inputs.coarse, inputs.fine, inputs.vector)
     best, end = float("inf"), time.monotonic() + seconds
@@ -260,7 +260,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "forward_mpixel_per_second": rates,
         "best": best,
         "chosen_by_engine": chosen,
-        "best_over_float32_contiguous": rates[best] / rates[plan_name(Plan())],
+        "best_over_float32_contiguous": rates[best] / rates[plan_name(PrecisionPlan())],
         "end_to_end_mpixel_per_second": rate,
         "end_to_end_over_forward": rate / rates[best],
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},

@@ -13,12 +13,12 @@ import yaml
 from affine import Affine
 from scipy import ndimage
 
+from engine.compute.prefetch import Prefetcher
 from engine.files.root import ROOT
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.preparation.prepare import prepare
 from training.schema.config import load_config, parse_config
-from training.trainer.prefetch import Ahead
 from training.trainer.trainer import Trainer
 
 RAIN = ROOT / "training" / "configs" / "rain_itur.yaml"
@@ -114,7 +114,7 @@ def loading(settings: Mapping[str, Any], folder: Path, steps: int, kept: bool = 
     for step in range(steps):
         trainer.batch(step)
     making = (time.perf_counter() - start) / steps
-    with Ahead(trainer.batch, steps) as trainer.take:
+    with Prefetcher(trainer.batch, steps) as trainer.take:
         trainer.step()  # the first one has nothing made ahead
         trainer.take.waited = 0.0
         start = time.perf_counter()

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 
 from engine.errors import InputError
-from training.cascade.train import prepared
-from training.cascade.validation import CELLS, Outcome, cross_validate
+from training.cascade.train import load_data
+from training.cascade.validation import CELLS, CrossValidation, cross_validate
 from training.console.command import main
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
 
 
-def validation_table(outcome: Outcome, units: str) -> str:
+def validation_table(outcome: CrossValidation, units: str) -> str:
     """Return the cross-validation as text, best of each column marked with *."""
     metrics = outcome.metrics()
     columns = [(f"rmse_{k}_{where}", f"×{k}, {where}") for where in CELLS for k in outcome.truth]
@@ -41,7 +41,7 @@ def validation_table(outcome: Outcome, units: str) -> str:
     return "\n".join([*lines, f"covered: where every fine source is there; {told}; * best"])
 
 
-def intervals(outcome: Outcome, model: str) -> dict[str, dict[str, list[float]]]:
+def intervals(outcome: CrossValidation, model: str) -> dict[str, dict[str, list[float]]]:
     """Return step and cells → other method → RMSE of the model over the other's: value, low, high."""
     found: dict[str, dict[str, list[float]]] = {}
     for step in outcome.truth:
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if config.cascade is None:
         raise InputError(f"{options.config}: there is no cascade in it.")
     torch.set_num_threads(max(1, options.threads))
-    given, levels = prepared(config)
+    given, levels = load_data(config)
 
     def report(done: int, count: int) -> None:
         print(f"Fold {done} of {count}", file=sys.stderr)

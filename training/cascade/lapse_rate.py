@@ -13,7 +13,7 @@ from engine.methods.interface import ELEVATION
 from engine.models.loading import load_model
 from engine.package.folder import find_package
 from training.cascade.detail import detail
-from training.cascade.train import prepared
+from training.cascade.train import load_data
 from training.data.archive import Archive
 from training.data.split import split_archive
 from training.evaluation.bootstrap import Interval, two_way_interval
@@ -99,7 +99,7 @@ def fields_of(
     """
     found = find_package(package)
     method = load_model(found, torch.device("cpu"), precision="float32")
-    given, _ = prepared(config)
+    given, _ = load_data(config)
     if ELEVATION not in given.sources:
         raise InputError(f"sources: {given.name} has no {ELEVATION}.")
     split = split_archive(config.model_copy(update={"cascade": None}), given)

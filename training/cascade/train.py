@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.errors import InputError
 from engine.package.folder import Package
-from training.cascade.trainer import CascadeTrainer, Level, load_levels
+from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
 from training.data.archive import Archive, crop
 from training.data.store import as_given
 from training.evaluation.cases import baseline_cases
@@ -18,7 +18,7 @@ from training.trainer import packaging
 from training.trainer.run import fit, train_network
 
 
-def prepared(config: Config) -> tuple[Archive, list[Level]]:
+def load_data(config: Config) -> tuple[Archive, list[CascadeLevel]]:
     """Return the data set as it is given, and one level up for each step.
 
     Raises:
@@ -46,7 +46,7 @@ def train_cascade(
 
     Args, Raises: as `training.trainer.run.train`.
     """
-    given, levels = prepared(config)
+    given, levels = load_data(config)
     folder, first = runs / config.model.id, levels[0]
     trainer = CascadeTrainer(levels, folder)
     fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)

@@ -22,8 +22,8 @@ from training.data.patches import Window
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
 from training.schema.config import Config
-from training.trainer.base_error import BaseError, Scale, some_of
-from training.trainer.objective import Drawn
+from training.trainer.base_error import BaseError, LossScale, some_of
+from training.trainer.objective import GeneratedFields
 from training.trainer.precision import TrainingPlan
 from training.trainer.trainer import Trainer
 
@@ -31,7 +31,7 @@ VALIDATED = 60  # times, at most, where validation has no times of its own
 
 
 @dataclass(frozen=True)
-class Level:
+class CascadeLevel:
     """What one step is learned from."""
 
     config: Config  # with the step as its factor
@@ -44,7 +44,7 @@ class Level:
         return self.config.factor
 
 
-def load_levels(config: Config) -> list[Level]:
+def load_levels(config: Config) -> list[CascadeLevel]:
     """Read the data set once for each step of a configuration's cascade.
 
     Raises:
@@ -56,14 +56,14 @@ def load_levels(config: Config) -> list[Level]:
     for step in config.cascade.steps:
         own = config.model_copy(update={"factor": step, "cascade": None})
         archive = load_archive(own)
-        levels.append(Level(own, archive, split_archive(own, archive)))
+        levels.append(CascadeLevel(own, archive, split_archive(own, archive)))
     return levels
 
 
 class StepTrainer(Trainer):
     """A trainer of one step. Fields one level up are small: the base's error is measured on many at once."""
 
-    def _scales(self) -> dict[bool, Scale]:
+    def _scales(self) -> dict[bool, LossScale]:
         windows = [Window(time, 0, 0) for time in some_of(self.split.train.times)]
         batch = from_patch(self.model, self.archive, windows, self.archive.shape, self.split.training_view)
         error = BaseError(self.target, self.spread)
@@ -86,7 +86,7 @@ class CascadeTrainer(StepTrainer):
         InputError: see `Trainer`; or the generators of the steps cannot share their parameters.
     """
 
-    def __init__(self, levels: Sequence[Level], folder: Path, thin: bool = False) -> None:
+    def __init__(self, levels: Sequence[CascadeLevel], folder: Path, thin: bool = False) -> None:
         levels = [replace(level, split=_thinned(level.split)) for level in levels]
         first = levels[0]
         seen = some_of(first.split.train.times) if thin else first.split.train.times
@@ -107,12 +107,12 @@ class CascadeTrainer(StepTrainer):
         other = self.others.get(self.turns[step % len(self.turns)])
         return super().batch(step, stream) if other is None else other.batch(step, stream)
 
-    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> Drawn:
+    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> GeneratedFields:
         """Return the fields of a batch of any of the steps."""
         other = self._of(batch)
         return super().generate(batch, plan, seed) if other is None else other.generate(batch, plan, seed)
 
-    def reconstruction(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
+    def reconstruction(self, drawn: GeneratedFields, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms of a batch of any of the steps, in units of that step's base."""
         other = self._of(batch)
         return super().reconstruction(drawn, batch) if other is None else other.reconstruction(drawn, batch)

@@ -18,7 +18,7 @@ import torch
 from engine.errors import InputError
 from engine.fields.conservation import conserve
 from engine.specs import TargetSpec
-from training.cascade.trainer import CascadeTrainer, Level
+from training.cascade.trainer import CascadeLevel, CascadeTrainer
 from training.data.archive import Archive
 from training.data.patches import Window, cut
 from training.data.region import Region
@@ -45,7 +45,7 @@ class Fold:
 
 
 @dataclass
-class Outcome:
+class CrossValidation:
     """Fields by step and method, (T, H, W), against the truth, NaN where not scored."""
 
     truth: dict[int, np.ndarray]
@@ -81,7 +81,7 @@ class Outcome:
         return truth if where == "all" else np.where(self.covered[step], truth, np.float32(np.nan))
 
 
-def folds_of(config: Config, levels: Sequence[Level]) -> list[Fold]:
+def folds_of(config: Config, levels: Sequence[CascadeLevel]) -> list[Fold]:
     """Return a fold for each block of cells in each year.
 
     Raises:
@@ -115,7 +115,7 @@ def year_of(date: str) -> int:
     return int(date[:4])
 
 
-def without(level: Level, fold: Fold, gap_days: int) -> Level:
+def without(level: CascadeLevel, fold: Fold, gap_days: int) -> CascadeLevel:
     """Return a level that does not hold a fold's truth: neither its block nor its year.
 
     Raises:
@@ -140,11 +140,11 @@ def without(level: Level, fold: Fold, gap_days: int) -> Level:
 
 def cross_validate(
     config: Config,
-    levels: Sequence[Level],
+    levels: Sequence[CascadeLevel],
     runs: Path,
     report: Callable[[int, int], None] | None = None,
     fresh: bool = False,
-) -> Outcome:
+) -> CrossValidation:
     """Train once for each fold and gather the fields; finished folds in `runs` are not trained again.
 
     Args:
@@ -160,7 +160,7 @@ def cross_validate(
         raise InputError("cascade: the configuration has none.")
     folds = folds_of(config, levels)
     name, folder = config.model.id, runs / f"{config.model.id}-folds-{config_hash(config)[:12]}"
-    outcome = Outcome(
+    outcome = CrossValidation(
         truth={level.step: np.array(level.archive.fine) for level in levels},
         covered={level.step: _covered(level) for level in levels},
         fields={level.step: {} for level in levels},
@@ -215,7 +215,9 @@ def predicted(case: Case, archive: Archive, times: Sequence[int], target: Target
     return np.concatenate(fields)
 
 
-def _fitted_cases(levels: Sequence[Level], path: Path, name: str) -> Iterator[tuple[Level, Case, TargetSpec]]:
+def _fitted_cases(
+    levels: Sequence[CascadeLevel], path: Path, name: str
+) -> Iterator[tuple[CascadeLevel, Case, TargetSpec]]:
     """Yield each level with what was fitted on it: trees, and the cascade, its weights kept at `path`."""
     trainer = CascadeTrainer(levels, path.parent, thin=True)
     if path.is_file():
@@ -232,7 +234,7 @@ def _fitted_cases(levels: Sequence[Level], path: Path, name: str) -> Iterator[tu
         yield level, case, trainer.target
 
 
-def _covered(level: Level) -> np.ndarray:
+def _covered(level: CascadeLevel) -> np.ndarray:
     sources = [level.archive.sources[name] for name in level.split.test_view.sources]
     masks = [np.isfinite(np.asarray(s.values[0])).all(0) for s in sources if s.grid == "fine"]
     return np.logical_and.reduce([np.isfinite(level.archive.fine).any(0), *masks])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.nets.downscaler import Downscaler
 from training.data.archive import Archive
 from training.data.patches import View, Window, cut
@@ -29,7 +29,7 @@ class Batch:
     `climatology` says whether the base stands on one.
     """
 
-    inputs: Inputs
+    inputs: NetworkInputs
     truth: Tensor  # (B, h·k, w·k), physical units
     coarse: Tensor  # (B, h, w), physical units
     area: Tensor | None  # (B, h·k)
@@ -49,7 +49,7 @@ def from_patch(
     return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, gain)
 
 
-class PreparedFields:
+class CachedInputs:
     """Whole fields by time and withheld months, made when first asked for, the oldest dropped first.
 
     Args:
@@ -63,11 +63,11 @@ class PreparedFields:
         self.model, self.archive, self.view, self.limit = model, archive, view, limit
         self.halo = model.generator.halo
         self.climatologies = {n for n in view.sources if archive.sources[n].kind == "climatology"}
-        self.kept: OrderedDict[tuple[int, frozenset[int] | None], Inputs] = OrderedDict()
+        self.kept: OrderedDict[tuple[int, frozenset[int] | None], NetworkInputs] = OrderedDict()
         self.shared: dict[str, Tensor] = {}  # static sources, the same at all times
         self.bytes = 0
 
-    def field(self, window: Window, climatology: bool) -> Inputs:
+    def field(self, window: Window, climatology: bool) -> NetworkInputs:
         """Return the inputs of a window's whole time, with the generator's halo around."""
         months = frozenset(int(self.archive.months[t]) for t in self.view.climatology_times)
         key = (window.time, window.withheld & months if climatology else None)
@@ -85,7 +85,7 @@ class PreparedFields:
         """Return whether so many fields could be kept, going by those made so far."""
         return count * self.bytes <= self.limit * max(len(self.kept), 1)
 
-    def _make(self, window: Window, view: View) -> Inputs:
+    def _make(self, window: Window, view: View) -> NetworkInputs:
         whole = Window(window.time, 0, 0, window.withheld)
         known = {name for name in view.sources if name in self.shared}  # their features are made once
         patch, _ = cut(self.archive, [whole], self.archive.shape, self.model.halo, view.without(known))
@@ -100,7 +100,7 @@ class PreparedFields:
                     self.shared.setdefault(name, fields[name])
         return inputs
 
-    def _bytes(self, inputs: Inputs) -> int:
+    def _bytes(self, inputs: NetworkInputs) -> int:
         named = {**inputs.coarse, **inputs.fine, "": inputs.base}
         return sum(t.numel() * t.element_size() for name, t in named.items() if name not in self.shared)
 
@@ -125,7 +125,11 @@ class PreparedFields:
         vector = torch.cat(vectors) if vectors else None
         patch, truth = cut(self.archive, windows, size, 0, View(()))
         return Batch(
-            Inputs(coarse, fine, vector, base, patch.origin), truth, patch.target, patch.area, climatology
+            NetworkInputs(coarse, fine, vector, base, patch.origin),
+            truth,
+            patch.target,
+            patch.area,
+            climatology,
         )
 
     def _window(self, field: Tensor, window: Window, size: tuple[int, int], halo: int, scale: int) -> Tensor:

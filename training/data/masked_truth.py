@@ -11,7 +11,7 @@ from training.data.archive import Archive
 from training.data.lazy import LazyArray
 
 
-class _Hidden:
+class _MaskedTruth:
     """A fine array, (T, h·k, w·k), that reads as NaN where its coarse cells, (h, w), are not `shown`."""
 
     def __init__(self, array: Any, shown: np.ndarray, factor: int) -> None:
@@ -29,7 +29,7 @@ class _Hidden:
         return np.where(hole, values.dtype.type(np.nan), values)
 
 
-def show_only(archive: Archive, cells: np.ndarray | None) -> Archive:
+def mask_truth(archive: Archive, cells: np.ndarray | None) -> Archive:
     """Return the archive with its fine truth NaN outside some coarse cells; its inputs stay.
 
     Args:
@@ -43,4 +43,4 @@ def show_only(archive: Archive, cells: np.ndarray | None) -> Archive:
         return archive
     if cells.shape != archive.shape:
         raise ValueError(f"cells {cells.shape} are not those of an archive of {archive.shape}")
-    return replace(archive, fine=LazyArray(_Hidden(archive.fine, cells, archive.factor)))
+    return replace(archive, fine=LazyArray(_MaskedTruth(archive.fine, cells, archive.factor)))

@@ -22,7 +22,7 @@ SMALLEST_STD = 1e-6
 TILE = 128  # coarse cells along a tile's edge, at most
 
 
-class Moments:
+class ChannelMoments:
     """Mean, standard deviation and range of channels, tile by tile, in float64."""
 
     def __init__(self, channels: int) -> None:
@@ -60,7 +60,7 @@ class Moments:
 
 def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
     """Return the target with the statistics of its training times and columns."""
-    section, moments, coarse = config.target, Moments(1), Moments(1)
+    section, moments, coarse = config.target, ChannelMoments(1), ChannelMoments(1)
     for time in split.train.times:
         truth, field = truth_of(archive, split.train, time)
         values = transform(torch.from_numpy(np.ascontiguousarray(truth)), section.transform, section.scale)
@@ -84,7 +84,7 @@ def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
 
 def physical_spread(archive: Archive, split: Split) -> float:
     """Return the standard deviation of the fine truth in training, in its units."""
-    moments = Moments(1)
+    moments = ChannelMoments(1)
     for time in split.train.times:
         moments.update(truth_of(archive, split.train, time)[0][None, None])
     return moments.std(0)
@@ -127,7 +127,7 @@ def _source_spec(
         names = channel_names(spec)
     except InputError as error:
         raise InputError(f"sources.{section.name}.derived: {error}") from error
-    moments, raw = Moments(len(names)), Moments(1)
+    moments, raw = ChannelMoments(len(names)), ChannelMoments(1)
     for window, size in _windows(archive, split.train, config.sampling.withheld_months, source):
         view = View(
             (source.name,), split.training_view.climatology_times, split.training_view.climatology_columns

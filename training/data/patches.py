@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.dates import cyclic_months
 from engine.fields.patch import Patch
 from training.data.archive import Archive
-from training.data.masked_truth import show_only
+from training.data.masked_truth import mask_truth
 from training.schema.config import SamplingSection
 
 
@@ -89,7 +89,7 @@ def _climatology(
 ) -> Tensor:
     """Return the bands of the climatology, (B, M, H·k, W·k): written once, for they are many."""
     k, times = archive.factor, view.climatology_times
-    known = show_only(archive, view.climatology_cells).fine
+    known = mask_truth(archive, view.climatology_cells).fine
     edges = ((n + 2 * halo) * k for n in size)
     bands = np.empty((len(windows), len(times), *edges), dtype=np.float32)
     for number, w in enumerate(windows):

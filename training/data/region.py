@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from training.data.archive import Archive
-from training.data.masked_truth import show_only
+from training.data.masked_truth import mask_truth
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def truth_of(archive: Archive, region: Region, time: int) -> tuple[np.ndarray, n
     """
     first, last = region.columns
     coarse = np.asarray(archive.coarse[time][:, first:last])
-    truth = np.asarray(show_only(archive, region.cells).fine[time][:, region.fine_columns(archive.factor)])
+    truth = np.asarray(mask_truth(archive, region.cells).fine[time][:, region.fine_columns(archive.factor)])
     if region.cells is not None:
         coarse = np.where(region.cells[:, first:last], coarse, coarse.dtype.type(np.nan))
     return truth, coarse

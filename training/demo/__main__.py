@@ -54,7 +54,7 @@ CLOSE = "bicubicsmooth"  # what the model without climatology stands on
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MethodResult:
     """One method's output file and how far it is from the truth."""
 
     name: str
@@ -100,7 +100,7 @@ def run_baseline(
     super_resolve(request, Silent())
 
 
-def measure(name: str, title: str, path: Path, archive: Archive) -> Outcome:
+def measure(name: str, title: str, path: Path, archive: Archive) -> MethodResult:
     """Compare an output file with the truth.
 
     Raises:
@@ -119,10 +119,10 @@ def measure(name: str, title: str, path: Path, archive: Archive) -> Outcome:
         values[measure_name] = metric.compute()
     residual = ConservationResidual()
     residual.update(block_mean(found, archive.factor), coarse)
-    return Outcome(name, title, path, values, residual.compute())
+    return MethodResult(name, title, path, values, residual.compute())
 
 
-def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
+def run_all(folder: Path, config: Config, archive: Archive) -> list[MethodResult]:
     """Make the rasters, run every method, and return the outcomes, the model's last."""
     say(f"writing the rasters of month {MONTH} to {folder}")
     rasters = export(archive, folder, MONTH, config.split.train_months)
@@ -149,7 +149,7 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[Outcome]:
     return outcomes
 
 
-def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[Outcome]) -> Path:
+def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[MethodResult]) -> Path:
     """Draw the world with the methods' errors, and a close-up of the model beside what it stands on.
 
     Returns:
@@ -181,7 +181,7 @@ def _from_file(patch: Patch) -> Tensor:
     raise EngineError(f"A field read from a file cannot be predicted again ({patch.factor} times finer).")
 
 
-def table(outcomes: Sequence[Outcome], units: str) -> str:
+def table(outcomes: Sequence[MethodResult], units: str) -> str:
     """Return the comparison as text, one method a line."""
     width = max(len(outcome.title) for outcome in outcomes)
     lines = [f"{'month ' + str(MONTH):{width}}  {'RMSE':>7}  {'MAE':>7}  {'JS':>7}   (RMSE, MAE in {units})"]

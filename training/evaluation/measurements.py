@@ -10,7 +10,7 @@ import numpy as np
 from training.evaluation.block_errors import BlockErrors
 from training.evaluation.shape_errors import ShapeErrors
 from training.metrics.distribution.js_distance import JensenShannonDistance
-from training.metrics.distribution.scale import Scale
+from training.metrics.distribution.scale import TruthScale
 from training.metrics.pointwise.bands import BandedError
 from training.metrics.pointwise.base import Metric
 from training.metrics.registry import FURTHER_METRICS, METRICS
@@ -21,7 +21,7 @@ LEAST_SHARE = 0.005  # of the cells; smaller bands are joined to the one below
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurementPlan:
     """What is measured, the same for every method that is compared.
 
     Attributes:
@@ -32,7 +32,7 @@ class Plan:
         edges: between the bands of elevation, lowest and highest included.
     """
 
-    scale: Scale
+    scale: TruthScale
     further: bool
     factor: int
     elevation: np.ndarray | None = None
@@ -40,10 +40,10 @@ class Plan:
 
 
 @dataclass
-class Tally:
+class Measurements:
     """The accumulated numbers of one series of fields."""
 
-    plan: Plan
+    plan: MeasurementPlan
     metrics: dict[str, Metric] = field(init=False)
     blocks: BlockErrors = field(init=False)
     bands: BandedError | None = field(init=False)

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.specs import TargetSpec
 from training.data.archive import Archive
 from training.data.region import Region, truth_of
-from training.evaluation.measurements import BAND_EDGES, LEAST_SHARE, Plan, Tally
+from training.evaluation.measurements import BAND_EDGES, LEAST_SHARE, MeasurementPlan, Measurements
 from training.evaluation.percentiles import streamed_scale
 from training.evaluation.predict import Case, coarse_means, empty_field, predicted_tiles
 from training.evaluation.spread_bins import SpreadBins
@@ -37,23 +37,23 @@ class Score:
     case: Case
     values: dict[str, float]
     fields: np.ndarray | None = field(default=None, repr=False)
-    tally: Tally | None = field(default=None, repr=False)
+    tally: Measurements | None = field(default=None, repr=False)
     ensemble: dict[str, EnsembleMetric] = field(default_factory=dict, repr=False)
     spread: SpreadBins | None = field(default=None, repr=False)
     members: int = 0
     kind: str = "central"  # or, of an ensemble, mean or member
 
 
-def plan_scores(archive: Archive, region: Region, further: bool = False) -> Plan:
+def plan_scores(archive: Archive, region: Region, further: bool = False) -> MeasurementPlan:
     """Return what to measure over a region: ranges of its truth, bands of its elevation."""
     scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
     source = archive.sources.get("elevation")
     if source is None or source.grid != "fine" or source.kind != "continuous" or source.dynamic:
-        return Plan(scale, further, archive.factor)
+        return MeasurementPlan(scale, further, archive.factor)
     elevation = np.asarray(source.values[0])[0][:, region.fine_columns(archive.factor)]
     truth, _ = truth_of(archive, region, region.times[0])
     edges = band_edges(np.where(np.isfinite(truth), elevation, np.nan))  # for cells that count
-    return Plan(scale, further, archive.factor, elevation, edges)
+    return MeasurementPlan(scale, further, archive.factor, elevation, edges)
 
 
 def band_edges(elevation: np.ndarray) -> tuple[float, ...]:
@@ -83,7 +83,7 @@ def score(
     further: bool = False,
     members: int = 0,
     seed: int = 0,
-    plan: Plan | None = None,
+    plan: MeasurementPlan | None = None,
 ) -> Score:
     """Measure one case over a region; see `scores_of`, of which this is the central estimate."""
     return scores_of(case, archive, region, target, keep, tile, further, members, seed, plan)[0]
@@ -99,7 +99,7 @@ def scores_of(
     further: bool = False,
     members: int = 0,
     seed: int = 0,
-    plan: Plan | None = None,
+    plan: MeasurementPlan | None = None,
 ) -> list[Score]:
     """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual.
 
@@ -124,7 +124,7 @@ def score_together(
     methods: Sequence[tuple[Case, TargetSpec]],
     archive: Archive,
     region: Region,
-    plan: Plan,
+    plan: MeasurementPlan,
     members: int = 0,
     seed: int = 0,
     keep: bool = False,
@@ -175,11 +175,13 @@ def _prediction(case: Case, target: TargetSpec) -> object:
 class _Running:
     """What is gathered of one case: the tallies of its estimate and, where it draws, of its members."""
 
-    def __init__(self, case: Case, target: TargetSpec, plan: Plan, members: int, keep: bool) -> None:
+    def __init__(
+        self, case: Case, target: TargetSpec, plan: MeasurementPlan, members: int, keep: bool
+    ) -> None:
         self.case, self.target, self.keep = case, target, keep
         self.members = members if case.member is not None else 0
         kinds = ["central", "mean", "member"] if self.members else ["central"]
-        self.tallies = {kind: Tally(plan) for kind in kinds}
+        self.tallies = {kind: Measurements(plan) for kind in kinds}
         self.kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
         self.ensemble: dict[str, EnsembleMetric] = {}
         self.spread: SpreadBins | None = None

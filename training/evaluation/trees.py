@@ -29,7 +29,7 @@ from engine.fields.upsample import HALO, upsample
 from engine.fields.windows import crop, narrowed
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
-from training.data.masked_truth import show_only
+from training.data.masked_truth import mask_truth
 from training.data.normalisation import bare_spec
 from training.data.patches import PatchSampler, View, cut
 from training.data.split import Split
@@ -123,7 +123,7 @@ class Trees:
 
         section = SamplingSection(size=EDGE, batch=1, withheld_months=sampling.withheld_months)
         region = split.train
-        archive = show_only(archive, region.cells)
+        archive = mask_truth(archive, region.cells)
         sampler = PatchSampler(archive, region.times, region.columns, self.halo, section, region.cells)
         rng = np.random.default_rng(self.seed)
         rows, wanted = [], []

@@ -9,7 +9,7 @@ from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.kl_divergence import KullbackLeiblerDivergence
 from training.metrics.distribution.perkins import PerkinsSkillScore
 from training.metrics.distribution.quantile_bias import QuantileBias
-from training.metrics.distribution.scale import Scale, truth_scale
+from training.metrics.distribution.scale import TruthScale, truth_scale
 from training.metrics.distribution.wasserstein import WassersteinDistance
 from training.metrics.ensemble.crps import ContinuousRankedProbabilityScore, crps_cells
 from training.metrics.ensemble.ensemble import EnsembleMetric
@@ -39,7 +39,7 @@ METRICS: dict[str, type[Metric]] = {
 }
 
 # On request: each is made for the truth's scale. Those of spatial structure take whole fields.
-FURTHER_METRICS: dict[str, Callable[[Scale], Metric]] = {
+FURTHER_METRICS: dict[str, Callable[[TruthScale], Metric]] = {
     "pearson": lambda s: PearsonCorrelation(),
     "nse": lambda s: NashSutcliffeEfficiency(),
     "kge": lambda s: KlingGuptaEfficiency(),
@@ -58,7 +58,7 @@ FURTHER_METRICS: dict[str, Callable[[Scale], Metric]] = {
 }
 
 # Of M members: `update` takes (M, …) and the truth. Each is made for the truth's scale.
-ENSEMBLE_METRICS: dict[str, Callable[[Scale], EnsembleMetric]] = {
+ENSEMBLE_METRICS: dict[str, Callable[[TruthScale], EnsembleMetric]] = {
     "crps": lambda s: ContinuousRankedProbabilityScore(),
     "crps_of_members": lambda s: ContinuousRankedProbabilityScore(fair=False),
     "spread_skill": lambda s: SpreadSkill(),
@@ -93,10 +93,10 @@ __all__ = [
     "RankHistogram",
     "Reliability",
     "RootMeanSquareError",
-    "Scale",
     "SpectralLogDistance",
     "SpreadSkill",
     "StructuralSimilarity",
+    "TruthScale",
     "WassersteinDistance",
     "crps_cells",
     "percentile_range",

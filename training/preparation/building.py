@@ -20,8 +20,8 @@ from engine.fields.conservation import aggregate
 from engine.raster.grids import relative_area, window
 from training.data.store_format import COARSE, FINE
 from training.preparation.layout import create
-from training.preparation.planning import Plan, Variable
-from training.preparation.tallies import Comparison, Tally
+from training.preparation.planning import StorePlan, Variable
+from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 BLOCK = 256  # cells along a block's edge
 CELLS = 2**20  # of a block, over its times
@@ -31,11 +31,11 @@ CELLS = 2**20  # of a block, over its times
 class Built:
     """What was learnt while a store was filled."""
 
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    comparison: Comparison | None = None
+    tallies: dict[str, ArrayStatistics] = field(default_factory=dict)
+    comparison: CoarseAgreement | None = None
 
 
-def block_edges(plan: Plan) -> tuple[int, int, int]:
+def block_edges(plan: StorePlan) -> tuple[int, int, int]:
     """Return the times of a block, and its edge on the coarse and on the fine grid.
 
     A fine block is made of whole coarse cells.
@@ -49,7 +49,7 @@ def block_edges(plan: Plan) -> tuple[int, int, int]:
     return min(times, len(plan.times)), BLOCK, edge
 
 
-def build(plan: Plan, path: Path, workers: int, progress: Callable[[int], Any]) -> Built:
+def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], Any]) -> Built:
     """Write the arrays of a plan into a new store at `path`; see `layout` for what it holds.
 
     Args:
@@ -94,19 +94,19 @@ def build(plan: Plan, path: Path, workers: int, progress: Callable[[int], Any]) 
 class _Filler:
     """Reads blocks, writes them, and keeps the aggregate of the truth until a time's is whole."""
 
-    def __init__(self, plan: Plan, store: Any, times: int) -> None:
+    def __init__(self, plan: StorePlan, store: Any, times: int) -> None:
         self.plan, self.store, self.times = plan, store, times
         self.built, self.stopped = Built(), threading.Event()
         self._lock = threading.Lock()
         self._means: dict[int, tuple[NDArray[np.float32], list[int]]] = {}  # and the cells still open
         length = len(plan.times)
         for variable in plan.variables:
-            self.built.tallies[variable.name] = Tally(1 if variable.indices is None else length)
+            self.built.tallies[variable.name] = ArrayStatistics(1 if variable.indices is None else length)
         mode = plan.dataset.target.mode
         if mode == "aggregate":
-            self.built.tallies[COARSE] = Tally(length)
+            self.built.tallies[COARSE] = ArrayStatistics(length)
         elif mode == "independent":
-            self.built.comparison = Comparison(tuple(plan.coarse.shape))
+            self.built.comparison = CoarseAgreement(tuple(plan.coarse.shape))
 
     def fill(self, variable: Variable, first: int, row: int, column: int, size: tuple[int, int]) -> None:
         """Read, write and count one block."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from engine import units
 from engine.dates import When
 from training.data.store_format import COARSE
-from training.preparation.planning import Plan, Variable, listed
-from training.preparation.tallies import Comparison, Tally
+from training.preparation.planning import StorePlan, Variable, listed
+from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 KELVIN = 273.15
 BETWEEN = 150.0  # no mean on the Earth's surface is that warm in °C, or that cold in K
@@ -29,7 +29,7 @@ LOW_CORRELATION = 0.6
 LARGE_BIAS = 0.5  # of the coarse product's standard deviation
 
 
-def doubts(variable: Variable, tally: Tally, times: Sequence[When]) -> list[str]:
+def doubts(variable: Variable, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Say whether a variable's values go with its units and with themselves."""
     label, unit = variable.series.label, variable.units
     span = tally.range
@@ -66,7 +66,7 @@ def _per_time(unit: str, length: str) -> bool:
     return unit.replace(" ", "").startswith((f"{length}/d", f"{length}d-1", f"{length}/day"))
 
 
-def _kelvin_dates(label: str, tally: Tally, times: Sequence[When]) -> list[str]:
+def _kelvin_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Find dates that are about 273 away from the rest."""
     means = tally.means
     if means.size < 3:
@@ -78,7 +78,7 @@ def _kelvin_dates(label: str, tally: Tally, times: Sequence[When]) -> list[str]:
     return [f"{label}: kelvin beside Celsius: the mean is about 273 off the others on {dates}."]
 
 
-def _scale_dates(label: str, tally: Tally, times: Sequence[When]) -> list[str]:
+def _scale_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Find dates whose mean is several hundred times the others'."""
     means = tally.means
     usual = np.nanmedian(means[means > 0]) if (means > 0).any() else 0.0
@@ -94,7 +94,7 @@ def _scale_dates(label: str, tally: Tally, times: Sequence[When]) -> list[str]:
     ]
 
 
-def fit(comparison: Comparison, unit: str) -> list[str]:
+def fit(comparison: CoarseAgreement, unit: str) -> list[str]:
     """Say how the aggregate of the truth fits the coarse product, and whether that is odd."""
     if not comparison.count:
         return ["target.fine and target.coarse have no valid cell in common."]
@@ -130,7 +130,7 @@ def left_out(variable: Variable) -> list[str]:
     ]
 
 
-def sample_doubts(plan: Plan, most: int = 64, dates: int = 3) -> list[str]:
+def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
     """Read a few dates onto a thinned grid, enough to see slips before the long work.
 
     Args:
@@ -156,14 +156,14 @@ def sample_doubts(plan: Plan, most: int = 64, dates: int = 3) -> list[str]:
             indices = [variable.indices[there[i]] for i in at]
             times = tuple(plan.times[there[i]] for i in at)
         values = variable.series.read(indices, grid, conserve=variable.name == COARSE)
-        tally = Tally(len(indices))
+        tally = ArrayStatistics(len(indices))
         tally.add(0, values)
         if tally.range is not None:  # a date may be empty where others are not
             found += doubts(variable, tally, times)
         if variable.source is None:
             fields.append(values[:, 0])
     if len(fields) == 2:
-        comparison = Comparison(tuple(grid.shape))
+        comparison = CoarseAgreement(tuple(grid.shape))
         comparison.add(*fields)
         if comparison.count:
             found += fit(comparison, plan.variables[0].units)

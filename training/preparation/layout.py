@@ -13,12 +13,12 @@ from odc.geo.geobox import GeoBox
 
 from engine.dates import When
 from training.data.store_format import COARSE, VERSION
-from training.preparation.planning import Plan, Variable
+from training.preparation.planning import StorePlan, Variable
 
 EPOCH = dt.date(1970, 1, 1)
 
 
-def create(plan: Plan, path: Path, times: int, coarse_edge: int, fine_edge: int) -> Any:
+def create(plan: StorePlan, path: Path, times: int, coarse_edge: int, fine_edge: int) -> Any:
     """Create the store without its values; returns the open Zarr group.
 
     Args:
@@ -121,7 +121,7 @@ def _time(times: tuple[When, ...]) -> tuple[np.ndarray, dict[str, str]]:
     return np.array(days, np.int64), units
 
 
-def _global(plan: Plan) -> dict[str, Any]:
+def _global(plan: StorePlan) -> dict[str, Any]:
     dataset = plan.dataset
     return {
         "Conventions": "CF-1.10",

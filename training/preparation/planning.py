@@ -21,7 +21,7 @@ from engine.raster.reference import GridRequest, RasterRef
 from training.data.store_format import COARSE, FINE
 from training.preparation.series import Series
 from training.preparation.timeline import gaps, partners
-from training.schema.dataset import Dataset, SourceSection
+from training.schema.dataset import Dataset, DatasetSource
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Variable:
     grid: str  # coarse, fine
     series: Series
     indices: tuple[int | None, ...] | None  # the layer of each time; None: static
-    source: SourceSection | None = None  # None for the target
+    source: DatasetSource | None = None  # None for the target
 
     @property
     def conserve(self) -> bool:
@@ -43,7 +43,7 @@ class Variable:
 
 
 @dataclass
-class Plan:
+class StorePlan:
     """A data set, ready to be built."""
 
     dataset: Dataset
@@ -72,7 +72,7 @@ class Plan:
             variable.series.close()
 
 
-def make_plan(dataset: Dataset, folder: Path) -> Plan:
+def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
     """Find the rasters of a data set and lay it out.
 
     Args:
@@ -90,7 +90,7 @@ def make_plan(dataset: Dataset, folder: Path) -> Plan:
         if section is not None
     }
     coarse = coarse_grid(dataset, folder, pair.get("fine"), pair.get("coarse"))
-    result = Plan(dataset, coarse, (), ())
+    result = StorePlan(dataset, coarse, (), ())
     times = _times(dataset, pair, result)
     variables = [
         Variable(
@@ -187,7 +187,7 @@ def _part(grid: GeoBox, extent: Sequence[float], label: str) -> GeoBox:
     return window(grid, first_row, first_column, last_row - first_row, last_column - first_column)
 
 
-def _times(dataset: Dataset, pair: dict[str, Series], result: Plan) -> list[When]:
+def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list[When]:
     """Return the dates that every part of the target has, within the period."""
     first = pair.get("fine") or pair["coarse"]
     times = [when for when in first.dates if when is not None and dataset.within(when)]
@@ -209,7 +209,7 @@ def _times(dataset: Dataset, pair: dict[str, Series], result: Plan) -> list[When
     return times
 
 
-def _check_dates(result: Plan) -> None:
+def _check_dates(result: StorePlan) -> None:
     """Say which dates are missing; drop them or stop, as the data set asks."""
     for label, dates in result.missing.items():
         if dates:
@@ -242,7 +242,7 @@ def _check_dates(result: Plan) -> None:
         _drop(result, gone)
 
 
-def _drop(result: Plan, gone: set[int]) -> None:
+def _drop(result: StorePlan, gone: set[int]) -> None:
     kept = [t for t in range(len(result.times)) if t not in gone]
     if not kept:
         raise InputError("No date is left on which every source has a raster.")
@@ -255,7 +255,7 @@ def _drop(result: Plan, gone: set[int]) -> None:
     )
 
 
-def _check_raster(variable: Variable, result: Plan) -> None:
+def _check_raster(variable: Variable, result: StorePlan) -> None:
     """Check overlap and units of a variable's first raster."""
     series = variable.series
     with series.open(series.layers[:1]) as (raster, _):

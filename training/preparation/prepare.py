@@ -15,7 +15,7 @@ from training.preparation import diagnostics
 from training.preparation.building import Built, build
 from training.preparation.layout import finish
 from training.preparation.new_store import new_store
-from training.preparation.planning import Plan, make_plan
+from training.preparation.planning import StorePlan, make_plan
 from training.preparation.summary import write_summary
 from training.schema.dataset import load_dataset
 
@@ -79,7 +79,7 @@ def prepare(
     return Prepared(final, page, tuple(remarks))
 
 
-def _doubts(plan: Plan, built: Built) -> list[str]:
+def _doubts(plan: StorePlan, built: Built) -> list[str]:
     """Return the sentences about the whole data set."""
     found = []
     for variable in plan.variables:
@@ -92,7 +92,7 @@ def _doubts(plan: Plan, built: Built) -> list[str]:
     return found
 
 
-def _statistics(plan: Plan, built: Built) -> dict[str, dict[str, Any]]:
+def _statistics(plan: StorePlan, built: Built) -> dict[str, dict[str, Any]]:
     """Return coverage, mean and range of each array, for its attributes."""
     scalar = {v.name for v in plan.variables if v.series.kind == "continuous"} | {COARSE}
     result: dict[str, dict[str, Any]] = {}
@@ -103,7 +103,7 @@ def _statistics(plan: Plan, built: Built) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _words(plan: Plan) -> str:
+def _words(plan: StorePlan) -> str:
     rows, columns = plan.coarse.shape
     fine = plan.fine.shape
     count = len(plan.times)

@@ -14,13 +14,13 @@ from training.data.store_format import COARSE, FINE
 from training.html.page import Page, facts_html, figure_html
 from training.html.style import drawing
 from training.preparation.building import Built
-from training.preparation.planning import Plan
-from training.preparation.tallies import Comparison, Tally
+from training.preparation.planning import StorePlan
+from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 MAP_CELLS = 600  # along a map's edge: more than its dots
 
 
-def write_summary(page: Path, store: Path, plan: Plan, built: Built, remarks: Sequence[str]) -> None:
+def write_summary(page: Path, store: Path, plan: StorePlan, built: Built, remarks: Sequence[str]) -> None:
     """Write the page.
 
     Args:
@@ -65,7 +65,7 @@ def _grid(grid: Any) -> str:
     return f"{columns} × {rows} cells of {size}, {f'EPSG:{code}' if code else 'custom CRS'}"
 
 
-def _rows(plan: Plan, built: Built) -> Iterator[tuple[str, str, str, str, bool, Tally]]:
+def _rows(plan: StorePlan, built: Built) -> Iterator[tuple[str, str, str, str, bool, ArrayStatistics]]:
     """Yield name, title, units, grid, whether its numbers mean something, and tally of each array."""
     for variable in plan.variables:
         scalar = variable.series.kind == "continuous"
@@ -76,7 +76,7 @@ def _rows(plan: Plan, built: Built) -> Iterator[tuple[str, str, str, str, bool, 
         yield COARSE, f"{truth.title}, aggregate", truth.units, "coarse", True, built.tallies[COARSE]
 
 
-def _table(plan: Plan, built: Built) -> str:
+def _table(plan: StorePlan, built: Built) -> str:
     lines = []
     for name, title, units, grid, scalar, tally in _rows(plan, built):
         low, high = tally.range or (float("nan"), float("nan"))
@@ -108,7 +108,7 @@ def _missing(missing: Mapping[str, Sequence[str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _draw(pyplot: Any, store: Path, plan: Plan, built: Built) -> Iterator[tuple[Any, str]]:
+def _draw(pyplot: Any, store: Path, plan: StorePlan, built: Built) -> Iterator[tuple[Any, str]]:
     """Yield figures and their titles: maps of the first and last dates, static sources, means, the fit."""
     import zarr
 
@@ -128,12 +128,14 @@ def _draw(pyplot: Any, store: Path, plan: Plan, built: Built) -> Iterator[tuple[
         yield _fit(pyplot, plan, built.comparison), "Aggregate of the truth against the coarse product"
 
 
-def _dynamic(plan: Plan, name: str) -> bool:
+def _dynamic(plan: StorePlan, name: str) -> bool:
     variable = plan.get(name)
     return variable is None or variable.indices is not None
 
 
-def _maps(pyplot: Any, group: Any, plan: Plan, tiles: Sequence[tuple[Any, int | None]], across: int) -> Any:
+def _maps(
+    pyplot: Any, group: Any, plan: StorePlan, tiles: Sequence[tuple[Any, int | None]], across: int
+) -> Any:
     import matplotlib
 
     down = -(-len(tiles) // across)
@@ -173,7 +175,7 @@ def _maps(pyplot: Any, group: Any, plan: Plan, tiles: Sequence[tuple[Any, int | 
 
 
 def _picture(
-    array: Any, plan: Plan, name: str, time: int | None, units: str
+    array: Any, plan: StorePlan, name: str, time: int | None, units: str
 ) -> tuple[np.ndarray, str, tuple[float | None, float | None], str]:
     """Return one time of an array, thinned, with its colours, their limits and their meaning."""
     step = max(1, max(array.shape[-2:]) // MAP_CELLS)
@@ -191,7 +193,7 @@ def _picture(
     return shown, "tab20", (-0.5, len(variable.series.classes) - 0.5), "class"
 
 
-def _means(pyplot: Any, plan: Plan, rows: Sequence[Any]) -> Any:
+def _means(pyplot: Any, plan: StorePlan, rows: Sequence[Any]) -> Any:
     figure, axes = pyplot.subplots(
         len(rows), 1, figsize=(10, 1.7 * len(rows) + 0.4), sharex=True, squeeze=False, layout="constrained"
     )
@@ -210,7 +212,7 @@ def _means(pyplot: Any, plan: Plan, rows: Sequence[Any]) -> Any:
     return figure
 
 
-def _fit(pyplot: Any, plan: Plan, comparison: Comparison) -> Any:
+def _fit(pyplot: Any, plan: StorePlan, comparison: CoarseAgreement) -> Any:
     figure, axis = pyplot.subplots(figsize=(5.4, 4), layout="constrained")
     bias, box = comparison.bias, plan.coarse.boundingbox
     limit = float(np.nanpercentile(np.abs(bias), 98)) if np.isfinite(bias).any() else 1.0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Tally:
+class ArrayStatistics:
     """Count, range and mean of one array's valid cells, for each time.
 
     Args:
@@ -59,7 +59,7 @@ class Tally:
         return (float(self.low.min()), float(self.high.max())) if self.count.any() else None
 
 
-class Comparison:
+class CoarseAgreement:
     """How the aggregate of the truth, a, fits an independent coarse product, b, cell by cell.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from training.evaluation.scores import Score
-from training.report.context import Context
+from training.report.context import ReportContext
 
 DASHES = {"central": "-", "mean": "-", "member": (0, (4, 1.5))}
 
@@ -22,7 +22,7 @@ def plain_ticks(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def line_style(context: Context, score: Score) -> dict[str, Any]:
+def line_style(context: ReportContext, score: Score) -> dict[str, Any]:
     """Return a method's line: the model's thick, one member's dashed, the reference's dotted, on top."""
     name = score.case.name
     own, reference = name == context.main_field.case.name, name == context.evaluation.reference

@@ -11,7 +11,7 @@ from training.evaluation.comparison import Comparison
 from training.evaluation.tables import further_decimals
 from training.html.page import figure_html, table_html
 from training.html.style import GREY, PALETTE, TRUTH, WIDTH
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 from training.report.results_tables import with_interval
 
 TITLE = "Paired differences"
@@ -19,7 +19,7 @@ WORDS = {"rmse": "RMSE", "crps": "CRPS", "js_distance": "JS distance", "ralsd": 
 COLOURS = {"simple": "#8a949e", "learned": PALETTE[2], "model": PALETTE[0]}
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield a chart of RMSE ratios, and the differences as a table."""
     evaluation = context.evaluation
     against = [
@@ -43,7 +43,7 @@ def parts(context: Context) -> Iterator[Part]:
     )
 
 
-def _chart(context: Context, against: list[Comparison]) -> str:
+def _chart(context: ReportContext, against: list[Comparison]) -> str:
     evaluation = context.evaluation
     figure, axis = context.pyplot.subplots(figsize=(WIDTH, 0.24 * len(against) + 0.9))
     places = np.arange(len(against))[::-1]
@@ -83,7 +83,7 @@ def _chart(context: Context, against: list[Comparison]) -> str:
     return figure_html(figure, "RMSE over that of the reference, with intervals")
 
 
-def _table(context: Context, comparisons: list[Comparison]) -> str:
+def _table(context: ReportContext, comparisons: list[Comparison]) -> str:
     rows, form = [], f"{{:+.{3 + further_decimals(context.evaluation.scores)}f}}"
     for one in comparisons:
         if one.measure == "mae":

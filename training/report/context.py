@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
-from engine.fields.supported_share import RING, Support
+from engine.fields.supported_share import RING, SupportedShare
 from training.data.patches import View, Window, cut
 from training.data.region import truth_of
 from training.evaluation.comparison import Evaluation
@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 @dataclass
-class Drawn:
+class DateFields:
     """The fields of one date, (h·k, w·k), the coarse one (h, w); `fields` by the method's name."""
 
     time: int
@@ -43,7 +43,7 @@ class Drawn:
 
 
 @dataclass
-class Context:
+class ReportContext:
     """What is drawn.
 
     Attributes:
@@ -65,9 +65,9 @@ class Context:
     mapped: list[Score]
     colours: dict[str, str]
     dates: dict[str, int]
-    _drawn: dict[int, Drawn] = field(default_factory=dict)
+    _drawn: dict[int, DateFields] = field(default_factory=dict)
 
-    def drawn(self, time: int) -> Drawn:
+    def drawn(self, time: int) -> DateFields:
         """Return the fields of a date, predicted when first asked for."""
         if time not in self._drawn:
             self._drawn[time] = _predict(self, time)
@@ -96,7 +96,7 @@ class Context:
         return f"{kind}: {archive.title}; {count}, {period(self)}."
 
 
-def period(context: Context) -> str:
+def period(context: ReportContext) -> str:
     """Return the first and the last test date."""
     times = context.evaluation.split.test.times
     first, last = context.when(times[0]), context.when(times[-1])
@@ -109,7 +109,7 @@ def date_words(date: str) -> str:
     return months.split()[int(date[2:]) - 1] if date.startswith("--") else date
 
 
-def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> Context:
+def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> ReportContext:
     """Choose what is drawn.
 
     Args:
@@ -139,7 +139,7 @@ def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> 
     dates = _dates(mean or main, reference)
     if time is not None:
         dates["typical"] = time
-    return Context(evaluation, pyplot, main, mean or main, charted, mapped, colours, dates)
+    return ReportContext(evaluation, pyplot, main, mean or main, charted, mapped, colours, dates)
 
 
 def _once(scores: list[Score]) -> list[Score]:
@@ -162,11 +162,11 @@ def _dates(main: Score, reference: Score) -> dict[str, int]:
     return {"best": order[0], "typical": order[len(order) // 2], "worst": order[-1]}
 
 
-def _predict(context: Context, time: int) -> Drawn:
+def _predict(context: ReportContext, time: int) -> DateFields:
     evaluation = context.evaluation
     archive, region = evaluation.archive, evaluation.split.test
     truth, coarse = truth_of(archive, region, time)
-    drawn = Drawn(time, context.when(time), coarse, truth)
+    drawn = DateFields(time, context.when(time), coarse, truth)
     for score in context.mapped:
         name = score.case.name
         if score.kind == "central":
@@ -177,7 +177,7 @@ def _predict(context: Context, time: int) -> Drawn:
     return drawn
 
 
-def _draw_members(context: Context, drawn: Drawn) -> None:
+def _draw_members(context: ReportContext, drawn: DateFields) -> None:
     """Fill in the mean, one member, the spread and the support of the main method's ensemble."""
     evaluation, score = context.evaluation, context.main
     archive, region = evaluation.archive, evaluation.split.test
@@ -200,7 +200,7 @@ def _draw_members(context: Context, drawn: Drawn) -> None:
     drawn.spread = _masked(members.std(0).numpy(), drawn.truth)
     window = Window(drawn.time, 0, region.columns[0])
     patch, _ = cut(archive, [window], drawn.coarse.shape, BASE_HALO + RING, View(()))
-    support = Support(base_field(patch, target, (), RING)[0], k)
+    support = SupportedShare(base_field(patch, target, (), RING)[0], k)
     for member in members:
         edge = RING * k
         support.add(torch.nn.functional.pad(member, (edge,) * 4, value=torch.nan))

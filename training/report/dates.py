@@ -10,15 +10,15 @@ from training.evaluation.scores import Score
 from training.html.page import figure_html
 from training.html.style import WIDTH
 from training.report.charts import line_style
-from training.report.context import Context, Part
-from training.report.grids import Panel, Scale, draw_panels, error_scale, value_scale
+from training.report.context import Part, ReportContext
+from training.report.grids import ColourScale, Panel, draw_panels, error_scale, value_scale
 from training.report.maps import extent_of
 
 TITLE = "Where and when"
 FEW = 40  # dates that are marked one by one
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield error by date, skill by place, and maps of the best and the worst date."""
     if len(context.evaluation.split.test.times) > 1:
         yield _by_date(context)
@@ -31,7 +31,7 @@ def parts(context: Context) -> Iterator[Part]:
             yield _extreme(context, word)
 
 
-def _by_date(context: Context) -> Part:
+def _by_date(context: ReportContext) -> Part:
     archive, times = context.evaluation.archive, context.evaluation.split.test.times
     figure, axis = context.pyplot.subplots(figsize=(WIDTH, 3.3))
     few = len(times) <= FEW
@@ -71,7 +71,7 @@ def skill_map(score: Score, reference: Score) -> np.ndarray | None:
     return skill.reshape(shape)
 
 
-def _by_place(context: Context) -> Part | None:
+def _by_place(context: ReportContext) -> Part | None:
     from matplotlib.colors import Normalize
 
     reference = context.evaluation.score(context.evaluation.reference)
@@ -83,7 +83,7 @@ def _by_place(context: Context) -> Part | None:
     edge = blocks.block * archive.factor
     fine = skill.repeat(edge, 0).repeat(edge, 1)[: blocks.shape[0], : blocks.shape[1]]
     limit = max(0.1, min(1.0, float(np.nanpercentile(np.abs(skill), 95))))
-    scale = Scale(Normalize(-limit, limit), "PiYG", "1 − MSE / MSE of the reference", "both")
+    scale = ColourScale(Normalize(-limit, limit), "PiYG", "1 − MSE / MSE of the reference", "both")
     panel = Panel(f"{context.main_field.case.title} over {reference.case.title.lower()}", fine, scale)
     wide = WIDTH if fine.shape[1] > 1.2 * fine.shape[0] else 0.6 * WIDTH
     figure, _ = draw_panels(context.pyplot, [[panel]], extent_of(archive, region), 0.75 * wide)
@@ -96,7 +96,7 @@ def _by_place(context: Context) -> Part | None:
     return Part(figure_html(figure, "Skill by place", vector=False, lossy=True, dpi=150), caption)
 
 
-def _extreme(context: Context, word: str) -> Part:
+def _extreme(context: ReportContext, word: str) -> Part:
     archive, region = context.evaluation.archive, context.evaluation.split.test
     time, own, reference = context.dates[word], context.main_field, context.evaluation.reference
     drawn = context.drawn(time)

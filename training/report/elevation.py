@@ -11,12 +11,12 @@ from training.html.page import figure_html
 from training.html.style import TRUTH, WIDTH
 from training.metrics.pointwise.bands import Band
 from training.report.charts import line_style
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 
 TITLE = "Error against elevation"
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield RMSE and bias by band of elevation, with the share of cells in each."""
     known = [s for s in context.charted if s.tally.bands is not None]
     if not known:

@@ -13,8 +13,8 @@ from training.html.style import PALETTE, TRUTH, WIDTH
 from training.metrics.ensemble.rank_histogram import RankHistogram
 from training.metrics.ensemble.reliability import Reliability
 from training.report.charts import plain_ticks
-from training.report.context import Context, Part
-from training.report.grids import Panel, Scale, draw_panels, value_scale
+from training.report.context import Part, ReportContext
+from training.report.grids import ColourScale, Panel, draw_panels, value_scale
 from training.report.maps import extent_of
 
 TITLE = "Ensembles"
@@ -22,7 +22,7 @@ EVENTS = (("reliability_95", "95th percentile"), ("reliability_99", "99th percen
 ENOUGH = 50  # cells behind a point of a reliability curve
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield calibration of each ensemble, and maps of spread and support."""
     ensembles = [s for s in context.evaluation.scores if s.members]
     if not ensembles:
@@ -34,7 +34,7 @@ def parts(context: Context) -> Iterator[Part]:
         yield _spread_maps(context)
 
 
-def _calibration(context: Context, score: Score) -> Part:
+def _calibration(context: ReportContext, score: Score) -> Part:
     figure, (ranks, spread, reliability) = context.pyplot.subplots(1, 3, figsize=(WIDTH, 3.3))
     _rank_histogram(ranks, score)
     _spread_skill(spread, score, context.evaluation.archive.units)
@@ -106,7 +106,7 @@ def _reliability(axis: Any, score: Score) -> None:
     axis.set_title("Reliability", loc="left")
 
 
-def _spread_maps(context: Context) -> Part:
+def _spread_maps(context: ReportContext) -> Part:
     from matplotlib.colors import Normalize, PowerNorm
 
     drawn = context.drawn(context.dates["typical"])
@@ -114,14 +114,14 @@ def _spread_maps(context: Context) -> Part:
     mean = drawn.fields[f"{context.main.case.name}-mean"]
     error = np.abs(mean - drawn.truth)
     high = float(np.nanpercentile(drawn.spread, 99.5)) or 1.0
-    amounts = Scale(PowerNorm(0.5, 0, high), "magma_r", f"Spread and error ({archive.units})", "max")
+    amounts = ColourScale(PowerNorm(0.5, 0, high), "magma_r", f"Spread and error ({archive.units})", "max")
     panels = [
         Panel("Spread of the members", drawn.spread, amounts),
         Panel("|error| of their mean", error, amounts),
     ]
     rows: list[list[Panel | None]] = [[*panels]]
     if drawn.support is not None:
-        shares = Scale(Normalize(0, 1), "PuBuGn", "Share of the detail that members agree on")
+        shares = ColourScale(Normalize(0, 1), "PuBuGn", "Share of the detail that members agree on")
         value = value_scale([drawn.truth], context.what)
         rows.append(
             [Panel("Supported by the sources", drawn.support, shares), Panel("Their mean", mean, value)]

@@ -22,7 +22,7 @@ from training.report import (
     spectra,
     taylor,
 )
-from training.report.context import Context, Part, context_of, period
+from training.report.context import Part, ReportContext, context_of, period
 from training.report.numbers import csv_text
 
 # In the page's order; each has a TITLE and yields its tables and figures, none where it has no data.
@@ -83,7 +83,7 @@ def write_report(
     return [path, table, numbers]
 
 
-def _facts(context: Context) -> Iterator[tuple[str, str]]:
+def _facts(context: ReportContext) -> Iterator[tuple[str, str]]:
     evaluation = context.evaluation
     archive, split = evaluation.archive, evaluation.split
     times, train = split.test.times, split.train.times

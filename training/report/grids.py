@@ -16,7 +16,7 @@ MISSING = "#dcdcdc"
 BESIDE: dict[str, Any] = {"location": "right", "shrink": 0.95, "aspect": 16, "pad": 0.01, "fraction": 0.05}
 
 
-class Scale(NamedTuple):
+class ColourScale(NamedTuple):
     """A colour scale that several maps share, and what its numbers are."""
 
     norm: Any
@@ -30,10 +30,10 @@ class Panel(NamedTuple):
 
     title: str
     values: np.ndarray
-    scale: Scale
+    scale: ColourScale
 
 
-def value_scale(truth: Sequence[np.ndarray], label: str) -> Scale:
+def value_scale(truth: Sequence[np.ndarray], label: str) -> ColourScale:
     """Return the scale of a target: 0.1 and 99.8 percentiles of the truth, root spacing from zero on.
 
     Args:
@@ -47,17 +47,17 @@ def value_scale(truth: Sequence[np.ndarray], label: str) -> Scale:
     if high <= low:
         high = low + 1.0
     if low >= 0 and low < 0.2 * high:  # an amount
-        return Scale(PowerNorm(0.5, 0.0, high), "YlGnBu", label, "max")
-    return Scale(Normalize(low, high), "viridis", label, "both")
+        return ColourScale(PowerNorm(0.5, 0.0, high), "YlGnBu", label, "max")
+    return ColourScale(Normalize(low, high), "viridis", label, "both")
 
 
-def error_scale(errors: Sequence[np.ndarray], label: str) -> Scale:
+def error_scale(errors: Sequence[np.ndarray], label: str) -> ColourScale:
     """Return a scale that is even about zero: blue for too much, red for too little."""
     from matplotlib.colors import Normalize
 
     limits = [float(np.nanpercentile(np.abs(e), 99)) for e in errors if np.isfinite(e).any()]
     limit = max(limits, default=1.0) or 1.0
-    return Scale(Normalize(-limit, limit), "RdBu", label, "both")
+    return ColourScale(Normalize(-limit, limit), "RdBu", label, "both")
 
 
 def columns_for(shape: tuple[int, ...], count: int) -> int:
@@ -99,7 +99,7 @@ def draw_panels(
     size = (width, down * height + TITLE * lines + BAR * bars + 0.05)
     figure, axes = pyplot.subplots(down, across, figsize=size, squeeze=False)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.02, wspace=0.01, hspace=0.01)
-    images: dict[Scale, tuple[Any, list[Any]]] = {}
+    images: dict[ColourScale, tuple[Any, list[Any]]] = {}
     for axis in axes.flat:
         axis.set_axis_off()
     for line, row in zip(axes, rows):

@@ -10,7 +10,7 @@ import numpy as np
 from training.data.archive import Archive
 from training.data.region import Region
 from training.html.page import figure_html
-from training.report.context import Context, Drawn, Part
+from training.report.context import DateFields, Part, ReportContext
 from training.report.grids import Panel, columns_for, draw_panels, error_scale, value_scale
 
 TITLE = "Maps"
@@ -19,7 +19,7 @@ LEAST_VALID = 0.95  # of a close-up's cells
 LETTERS = 25  # in a line above a close-up
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield fields, errors and close-ups of the typical date."""
     archive, region = context.evaluation.archive, context.evaluation.split.test
     drawn = context.drawn(context.dates["typical"])
@@ -95,8 +95,8 @@ def _arranged(panels: list[Panel], shape: tuple[int, ...]) -> list[list[Panel | 
 
 
 def _fields(
-    context: Context,
-    drawn: Drawn,
+    context: ReportContext,
+    drawn: DateFields,
     extent: tuple[float, float, float, float],
     boxes: list[tuple[slice, slice]],
 ) -> Part:
@@ -128,7 +128,7 @@ def _fields(
     return Part(figure_html(figure, f"Maps of {drawn.label}", vector=False, lossy=True, dpi=170), caption)
 
 
-def _errors(context: Context, drawn: Drawn, extent: tuple[float, float, float, float]) -> Part:
+def _errors(context: ReportContext, drawn: DateFields, extent: tuple[float, float, float, float]) -> Part:
     errors = {s.case.name: drawn.fields[s.case.name] - drawn.truth for s in context.mapped}
     scale = error_scale(list(errors.values()), f"Error ({context.evaluation.archive.units})")
     panels = []
@@ -144,7 +144,7 @@ def _errors(context: Context, drawn: Drawn, extent: tuple[float, float, float, f
     return Part(figure_html(figure, f"Errors of {drawn.label}", vector=False, lossy=True, dpi=170), caption)
 
 
-def _close_up(context: Context, drawn: Drawn, letter: str, box: tuple[slice, slice]) -> Part:
+def _close_up(context: ReportContext, drawn: DateFields, letter: str, box: tuple[slice, slice]) -> Part:
     archive = context.evaluation.archive
     truth = drawn.truth[box]
     scale = value_scale([truth], archive.units)

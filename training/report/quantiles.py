@@ -10,14 +10,14 @@ from training.html.page import figure_html
 from training.html.style import TRUTH, WIDTH
 from training.metrics.distribution.quantile_bias import QuantileBias
 from training.report.charts import line_style
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 
 TITLE = "Quantiles"
 LEVELS = np.concatenate([np.linspace(0.005, 0.99, 198), 1 - np.geomspace(0.0095, 1e-4, 40)])
 TAIL = 1 - np.geomspace(0.5, 1e-4, 80)
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield a quantile–quantile plot, and the bias of quantiles towards the upper tail."""
     metrics = {s.case.name: s.tally.metrics.get("quantile_bias_99") for s in context.charted}
     known = {n: m for n, m in metrics.items() if isinstance(m, QuantileBias) and m.truth.sum()}

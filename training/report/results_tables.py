@@ -10,14 +10,14 @@ from training.evaluation.comparison import GROUPS, Comparison, Evaluation
 from training.evaluation.scores import Score
 from training.evaluation.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column, fitted
 from training.html.page import Cell, nearest, table_html
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 
 TITLE = "Methods and metrics"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DISTRIBUTION = ("kl_divergence", "perkins", "wasserstein", "quantile_bias_95", "quantile_bias_99")
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield accuracy, further metrics and ensembles."""
     evaluation = context.evaluation
     units, reference = evaluation.archive.units, context.label(evaluation.reference)
@@ -160,7 +160,7 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
     return table_html(head, rows, marked if len(ensembles) > 1 else ())
 
 
-def _ensemble_words(context: Context) -> str:
+def _ensemble_words(context: ReportContext) -> str:
     evaluation = context.evaluation
     return (
         f"Ensembles of {evaluation.members} members: fair CRPS ({evaluation.archive.units}); spread over "

@@ -13,12 +13,12 @@ from training.html.page import figure_html
 from training.html.style import TRUTH, WIDTH
 from training.metrics.structure.spectral_distance import SpectralLogDistance
 from training.report.charts import line_style, plain_ticks
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 
 TITLE = "Spectra"
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield power by wavelength, and its ratio to the truth's."""
     spectra = {s.case.name: s.tally.metrics.get("ralsd") for s in context.charted}
     some = [m for m in spectra.values() if isinstance(m, SpectralLogDistance) and m.count]

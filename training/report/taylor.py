@@ -12,7 +12,7 @@ from training.evaluation.scores import Score
 from training.html.page import figure_html
 from training.html.style import GREY, PALETTE, TRUTH, WIDTH
 from training.metrics.pointwise.pearson import PearsonCorrelation
-from training.report.context import Context, Part
+from training.report.context import Part, ReportContext
 
 TITLE = "Taylor diagram"
 CORRELATIONS = (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1)
@@ -20,7 +20,7 @@ CLOSE = 0.025  # of the picture's width: points that share a label
 MARKS = {"simple": "o", "learned": "s", "model": "D"}
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: ReportContext) -> Iterator[Part]:
     """Yield the diagram of every method, drawn close to the truth's point."""
     points = {s.case.name: found for s in context.evaluation.scores if (found := point(s))}
     if not points:

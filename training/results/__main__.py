@@ -18,8 +18,8 @@ from engine.errors import EngineError, InputError
 from training.console.command import main
 from training.evaluation.comparison import MEMBERS
 from training.records.record import committed
-from training.results.claims.claim import Section, claims_table
-from training.results.claims.context import Context
+from training.results.claims.claim import ResultsSection, claims_table
+from training.results.claims.context import ResultsContext
 from training.results.claims.learned import encoded_gan, learned_baselines
 from training.results.claims.moselle import moselle
 from training.results.claims.rain import rain_ensemble, rain_in_space, rain_in_time
@@ -27,7 +27,7 @@ from training.results.claims.snow import make_store, snow, snow_calendar, snow_i
 from training.results.claims.sources import ablations, main_claim, source_gains
 from training.results.rerun import find, rerun, side_by_side
 
-PARTS: dict[str, Callable[[Context], Section]] = {
+PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "rain_in_time": rain_in_time,
     "rain_in_space": rain_in_space,
     "rain_ensemble": rain_ensemble,
@@ -55,18 +55,18 @@ TOGETHER = (
 PROCESSES = 2
 
 
-def sections(context: Context, parts: Sequence[str]) -> list[Section]:
+def sections(context: ResultsContext, parts: Sequence[str]) -> list[ResultsSection]:
     """Return the parts of the results; one that lacks a model, data or a record says so in a line."""
     found = []
     for part in parts:
         try:
             found.append(PARTS[part](context))
         except EngineError as error:
-            found.append(Section(part.replace("_", " ").capitalize()).lack(str(error)))
+            found.append(ResultsSection(part.replace("_", " ").capitalize()).lack(str(error)))
     return found
 
 
-def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int) -> list[Section]:
+def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int) -> list[ResultsSection]:
     """Return the parts' sections in their order, computed by several processes of one thread each.
 
     Raises:
@@ -86,11 +86,11 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _job(parts: Sequence[str], members: int, quick: bool) -> list[Section]:
-    return sections(Context(_tell, members, quick, simulate=False), parts)
+def _job(parts: Sequence[str], members: int, quick: bool) -> list[ResultsSection]:
+    return sections(ResultsContext(_tell, members, quick, simulate=False), parts)
 
 
-def told(found: Sequence[Section]) -> str:
+def told(found: Sequence[ResultsSection]) -> str:
     """Return tables and claims as text."""
     parts = []
     for section in found:
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if part not in PARTS:
             raise InputError(f"--only: there is no part {part} (there are: {', '.join(PARTS)}).")
     begun = time.monotonic()
-    context = Context(_tell, options.members, options.quick)
+    context = ResultsContext(_tell, options.members, options.quick)
     if options.processes > 1 and len(parts) > 1:
         _make_store(context, parts)
         found = in_processes(parts, options.members, options.quick, options.processes)
@@ -159,7 +159,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _make_store(context: Context, parts: Sequence[str]) -> None:
+def _make_store(context: ResultsContext, parts: Sequence[str]) -> None:
     """Make the simulated store before several processes look for it; a part without it says so."""
     if any(part.startswith("snow") or part == "source_gains" for part in parts):
         try:

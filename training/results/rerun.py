@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.errors import EngineError, InputError
 from engine.files.root import ROOT
 from training.ablation.plan import variants
-from training.ablation.runs import KIND, Run, perform
+from training.ablation.runs import KIND, AblationRun, perform
 from training.cascade.train import train
 from training.data.readers import load_archive
 from training.records.record import Record, config_hash, configured, read
@@ -65,7 +65,7 @@ def _ablation(record: Record, config: Config, folder: Path) -> dict[str, dict[st
     variant = next((v for v in variants(plain, record.steps) if v.name == name), None)
     if variant is None:
         raise InputError(f"--rerun: the ablation of {record.config} has no variant {name} any more.")
-    run = Run(variant, config)
+    run = AblationRun(variant, config)
     return perform(run, load_archive(plain), ROOT / record.config, folder / "run").metrics
 
 

@@ -106,7 +106,7 @@ class VariableSection(Section):
     _range = field_validator("valid_range")(_limits)
 
 
-class TargetSection(VariableSection):
+class DatasetTarget(VariableSection):
     """The variable to be downscaled.
 
     Fine truth with coarse "aggregate": the truth and its own means. Both given: the truth and an
@@ -120,7 +120,7 @@ class TargetSection(VariableSection):
     min_cover: Share = 0.0  # "aggregate": least share of valid fine cells; coarse cells below are missing
 
     @model_validator(mode="after")
-    def _something(self) -> TargetSection:
+    def _something(self) -> DatasetTarget:
         if self.fine is None and self.coarse == "aggregate":
             raise ValueError("coarse is to be the aggregate of fine, but fine is not given")
         return self
@@ -133,7 +133,7 @@ class TargetSection(VariableSection):
         return "aggregate" if self.coarse == "aggregate" else "independent"
 
 
-class SourceSection(VariableSection, RasterSection):
+class DatasetSource(VariableSection, RasterSection):
     """A source. On the coarse grid, a finer raster is averaged onto it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -143,7 +143,7 @@ class SourceSection(VariableSection, RasterSection):
     classes: tuple[int, ...] = ()
 
     @model_validator(mode="after")
-    def _consistent(self) -> SourceSection:
+    def _consistent(self) -> DatasetSource:
         if self.name in TAKEN:
             raise ValueError(f"a source cannot be named {self.name}: the name is taken")
         if (self.kind == "class") != bool(self.classes):
@@ -187,8 +187,8 @@ class Dataset(Section):
     period: tuple[DateText, DateText] | None = None  # first and last date
     # Dates of the target that a source lacks: kept (the source is missing then), dropped, or an error.
     missing: Literal["keep", "drop", "stop"] = "keep"
-    target: TargetSection
-    sources: tuple[SourceSection, ...] = ()
+    target: DatasetTarget
+    sources: tuple[DatasetSource, ...] = ()
 
     @field_validator("period")
     @classmethod

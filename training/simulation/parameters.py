@@ -8,25 +8,17 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from engine.errors import InputError
+from training.schema.base import NotNegative, Positive, Section, Share
 from training.schema.config import first_error, read_yaml
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Correlation = Annotated[float, Field(ge=0, lt=1)]
 Monthly = Annotated[tuple[float, ...], Field(min_length=12, max_length=12)]
 
 
-class Section(BaseModel):
-    """Base: frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GridSection(Section):
+class SimulatedGrid(Section):
     """Both grids: square cells in a metric CRS."""
 
     crs: str = "EPSG:3035"
@@ -194,7 +186,7 @@ class Parameters(Section):
     title: str = Field(default="Snow depth 16 km to 500 m, simulated", min_length=1)
     licence: str = "CC0-1.0"
     seed: Annotated[int, Field(ge=0)] = 7  # of the landscape
-    grid: GridSection = GridSection()
+    grid: SimulatedGrid = SimulatedGrid()
     regions: tuple[RegionSection, ...] = Field(min_length=1)
     terrain: TerrainSection = TerrainSection()
     vegetation: VegetationSection = VegetationSection()

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.figures.figure_file import save
 from training.simulation.parameters import Parameters
-from training.simulation.run import NatureRun
+from training.simulation.run import Simulation
 
 BANDS = (500, 1000, 1500, 2000, 2500, 3000)  # metres, edges of elevation bands
 MAPS = ((1, 15), (4, 15), (6, 1))  # month and day of the maps
@@ -23,7 +23,7 @@ class Cycle:
         run: the nature run.
     """
 
-    def __init__(self, run: NatureRun) -> None:
+    def __init__(self, run: Simulation) -> None:
         self.bands = np.digitize(run.surface.height.numpy(), BANDS).ravel()
         self.cells = np.bincount(self.bands, minlength=len(BANDS) + 1)
         self.dates: list[Any] = []
@@ -44,7 +44,7 @@ class Cycle:
             yield date, kept
 
 
-def write_pictures(path: Path, run: NatureRun, cycle: Cycle, parameters: Parameters) -> None:
+def write_pictures(path: Path, run: Simulation, cycle: Cycle, parameters: Parameters) -> None:
     """Write one PNG: landscape, vegetation, snow on chosen days, its course over the years.
 
     Args:

@@ -32,7 +32,7 @@ class Kept:
     forcings: dict[str, np.ndarray]  # (h, w) each
 
 
-class NatureRun:
+class Simulation:
     """A landscape and its snow, from the first day of the spin-up on.
 
     The same parameters give the same days.

@@ -17,11 +17,11 @@ from engine.fields.conservation import aggregate
 from training.data.store_format import COARSE, FINE
 from training.preparation.building import Built
 from training.preparation.layout import create, finish
-from training.preparation.planning import Plan, Variable
-from training.preparation.tallies import Tally
+from training.preparation.planning import StorePlan, Variable
+from training.preparation.tallies import ArrayStatistics
 from training.schema.dataset import Dataset
 from training.simulation.parameters import Parameters
-from training.simulation.run import Kept, NatureRun
+from training.simulation.run import Kept, Simulation
 
 BLOCK = 32  # days written at a time, and of a chunk
 EDGE = 8  # coarse cells of a chunk
@@ -47,7 +47,7 @@ class Simulated:
     classes: tuple[int, ...] = ()
 
 
-def make_plan(parameters: Parameters) -> Plan:
+def make_plan(parameters: Parameters) -> StorePlan:
     """Return the store's plan: grids, dates, arrays."""
     grid, period = parameters.grid, parameters.period
     size = grid.cell * grid.factor
@@ -86,12 +86,12 @@ def make_plan(parameters: Parameters) -> Plan:
         for s in dataset.sources
     ]
     times = tuple(dates.parse(day.isoformat()) for day in days)
-    return Plan(dataset, GeoBox(parameters.shape, affine, grid.crs), times, tuple(variables))
+    return StorePlan(dataset, GeoBox(parameters.shape, affine, grid.crs), times, tuple(variables))
 
 
 def write(
-    parameters: Parameters, run: NatureRun, path: Path, days: Callable[[Iterable[Any]], Iterable[Any]]
-) -> tuple[Plan, Built]:
+    parameters: Parameters, run: Simulation, path: Path, days: Callable[[Iterable[Any]], Iterable[Any]]
+) -> tuple[StorePlan, Built]:
     """Run through all days and write the store.
 
     Args:
@@ -106,8 +106,8 @@ def write(
     store = create(plan, path, BLOCK, 10**6, EDGE * parameters.grid.factor)
     built = Built()
     for variable in plan.variables:
-        built.tallies[variable.name] = Tally(1 if variable.indices is None else len(plan.times))
-    built.tallies[COARSE] = Tally(len(plan.times))
+        built.tallies[variable.name] = ArrayStatistics(1 if variable.indices is None else len(plan.times))
+    built.tallies[COARSE] = ArrayStatistics(len(plan.times))
     static = {"elevation": run.surface.height.numpy(), "ndvi": run.plants.ndvi}
     for name, values in static.items():
         store[name][:] = values

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.fields.transforms import normalised
 from engine.nets.spec import NetworkSpec
 from engine.specs import TargetSpec
@@ -102,5 +102,5 @@ class Adversary:
         """Return a judged field, zero where the truth is too: holes must not tell the two apart."""
         return torch.where(torch.isfinite(batch.truth).unsqueeze(1), field, torch.zeros_like(field))
 
-    def _condition(self, inputs: Inputs) -> Tensor:
+    def _condition(self, inputs: NetworkInputs) -> Tensor:
         return condition(self.spec, self.halo, inputs.coarse, inputs.fine)

@@ -29,7 +29,7 @@ def some_of(times: Sequence[int], most: int = TIMES) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Scale:
+class LossScale:
     """Mean absolute and root mean square error of a base, in physical units and as the network sees it."""
 
     mae: float
@@ -63,11 +63,11 @@ class BaseError:
             self.sums[index] += float(value.sum())
         self.count += int(valid.sum())
 
-    def scale(self) -> Scale:
+    def scale(self) -> LossScale:
         """Return the scale; no smaller than a thousandth of the target's spread."""
         mae, square, mae_seen, square_seen = (s / max(self.count, 1) for s in self.sums)
         least, least_seen = SMALLEST * self.spread, SMALLEST
-        return Scale(
+        return LossScale(
             max(mae, least),
             max(square**0.5, least),
             max(mae_seen, least_seen),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.fields.patch import Patch
 from engine.nets.downscaler import Downscaler
 
@@ -18,7 +18,7 @@ class Draws:
     def __init__(self, model: Downscaler) -> None:
         self.model = model
         self._patch: Patch | None = None
-        self._inputs: Inputs | None = None
+        self._inputs: NetworkInputs | None = None
 
     def __call__(self, patch: Patch, seed: int = 0, member: int = 0) -> Tensor:
         """Return what `Downscaler.forward_physical` returns."""

@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.features.network_inputs import Inputs
+from engine.features.network_inputs import NetworkInputs
 from engine.fields.conservation import aggregate, conserve
 from engine.fields.transforms import normalised
 from engine.nets.downscaler import Downscaler
 from engine.specs import TargetSpec
 from training.data.cached_inputs import Batch
 from training.schema.config import Config
-from training.trainer.base_error import Scale
+from training.trainer.base_error import LossScale
 from training.trainer.losses import conservation_loss, differences_crps, ensemble_crps, point_loss
 
 
 @dataclass
-class Drawn:
+class GeneratedFields:
     """Fields in physical units: the one estimate before and after conservation, members after it.
 
     `free` and `fine` are (B, h·k, w·k), None where no loss looks at them; `members` is
@@ -53,7 +53,7 @@ class Objective:
         scales: the base's errors, with a climatology (True) and without (False).
     """
 
-    def __init__(self, config: Config, target: TargetSpec, scales: dict[bool, Scale]) -> None:
+    def __init__(self, config: Config, target: TargetSpec, scales: dict[bool, LossScale]) -> None:
         self.losses, self.ensemble, self.factor = config.losses, config.ensemble, config.factor
         self.target, self.scales = target, scales
         losses, noisy = config.losses, config.ensemble
@@ -74,7 +74,7 @@ class Objective:
         inputs = stacked(batch.inputs, len(members))
         return model(inputs, seed, tuple(m for m in members for _ in range(count))), members
 
-    def conserved(self, free: Tensor, batch: Batch) -> Drawn:
+    def conserved(self, free: Tensor, batch: Batch) -> GeneratedFields:
         """Conserve fields in physical units, member by member.
 
         Args:
@@ -87,9 +87,9 @@ class Objective:
         fine = conserve(free, coarse, self.factor, self.target, self.target.strength, area)
         one = count if self.deterministic else 0
         members = fine[one:].unflatten(0, (-1, count)) if self.ensemble is not None else None
-        return Drawn(free[:one] if one else None, fine[:one] if one else None, members)
+        return GeneratedFields(free[:one] if one else None, fine[:one] if one else None, members)
 
-    def terms(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, drawn: GeneratedFields, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms that compare with the truth and with the coarse field."""
         terms: dict[str, Tensor] = {}
         if drawn.free is not None and drawn.fine is not None:
@@ -146,7 +146,7 @@ class Objective:
         return torch.stack(scores).mean()
 
 
-def stacked(inputs: Inputs, count: int) -> Inputs:
+def stacked(inputs: NetworkInputs, count: int) -> NetworkInputs:
     """Return the inputs `count` times along the batch."""
     if count == 1:
         return inputs

@@ -19,25 +19,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.compute.prefetch import Prefetcher
 from engine.errors import EngineError, InputError
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
-from training.data.cached_inputs import Batch, PreparedFields, from_patch
-from training.data.masked_truth import show_only
+from training.data.cached_inputs import Batch, CachedInputs, from_patch
+from training.data.masked_truth import mask_truth
 from training.data.normalisation import physical_spread, source_specs, target_spec
 from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.split import Split
-from training.metrics.distribution.scale import Scale as MetricScale
+from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
 from training.trainer import checkpoint, distributed
 from training.trainer.adversary import Adversary
-from training.trainer.base_error import BaseError, Scale, some_of
+from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
 from training.trainer.network import network_spec
-from training.trainer.objective import Drawn, Objective
+from training.trainer.objective import GeneratedFields, Objective
 from training.trainer.precision import TrainingPlan, choose
-from training.trainer.prefetch import Ahead
 from training.trainer.schedule import adversarial_weight, rate
 from training.trainer.validation import validate, validation_scale
 from training.trainer.warm_start import noise_alone, start_from, statistics_of
@@ -77,7 +77,7 @@ class Trainer:
     ) -> None:
         self.config, self.split, self.folder = config, split, folder
         self.whole = archive
-        self.archive = archive = show_only(archive, split.train.cells)  # all that is learned from
+        self.archive = archive = mask_truth(archive, split.train.cells)  # all that is learned from
         self.device = torch.device("cpu")
         torch.manual_seed(config.seed)
         self.target: TargetSpec = specs[0] if specs else target_spec(config, archive, split)
@@ -111,7 +111,7 @@ class Trainer:
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
         )
-        self.fields = PreparedFields(self.model, archive, split.training_view)
+        self.fields = CachedInputs(self.model, archive, split.training_view)
         self.scales = self._scales()
         blocks = config.sampling.withheld_months if self.fields.climatologies else 0
         self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
@@ -151,7 +151,7 @@ class Trainer:
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
 
-    def _scales(self) -> dict[bool, Scale]:
+    def _scales(self) -> dict[bool, LossScale]:
         """Measure the base's error over the training region, with a climatology and without."""
         region, block = self.split.train, self.config.sampling.withheld_months
         columns, scales = region.fine_columns(self.config.factor), {}
@@ -165,13 +165,13 @@ class Trainer:
             scales[climatology] = error.scale()
         return scales
 
-    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> Drawn:
+    def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> GeneratedFields:
         """Return the physical fields before and after conservation; the noise is the seed's."""
         with plan.autocast(self.device):
             output, _ = self.objective.draw(self.parallel, batch, seed)
         return self.objective.conserved(self.model.to_physical(output.float()), batch)
 
-    def reconstruction(self, drawn: Drawn, batch: Batch) -> dict[str, Tensor]:
+    def reconstruction(self, drawn: GeneratedFields, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms that compare with the truth and with the coarse field."""
         return self.objective.terms(drawn, batch)
 
@@ -261,7 +261,7 @@ class Trainer:
         return values
 
     @cached_property
-    def validation_scale(self) -> MetricScale:
+    def validation_scale(self) -> TruthScale:
         """The scale of the validation region's truth, measured at the first validation."""
         return validation_scale(self.whole, self.split)
 
@@ -343,7 +343,7 @@ class Trainer:
             self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / LOG if first else os.devnull
-        with open(path, "a", encoding="utf-8") as log, Ahead(self.batch, config.steps) as self.take:
+        with open(path, "a", encoding="utf-8") as log, Prefetcher(self.batch, config.steps) as self.take:
             if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             while self.step_number < config.steps:

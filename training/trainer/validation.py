@@ -15,7 +15,7 @@ from training.evaluation.cases import model_cases
 from training.evaluation.percentiles import streamed_scale
 from training.evaluation.predict import predicted_tiles
 from training.metrics.distribution.js_distance import JensenShannonDistance
-from training.metrics.distribution.scale import Scale
+from training.metrics.distribution.scale import TruthScale
 from training.metrics.ensemble.ensemble import EnsembleMetric
 from training.metrics.pointwise.base import Metric
 from training.metrics.pointwise.mae import MeanAbsoluteError
@@ -27,7 +27,7 @@ CASES = {"all": "", "without_climatology": "-without-climatology", "without_sour
 ENSEMBLE = ("crps", "spread_skill")
 
 
-def validation_scale(archive: Archive, split: Split) -> Scale:
+def validation_scale(archive: Archive, split: Split) -> TruthScale:
     """Return the scale of the validation region's truth, which all validations have in common."""
     region = split.validation
     return streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
@@ -41,7 +41,7 @@ def validate(
     block: int,
     cases: Sequence[str] = ("all",),
     members: int = 0,
-    scale: Scale | None = None,
+    scale: TruthScale | None = None,
 ) -> dict[str, float]:
     """Return RMSE, MAE and JS distance over the validation region, conserved; of members, see below.
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from engine.compute import devices, memory
-from engine.compute.devices import Plan, choose_device, choose_plan, free_memory, is_out_of_memory
+from engine.compute.devices import PrecisionPlan, choose_device, choose_plan, free_memory, is_out_of_memory
 from engine.errors import InputError
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ class Clock:
         return self.now
 
     def example(self, dtype: torch.dtype, layout: torch.memory_format) -> None:
-        plan = Plan(dtype, layout == torch.channels_last)
+        plan = PrecisionPlan(dtype, layout == torch.channels_last)
         self.calls.append(plan)
         cost = self.costs[plan]
         if isinstance(cost, Exception):
@@ -41,8 +41,8 @@ class Clock:
         self.now += cost * self.scale
 
 
-F32, F32_LAST = Plan(torch.float32, False), Plan(torch.float32, True)
-BF16, BF16_LAST = Plan(torch.bfloat16, False), Plan(torch.bfloat16, True)
+F32, F32_LAST = PrecisionPlan(torch.float32, False), PrecisionPlan(torch.float32, True)
+BF16, BF16_LAST = PrecisionPlan(torch.bfloat16, False), PrecisionPlan(torch.bfloat16, True)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def clock(monkeypatch: pytest.MonkeyPatch):
         ((4.0, 2.0, RuntimeError("not implemented for BFloat16"), TypeError("no")), "auto", F32_LAST),
     ],
 )
-def test_the_fastest_plan_is_taken(clock, costs, precision: str, expected: Plan) -> None:
+def test_the_fastest_plan_is_taken(clock, costs, precision: str, expected: PrecisionPlan) -> None:
     watch = clock(*costs)
     assert choose_plan(nn.Conv2d(1, 1, 1), watch.example, CPU, precision) == expected
 

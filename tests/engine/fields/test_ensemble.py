@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.fields import ensemble
-from engine.fields.ensemble import Moments, quantiles
+from engine.fields.ensemble import MemberMoments, quantiles
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -17,7 +17,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 def test_moments_are_those_of_torch() -> None:
     members = 280 + drawn(7, 5, 6)
-    moments = Moments()
+    moments = MemberMoments()
     for member in members:
         moments.add(member)
     torch.testing.assert_close(moments.mean, members.mean(0))
@@ -25,7 +25,7 @@ def test_moments_are_those_of_torch() -> None:
 
 
 def test_the_variance_of_one_member_is_unknown() -> None:
-    moments = Moments()
+    moments = MemberMoments()
     moments.add(drawn(3, 4))
     assert moments.variance.isnan().all()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.fields.supported_share import RING, Support
+from engine.fields.supported_share import RING, SupportedShare
 
 K = 8
 
@@ -16,7 +16,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def share_of(members: Tensor, smooth: Tensor | None = None, factor: int = K) -> Tensor:
-    gathered = Support(torch.zeros(members.shape[1:]) if smooth is None else smooth, factor)
+    gathered = SupportedShare(torch.zeros(members.shape[1:]) if smooth is None else smooth, factor)
     for member in members:
         gathered.add(member)
     return gathered.share()

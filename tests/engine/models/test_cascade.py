@@ -12,7 +12,7 @@ import rasterio
 import torch
 from affine import Affine
 
-from engine.compute.devices import Plan
+from engine.compute.devices import PrecisionPlan
 from engine.errors import PackageError
 from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
@@ -69,7 +69,7 @@ def make_weights(card: Card) -> dict[str, torch.Tensor]:
 
 def make_method(name: str, steps: tuple[int, ...]) -> CascadeMethod:
     card = make_card(TARGETS[name], steps)
-    return CascadeMethod(card, make_weights(card), CPU, Plan())
+    return CascadeMethod(card, make_weights(card), CPU, PrecisionPlan())
 
 
 def make_patch(method: CascadeMethod, rows: int, columns: int, holes: bool = True) -> Patch:
@@ -166,7 +166,7 @@ def test_the_first_step_is_the_networks_own() -> None:
     """A cascade of one step is the model."""
     method = make_method("warmth", (3,))
     card = method.card.one_step(3)
-    model = ModelMethod(card, make_weights(method.card), CPU, Plan())
+    model = ModelMethod(card, make_weights(method.card), CPU, PrecisionPlan())
     patch = make_patch(method, 3, 2)
     wanted = conserve(model.predict(patch), crop(patch.target, patch.halo), 3, WARMTH)
     assert method.halo == model.halo
@@ -250,7 +250,7 @@ def test_a_package_runs_through_the_pipeline(tmp_path: Path) -> None:
     assert results[0].shape == (60, 72)
     assert np.isfinite(results[0]).all()
     np.testing.assert_allclose(results[0], results[1], atol=1e-3)
-    assert isinstance(load_model(find_package(str(folder)), CPU, Plan()), CascadeMethod)
+    assert isinstance(load_model(find_package(str(folder)), CPU, PrecisionPlan()), CascadeMethod)
 
 
 @pytest.mark.parametrize(

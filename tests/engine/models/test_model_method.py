@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from engine.compute.devices import Plan
+from engine.compute.devices import PrecisionPlan
 from engine.errors import InputError
 from engine.features.network_inputs import network_channels
 from engine.fields.conservation import aggregate, conserve
@@ -55,14 +55,16 @@ def make_card(target: TargetSpec, factor: int, sources: tuple[SourceSpec, ...] =
     return Card("tiny", "Tiny", "0.0.1", factor, target, sources, spec.to_json(), resolution, True, {})
 
 
-def make_method(target: TargetSpec, factor: int, plan: Plan | None = None, **changes: object) -> ModelMethod:
+def make_method(
+    target: TargetSpec, factor: int, plan: PrecisionPlan | None = None, **changes: object
+) -> ModelMethod:
     card = make_card(target, factor, **changes)
     generator = torch.Generator().manual_seed(7)
     weights = {
         name: torch.randn(value.shape, generator=generator) * (0.5 / max(1, value[0].numel()) ** 0.5)
         for name, value in build(card).generator.state_dict().items()
     }
-    return ModelMethod(card, weights, CPU, plan or Plan())
+    return ModelMethod(card, weights, CPU, plan or PrecisionPlan())
 
 
 def make_patch(name: str, method: ModelMethod, rows: int = 3, columns: int = 4, holes: bool = False) -> Patch:
@@ -221,13 +223,13 @@ def test_bfloat16_is_near_float32_and_going_back_is_exact() -> None:
     patch = make_patch("rain", method, holes=True)
     exact = method.predict(patch)
     span = float(exact.nan_to_num(0).max())
-    method.use(Plan(torch.bfloat16, True))
+    method.use(PrecisionPlan(torch.bfloat16, True))
     near = method.predict(patch)
     assert near.dtype == torch.float32
     assert 0 < float((near - exact).abs().nan_to_num(0).max()) < 0.05 * span
-    method.use(Plan(torch.float32, True))
+    method.use(PrecisionPlan(torch.float32, True))
     torch.testing.assert_close(method.predict(patch), exact, rtol=1e-4, atol=1e-3, equal_nan=True)
-    method.use(Plan())
+    method.use(PrecisionPlan())
     assert torch.equal(method.predict(patch).nan_to_num(-1), exact.nan_to_num(-1))
 
 
@@ -259,7 +261,10 @@ def test_a_network_that_does_not_fit_its_sources_is_refused() -> None:
 def noisy_method() -> ModelMethod:
     card = make_card(RAIN, 8)
     return ModelMethod(
-        dataclasses.replace(card, network={**card.network, "noise": 2}), noisy_weights(card), CPU, Plan()
+        dataclasses.replace(card, network={**card.network, "noise": 2}),
+        noisy_weights(card),
+        CPU,
+        PrecisionPlan(),
     )
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from engine.errors import InputError
 from training import ablate
-from training.ablation.blocks import MOST_PLACES, BlockErrors, block_errors
+from training.ablation.blocks import MOST_PLACES, SquaredErrorBlocks, block_errors
 from training.ablation.gather import gather
 from training.ablation.importance import Results, agreement, estimate, shapley
 from training.ablation.plan import groups_of, subset_name, subsets, variants
@@ -138,7 +138,7 @@ def test_an_ablation_writes_records_and_a_page_and_does_nothing_twice(path, tmp_
         again = configured(record.config, record.overrides, record.seed)
         assert again.steps == record.steps == 2
         for case, values in record.metrics.items():
-            blocks = BlockErrors.from_json(record.notes["blocks"][case])
+            blocks = SquaredErrorBlocks.from_json(record.notes["blocks"][case])
             assert blocks.rmse == pytest.approx(values["rmse"], rel=1e-4)
     page = (output / "ablation.html").read_text()
     assert "Ablation of Tiny rain model" in page and "withheld" in page and page.count("<svg") == 0
@@ -226,7 +226,7 @@ def made(errors, seeds=(0, 1, 2), wobble=0.0):
     for name, rmse in errors.items():
         values = {s: rmse + wobble * (i - 1) for i, s in enumerate(seeds)}
         metrics[name] = {s: {"rmse": v} for s, v in values.items()}
-        blocks[name] = {s: BlockErrors(count, count * v**2) for s, v in values.items()}
+        blocks[name] = {s: SquaredErrorBlocks(count, count * v**2) for s, v in values.items()}
     return Results(tuple(seeds), metrics, blocks)
 
 
@@ -256,14 +256,16 @@ def test_intervals_hold_blocks_seeds_and_both():
     assert same.blocks.low == pytest.approx(3) and same.seeds.high == pytest.approx(3)
     apart = made(errors)
     shifted = {s: {"rmse": v["rmse"] + d} for (s, v), d in zip(apart.metrics["a"].items(), (-1, 0, 1))}
-    blocks = {s: BlockErrors(np.ones((3, 20)), np.full((3, 20), v["rmse"] ** 2)) for s, v in shifted.items()}
+    blocks = {
+        s: SquaredErrorBlocks(np.ones((3, 20)), np.full((3, 20), v["rmse"] ** 2)) for s, v in shifted.items()
+    }
     mixed = Results(apart.seeds, {**apart.metrics, "a": shifted}, {**apart.blocks, "a": blocks})
     found = estimate(mixed, {"none": 1.0, "a": -1.0})
     half = 4.3027 / math.sqrt(3)  # Student's t with two degrees of freedom
     assert found.seeds.low == pytest.approx(3 - half, rel=1e-3)
     assert found.both.low <= found.seeds.low + 1e-9
     rng = np.random.default_rng(1)
-    uneven = BlockErrors(np.full((6, 30), 100.0), rng.gamma(2, 500, (6, 30)))
+    uneven = SquaredErrorBlocks(np.full((6, 30), 100.0), rng.gamma(2, 500, (6, 30)))
     results = Results((0,), {"none": {0: {"rmse": uneven.rmse}}}, {"none": {0: uneven}})
     found = estimate(results, {"none": 1.0})
     assert found.blocks.low < uneven.rmse < found.blocks.high
@@ -291,10 +293,10 @@ def test_block_errors_are_the_fields_own():
     assert found.count.sum() == np.isfinite(field).sum()
     assert found.rmse == pytest.approx(np.sqrt(np.nanmean((field - truth) ** 2)), rel=1e-5)
     assert found.count.shape[0] == 8 and found.count.shape[1] <= MOST_PLACES
-    again = BlockErrors.from_json(json.loads(json.dumps(found.to_json())))
+    again = SquaredErrorBlocks.from_json(json.loads(json.dumps(found.to_json())))
     assert again.rmse == pytest.approx(found.rmse, rel=1e-4)
     with pytest.raises(ValueError, match="one shape"):
-        BlockErrors.from_json({"count": [[1]], "squared": [1]})
+        SquaredErrorBlocks.from_json({"count": [[1]], "squared": [1]})
 
 
 def test_sources_are_withheld_from_a_trained_model(tiny, archive):

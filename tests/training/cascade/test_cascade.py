@@ -159,7 +159,7 @@ def test_a_slope_is_that_of_the_detail_where_the_ground_is_known():
 
 def test_steps_share_their_weights_and_take_turns(transfer, tmp_path):
     config = parse_config(transfer)
-    trainer = CascadeTrainer(cascade.prepared(config)[1], tmp_path)
+    trainer = CascadeTrainer(cascade.load_data(config)[1], tmp_path)
     other = trainer.others[3].model.generator
     assert [b.truth.shape[-1] // b.coarse.shape[-1] for b in map(trainer.batch, range(4))] == [2, 3, 2, 3]
     before = {name: p.clone() for name, p in other.named_parameters()}
@@ -176,7 +176,7 @@ def test_steps_share_their_weights_and_take_turns(transfer, tmp_path):
 
 def test_a_fold_hides_its_block_and_its_year(transfer):
     config = parse_config(transfer)
-    levels = cascade.prepared(config)[1]
+    levels = cascade.load_data(config)[1]
     folds = folds_of(config, levels)
     assert len(folds) == 2 * 2
     assert sum(int(f.cells.sum()) for f in folds if f.year == 2001) == H * W, "every cell is held out once"
@@ -251,9 +251,9 @@ def test_a_configuration_that_does_not_fit_is_one_sentence(transfer, change, wor
 
 def test_data_that_do_not_fit_are_one_sentence(transfer, tmp_path):
     with pytest.raises(InputError, match="the store has factor 6, not 12"):
-        cascade.prepared(parse_config({**transfer, "factor": 12}))
+        cascade.load_data(parse_config({**transfer, "factor": 12}))
     with pytest.raises(InputError, match="only a store"):
-        cascade.prepared(parse_config({**transfer, "data": {"name": "itur"}}))
+        cascade.load_data(parse_config({**transfer, "data": {"name": "itur"}}))
     path = tmp_path / "hills.yaml"
     path.write_text(yaml.safe_dump(transfer), encoding="utf-8")
     with pytest.raises(InputError, match="no fine truth"):

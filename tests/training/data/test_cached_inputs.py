@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from engine.fields.transforms import normalised
-from training.data.cached_inputs import PreparedFields, from_patch
+from training.data.cached_inputs import CachedInputs, from_patch
 from training.data.patches import Window
 from training.data.split import split_archive
 from training.schema.config import parse_config
 from training.trainer.base_error import BaseError
-from training.trainer.objective import Drawn
+from training.trainer.objective import GeneratedFields
 from training.trainer.trainer import Trainer
 
 
@@ -54,14 +54,14 @@ def test_fields_are_made_once_and_the_oldest_dropped(trainer, monkeypatch):
     prepare = trainer.model.prepare
     monkeypatch.setattr(trainer.model, "prepare", lambda patch: made.append(1) or prepare(patch))
     view = trainer.split.training_view
-    fields = PreparedFields(trainer.model, trainer.archive, view)
+    fields = CachedInputs(trainer.model, trainer.archive, view)
     for _ in range(3):
         fields.batch(WINDOWS, (5, 5), view)
     assert len(made) == 3
     # Withheld months that no climatology holds make no difference.
     fields.field(Window(8, 0, 0, frozenset({9, 10, 11, 12})), True)
     assert len(made) == 3
-    tight = PreparedFields(trainer.model, trainer.archive, view, limit=1)
+    tight = CachedInputs(trainer.model, trainer.archive, view, limit=1)
     for _ in range(2):
         tight.batch(WINDOWS, (5, 5), view)
     assert len(tight.kept) == 1 and len(made) == 9
@@ -102,7 +102,7 @@ def test_errors_of_a_jittered_patch_count_relative_to_its_gain(trainer):
         window = Window(3, 4, 7, frozenset({3, 4, 5}), gain=gain)
         batch = from_patch(trainer.model, trainer.archive, [window], (5, 5), view)
         fine = 1.1 * batch.truth
-        terms.append(float(trainer.reconstruction(Drawn(fine, fine, None), batch)["physical"]))
+        terms.append(float(trainer.reconstruction(GeneratedFields(fine, fine, None), batch)["physical"]))
     assert terms[0] > 0 and terms[1] == pytest.approx(terms[0], rel=1e-4)
 
 
@@ -113,7 +113,7 @@ def test_fields_that_cannot_all_be_kept_are_not_made_whole(archive, settings, sm
     split = split_archive(config, archive)
     keeping = Trainer(config, archive, split, tmp_path)
     assert keeping.whole_fields and keeping.fields.fit(50) and not keeping.fields.fit(10**7)
-    monkeypatch.setattr(PreparedFields.__init__, "__defaults__", (keeping.fields.bytes // 4,))
+    monkeypatch.setattr(CachedInputs.__init__, "__defaults__", (keeping.fields.bytes // 4,))
     cutting = Trainer(config, archive, split, tmp_path)
     assert not cutting.whole_fields
     cutting.fields.kept.clear()

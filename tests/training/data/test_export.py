@@ -8,7 +8,7 @@ import rasterio
 import torch
 
 from engine import dates
-from engine.pipeline.inputs import Inputs
+from engine.pipeline.inputs import InputRasters
 from engine.pipeline.tiles import Tile
 from engine.raster.grids import plan
 from engine.raster.reader import Raster
@@ -49,7 +49,7 @@ def test_the_engine_reads_what_the_archive_holds(rain, rasters, column):
     )
     raster = Raster(RasterRef(str(rasters["target"])), "target", "mm/month")
     given = {s.name: RasterRef(str(rasters[s.name])) for s in specs}
-    inputs = Inputs(raster, target, specs, given, {}, plan(raster, 8, None))
+    inputs = InputRasters(raster, target, specs, given, {}, plan(raster, 8, None))
     try:
         read = inputs.patch(Tile(30, column, 4, 4), 2, dates.parse("--11"))
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.masked_truth import show_only
+from training.data.masked_truth import mask_truth
 from training.data.patches import PatchSampler, View, Window, cut
 from training.data.region import Region, truth_of
 from training.schema.config import SamplingSection
@@ -39,7 +39,7 @@ def cells():
 )
 def test_any_look_sees_holes_where_numpy_would(archive, cells, key):
     whole = np.where(cells.repeat(K, 0).repeat(K, 1), archive.fine, np.nan).astype(np.float32)
-    hidden = show_only(archive, cells)
+    hidden = mask_truth(archive, cells)
     np.testing.assert_array_equal(np.asarray(hidden.fine[key]), whole[key])
     assert hidden.fine.shape == archive.fine.shape
     assert np.isfinite(archive.fine).all()  # the archive itself is as it was
@@ -47,9 +47,9 @@ def test_any_look_sees_holes_where_numpy_would(archive, cells, key):
 
 
 def test_nothing_is_hidden_without_cells_and_wrong_ones_are_refused(archive):
-    assert show_only(archive, None) is archive
+    assert mask_truth(archive, None) is archive
     with pytest.raises(ValueError, match="not those"):
-        show_only(archive, np.ones((3, 4), bool))
+        mask_truth(archive, np.ones((3, 4), bool))
 
 
 def test_scores_count_a_regions_cells_only(archive, cells):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from training.evaluation.bootstrap import Interval
-from training.results.claims.claim import Section
+from training.results.claims.claim import ResultsSection
 from training.results.claims.rain import ensemble_claims, strongest
 
 MAE = {"weak": 4.0, "known": 2.5, "strong": 1.8, "m": 1.7}
@@ -44,7 +44,7 @@ def test_an_ensemble_is_held_to_its_bars(monkeypatch, networks, claims):
     monkeypatch.setattr(
         "training.results.claims.rain.deterministic_networks", lambda context, config: networks
     )
-    section = Section("Rain")
+    section = ResultsSection("Rain")
     ensemble_claims(None, section, Scored(), "c.yaml", "known")
     assert len(section.claims) == claims and bool(section.missing) is not bool(networks)
     told = {claim.claim.removeprefix("Rain: "): claim for claim in section.claims}

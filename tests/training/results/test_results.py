@@ -13,8 +13,8 @@ from training import ablate
 from training.evaluation.bootstrap import Interval
 from training.records.record import Record, append, configured, read, record_of, run_id
 from training.results import __main__ as results
-from training.results.claims.claim import Bar, Claim, Section, claimed, claims_table
-from training.results.claims.context import Context
+from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, claims_table
+from training.results.claims.context import ResultsContext
 from training.results.claims.learned import (
     deterministic_networks,
     encoded_gan,
@@ -101,7 +101,7 @@ def context(tmp_path, settings):
                 run_id("tiny", config), "training", config, configs / f"{name}.yaml", "c", metrics
             )
             append(folder / "training.jsonl", made)
-    return Context(lambda text: None, quick=True, folder=folder, configs=configs)
+    return ResultsContext(lambda text: None, quick=True, folder=folder, configs=configs)
 
 
 def test_a_record_tells_its_own_models_numbers(context):
@@ -152,7 +152,7 @@ def test_what_is_missing_is_said_in_a_line(context, tmp_path):
     section = moselle(context)
     assert section.missing and not section.figures
     assert "no records" in ablations(context).missing[0]
-    empty = Context(lambda text: None, folder=tmp_path / "nowhere", configs=context.configs)
+    empty = ResultsContext(lambda text: None, folder=tmp_path / "nowhere", configs=context.configs)
     assert learned_baselines(empty).missing
 
 
@@ -170,7 +170,7 @@ def test_the_fourfold_comparison_has_its_table(context):
             metrics,
         )
         append(context.folder / "x4.jsonl", made)
-    context = Context(context.tell, folder=context.folder, configs=context.configs)
+    context = ResultsContext(context.tell, folder=context.folder, configs=context.configs)
     section = encoded_gan(context)
     assert [line.split()[:2] for line in section.text.splitlines()[2:]] == [
         ["bilinear", "9"], ["x4_ours", "4"], ["x4_published", "6"],
@@ -225,7 +225,7 @@ def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):
 
 def test_several_processes_tell_what_one_tells_in_the_order_asked_for():
     parts = ["moselle", "learned_baselines", "encoded_gan"]
-    one = results.sections(Context(print, quick=True), parts)
+    one = results.sections(ResultsContext(print, quick=True), parts)
     several = results.in_processes(parts, 2, True, 2)
     assert [s.title for s in several] == [s.title for s in one] and results.told(several) == results.told(one)
     assert sorted(part for group in results.TOGETHER for part in group) == sorted(results.PARTS)
@@ -236,7 +236,9 @@ def test_a_part_that_fails_is_said_and_the_rest_goes_on(context, monkeypatch):
         raise InputError("There is no model here.")
 
     monkeypatch.setitem(results.PARTS, "snow", fails)
-    monkeypatch.setitem(results.PARTS, "moselle", lambda c: Section("Moselle", claims=[Claim("x", 1.0)]))
+    monkeypatch.setitem(
+        results.PARTS, "moselle", lambda c: ResultsSection("Moselle", claims=[Claim("x", 1.0)])
+    )
     found = results.sections(context, ["snow", "moselle"])
     assert found[0].missing == ["There is no model here."] and found[1].claims
     with pytest.raises(InputError, match="tea"):

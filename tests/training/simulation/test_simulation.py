@@ -13,7 +13,7 @@ from engine.errors import InputError
 from training.simulation.density import day_of_snow, density, depth_of
 from training.simulation.micromet import dew_point, monthly, vapour_pressure, wet_bulb
 from training.simulation.parameters import Parameters, load_parameters
-from training.simulation.run import NatureRun
+from training.simulation.run import Simulation
 from training.simulation.snow import snow_share, thaw
 from training.simulation.surface import horizon, slopes, sun_table
 from training.simulation.terrain import (
@@ -48,8 +48,8 @@ def parameters() -> Parameters:
 
 
 @pytest.fixture(scope="module")
-def finished(parameters: Parameters) -> tuple[NatureRun, list]:
-    run = NatureRun(parameters)
+def finished(parameters: Parameters) -> tuple[Simulation, list]:
+    run = Simulation(parameters)
     return run, [kept for _, kept in run.days()]
 
 
@@ -273,7 +273,7 @@ def test_the_snow_is_accounted_for(finished) -> None:
 
 
 def test_the_same_parameters_give_the_same_days(parameters: Parameters, finished) -> None:
-    again = [kept for (_, kept), _ in zip(NatureRun(parameters).days(), range(40))]
+    again = [kept for (_, kept), _ in zip(Simulation(parameters).days(), range(40))]
     for first, second in zip(finished[1], again):
         np.testing.assert_array_equal(first.depth, second.depth)
         for name, values in first.forcings.items():

@@ -100,14 +100,14 @@ def test_running_statistics_move_in_steps_alone_and_reach_the_average(tmp_path, 
 
 @pytest.mark.parametrize("kind", ["unet", "encodedgan"])
 def test_a_rival_trains_into_a_package_that_runs_as_it_was_trained(tmp_path, itur_archive, kind):
-    from engine.compute.devices import Plan
+    from engine.compute.devices import PrecisionPlan
     from engine.models.loading import load_model
     from training.data.patches import Window, cut
 
     config = parse_config({**SETTINGS, "network": {"kind": kind}})
     package = train(config, tmp_path, quiet=True)
     assert load_package(package.folder).card.network["kind"] == kind
-    method = load_model(package, torch.device("cpu"), plan=Plan())
+    method = load_model(package, torch.device("cpu"), plan=PrecisionPlan())
     view = split_archive(config, itur_archive).test_view
     whole, _ = cut(itur_archive, [Window(9, 0, 0)], (6, 9), method.halo, view)
     part, _ = cut(itur_archive, [Window(9, 3, 5)], (2, 3), method.halo, view)

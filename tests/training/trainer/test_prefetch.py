@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
+from engine.compute.prefetch import Prefetcher
 from training.data.split import split_archive
 from training.schema.config import parse_config
-from training.trainer.prefetch import Ahead
 from training.trainer.trainer import Trainer
 
 
@@ -31,7 +31,7 @@ class Maker:
 
 def test_batches_come_in_turn_each_made_once_and_none_beyond_the_end():
     make = Maker()
-    with Ahead(make, 5) as take:
+    with Prefetcher(make, 5) as take:
         assert [take(step) for step in range(5)] == [0, 10, 20, 30, 40]
     assert make.made == [0, 1, 2, 3, 4]
     assert make.threads[0] == threading.current_thread().name
@@ -48,20 +48,20 @@ def test_the_next_batch_is_made_while_the_step_works():
             begun.set()
         return step
 
-    with Ahead(make, 3) as take:
+    with Prefetcher(make, 3) as take:
         take(0)
         assert begun.wait(10)  # without anybody asking for it
 
 
 def test_a_step_out_of_turn_is_made_anew():
     make = Maker()
-    with Ahead(make, 100) as take:
+    with Prefetcher(make, 100) as take:
         assert [take(step) for step in (3, 9, 10)] == [30, 90, 100]
     assert make.made[:4] == [3, 4, 9, 10]
 
 
 def test_errors_arrive_where_the_batch_is_wanted():
-    with Ahead(Maker(), 100) as take:
+    with Prefetcher(Maker(), 100) as take:
         assert take(6) == 60
         with pytest.raises(ValueError, match="step 7"):
             take(7)

@@ -11,7 +11,7 @@ from training.metrics.distribution.histogram import percentile_range
 
 
 @dataclass(frozen=True)
-class Scale:
+class TruthScale:
     """The truth's values in its own units: percentiles 0.1 and 99.9, extremes, and two thresholds."""
 
     low: float
@@ -22,9 +22,9 @@ class Scale:
     extreme_threshold: float  # 99th percentile
 
 
-def truth_scale(truth: ArrayLike) -> Scale:
+def truth_scale(truth: ArrayLike) -> TruthScale:
     """Return the scale of the finite values of `truth`, of any shape."""
     values = np.asarray(truth)
     values = values[np.isfinite(values)]
     numbers = [values.min(), values.max(), *np.percentile(values, [95, 99])]
-    return Scale(*percentile_range(values), *(float(n) for n in numbers))
+    return TruthScale(*percentile_range(values), *(float(n) for n in numbers))

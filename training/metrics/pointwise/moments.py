@@ -12,7 +12,7 @@ from training.metrics.pointwise.base import valid_pairs
 ROUNDING = 16 * np.finfo(np.float64).eps
 
 
-class Moments(NamedTuple):
+class JointMoments(NamedTuple):
     """Population moments over all valid cells, in the target's units and their squares."""
 
     mean_p: float
@@ -60,14 +60,14 @@ class PairedMoments:
             self._join(other.count, other.mean, other.centred)
             self.squared_error += other.squared_error
 
-    def moments(self) -> Moments | None:
+    def moments(self) -> JointMoments | None:
         """Return the moments, None without a valid cell. The variance of a constant is exactly 0."""
         if not self.count:
             return None
         variance = np.diag(self.centred) / self.count
         # A constant field's deviations are rounding errors of its mean.
         variance = np.where(variance <= (ROUNDING * self.mean) ** 2, 0.0, variance)
-        return Moments(
+        return JointMoments(
             float(self.mean[0]),
             float(self.mean[1]),
             float(variance[0]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from training.metrics.pointwise.moments import Moments, PairedMoments
+from training.metrics.pointwise.moments import JointMoments, PairedMoments
 
 
-def correlation(m: Moments) -> float:
+def correlation(m: JointMoments) -> float:
     """Return cov(p, t) / (σ_p σ_t), in −1..1, NaN where either is constant."""
     if m.variance_p == 0 or m.variance_t == 0:
         return float("nan")

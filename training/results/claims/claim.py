@@ -69,7 +69,7 @@ def claimed(text: str, found: Interval, bar: Bar | None = None) -> Claim:
 
 
 @dataclass
-class Section:
+class ResultsSection:
     """What one part of the results says: a table, figures and claims, and what is missing, in lines."""
 
     title: str
@@ -78,7 +78,7 @@ class Section:
     claims: list[Claim] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
-    def lack(self, line: str) -> Section:
+    def lack(self, line: str) -> ResultsSection:
         """Say what is missing; returns itself."""
         self.missing.append(line)
         return self

@@ -21,7 +21,7 @@ CONFIGS = ROOT / "training" / "configs"
 
 
 @dataclass
-class Context:
+class ResultsContext:
     """How the results are computed.
 
     Args:

@@ -12,8 +12,8 @@ from scipy import stats
 
 from training.evaluation.bootstrap import Interval
 from training.records.record import Record
-from training.results.claims.claim import Claim, Section, claimed, columns
-from training.results.claims.context import Context
+from training.results.claims.claim import Claim, ResultsSection, claimed, columns
+from training.results.claims.context import ResultsContext
 from training.schema.config import Config, load_config
 
 FOURFOLD = "x4_"  # what the names of the ×4 comparison's configurations begin with
@@ -56,7 +56,7 @@ def values(records: Iterable[Record], metric: str) -> list[float]:
     return [float(value) for value in found if value is not None]
 
 
-def tested_alike(context: Context, config: str) -> dict[str, tuple[Config, list[Record]]]:
+def tested_alike(context: ResultsContext, config: str) -> dict[str, tuple[Config, list[Record]]]:
     """Return the recorded trainings that were tested as a configuration's model is, by configuration.
 
     They have the same data, factor and split; how many of a store's dates are taken may differ.
@@ -77,7 +77,7 @@ def _task(config: Config) -> tuple[object, ...]:
     return config.data.name, options, config.factor, config.split, config.cascade
 
 
-def deterministic_networks(context: Context, config: str) -> dict[str, float]:
+def deterministic_networks(context: ResultsContext, config: str) -> dict[str, float]:
     """Return the MAE of each recorded network, tested as a configuration's model is, that draws nothing."""
     found = {}
     for stem, (other, held) in tested_alike(context, config).items():
@@ -112,10 +112,10 @@ def recorded_figures(title: str, held: Iterable[Record], name: str) -> list[Clai
     return [claimed(words, over_seeds(numbers)) for words, numbers in found.items() if numbers]
 
 
-def encoded_gan(context: Context) -> Section:
+def encoded_gan(context: ResultsContext) -> ResultsSection:
     """The published encoded conditional GAN, as published and repaired, and ours on one ×4 task."""
     title = "Encoded conditional GAN, ×4"
-    section = Section(title)
+    section = ResultsSection(title)
     held = by_config(r for r in context.records("training") if Path(r.config).stem.startswith(FOURFOLD))
     if not held:
         return section.lack(f"{title}: no record is committed.")
@@ -137,11 +137,11 @@ def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def learned_baselines(context: Context) -> Section:
+def learned_baselines(context: ResultsContext) -> ResultsSection:
     """Every recorded training: baseline networks, shipped models, the published encoded CGAN."""
     title = "Recorded trainings"
     records = [r for r in context.records() if r.kind in ("training", "baseline")]
-    section = Section(title)
+    section = ResultsSection(title)
     if not records:
         return section.lack(f"{title}: no record is committed.")
     section.text = records_table(records)

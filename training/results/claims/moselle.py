@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from training.records.record import Record
-from training.results.claims.claim import Bar, Claim, Section, columns
-from training.results.claims.context import Context
+from training.results.claims.claim import Bar, Claim, ResultsSection, columns
+from training.results.claims.context import ResultsContext
 
 CONFIGS = "moselle"  # what the configurations' names begin with
 COMPARED = "_convolutions.yaml"
 PLAUSIBLE = Bar(-7.0, -4.0)  # K/km, lapse rates of the literature
 
 
-def moselle(context: Context) -> Section:
+def moselle(context: ResultsContext) -> ResultsSection:
     """Errors of the cascade and of every baseline on held-out blocks and years; lapse rates below."""
-    section = Section("Moselle")
+    section = ResultsSection("Moselle")
     records = [r for r in context.records() if r.config.rpartition("/")[2].startswith(CONFIGS)]
     if not records:
         return section.lack("Moselle: no record is committed.")

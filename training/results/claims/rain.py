@@ -9,8 +9,8 @@ from training.evaluation.bootstrap import Interval
 from training.evaluation.comparison import Evaluation
 from training.evaluation.scores import Score
 from training.evaluation.tables import ensemble_table, further_table, table
-from training.results.claims.claim import Bar, Claim, Section, claimed
-from training.results.claims.context import Context
+from training.results.claims.claim import Bar, Claim, ResultsSection, claimed
+from training.results.claims.context import ResultsContext
 from training.results.claims.learned import deterministic_networks
 
 IN_TIME, IN_SPACE = "rain_itur.yaml", "rain_itur_spatial.yaml"
@@ -21,18 +21,18 @@ CRPS_SIMPLE, CRPS_NETWORK = Bar(high=0.7), Bar(high=0.8)
 CALIBRATED = Bar(0.9, 1.1)
 
 
-def rain_in_time(context: Context) -> Section:
+def rain_in_time(context: ResultsContext) -> ResultsSection:
     """Months 10 to 12 of the ITU-R maps: every method, and the model against the strongest."""
     return _accuracy(context, "Rain, in time", IN_TIME, KNOWN_IN_TIME, TIME)
 
 
-def rain_in_space(context: Context) -> Section:
+def rain_in_space(context: ResultsContext) -> ResultsSection:
     """90°E–180°E, months 10 to 12, with no climatology for any method."""
     return _accuracy(context, "Rain, in space", IN_SPACE, KNOWN_IN_SPACE, SPACE)
 
 
-def _accuracy(context: Context, title: str, config: str, known: str, bar: Bar) -> Section:
-    section = Section(title)
+def _accuracy(context: ResultsContext, title: str, config: str, known: str, bar: Bar) -> ResultsSection:
+    section = ResultsSection(title)
     found = context.evaluation(config, require=False)
     section.text = tables(found)
     section.figures += figures(found, title)
@@ -66,10 +66,10 @@ def _accuracy(context: Context, title: str, config: str, known: str, bar: Bar) -
     return section
 
 
-def rain_ensemble(context: Context) -> Section:
+def rain_ensemble(context: ResultsContext) -> ResultsSection:
     """The model's draws: fair CRPS against the errors of single fields, and calibration."""
     title = "Rain, ensemble"
-    section = Section(title)
+    section = ResultsSection(title)
     found = context.evaluation(IN_TIME, require=False)
     model = found.model
     if model is None or not found.score(model).members:
@@ -80,7 +80,7 @@ def rain_ensemble(context: Context) -> Section:
 
 
 def ensemble_claims(
-    context: Context, section: Section, found: Evaluation, config: str, known: str | None = None
+    context: ResultsContext, section: ResultsSection, found: Evaluation, config: str, known: str | None = None
 ) -> None:
     """Add what is claimed of a model's draws: CRPS against the errors of single fields, and calibration.
 

@@ -7,8 +7,8 @@ from engine.files.root import ROOT
 from training.evaluation.comparison import Evaluation
 from training.evaluation.scores import Score
 from training.evaluation.tables import ensemble_table
-from training.results.claims.claim import Bar, Claim, Section, claimed
-from training.results.claims.context import Context
+from training.results.claims.claim import Bar, Claim, ResultsSection, claimed
+from training.results.claims.context import ResultsContext
 from training.results.claims.learned import over_seeds, recorded_figures, records_table, tested_alike, values
 from training.results.claims.rain import ensemble_claims, figures, strongest, tables
 from training.schema.config import Config
@@ -27,10 +27,10 @@ SHAPES = {
 ACCURACY, BELOW, HALF = Bar(high=0.7), Bar(high=1.0, strict=True), Bar(high=0.5)
 
 
-def snow(context: Context) -> Section:
+def snow(context: ResultsContext) -> ResultsSection:
     """Every method on the third water year, and the model against the strongest and the L1-only network."""
     title = "Snow (simulated)"
-    section = Section(title)
+    section = ResultsSection(title)
     if not (context.configs / CONFIG).is_file():
         return section.lack(f"{title}: the configuration {CONFIG} is not there.")
     config = context.config(CONFIG)
@@ -48,7 +48,7 @@ def snow(context: Context) -> Section:
     return section
 
 
-def make_store(context: Context, config: str = CONFIG) -> None:
+def make_store(context: ResultsContext, config: str = CONFIG) -> None:
     """Make the simulated store of a configuration, where it wants one and it is missing.
 
     Raises:
@@ -59,19 +59,19 @@ def make_store(context: Context, config: str = CONFIG) -> None:
         context.store(STORE, COMMAND, SECONDS)
 
 
-def snow_calendar(context: Context) -> Section:
+def snow_calendar(context: ResultsContext) -> ResultsSection:
     """One calendar year, its first 292 days for training, the rest for the test."""
     return table_of(context, "Snow (simulated), one calendar year", "snow16km_calendar.yaml")
 
 
-def snow_in_space(context: Context) -> Section:
+def snow_in_space(context: ResultsContext) -> ResultsSection:
     """A region and a water year that training never saw."""
     return table_of(context, "Snow (simulated), in space", "snow16km_spatial.yaml")
 
 
-def table_of(context: Context, title: str, config: str) -> Section:
+def table_of(context: ResultsContext, title: str, config: str) -> ResultsSection:
     """Every method on a configuration's test, and its model, or the record of it where it is not shipped."""
-    section = Section(title)
+    section = ResultsSection(title)
     if not (context.configs / config).is_file():
         return section.lack(f"{title}: the configuration {config} is not there.")
     make_store(context, config)
@@ -83,7 +83,9 @@ def table_of(context: Context, title: str, config: str) -> Section:
     return section
 
 
-def _recorded(context: Context, section: Section, title: str, config: str, found: Evaluation) -> None:
+def _recorded(
+    context: ResultsContext, section: ResultsSection, title: str, config: str, found: Evaluation
+) -> None:
     """Put the recorded training of a model that is not shipped beside the baselines."""
     held = context.records("training", config)
     errors = values(held, "rmse")
@@ -103,7 +105,7 @@ def with_climatology(found: Evaluation, score: Score) -> bool:
     return any(sources[name].kind == "climatology" for name in score.case.view.sources if name in sources)
 
 
-def _accuracy(section: Section, title: str, found: Evaluation) -> None:
+def _accuracy(section: ResultsSection, title: str, found: Evaluation) -> None:
     model = str(found.model)
 
     def without(score: Score) -> bool:
@@ -125,7 +127,7 @@ def _accuracy(section: Section, title: str, found: Evaluation) -> None:
         section.claims.append(claimed(text, found.compare(model, name).ratio, bar))
 
 
-def _against_l1(context: Context, section: Section, title: str, found: Evaluation) -> None:
+def _against_l1(context: ResultsContext, section: ResultsSection, title: str, found: Evaluation) -> None:
     """Compare distribution and spectrum with the network that was trained with an L1 loss alone."""
     model = str(found.model)
     # Distribution and spectrum are those of a draw: a best estimate is smoother than what it estimates.

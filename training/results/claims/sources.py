@@ -12,8 +12,8 @@ from training.data.split import split_archive
 from training.evaluation.bootstrap import Interval
 from training.evaluation.comparison import package_cases
 from training.records.record import Record
-from training.results.claims.claim import Bar, Claim, Section, claimed, columns
-from training.results.claims.context import Context
+from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, columns
+from training.results.claims.context import ResultsContext
 from training.results.claims.learned import is_unconstrained, ratio, tested_alike, values
 
 ABLATIONS = {"rain_itur.yaml": "ablation_rain.jsonl", "snow16km.yaml": "ablation_snow.jsonl"}
@@ -29,9 +29,9 @@ LOWER = {
 }
 
 
-def ablations(context: Context) -> Section:
+def ablations(context: ResultsContext) -> ResultsSection:
     """Gains of each source group, losses without each constraint, and how far the quick way agrees."""
-    section = Section("Ablation")
+    section = ResultsSection("Ablation")
     texts = []
     for config, file in ABLATIONS.items():
         if not (context.configs / config).is_file() or not (context.folder / file).is_file():
@@ -46,9 +46,9 @@ def ablations(context: Context) -> Section:
     return section
 
 
-def source_gains(context: Context) -> Section:
+def source_gains(context: ResultsContext) -> ResultsSection:
     """What each group of sources is worth to the shipped models, by withholding it at the test."""
-    section = Section("Sources of the shipped models, withheld at the test")
+    section = ResultsSection("Sources of the shipped models, withheld at the test")
     texts = []
     for config in SHIPPED:
         if not (context.configs / config).is_file():
@@ -130,13 +130,13 @@ def _figures(config: str, found: Gathered) -> list[Claim]:
     return figures
 
 
-def main_claim(context: Context) -> Section:
+def main_claim(context: ResultsContext) -> ResultsSection:
     """Constraints from several sources improve accuracy and spatial consistency over an unconstrained GAN.
 
     Twice: with equal small budgets and several seeds (ablation), and with full trainings (records).
     """
     title = "Constraints from several sources against an unconstrained GAN"
-    section = Section(title)
+    section = ResultsSection(title)
     for config, file in ABLATIONS.items():
         if not (context.configs / config).is_file() or not (context.folder / file).is_file():
             section.lack(f"{title}: no records for {config} (training/records/{file}).")
@@ -165,7 +165,7 @@ def _against_unconstrained(config: str, results: Results, given: str) -> list[Cl
     return [*claims, claimed(text, rise, FALLS)]
 
 
-def _recorded(context: Context, config: str, section: Section, title: str) -> None:
+def _recorded(context: ResultsContext, config: str, section: ResultsSection, title: str) -> None:
     """Compare recorded full trainings of a configuration with those of an unconstrained GAN."""
     alike = tested_alike(context, config)
     free = {stem: held for stem, (other, held) in alike.items() if is_unconstrained(other)}
@@ -181,7 +181,7 @@ def _recorded(context: Context, config: str, section: Section, title: str) -> No
                 section.claims.append(claimed(text, found, BETTER))
 
 
-def _shipped(context: Context, config: str, held: list[Record], metric: str) -> Interval | None:
+def _shipped(context: ResultsContext, config: str, held: list[Record], metric: str) -> Interval | None:
     """Return the shipped model's own score over the recorded ones, where its training has no record."""
     found = context.evaluation(config, require=False)
     theirs = values(held, metric)

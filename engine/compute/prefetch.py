@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Batch = TypeVar("Batch")
 
 
-class Ahead(Generic[Batch]):
+class Prefetcher(Generic[Batch]):
     """Gives batches by the step's number; what a batch holds depends on that number alone.
 
     `waited` counts the seconds that steps stood still for their batches.
@@ -27,7 +27,7 @@ class Ahead(Generic[Batch]):
         self._pool: ThreadPoolExecutor | None = None
         self._next: tuple[int, Future[Batch]] | None = None
 
-    def __enter__(self) -> Ahead[Batch]:
+    def __enter__(self) -> Prefetcher[Batch]:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         return self
 
