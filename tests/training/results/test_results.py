@@ -213,7 +213,7 @@ def test_ablations_tell_gains_and_the_main_claim(ablated):
 
 
 def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):
-    monkeypatch.setattr(results, "Context", lambda *a: ablated)
+    monkeypatch.setattr(results, "ResultsContext", lambda *a: ablated)
     assert results.run(["--json", "--only", "ablations,main_claim,learned_baselines,moselle,snow", *ONE]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) > 20 and all(list(line) == KEYS for line in lines)
