@@ -16,7 +16,7 @@ from tests.source_tree import ROOMS, ROOT, imported, imports_between_files, plan
 # at the top of `engine/` are words that all rooms share; those at the top of `training/` are commands.
 ORDER = {
     "engine": (
-        *("errors", "version", "feedback", "specs", "units", "dates"),
+        *("errors", "version", "contract", "feedback", "specs", "units", "dates"),
         *("files", "compute", "package", "raster", "fields", "features", "disaggregation"),
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from engine.contract import IDLE_SECONDS
 from engine.errors import InputError
 from engine.version import VERSION
 
@@ -60,7 +61,11 @@ def build() -> argparse.ArgumentParser:
     worker = _command(commands, "worker", "serve QGIS: JSON lines on standard input and output")
     worker.add_argument("--host-version", metavar="V", help="the plugin's version; another one is refused")
     worker.add_argument(
-        "--idle-seconds", type=float, default=600.0, metavar="S", help="end after so long without a run (600)"
+        "--idle-seconds",
+        type=float,
+        default=float(IDLE_SECONDS),
+        metavar="S",
+        help=f"end after so long without a run ({IDLE_SECONDS})",
     )
     return parser
 

@@ -17,8 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from engine.contract import PROTOCOL
 from engine.files.root import ROOT
-from engine.version import PROTOCOL, VERSION
+from engine.version import VERSION
 
 REQUIREMENTS = ROOT / "requirements-engine.txt"
 OLDEST_PYTHON = (3, 10)

@@ -23,9 +23,10 @@ from typing import Any, NoReturn
 
 from engine.commands.jobs import State, exit_status, explain, finite, run_job
 from engine.compute.allocator import give_back_memory
+from engine.contract import IDLE_SECONDS, PROTOCOL
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
-from engine.version import PROTOCOL, VERSION
+from engine.version import VERSION
 
 GRACE_SECONDS = 0.35  # for a job to heed a cancel; then the process ends
 PROGRESS_SECONDS = 0.1  # between two messages of the same phase
@@ -268,7 +269,7 @@ def hello() -> dict[str, Any]:
     }
 
 
-def main(host_version: str | None = None, idle_seconds: float = 600.0) -> int:
+def main(host_version: str | None = None, idle_seconds: float = IDLE_SECONDS) -> int:
     """Serve a parent over standard input and output; returns only when it refuses the parent."""
     channel = Channel()
     if host_version is not None and host_version != VERSION:

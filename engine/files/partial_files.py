@@ -17,9 +17,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.contract import PARTIAL_ENDING
 from engine.errors import Cancelled
 
-SUFFIX = ".part.tif"
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
 _counter = itertools.count(1)
 _own: set[Path] = set()
@@ -30,7 +30,9 @@ _lock = threading.RLock()  # a signal may come while it is held
 
 def partial_path(final: Path) -> Path:
     """Return a new temporary name beside `final`, to be given to `discard` in the end."""
-    path = final.with_name(f"{_stem(final)}.{_HOST}-{os.getpid()}-{next(_counter)}{SUFFIX}")
+    path = final.with_name(
+        _stem(final) + PARTIAL_ENDING.format(host=_HOST, pid=os.getpid(), number=next(_counter))
+    )
     with _lock:
         _own.add(path)
     return path
@@ -114,7 +116,8 @@ def _remove(paths: Sequence[Path]) -> None:
 
 def discard_stale(final: Path) -> None:
     """Remove what dead processes of this machine left for the same output."""
-    pattern = re.compile(re.escape(f"{_stem(final)}.{_HOST}-") + r"(\d+)-\d+" + re.escape(SUFFIX))
+    ending = PARTIAL_ENDING.replace(".", r"\.").format(host=_HOST, pid=r"(\d+)", number=r"\d+")
+    pattern = re.compile(re.escape(_stem(final)) + ending)
     try:
         names = os.listdir(final.parent)
     except OSError:

@@ -7,8 +7,6 @@ from typing import Any
 
 from engine.specs import SourceSpec, TargetSpec
 
-GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's id
-
 
 @dataclass(frozen=True)
 class Card:

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.contract import CARD_VERSION
 from engine.errors import PackageError
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 SCHEMA_FILE = Path(__file__).with_name("card.schema.json")
-CARD_VERSION = 1
 
 
 def parse_card(data: bytes, where: str) -> dict[str, Any]:

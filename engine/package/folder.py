@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.contract import MAX_CARD_BYTES, RESERVED_IDS
 from engine.errors import InputError, PackageError
 from engine.files.root import ROOT
-from engine.package.card import GENERIC_IDS, Card
+from engine.package.card import Card
 from engine.package.card_check import parse_card
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
-MAX_CARD_BYTES = 1_000_000  # as in the plugin
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_RASTER_BYTES = 4 * 2**30
 SHIPPED = ROOT / "resources" / "models"
@@ -257,7 +257,7 @@ def _peek_id(folder: Path) -> str | None:
         identifier = json.loads(_read(folder / CARD_FILE, folder, MAX_CARD_BYTES))["id"]
     except (PackageError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return identifier if isinstance(identifier, str) and identifier not in GENERIC_IDS else None
+    return identifier if isinstance(identifier, str) and identifier not in RESERVED_IDS else None
 
 
 def _inside(path: Path, folder: Path) -> Path:

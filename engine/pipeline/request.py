@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.contract import MOST_LEVELS, MOST_MEMBERS
 from engine.errors import InputError
 from engine.raster.reference import GridRequest, RasterRef
-
-MOST_MEMBERS = 200
-MOST_LEVELS = 99
 
 
 @dataclass(frozen=True)

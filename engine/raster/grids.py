@@ -15,12 +15,12 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
 
+from engine.contract import MAX_CELLS
 from engine.errors import InputError
 from engine.raster.georeference import same_crs
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 
-MAX_CELLS = 2**36  # of an output; more is a slip of the resolution
 _WGS84 = Geod(ellps="WGS84")
 
 

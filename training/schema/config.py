@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from engine.contract import RESERVED_IDS
 from engine.errors import InputError
-from engine.package.card import GENERIC_IDS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
 from training.schema.cascade import CascadeSection, order_of_steps
@@ -29,7 +29,7 @@ class ModelSection(Section):
     @field_validator("id")
     @classmethod
     def _not_generic(cls, value: str) -> str:
-        if value in GENERIC_IDS:
+        if value in RESERVED_IDS:
             raise ValueError(f"{value} is the id of a generic algorithm")
         return value
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from engine.commands import worker as worker_module
+from engine.contract import PROTOCOL
 from engine.files.root import ROOT
-from engine.version import PROTOCOL, VERSION
+from engine.version import VERSION
 
 PATIENCE = 60.0  # seconds before a test gives up
 

@@ -1,0 +1,28 @@
+"""The contract between engine and plugin: one file, with which the card's schema agrees."""
+
+from __future__ import annotations
+
+import json
+
+from engine import contract
+from engine.package.card_check import SCHEMA_FILE
+
+
+def test_the_cards_schema_agrees() -> None:
+    fields = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["properties"]
+    assert fields["msr_card"]["const"] == contract.CARD_VERSION
+    assert set(fields["id"]["not"]["enum"]) == contract.RESERVED_IDS
+
+
+def test_every_entry_has_a_name_in_the_engine() -> None:
+    entries = json.loads(contract.CONTRACT_FILE.read_text(encoding="utf-8"))
+    for name, value in entries.items():
+        held = getattr(contract, name.upper())
+        assert held == (frozenset(value) if isinstance(value, list) else value)
+
+
+def test_the_limits() -> None:
+    assert contract.PROTOCOL == contract.CARD_VERSION == 1
+    assert contract.MAX_CELLS == 2**36
+    assert (contract.MOST_MEMBERS, contract.MOST_LEVELS) == (200, 99)
+    assert contract.MAX_CARD_BYTES == 1_000_000
