@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from affine import Affine
+from odc.geo.crs import CRS as GridCRS
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 
@@ -58,6 +59,22 @@ class Georeference:
         name = name if len(name) < 32 else "custom CRS"
         size = f"{abs(self.transform.a):.6g} × {abs(self.transform.e):.6g}"
         return f"{self.width} × {self.height} cells of {size}, {name}"
+
+
+def crs_of(grid: GeoBox) -> GridCRS:
+    """Return the CRS of a grid.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if grid.crs is None:
+        raise ValueError(f"the grid {grid} has no CRS")
+    return grid.crs
+
+
+def crs_wkt(grid: GeoBox) -> str:
+    """Return the CRS of a grid as WKT; raises ValueError where it has none."""
+    return crs_of(grid).to_wkt()
 
 
 def same_crs(crs: CRS, wkt: str) -> bool:

@@ -61,7 +61,8 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
     Raises:
         InputError: a raster cannot be read, or the target has no valid cell.
     """
-    import dask
+    from dask.base import compute
+    from dask.delayed import delayed
 
     times, coarse_edge, fine_edge = block_edges(plan)
     store = create(plan, path, times, coarse_edge, fine_edge)
@@ -75,11 +76,11 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
             rows, columns = plan.grid(variable).shape
             for row, column in product(range(0, rows, edge), range(0, columns, edge)):
                 size = (min(edge, rows - row), min(edge, columns - column))
-                tasks.append(dask.delayed(filler.fill, pure=False)(variable, first, row, column, size))
+                tasks.append(delayed(filler.fill, pure=False)(variable, first, row, column, size))
     pool = ThreadPoolExecutor(workers)
     try:
         with progress(len(tasks)):
-            dask.compute(*tasks, scheduler="threads", pool=pool, num_workers=workers, optimize_graph=False)
+            compute(*tasks, scheduler="threads", pool=pool, num_workers=workers, optimize_graph=False)
     finally:
         filler.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -106,7 +107,7 @@ class _Filler:
         if mode == "aggregate":
             self.built.tallies[COARSE] = ArrayStatistics(length)
         elif mode == "independent":
-            self.built.comparison = CoarseAgreement(tuple(plan.coarse.shape))
+            self.built.comparison = CoarseAgreement((plan.coarse.shape[0], plan.coarse.shape[1]))
 
     def fill(self, variable: Variable, first: int, row: int, column: int, size: tuple[int, int]) -> None:
         """Read, write and count one block."""
@@ -156,6 +157,12 @@ class _Filler:
             self.store[COARSE][first : first + count] = whole
             self.built.tallies[COARSE].add(first, whole)
         else:
-            coarse = self.plan.get(COARSE)
-            given = coarse.series.read(coarse.indices[first : first + count], self.plan.coarse, True)
-            self.built.comparison.add(whole, given[:, 0])
+            self._compare(first, whole)
+
+    def _compare(self, first: int, means: NDArray[np.float32]) -> None:
+        """Hold the aggregate of some times against the coarse product of its own."""
+        coarse, comparison = self.plan.get(COARSE), self.built.comparison
+        if coarse is None or coarse.indices is None or comparison is None:
+            raise ValueError("only an independent coarse product, by dates, is compared")
+        product = coarse.series.read(coarse.indices[first : first + len(means)], self.plan.coarse, True)
+        comparison.add(means, product[:, 0])

@@ -74,7 +74,7 @@ def _kelvin_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> 
     away = np.flatnonzero(np.abs(np.abs(means - np.nanmedian(means)) - KELVIN) < 60)
     if not away.size:
         return []
-    dates = listed([str(times[t]) for t in away])
+    dates = listed([str(times[int(t)]) for t in away])
     return [f"{label}: kelvin beside Celsius: the mean is about 273 off the others on {dates}."]
 
 
@@ -87,7 +87,7 @@ def _scale_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> l
     away = np.flatnonzero(means > 300 * usual)
     if not away.size:
         return []
-    dates = listed([str(times[t]) for t in away])
+    dates = listed([str(times[int(t)]) for t in away])
     return [
         f"{label}: metres beside millimetres? The mean is over 300 times the others' on {dates}: convert "
         f"these files or list them apart."
@@ -123,7 +123,7 @@ def left_out(variable: Variable) -> list[str]:
     if not series.outside:
         return []
     share = 100 * series.outside / max(series.seen, 1)
-    low, high = ("…" if limit is None else f"{limit:g}" for limit in series.valid)
+    low, high = ("…" if limit is None else f"{limit:g}" for limit in series.valid or (None, None))
     return [
         f"{series.label}: {series.outside} values ({share:.3g} %) lie outside valid_range {low} to {high} "
         f"{variable.units} and are taken as missing."
@@ -149,7 +149,7 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
         indices: Sequence[int | None] = (0,)
         times = plan.times[:1]
         if variable.indices is not None:
-            there = range(len(variable.indices))
+            there: Sequence[int] = range(len(variable.indices))
             if variable.source is not None:  # dates differ from source to source: take those it has
                 there = [t for t in there if variable.indices[t] is not None]
             at = np.unique(np.linspace(0, len(there) - 1, dates).round().astype(int))
@@ -163,7 +163,7 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
         if variable.source is None:
             fields.append(values[:, 0])
     if len(fields) == 2:
-        comparison = CoarseAgreement(tuple(grid.shape))
+        comparison = CoarseAgreement((grid.shape[0], grid.shape[1]))
         comparison.add(*fields)
         if comparison.count:
             found += fit(comparison, plan.variables[0].units)

@@ -12,6 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from engine.dates import When
+from engine.raster.georeference import crs_of, crs_wkt
 from training.data.store_format import COARSE, VERSION
 from training.preparation.planning import StorePlan, Variable
 
@@ -57,7 +58,7 @@ def create(plan: StorePlan, path: Path, times: int, coarse_edge: int, fine_edge:
         # Means come whole in space, so the chunks are.
         dims, empty, attributes = fields[COARSE]
         fields[COARSE] = (dims, empty.rechunk((times, -1, -1)), attributes)
-    mapping = {"crs_wkt": plan.coarse.crs.to_wkt(), "spatial_ref": plan.coarse.crs.to_wkt()}
+    mapping = {"crs_wkt": crs_wkt(plan.coarse), "spatial_ref": crs_wkt(plan.coarse)}
     coordinates = {
         **_axes(plan.coarse, ""),
         **_axes(plan.fine, "fine_"),
@@ -99,11 +100,12 @@ def _attributes(variable: Variable) -> dict[str, Any]:
 
 def _axes(grid: GeoBox, prefix: str) -> dict[str, Any]:
     affine, (rows, columns) = grid.affine, grid.shape
-    geographic = grid.crs.geographic
+    crs = crs_of(grid)
+    geographic = crs.geographic
     names = (
         ("latitude", "longitude") if geographic else ("projection_y_coordinate", "projection_x_coordinate")
     )
-    units = ("degrees_north", "degrees_east") if geographic else (grid.crs.units[0], grid.crs.units[1])
+    units = ("degrees_north", "degrees_east") if geographic else (crs.units[0], crs.units[1])
     y = affine.f + affine.e * (np.arange(rows) + 0.5)
     x = affine.c + affine.a * (np.arange(columns) + 0.5)
     return {
@@ -114,9 +116,11 @@ def _axes(grid: GeoBox, prefix: str) -> dict[str, Any]:
 
 def _time(times: tuple[When, ...]) -> tuple[np.ndarray, dict[str, str]]:
     """Return days since 1970 of the first day that a date may mean; numbers where there are no years."""
-    if any(t.year is None for t in times):
+    days = [
+        (dt.date(t.year, t.month or 1, t.day or 1) - EPOCH).days for t in times if t.year is not None
+    ]
+    if len(days) < len(times):
         return np.arange(len(times)), {"long_name": "number of the time"}
-    days = [(dt.date(t.year, t.month or 1, t.day or 1) - EPOCH).days for t in times]
     units = {"units": f"days since {EPOCH}", "calendar": "proleptic_gregorian", "standard_name": "time"}
     return np.array(days, np.int64), units
 
@@ -158,5 +162,5 @@ def _global(plan: StorePlan) -> dict[str, Any]:
 
 
 def _crs(grid: GeoBox) -> str:
-    code = grid.crs.to_epsg()
-    return f"EPSG:{code}" if code else grid.crs.to_wkt()
+    code = crs_of(grid).to_epsg()
+    return f"EPSG:{code}" if code else crs_wkt(grid)

@@ -14,7 +14,7 @@ from rasterio.warp import transform_bounds
 
 from engine.dates import When
 from engine.errors import InputError
-from engine.raster.georeference import same_crs
+from engine.raster.georeference import crs_wkt, same_crs
 from engine.raster.grids import plan, refine, window
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
@@ -144,6 +144,8 @@ def coarse_grid(dataset: Dataset, folder: Path, fine: Series | None, coarse: Ser
         finally:
             raster.close()
     base = coarse or fine
+    if base is None:
+        raise ValueError("a target has rasters on one of the two grids at least")
     if base.grid is None:
         raise InputError(f"{base.label} has a rotated grid: say with the key grid which one is wanted.")
     if asked is not None and (asked.crs or asked.resolution):
@@ -152,7 +154,7 @@ def coarse_grid(dataset: Dataset, folder: Path, fine: Series | None, coarse: Ser
             own = (own[0] / factor, own[1] / factor)
         elif own is not None:
             own = own / factor
-        elif coarse is None and same_crs(CRS.from_user_input(asked.crs), base.grid.crs.to_wkt()):
+        elif coarse is None and same_crs(CRS.from_user_input(asked.crs), crs_wkt(base.grid)):
             own = (abs(base.grid.affine.a), abs(base.grid.affine.e))
         with base.open(base.layers[:1]) as (raster, _):
             return plan(raster, factor, GridRequest(None, asked.crs, own, asked.extent)).coarse
@@ -169,9 +171,12 @@ def coarse_grid(dataset: Dataset, folder: Path, fine: Series | None, coarse: Ser
 
 def _bounds(grid: GeoBox, other: GeoBox) -> tuple[float, float, float, float]:
     """Return the bounds of a grid in the CRS of another."""
-    own, wanted = CRS.from_wkt(grid.crs.to_wkt()), CRS.from_wkt(other.crs.to_wkt())
-    box = tuple(grid.boundingbox)
-    return box if same_crs(own, other.crs.to_wkt()) else transform_bounds(own, wanted, *box, densify_pts=41)
+    own, wanted = CRS.from_wkt(crs_wkt(grid)), CRS.from_wkt(crs_wkt(other))
+    left, bottom, right, top = grid.boundingbox
+    if same_crs(own, crs_wkt(other)):
+        return left, bottom, right, top
+    left, bottom, right, top = transform_bounds(own, wanted, left, bottom, right, top, densify_pts=41)
+    return left, bottom, right, top
 
 
 def _part(grid: GeoBox, extent: Sequence[float], label: str) -> GeoBox:

@@ -148,21 +148,27 @@ class Series:
         out = np.full((len(indices), self.channels, *grid.shape), np.nan, np.float32)
         start = 0
         while start < len(indices):
-            if indices[start] is None:
+            layers = self._run_of(indices[start:])
+            if not layers:
                 start += 1
                 continue
-            path, stop = self.layers[indices[start]].path, start
-            while stop < len(indices) and indices[stop] is not None:
-                if self.layers[indices[stop]].path != path:
-                    break
-                stop += 1
+            path, stop = layers[0].path, start + len(layers)
             try:
-                with self.open([self.layers[i] for i in indices[start:stop]]) as (raster, bands):
+                with self.open(layers) as (raster, bands):
                     out[start:stop] = self._onto(grid, raster, bands, conserve)
             except rasterio.errors.RasterioError as error:
                 raise InputError(f"{self.label}: {path} cannot be read to its end ({error}).") from error
             start = stop
         return out
+
+    def _run_of(self, indices: Sequence[int | None]) -> list[Layer]:
+        """Return the layers at the start of `indices` that lie in one file; none where there is no first."""
+        layers: list[Layer] = []
+        for index in indices:
+            if index is None or (layers and self.layers[index].path != layers[0].path):
+                break
+            layers.append(self.layers[index])
+        return layers
 
     def _onto(
         self, grid: GeoBox, raster: GivenRaster, bands: Sequence[int], conserve: bool

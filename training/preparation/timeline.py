@@ -81,7 +81,13 @@ def gaps(found: Sequence[When]) -> list[When]:
 
 
 def following(when: When) -> When:
-    """Return the next day or month."""
+    """Return the next day or month.
+
+    Raises:
+        ValueError: a date without year or month.
+    """
+    if when.year is None or when.month is None:
+        raise ValueError(f"{when} has no next date: its year or month is not known")
     if when.day is not None and when.day < calendar.monthrange(when.year, when.month)[1]:
         return When(when.year, when.month, when.day + 1)
     year, month = (when.year, when.month + 1) if when.month < 12 else (when.year + 1, 1)

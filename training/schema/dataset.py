@@ -90,8 +90,10 @@ def _unit(value: str) -> str:
 
 
 def _limits(value: Limits | None) -> Limits | None:
-    if value is not None and None not in value and value[0] >= value[1]:
-        raise ValueError("must go from low to high")
+    if value is not None:
+        low, high = value
+        if low is not None and high is not None and low >= high:
+            raise ValueError("must go from low to high")
     return value
 
 

@@ -101,12 +101,14 @@ class PeriodSplit(Section):
     def _apart(self) -> PeriodSplit:
         for name in ("train", "test"):
             check_periods(name, getattr(self, name))
-        both = (self.train_columns, self.test_columns)
-        if (both[0] is None) != (both[1] is None):
+        train, test = self.train_columns, self.test_columns
+        if train is None and test is None:
+            return self
+        if train is None or test is None:
             raise ValueError("train_columns and test_columns go together")
-        if both[0] is not None and self.blocks is not None:
+        if self.blocks is not None:
             raise ValueError("the split by space is by columns or by blocks, not by both")
-        if both[0] is not None and max(both[0][0], both[1][0]) < min(both[0][1], both[1][1]):
+        if max(train[0], test[0]) < min(train[1], test[1]):
             raise ValueError("train_columns and test_columns overlap")
         return self
 

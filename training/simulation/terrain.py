@@ -40,7 +40,7 @@ def elevation(parameters: Parameters) -> np.ndarray:
     """
     section, cell = parameters.terrain, parameters.grid.cell
     rng = np.random.default_rng([parameters.seed, 0])
-    shape = tuple(n + 2 * MARGIN for n in parameters.fine_shape)
+    shape = (parameters.fine_shape[0] + 2 * MARGIN, parameters.fine_shape[1] + 2 * MARGIN)
 
     def around(name: str) -> np.ndarray:
         return np.pad(by_region(parameters, name)[0], MARGIN, mode="edge")[None]

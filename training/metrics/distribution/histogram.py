@@ -51,7 +51,7 @@ class PairedHistogram:
             return
         self.prediction += self._counts(fields[0])
         self.truth += self._counts(fields[1])
-        ends = np.array([f.once("extremes", lambda f=f: (f.cells.min(), f.cells.max())) for f in fields])
+        ends = np.array([_extremes(field) for field in fields])
         self.least, self.greatest = np.minimum(self.least, ends[:, 0]), np.maximum(self.greatest, ends[:, 1])
 
     def _counts(self, field: Field) -> np.ndarray:
@@ -76,3 +76,8 @@ class PairedHistogram:
         if not self.truth.sum():
             return None
         return self.prediction / self.prediction.sum(), self.truth / self.truth.sum()
+
+
+def _extremes(field: Field) -> tuple[float, float]:
+    """Return a field's lowest and highest valid value."""
+    return field.once("extremes", lambda: (field.cells.min(), field.cells.max()))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 
-class Band(NamedTuple):
+@dataclass(frozen=True)
+class Band:
     """One band, `low` ≤ elevation < `high`, and the errors in it, NaN where it has no valid cell."""
 
     low: float

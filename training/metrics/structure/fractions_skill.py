@@ -57,10 +57,14 @@ class FractionsSkillScore:
     def update(self, prediction: ArrayLike | Field, truth: ArrayLike | Field) -> None:
         """Take in whole fields, (…, h, w)."""
         for p, t in field_pairs(prediction, truth):
-            cells = t.once(("window cells", self.window), lambda t=t: self._sums(t, "valid", t.valid))
+            cells = self._cells(t)
             f_p, f_t = self._shares(p, cells), self._shares(t, cells)
             self.apart += float(((f_p - f_t) ** 2).sum())
             self.reference += float((f_p**2).sum() + (f_t**2).sum())
+
+    def _cells(self, truth: Field) -> np.ndarray:
+        """Return how many cells of each window count."""
+        return truth.once(("window cells", self.window), lambda: self._sums(truth, "valid", truth.valid))
 
     def _shares(self, field: Field, cells: np.ndarray) -> np.ndarray:
         """Return the share of events in the window of each valid cell, which holds so many of these."""

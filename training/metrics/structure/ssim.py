@@ -67,9 +67,8 @@ class StructuralSimilarity:
 
     def _similarity(self, p: Field, t: Field) -> np.ndarray:
         weight = t.once("window weights", lambda: _window_weights(t.valid))
-        (p_, mean_p, variance_p), (t_, mean_t, variance_t) = (
-            f.once("window moments", lambda f=f: _window_moments(f, weight)) for f in (p, t)
-        )
+        p_, mean_p, variance_p = p.once("window moments", lambda: _window_moments(p, weight))
+        t_, mean_t, variance_t = t.once("window moments", lambda: _window_moments(t, weight))
         covariance = _smooth(p_ * t_) / weight - mean_p * mean_t
         c1, c2 = (K1 * self.data_range) ** 2, (K2 * self.data_range) ** 2
         return ((2 * mean_p * mean_t + c1) * (2 * covariance + c2)) / (
