@@ -85,8 +85,8 @@ def find(text: str | None) -> When | None:
         return When(None, int(match[1]))
     if match := _YEAR.match(text):
         return When(int(match[1]))
-    month = _MONTHS.get(text.strip().lower())
-    return When(None, month) if month else None
+    named = _MONTHS.get(text.strip().lower())
+    return When(None, named) if named else None
 
 
 def of_bands(

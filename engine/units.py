@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from engine.errors import InputError
+
+if TYPE_CHECKING:
+    import pint
 
 # Names seen in data files, in pint's words. Masses of water per area stand for depths
 # (1 kg m-2 = 1 mm, at 1000 kg m-3), as hydrologists use them.
@@ -46,14 +50,13 @@ class Conversion:
 
 
 @lru_cache(maxsize=1)
-def _registry():
+def _registry() -> pint.UnitRegistry[float]:
     import pint
 
-    registry = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
-    return registry
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
 
 
-def _parse(text: str):
+def _parse(text: str) -> pint.Unit | None:
     """Return pint's unit for a text, or None when it cannot be read."""
     words = _ALIASES.get(text.strip().lower(), text.strip())
     words = _WATER.sub("mm", _POWER.sub(r"**\1", words.replace("^", "**").replace("****", "**")))
@@ -65,7 +68,7 @@ def _parse(text: str):
 
 def known(text: str | None) -> bool:
     """Return whether a text is a unit that can be read."""
-    return bool(text and text.strip()) and _parse(text) is not None
+    return text is not None and bool(text.strip()) and _parse(text) is not None
 
 
 def is_temperature(text: str | None) -> bool:

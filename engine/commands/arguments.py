@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.contract import IDLE_SECONDS
 from engine.errors import InputError
 from engine.version import VERSION
+
+if TYPE_CHECKING:
+    from engine.pipeline.request import EnsembleRequest
 
 _EXAMPLES = """examples:
   a model, month 11 of a raster with one band for each month:
@@ -249,7 +253,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return "super_resolve", made.to_json()
 
 
-def _ensemble_request(options: argparse.Namespace) -> Any:
+def _ensemble_request(options: argparse.Namespace) -> EnsembleRequest | None:
     """Return what is asked of an ensemble, None without one."""
     from engine.pipeline.request import EnsembleRequest
 
@@ -263,12 +267,13 @@ def _ensemble_request(options: argparse.Namespace) -> Any:
         "support": options.support,
     }
     if options.members is None or options.members == 0:
-        asked = next((name for name, file in files.items() if file), None)
-        if asked is not None:
-            option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(asked, asked)
+        first = next((name for name, file in files.items() if file), None)
+        if first is not None:
+            option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(first, first)
             raise InputError(f"--{option} needs an ensemble: give --members, such as --members 20.")
         return None
-    return EnsembleRequest(options.members, **files, **({"levels": levels} if levels else {}))
+    asked = EnsembleRequest(options.members, **files)
+    return replace(asked, levels=levels) if levels else asked
 
 
 def _numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any, ...] | None:

@@ -88,15 +88,19 @@ def _sentence(error: ValidationError) -> str:
     """Say which field is wrong and how, without quoting long values."""
     field = _field(error.absolute_path)
     inside = f" in {field}" if field else ""
+    # All three are set in what a validator yields.
+    schema: Any = error.schema
+    instance: Any = error.instance
+    wanted: Any = error.validator_value
     if error.validator == "required":
-        missing = next(n for n in error.validator_value if n not in error.instance)
+        missing = next(n for n in wanted if n not in instance)
         return f"the field {field + '.' if field else ''}{missing} is missing"
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = set(error.schema.get("properties", {}))
-        patterns = error.schema.get("patternProperties", {})
-        extra = [n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns)]
+    if error.validator == "additionalProperties" and wanted is False:
+        known = set(schema.get("properties", {}))
+        patterns = schema.get("patternProperties", {})
+        extra = [n for n in instance if n not in known and not any(re.search(p, n) for p in patterns)]
         return f"there is an unknown field{inside}: {extra[0]}"
-    value = json.dumps(error.instance, ensure_ascii=False)
+    value = json.dumps(instance, ensure_ascii=False)
     value = value if len(value) <= 60 else value[:57] + "…"
     if error.validator == "pattern" and field.endswith("file"):
         return f"the field {field} ({value}) must be a plain file name in the package's folder"
@@ -117,7 +121,6 @@ def _sentence(error: ValidationError) -> str:
     }.get(str(error.validator))
     if expected is None:
         return f"the field {field} ({value}) is not valid: {error.message[:200]}"
-    wanted = error.validator_value
     wanted = ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
     return f"the field {field} ({value}) {expected.format(wanted)}"
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from engine.dates import When
 from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.errors import InputError
 from engine.fields.conservation import aggregate, conserve
 from engine.fields.ensemble import MemberMoments, quantiles
 from engine.fields.patch import Patch
@@ -30,6 +32,25 @@ class Fields:
 
     bands: dict[str, list[Tensor]] = field(default_factory=dict)
     residual: float = 0.0  # largest |mean − coarse value|, over the members too
+
+
+def estimate(
+    method: Method, target: TargetSpec, strength: float, wanted: EnsembleRequest | None, seed: int
+) -> Single:
+    """Return what makes the fields of a run's tiles: `Single`, or an `Ensemble` where one is wanted.
+
+    Raises:
+        InputError: an ensemble of a method that draws no members.
+    """
+    if wanted is None:
+        return Single(method, target, strength)
+    if not _draws_members(method):
+        raise InputError(f"{method.id} gives one estimate, no ensemble: choose a model with a noise input.")
+    return Ensemble(method, target, strength, wanted, seed)
+
+
+def _draws_members(method: Method) -> TypeGuard[EnsembleMethod]:
+    return hasattr(method, "predict_members")
 
 
 class Single:
@@ -106,7 +127,7 @@ class Ensemble(Single):
         if self._ring:
             smooth = base_field(narrowed(window, BASE_HALO), self.target, (), 0)
             support = SupportedShare(smooth[0], k)
-        found = Fields()
+        tile = Fields()
         for number, drawn in enumerate(self._members(window, when), start=1):
             member, residual = self._conserved(drawn, window)
             if support is not None:
@@ -115,19 +136,19 @@ class Ensemble(Single):
             moments.add(member)
             if self._keeps:
                 kept.append(member)
-            found.residual = max(found.residual, residual)
+            tile.residual = max(tile.residual, residual)
             step(number / self.wanted.members)
-        found.bands[MAIN] = [moments.mean]
+        tile.bands[MAIN] = [moments.mean]
         files = self.wanted.files
         if "spread" in files:
-            found.bands["spread"] = [moments.variance.sqrt()]
+            tile.bands["spread"] = [moments.variance.sqrt()]
         if "quantiles" in files:
-            found.bands["quantiles"] = quantiles(kept, self.wanted.levels)
+            tile.bands["quantiles"] = quantiles(kept, self.wanted.levels)
         if "members" in files:
-            found.bands["members"] = kept
+            tile.bands["members"] = kept
         if support is not None:
-            found.bands["support"] = [support.share()]
-        return found
+            tile.bands["support"] = [support.share()]
+        return tile
 
     def empty(self, rows: int, cols: int) -> Fields:
         """Return the fields of a tile without a valid coarse cell."""

@@ -204,27 +204,27 @@ class InputRasters:
             undated = [i + 1 for i, w in enumerate(target.dates) if w is None]
             if undated:
                 raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")
-            found: list[When | None] = list(target.dates)
+            wanted: list[When | None] = list(target.dates)
             target.ref = RasterRef(target.ref.path)
         elif date:
             when = dates.parse(date)
             if own is not None and not when.matches(own):
                 raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
-            found = [when]
+            wanted = [when]
         elif target.count > 1 and target.ref.band is None and any(target.dates):
             raise InputError(
                 f"target has {target.count} dates: say which date is wanted (--date, DATE), or take all "
                 f"(--all, ALL_DATES)."
             )
         else:
-            found = [own]
-        for when in found:
-            self.target_band(when)
+            wanted = [own]
+        for each in wanted:
+            self.target_band(each)
             for source in self.sources:
-                source.bands(when)
+                source.bands(each)
                 if source.spec.kind == "climatology":
-                    source.distances(when)
-        return found
+                    source.distances(each)
+        return wanted
 
     def patch(self, tile: Tile, halo: int, when: When | None) -> Patch:
         """Read one tile with its halo for one date."""

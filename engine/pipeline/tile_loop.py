@@ -19,13 +19,14 @@ from engine.fields.patch import Patch
 from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline import provenance
-from engine.pipeline.estimates import Ensemble, Single
+from engine.pipeline.estimates import estimate
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.method_choice import Choice
 from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.tiles import Tile, TileQueue, edge
 from engine.raster.cog_writer import CogSet, CogWriter
+from engine.raster.georeference import crs_wkt
 from engine.raster.grids import Grids
 
 _AHEAD = 2  # tiles read before they are needed
@@ -73,9 +74,7 @@ class TileJob:
         self.products = {product.key: product for product in products}
         spec, strength = choice.target, request.conservation
         self.strength = spec.strength if strength is None else strength
-        self.estimate = Single(method, spec, self.strength)
-        if request.ensemble is not None:
-            self.estimate = Ensemble(method, spec, self.strength, request.ensemble, request.seed)
+        self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
         self.residual, self.valid, self.tiles = 0.0, 0, 0
         self._beyond, self._coarse = 0.0, 0
         device = getattr(method, "device", torch.device("cpu"))
@@ -125,7 +124,7 @@ class TileJob:
             cols,
             rows,
             self.grids.output.affine,
-            self.grids.output.crs.to_wkt(),
+            crs_wkt(self.grids.output),
             bands=len(self.whens) * len(product.bands),
             band_names=product.band_names(self.whens, self.choice.target.name),
             band_tags=product.band_tags(self.whens),
@@ -181,8 +180,8 @@ class TileJob:
                     writing.append(scribe.submit(self._write, writers, done))
                 while len(writing) > _AHEAD or (writing and writing[0].done()):
                     writing.popleft().result()
-            for future in writing:
-                future.result()
+            for written in writing:
+                written.result()
         finally:
             for pool in (reader, scribe):
                 pool.shutdown(wait=True, cancel_futures=True)

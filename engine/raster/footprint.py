@@ -6,15 +6,15 @@ import math
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS as ProjCRS
 from pyproj import Transformer
 
-from engine.raster.georeference import Georeference, same_crs
+from engine.raster.georeference import Georeference, crs_wkt, same_crs
 
 _SAMPLES = 21  # points along each axis of the grid
 
@@ -37,11 +37,11 @@ def footprint(raster: Georeference, grid: GeoBox, margin: int) -> list[Footprint
     Empty when they do not overlap. More than one when a regional raster lies under the grid at
     two multiples of 360°.
     """
-    same = same_crs(raster.crs, grid.crs.to_wkt())
+    same = same_crs(raster.crs, crs_wkt(grid))
     x, y = _sample(grid)
     pole_rows: list[float] = []
     if not same:
-        to_raster = _transformer(grid.crs.to_wkt(), raster.crs.to_wkt())
+        to_raster = _transformer(crs_wkt(grid), raster.crs.to_wkt())
         x, y = to_raster.transform(x, y)
         if raster.crs.is_geographic:
             x = _unwrap(x)
@@ -50,8 +50,8 @@ def footprint(raster: Georeference, grid: GeoBox, margin: int) -> list[Footprint
     if not good.any():
         return []
     x, y = x[good], y[good]
-    whole = raster.crs.is_geographic and not same and (bool(pole_rows) or np.ptp(x) > 300)
-    found = []
+    whole = raster.crs.is_geographic and not same and (bool(pole_rows) or bool(np.ptp(x) > 300))
+    windows = []
     for shift in _shifts(raster, x):
         cols, rows = ~raster.transform * (x - shift, y)
         rows = np.concatenate([rows, pole_rows])
@@ -59,8 +59,8 @@ def footprint(raster: Georeference, grid: GeoBox, margin: int) -> list[Footprint
             cols = np.array([0.0, raster.period])
         window = _clip(raster, rows, cols, margin)
         if window is not None:
-            found.append(Footprint(*window, shift, whole))
-    return found
+            windows.append(Footprint(*window, shift, whole))
+    return windows
 
 
 def scale(raster: Georeference, grid: GeoBox) -> float:
@@ -68,8 +68,8 @@ def scale(raster: Georeference, grid: GeoBox) -> float:
     here = _sample(grid, 9)
     a, e = grid.affine.a, grid.affine.e
     corners = [here, (here[0] + a, here[1]), (here[0], here[1] + e)]
-    if not same_crs(raster.crs, grid.crs.to_wkt()):
-        to_raster = _transformer(grid.crs.to_wkt(), raster.crs.to_wkt())
+    if not same_crs(raster.crs, crs_wkt(grid)):
+        to_raster = _transformer(crs_wkt(grid), raster.crs.to_wkt())
         corners = [to_raster.transform(*c) for c in corners]
     (x0, y0), (x1, y1), (x2, y2) = corners
     dx1, dx2 = x1 - x0, x2 - x0
@@ -93,8 +93,9 @@ def _kept_transformer(source: str, goal: str, thread: int) -> Transformer:
 def _sample(grid: GeoBox, samples: int = _SAMPLES) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rows, columns = grid.shape
     c, r = np.meshgrid(np.linspace(0, columns, samples), np.linspace(0, rows, samples))
-    affine: Affine = grid.affine
-    return tuple(np.ravel(v) for v in affine * (c, r))  # type: ignore[return-value]
+    affine: Any = grid.affine  # takes arrays too, which its types do not say
+    x, y = affine * (c, r)
+    return np.ravel(x), np.ravel(y)
 
 
 def _unwrap(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,7 +109,7 @@ def _unwrap(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _poles_inside(raster: Georeference, grid: GeoBox) -> list[float]:
     """Return the raster's row coordinate of each pole that lies inside the grid."""
-    from_raster = _transformer(raster.crs.to_wkt(), grid.crs.to_wkt())
+    from_raster = _transformer(raster.crs.to_wkt(), crs_wkt(grid))
     rows = []
     for latitude in (90.0, -90.0):
         x, y = from_raster.transform(0.0, latitude)

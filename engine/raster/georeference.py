@@ -45,7 +45,7 @@ class Georeference:
 
     def aligned(self, grid: GeoBox) -> bool:
         """Return whether the grid's cells are cells of this raster (any window of it)."""
-        if not self.upright or not same_crs(self.crs, grid.crs.to_wkt()):
+        if not self.upright or not same_crs(self.crs, crs_wkt(grid)):
             return False
         shift = ~self.geobox.affine * grid.affine
         near = abs(shift.a - 1) < 1e-9 and abs(shift.e - 1) < 1e-9

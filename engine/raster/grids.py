@@ -17,7 +17,7 @@ from rasterio.warp import transform_bounds
 
 from engine.contract import MAX_CELLS
 from engine.errors import InputError
-from engine.raster.georeference import same_crs
+from engine.raster.georeference import crs_wkt, same_crs
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 
@@ -93,7 +93,7 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
         return _checked(Grids(factor, native, refine(native, factor), 0, 0, True))
     output = _reference(wanted.like) if wanted.like else _asked(target, factor, wanted)
     step = ~refine(native, factor).affine * output.affine
-    if same_crs(target.crs, output.crs.to_wkt()) and _whole_cells(step, max(output.shape)):
+    if same_crs(target.crs, crs_wkt(output)) and _whole_cells(step, max(output.shape)):
         row, col = round(step.f), round(step.c)
         top, left = math.floor(row / factor), math.floor(col / factor)
         bottom = math.ceil((row + output.shape[0]) / factor)
@@ -117,11 +117,11 @@ def cell_sizes(grid: GeoBox) -> NDArray[np.float32]:
     On a projected grid the two are the same for every row (its scale distortion is left out).
     """
     rows = grid.shape[0]
-    crs = CRS.from_wkt(grid.crs.to_wkt())
+    crs = CRS.from_wkt(crs_wkt(grid))
     height, width = abs(grid.affine.e), abs(grid.affine.a)
     if not crs.is_geographic:
         metres = crs.linear_units_factor[1] if crs.is_projected else 1.0
-        return np.repeat(np.float32([[height * metres], [width * metres]]), rows, axis=1)
+        return np.repeat(np.array([[height * metres], [width * metres]], np.float32), rows, axis=1)
     edges = np.clip(grid.affine.f + grid.affine.e * np.arange(rows + 1), -90, 90)
     middles = (edges[:-1] + edges[1:]) / 2
     zero = np.zeros(rows)
@@ -132,7 +132,7 @@ def cell_sizes(grid: GeoBox) -> NDArray[np.float32]:
 
 def relative_area(grid: GeoBox) -> NDArray[np.float32] | None:
     """Return the relative area of each row's cells, (rows,), or None when all are equal (projected)."""
-    if not CRS.from_wkt(grid.crs.to_wkt()).is_geographic:
+    if not CRS.from_wkt(crs_wkt(grid)).is_geographic:
         return None
     edges = np.clip(grid.affine.f + grid.affine.e * np.arange(grid.shape[0] + 1), -90, 90)
     area = np.abs([b - a for a, b in pairwise(np.sin(np.deg2rad(edges)))])
@@ -164,7 +164,7 @@ def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
         except CRSError as error:
             raise InputError(f"The CRS {wanted.crs!r} is unknown: give a code such as EPSG:3035.") from error
     own = target.geobox
-    same = same_crs(crs, own.crs.to_wkt())
+    same = same_crs(crs, crs_wkt(own))
     if wanted.resolution is None and not same:
         raise InputError("An output CRS other than the target's needs a resolution in its units.")
     if wanted.resolution is None:
@@ -175,7 +175,7 @@ def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
         dx, dy = (float(r) for r in wanted.resolution)
     if not (dx > 0 and dy > 0 and math.isfinite(dx) and math.isfinite(dy)):
         raise InputError(f"The resolution {wanted.resolution} is not a positive number.")
-    box = wanted.extent
+    box: tuple[float, ...] | None = wanted.extent
     if box is None:
         here = own.boundingbox
         box = tuple(here) if same else transform_bounds(target.crs, crs, *here, densify_pts=41)

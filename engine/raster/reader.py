@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from engine import dates, units
 from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
-from engine.raster.georeference import Georeference
+from engine.raster.georeference import Georeference, crs_wkt
 from engine.raster.reference import RasterRef
 
 READ_LIMIT = 16_000_000  # source cells held at once while a window is warped
@@ -250,7 +250,7 @@ class Raster:
             src_crs=self.crs,
             src_nodata=np.nan,
             dst_transform=grid.affine,
-            dst_crs=CRS.from_wkt(grid.crs.to_wkt()),
+            dst_crs=CRS.from_wkt(crs_wkt(grid)),
             dst_nodata=np.nan,
             resampling=resampling,
             tolerance=0.0 if max(grid.shape) <= 64 else 0.05,
@@ -301,10 +301,10 @@ class Raster:
             if hole.any():
                 values[i][np.broadcast_to(hole, values[i].shape)] = np.nan
         with np.errstate(over="ignore", invalid="ignore"):
-            values = values.astype(np.float32, copy=False)
-        if not whole and not (finite := np.isfinite(values)).all():
-            values[~finite] = np.nan
-        return values
+            single = values.astype(np.float32, copy=False)
+        if not whole and not (finite := np.isfinite(single)).all():
+            single[~finite] = np.nan
+        return single
 
     def _file_units(self) -> str:
         band = (self.ref.band or 1) - 1
