@@ -12,7 +12,7 @@ class TargetSpec:
 
     name: str
     units: str
-    transform: str = "identity"  # identity, log1p, cuberoot: the space in which the network works
+    transform: str = "identity"  # of `engine.transforms`: the space in which the network works
     scale: float = 1.0  # transform(value / scale)
     bounds: tuple[float | None, float | None] = (None, None)  # physical limits, in units
     conservation: str = "additive"  # multiplicative (non-negative), additive
@@ -22,6 +22,16 @@ class TargetSpec:
     mean: float = 0.0  # of the transformed target in training
     std: float = 1.0
     range: tuple[float, float] | None = None  # seen in training, coarse values, in units
+
+    @property
+    def nonnegative(self) -> bool:
+        """Whether it cannot be negative, so that it is corrected by ratio and not by difference."""
+        return self.conservation == "multiplicative"
+
+    @property
+    def by_area(self) -> bool:
+        """Whether a coarse value is the mean by area, and not by count, of its fine cells."""
+        return self.weights == "area"
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def draw_maps(path: Path, evaluation: Evaluation, time: int) -> None:
         if score.case.strength > 0 and score.kind == "central":
             target = evaluation.targets[score.case.name]
             field, _ = predict_field(score.case, archive, time, columns, target)
-            drawn.append(replace(score, values=score.tally.dates[time], fields=field.numpy()))
+            drawn.append(replace(score, values=score.measured.dates[time], fields=field.numpy()))
     draw(path, archive, Region((time,), columns), drawn)
 
 

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(max(1, options.threads))
     package = options.model or str(Path("runs") / config.model.id / "package")
     given, times, fields, titles = fields_of(config, package, options.dates)
-    elevation = np.asarray(given.sources[ELEVATION].values[0, 0])
+    elevation = np.asarray(given.sources[ELEVATION].array[0, 0])
     slopes = {name: slope_of(several, elevation, given.factor) for name, several in fields.items()}
     units = f"{given.units}/km"
     metrics = {}

@@ -58,6 +58,12 @@ class PrecisionPlan:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
 
+def lay_out(module: nn.Module, device: torch.device, plan: PrecisionPlan) -> None:
+    """Bring a module's weights to a device, in a plan's precision and layout."""
+    # torch's own types leave out that `Module.to` takes a memory format.
+    module.to(device, plan.dtype, memory_format=plan.memory_format)  # type: ignore[call-overload]
+
+
 def list_devices() -> list[dict[str, str]]:
     """Return what this machine can compute on, the fastest kind first: id and name."""
     found = []

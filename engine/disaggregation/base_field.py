@@ -42,12 +42,12 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     """
     patch = replace(patch, halo=patch.halo - halo)  # a larger window in a thinner halo
     k, own = patch.factor, crop(patch.target, patch.halo)
-    area = patch.area if target.weights == "area" else None
+    area = patch.averaging_area(target)
     source = next((s for s in sources if s.kind == "climatology"), None)
     if source is None or patch.climatology is None:
         field = _interpolated(patch, target, area)
     else:
-        field = _from_climatology(patch, target, source, area)
+        field = _from_climatology(patch, patch.climatology, target, source, area)
     inner = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
     return conserve(field, own, k, target, area=inner)
 
@@ -59,20 +59,24 @@ def _interpolated(patch: Patch, target: TargetSpec, area: Tensor | None) -> Tens
     return smooth_correction(field, crop(patch.target, ring), k, target, rows)
 
 
-def _from_climatology(patch: Patch, target: TargetSpec, source: SourceSpec, area: Tensor | None) -> Tensor:
-    bands, distance, k = patch.climatology, patch.climatology_distance, patch.factor
+def _from_climatology(
+    patch: Patch, bands: Tensor, target: TargetSpec, source: SourceSpec, area: Tensor | None
+) -> Tensor:
+    distance, k = patch.climatology_distance, patch.factor
     if distance is None:
         distance = torch.zeros(bands.shape[:2], device=bands.device)
     if distance.shape[1] > MOST_BANDS or not enough_bands(distance):
-        return _seasonal(patch, target, source, distance)
+        return _seasonal(patch, bands, target, source, distance)
     field = analogue_field(patch.target, bands, distance, k, target, patch.halo, area)
     missing = ~torch.isfinite(field)
     known = torch.isfinite(crop(patch.target, patch.halo))
     if bool((missing & known.repeat_interleave(k, -1).repeat_interleave(k, -2)).any()):
-        field = torch.where(missing, _seasonal(patch, target, source, distance), field)
+        field = torch.where(missing, _seasonal(patch, bands, target, source, distance), field)
     return field
 
 
-def _seasonal(patch: Patch, target: TargetSpec, source: SourceSpec, distance: Tensor) -> Tensor:
-    mean = weighted_mean(patch.climatology, season_weights(distance, source.kernel_months))
+def _seasonal(
+    patch: Patch, bands: Tensor, target: TargetSpec, source: SourceSpec, distance: Tensor
+) -> Tensor:
+    mean = weighted_mean(bands, season_weights(distance, source.kernel_months))
     return disaggregate(patch, mean, target, "bicubic")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.disaggregation.interpolation import interpolate, mask_like
-from engine.fields.conservation import NEGLIGIBLE, aggregate, conserve, limits
+from engine.fields.conservation import NEGLIGIBLE, aggregate, clipped, conserve
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
@@ -26,7 +26,7 @@ def departure(coarse: Tensor, mean: Tensor, target: TargetSpec) -> Tensor:
 
     NaN where either is invalid, or where a ratio has nothing to stand on.
     """
-    if target.conservation != "multiplicative":
+    if not target.nonnegative:
         return coarse - mean
     coarse = coarse.clamp_min(0)
     ratio = (coarse / mean.clamp_min(torch.finfo(mean.dtype).tiny)).clamp_max(LARGEST_RATIO)
@@ -48,15 +48,15 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
     Returns:
         (B, h·k, w·k) float32 within the bounds, NaN where the coarse cell is invalid.
     """
-    k, bounds = patch.factor, limits(target)
-    area = patch.area if target.weights == "area" else None
-    climatology = _within(climatology, bounds)
+    k = patch.factor
+    area = patch.averaging_area(target)
+    climatology = clipped(climatology, target)
     own = crop(patch.target, patch.halo)
     coarse = departure(patch.target, aggregate(climatology, k, area), target)
     spread = upsample(coarse, k, kernel, patch.halo)
     pattern = crop(climatology, patch.halo, k)
-    field = pattern * spread if target.conservation == "multiplicative" else pattern + spread
-    field = _within(field, bounds)
+    field = pattern * spread if target.nonnegative else pattern + spread
+    field = clipped(field, target)
     # A departure filled in from neighbours is no departure of this cell.
     field = mask_like(field, crop(coarse, patch.halo), k)
     if bool(torch.isfinite(field).all()):
@@ -65,8 +65,3 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
     inner = None if area is None else area[..., patch.halo * k : area.shape[-1] - patch.halo * k]
     smooth = conserve(smooth, own, k, target, area=inner)
     return torch.where(torch.isfinite(field), field, smooth)
-
-
-def _within(field: Tensor, bounds: tuple[float | None, float | None]) -> Tensor:
-    """Clip to the bounds; NaN stays NaN."""
-    return field if bounds == (None, None) else field.clamp(*bounds)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from engine.disaggregation.smooth_correction import OFFSET, REACH, smooth_correction
-from engine.fields.conservation import aggregate, limits
+from engine.fields.conservation import aggregate, clipped
 from engine.fields.neighbourhood import weighted_sum
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
@@ -103,8 +103,7 @@ def analogue_field(
     field = _from_space(field, target)
     area = None if area is None else area[..., margin : area.shape[-1] - margin]
     field = smooth_correction(field, crop(coarse, FITTED + 1), factor, target, area)
-    low, high = limits(target)
-    field = field if low is None and high is None else field.clamp_(low, high)
+    field = clipped(field, target)
     known = torch.isfinite(crop(coarse, HALO)).repeat_interleave(factor, -1).repeat_interleave(factor, -2)
     return field if bool(known.all()) else field.masked_fill_(~known, torch.nan)
 
@@ -141,7 +140,7 @@ def fit(known: Tensor, means: Tensor, distance: Tensor, target: TargetSpec) -> t
     products = weighted_sum(torch.cat([*pairs, c * residual], 1), KERNEL) / weight
     upper = list(products[:, :-count].split(tuple(range(count, 0, -1)), 1))
     variance = sum(row[:, 0] for row in upper) / used.sum(1).clamp_min(1)
-    least = FLOOR if target.conservation == "multiplicative" else (SIGNED_FLOOR * target.std) ** 2
+    least = FLOOR if target.nonnegative else (SIGNED_FLOOR * target.std) ** 2
     for row in upper:
         row[:, 0] += SHARE * variance + least
     change = _solved(upper, products[:, -count:])
@@ -171,7 +170,7 @@ def _solved(upper: list[Tensor], right: Tensor) -> Tensor:
 
 
 def _to_space(values: Tensor, target: TargetSpec) -> Tensor:
-    if target.conservation != "multiplicative":
+    if not target.nonnegative:
         return values.float()
     values = values.float().clamp_min(0)
     if target.scale != 1:
@@ -180,6 +179,6 @@ def _to_space(values: Tensor, target: TargetSpec) -> Tensor:
 
 
 def _from_space(values: Tensor, target: TargetSpec) -> Tensor:
-    if target.conservation != "multiplicative":
+    if not target.nonnegative:
         return values
     return values.clamp_min_(0).square_().sub_(OFFSET).clamp_min_(0).mul_(target.scale)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.fields import transforms
-from engine.fields.conservation import limits
+from engine import transforms
+from engine.fields.conservation import clipped
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
 from engine.specs import TargetSpec
@@ -29,7 +29,7 @@ def mask_like(field: Tensor, coarse: Tensor, factor: int) -> Tensor:
 
 def curved_space(target: TargetSpec) -> str:
     """Return the target's transform, or log1p for a non-negative target without one."""
-    if target.transform == "identity" and target.conservation == "multiplicative":
+    if target.transform == "identity" and target.nonnegative:
         return "log1p"
     return target.transform
 
@@ -50,10 +50,7 @@ def interpolate(coarse: Tensor, factor: int, target: TargetSpec, kernel: str, ha
     Returns:
         (B, h·k, w·k) float32, NaN where the coarse cell is invalid.
     """
-    low, high = limits(target)
     space = "identity" if kernel == "bilinear" else curved_space(target)
     values = transforms.transform(coarse, space, target.scale)
     field = transforms.inverse(upsample(values, factor, kernel, halo), space, target.scale)
-    if low is not None or high is not None:
-        field = field.clamp(low, high)
-    return mask_like(field, crop(coarse, halo), factor)
+    return mask_like(clipped(field, target), crop(coarse, halo), factor)

@@ -36,7 +36,7 @@ def smooth_correction(
     cut = REACH * factor
     inner = field[:, cut : field.shape[1] - cut, cut : field.shape[2] - cut]
     mean = aggregate(field, factor, area)
-    positive = target.conservation == "multiplicative"
+    positive = target.nonnegative
     offset = OFFSET * target.scale if positive else 0.0
     change = (
         torch.log((coarse.clamp_min(0) + offset) / (mean.clamp_min(0) + offset))

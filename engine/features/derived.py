@@ -15,9 +15,9 @@ from engine.features.terrain import sky_view, topographic_position
 from engine.fields.climatology import flat_weights, season_weights, weighted_mean
 from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
-from engine.fields.transforms import normalised
 from engine.fields.upsample import fill, upsample
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import normalised
 
 
 @dataclass(frozen=True)

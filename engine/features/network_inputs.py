@@ -17,9 +17,9 @@ from engine.errors import InputError
 from engine.features.derived import CLIMATOLOGY_FEATURES, DERIVED, REACH, Given
 from engine.fields.missing import all_finite
 from engine.fields.patch import Patch
-from engine.fields.transforms import normalised
 from engine.fields.windows import crop, narrowed
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import normalised
 
 TARGET, BASE = "target", "base"  # inputs that every generator has
 LIMIT = 10.0  # standard deviations; sources beyond are cut off here

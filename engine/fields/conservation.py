@@ -52,9 +52,14 @@ def aggregate(fine: Tensor, factor: int, area: Tensor | None = None) -> Tensor:
 def limits(target: TargetSpec) -> tuple[float | None, float | None]:
     """Return the target's bounds; a multiplicative target is never below zero."""
     low, high = target.bounds
-    if target.conservation == "multiplicative":
+    if target.nonnegative:
         low = 0.0 if low is None else max(low, 0.0)
     return low, high
+
+
+def clipped(field: Tensor, target: TargetSpec) -> Tensor:
+    """Return a field in physical units, cut off at the target's bounds; NaN stays NaN."""
+    return _clip(field, *limits(target))
 
 
 def outside_bounds(coarse: Tensor, target: TargetSpec) -> float:
@@ -100,7 +105,7 @@ def conserve(
     Returns:
         (B, h·k, w·k), float32.
     """
-    area = area if target.weights == "area" else None
+    area = area if target.by_area else None
     low, high = limits(target)
     fine, coarse = fine.float(), _clip(coarse.float(), low, high)
     known = torch.isfinite(coarse)
@@ -125,7 +130,7 @@ def _conserve_valid(
     """Conserve fields without NaN: `fine` is within the bounds and zero where not `valid`."""
     low, high = limits(target)
     mean = _mean(fine, valid, factor, area)
-    if target.conservation == "multiplicative":
+    if target.nonnegative:
         empty = mean <= NEGLIGIBLE * coarse
         ratio = coarse / torch.where(empty, torch.ones_like(mean), mean)
         ratio = torch.where(empty, torch.zeros_like(ratio), ratio)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.specs import TargetSpec
+
 
 @dataclass
 class Patch:
@@ -33,6 +35,10 @@ class Patch:
     # (B, 2) int64: absolute coarse row and column of each window's first cell, halo left out; ensembles
     # need it, since their noise is fixed to the grid.
     origin: Tensor | None = None
+
+    def averaging_area(self, target: TargetSpec) -> Tensor | None:
+        """Return the area by which cells weigh in the target's coarse means, None where they count alike."""
+        return self.area if target.by_area else None
 
 
 def moved(patch: Patch, device: torch.device) -> Patch:

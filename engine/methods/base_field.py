@@ -8,24 +8,20 @@ from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
 from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
-from engine.methods.interface import check_sources
+from engine.methods.baseline_info import BaselineInfo
+from engine.methods.interface import Method
 from engine.specs import SourceSpec, TargetSpec
 
 
-class BaseField:
+class BaseField(Method):
     """The field on which residuals stand, with a climatology or without; it conserves of itself."""
 
     halo = BASE_HALO
 
     def __init__(
-        self, id: str, title: str, sources: tuple[SourceSpec, ...], factor: int, target: TargetSpec
+        self, info: BaselineInfo, factor: int, target: TargetSpec, sources: tuple[SourceSpec, ...]
     ) -> None:
-        self.id, self.title, self.sources = id, title, sources
-        self.factor, self.target = factor, target
-
-    def check(self, given: set[str]) -> None:
-        """Refuse to run without the climatology, where one is needed; see `Method.check`."""
-        check_sources(self.sources, given, self.title)
+        super().__init__(info.id, info.title, factor, target, sources)
 
     def predict(self, patch: Patch) -> Tensor:
         """Return the field, conserved; see `Method.predict`.

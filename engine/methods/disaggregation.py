@@ -11,24 +11,20 @@ from engine.fields.climatology import flat_weights, season_weights, weighted_mea
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import narrowed
-from engine.methods.interface import CLIMATOLOGY, check_sources
+from engine.methods.baseline_info import BaselineInfo
+from engine.methods.interface import CLIMATOLOGY, Method
 from engine.specs import SourceSpec, TargetSpec
 
 
-class Disaggregation:
+class Disaggregation(Method):
     """Interpolated departure from a climatology, seasonal or flat."""
 
     halo = HALO["bicubic"]
 
-    def __init__(self, id: str, title: str, seasonal: bool, factor: int, target: TargetSpec) -> None:
-        self.id, self.title, self.seasonal = id, title, seasonal
-        self.factor, self.target = factor, target
+    def __init__(self, info: BaselineInfo, seasonal: bool, factor: int, target: TargetSpec) -> None:
         source = SourceSpec(CLIMATOLOGY, target.units, "fine", kind="climatology", optional=False)
-        self.sources = (source,)
-
-    def check(self, given: set[str]) -> None:
-        """Refuse to run without a climatology; see `Method.check`."""
-        check_sources(self.sources, given, self.title)
+        super().__init__(info.id, info.title, factor, target, (source,))
+        self.seasonal = seasonal
 
     def predict(self, patch: Patch) -> Tensor:
         """Return the disaggregated field; see `Method.predict`.

@@ -8,39 +8,33 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from engine import transforms
 from engine.disaggregation import elevation_regression
 from engine.disaggregation.interpolation import curved_space, mask_like
 from engine.errors import InputError
-from engine.fields import transforms
-from engine.fields.conservation import limits
+from engine.fields.conservation import clipped
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
-from engine.methods.interface import ELEVATION, BaselineInfo, check_sources
+from engine.methods.baseline_info import BaselineInfo
+from engine.methods.interface import ELEVATION, Method
 from engine.specs import SourceSpec, TargetSpec
 
-TITLE = "Elevation regression"
 
-
-class ElevationRegression:
-    """`engine.disaggregation.elevation_regression.regressed` in the space of the bicubic interpolation."""
+class ElevationRegression(Method):
+    """`engine.disaggregation.elevation_regression` in the space of the bicubic interpolation."""
 
     halo = elevation_regression.HALO
 
     def __init__(
         self,
+        info: BaselineInfo,
         factor: int,
         target: TargetSpec,
-        id: str = "elevationregression",
-        title: str = TITLE,
         kernel: tuple[float, ...] = elevation_regression.KERNEL,
     ) -> None:
-        self.factor, self.target = factor, target
-        self.id, self.title, self.kernel = id, title, kernel
-        self.sources = (SourceSpec(ELEVATION, "m", "fine", optional=False),)
-
-    def check(self, given: set[str]) -> None:
-        """Refuse to run without an elevation; see `Method.check`."""
-        check_sources(self.sources, given, self.title)
+        source = SourceSpec(ELEVATION, "m", "fine", optional=False)
+        super().__init__(info.id, info.title, factor, target, (source,))
+        self.kernel = kernel
 
     def predict(self, patch: Patch) -> Tensor:
         """Return the regressed field; see `Method.predict`.
@@ -53,22 +47,14 @@ class ElevationRegression:
             raise InputError(f"{self.title} needs one band of {ELEVATION}.")
         patch, target = narrowed(patch, self.halo), self.target
         space = curved_space(target)
-        area = patch.area if target.weights == "area" else None
+        area = patch.averaging_area(target)
         values = transforms.transform(patch.target, space, target.scale)
         elevation = patch.fine[ELEVATION][:, 0]
         field = elevation_regression.regressed(values, elevation, self.factor, patch.halo, area, self.kernel)
         field = transforms.inverse(field, space, target.scale)
-        low, high = limits(target)
-        if low is not None or high is not None:
-            field = field.clamp(low, high)
-        return mask_like(field, crop(patch.target, patch.halo), self.factor)
+        return mask_like(clipped(field, target), crop(patch.target, patch.halo), self.factor)
 
 
-INFO = BaselineInfo(
-    title=TITLE,
-    help="Bicubic interpolation, and the elevation above its own interpolated mean times the slope that fits "
-    "the coarse cells around (a local lapse rate).",
-    needs_climatology=False,
-    needs_date=False,
-    build=ElevationRegression,
-)
+def build(info: BaselineInfo, factor: int, target: TargetSpec) -> ElevationRegression:
+    """Return the method for a factor and a target."""
+    return ElevationRegression(info, factor, target)

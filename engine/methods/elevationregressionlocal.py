@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from engine.disaggregation import elevation_regression
+from engine.disaggregation.elevation_regression import EQUAL
+from engine.methods.baseline_info import BaselineInfo
 from engine.methods.elevationregression import ElevationRegression
-from engine.methods.interface import BaselineInfo
 from engine.specs import TargetSpec
 
-TITLE = "Elevation regression, equal weights"
 
-
-def build(factor: int, target: TargetSpec) -> ElevationRegression:
+def build(info: BaselineInfo, factor: int, target: TargetSpec) -> ElevationRegression:
     """Return the method for a factor and a target."""
-    return ElevationRegression(factor, target, "elevationregressionlocal", TITLE, elevation_regression.EQUAL)
-
-
-INFO = BaselineInfo(
-    title=TITLE,
-    help="As the elevation regression, with the 7 × 7 coarse cells around weighing the same.",
-    needs_climatology=False,
-    needs_date=False,
-    build=build,
-)
+    return ElevationRegression(info, factor, target, EQUAL)

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from engine.compute.devices import PrecisionPlan
 from engine.errors import InputError
 from engine.fields.patch import Patch
 from engine.specs import SourceSpec, TargetSpec
 
-CLIMATOLOGY, ELEVATION = "climatology", "elevation"  # their names as sources of a baseline
+CLIMATOLOGY, ELEVATION = "climatology", "elevation"  # their names as sources of a simple method
 
 
-class Method(Protocol):
-    """Makes a fine field from a coarse one and what sources there are."""
+class Method(ABC):
+    """Makes a fine field from a coarse one and what sources there are.
 
-    id: str
-    title: str
-    factor: int
-    halo: int  # coarse cells of context on each side
-    target: TargetSpec
-    sources: tuple[SourceSpec, ...]  # what it can use
+    Args:
+        id: in requests and file names.
+        title: in sentences and lists.
+        factor: k, fine cells along a coarse cell's edge.
+        target: what is downscaled.
+        sources: what it can use.
+    """
+
+    halo: int = 0  # coarse cells of context on each side
+    device: torch.device = torch.device("cpu")
+    module: nn.Module | None = None  # whose layers a run listens to, so that it can be stopped in a tile
+
+    def __init__(
+        self, id: str, title: str, factor: int, target: TargetSpec, sources: tuple[SourceSpec, ...] = ()
+    ) -> None:
+        self.id, self.title, self.factor = id, title, factor
+        self.target, self.sources = target, sources
+
+    @property
+    def plan(self) -> PrecisionPlan:
+        """In what precision and memory layout it runs."""
+        return PrecisionPlan()
+
+    @property
+    def bytes_per_cell(self) -> int:
+        """A generous guess of the memory that a run needs for each fine cell of a patch."""
+        return 160
 
     def check(self, given: set[str]) -> None:
         """Refuse to run without a required source.
@@ -34,7 +56,9 @@ class Method(Protocol):
         Raises:
             InputError: naming the source that is missing.
         """
+        check_sources(self.sources, given, self.title)
 
+    @abstractmethod
     def predict(self, patch: Patch) -> Tensor:
         """Return (B, h·k, w·k) float32 in the target's units, within its bounds, NaN where invalid.
 
@@ -43,27 +67,15 @@ class Method(Protocol):
         """
 
 
-class EnsembleMethod(Method, Protocol):
+class EnsembleMethod(Method):
     """A method that can also draw members, each as likely as the next."""
 
+    @abstractmethod
     def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
         """Yield members as `predict` returns fields: 0 is the estimate without noise, 1, 2, … are draws.
 
         Seed, member and place decide a draw, wherever a tile begins; the patch has an `origin`.
         """
-
-
-@dataclass(frozen=True)
-class BaselineInfo:
-    """A method without learning, as lists and forms show it."""
-
-    title: str
-    help: str
-    needs_climatology: bool
-    needs_date: bool
-    build: Callable[[int, TargetSpec], Method]
-    conserves: bool = False  # the method itself keeps the coarse means
-    suits: Callable[[TargetSpec], bool] = lambda target: True  # whether it is for such a target
 
 
 def check_sources(sources: Iterable[SourceSpec], given: set[str], method: str) -> None:

@@ -7,21 +7,18 @@ from torch import Tensor
 from engine.disaggregation.interpolation import interpolate
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
-from engine.specs import SourceSpec, TargetSpec
+from engine.methods.baseline_info import BaselineInfo
+from engine.methods.interface import Method
+from engine.specs import TargetSpec
 
 
-class Interpolation:
+class Interpolation(Method):
     """Interpolation of the coarse field alone."""
 
-    sources: tuple[SourceSpec, ...] = ()
-
-    def __init__(self, id: str, title: str, kernel: str, factor: int, target: TargetSpec) -> None:
-        self.id, self.title, self.kernel = id, title, kernel
-        self.factor, self.target = factor, target
+    def __init__(self, info: BaselineInfo, kernel: str, factor: int, target: TargetSpec) -> None:
+        super().__init__(info.id, info.title, factor, target)
+        self.kernel = kernel
         self.halo = HALO[kernel]
-
-    def check(self, given: set[str]) -> None:
-        """Nothing is required."""
 
     def predict(self, patch: Patch) -> Tensor:
         """Return the interpolated field; see `Method.predict`."""

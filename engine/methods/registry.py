@@ -1,36 +1,45 @@
-"""The simple methods by id.
+"""The simple methods by id, from the list that the plugin reads too.
 
-A new baseline is a file with `INFO`, and one line in `BASELINES`.
+A new one is a module of this room, named as its id, with `build(info, factor, target)`, and an entry in
+`methods.json`.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
+from pathlib import Path
+
 from engine.errors import InputError
-from engine.methods import (
-    bicubic,
-    bicubicsmooth,
-    bilinear,
-    climatologyratio,
-    climatologyratioflat,
-    constructedanalogues,
-    elevationregression,
-    elevationregressionlocal,
-    lapserate,
-)
-from engine.methods.interface import BaselineInfo, Method
+from engine.methods.baseline_info import BaselineInfo
+from engine.methods.interface import Method
 from engine.specs import TargetSpec
 
-BASELINES: dict[str, BaselineInfo] = {
-    "bilinear": bilinear.INFO,
-    "bicubic": bicubic.INFO,
-    "bicubicsmooth": bicubicsmooth.INFO,
-    "lapserate": lapserate.INFO,
-    "elevationregressionlocal": elevationregressionlocal.INFO,
-    "elevationregression": elevationregression.INFO,
-    "climatologyratioflat": climatologyratioflat.INFO,
-    "climatologyratio": climatologyratio.INFO,
-    "constructedanalogues": constructedanalogues.INFO,
-}
+LIST = Path(__file__).with_name("methods.json")
+
+
+def read_list(path: Path = LIST) -> dict[str, BaselineInfo]:
+    """Return the methods of a list, in its order.
+
+    Raises:
+        ImportError: a method on it has no module of its name.
+    """
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        id: BaselineInfo(
+            id=id,
+            title=entry["title"],
+            help=entry["help"],
+            needs=tuple(entry["needs"]),
+            builder=importlib.import_module(f"engine.methods.{id}").build,
+            conserves=entry.get("conserves", False),
+            temperatures_only=entry.get("temperatures_only", False),
+        )
+        for id, entry in entries.items()
+    }
+
+
+BASELINES = read_list()
 
 
 def baseline(id: str, factor: int, target: TargetSpec) -> Method:
@@ -52,6 +61,3 @@ def variants(id: str) -> list[tuple[str, str, float]]:
     if info.conserves:
         return [(id, info.title, 1.0)]
     return [(id, info.title, 0.0), (f"{id}-conservative", f"{info.title}, conservative", 1.0)]
-
-
-__all__ = ["BASELINES", "BaselineInfo", "Method", "baseline", "variants"]

@@ -25,14 +25,14 @@ from engine.fields.conservation import aggregate, conserve
 from engine.fields.patch import Patch, moved
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, narrowed
-from engine.methods.interface import check_sources
+from engine.methods.interface import Method
 from engine.models.model import ModelMethod
 from engine.package.card import Card
 
 KERNEL = "bilinear"  # brings coarse sources to the steps below the first
 
 
-class CascadeMethod:
+class CascadeMethod(Method):
     """A model package whose card has `cascade`; see `engine.methods.Method`.
 
     Args:
@@ -50,9 +50,8 @@ class CascadeMethod:
     def __init__(
         self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: PrecisionPlan
     ) -> None:
-        self.card, self.device = card, torch.device(device)
-        self.id, self.title, self.factor = card.id, card.name, card.factor
-        self.target, self.sources, self.steps = card.target, card.sources, card.cascade
+        super().__init__(card.id, card.name, card.factor, card.target, card.sources)
+        self.card, self.device, self.steps = card, torch.device(device), card.cascade
         self.parts = {k: ModelMethod(card.one_step(k), weights, device, plan) for k in set(self.steps)}
         self.module = nn.ModuleDict({str(k): part.module for k, part in self.parts.items()})
         self.needs = self._needs()
@@ -67,10 +66,6 @@ class CascadeMethod:
         """Run in another precision and layout from now on."""
         for part in self.parts.values():
             part.use(plan)
-
-    def check(self, given: set[str]) -> None:
-        """Refuse to run without a required source; see `Method.check`."""
-        check_sources(self.sources, given, self.title)
 
     @property
     def bytes_per_cell(self) -> int:
@@ -120,7 +115,7 @@ class CascadeMethod:
         k, rest = patch.factor, patch.factor // (scale * step)
         edge = patch.halo * k - margin * rest * step  # fine cells that are too many on each side
         area = None if patch.area is None else _inner(patch.area, edge)
-        weights = area[:, None] if area is not None and self.target.weights == "area" else None
+        weights = area[:, None] if area is not None and self.target.by_area else None
         fine = {}
         for name, values in patch.fine.items():
             inner = crop(values, edge)

@@ -8,18 +8,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.compute.devices import PrecisionPlan
+from engine.compute.devices import PrecisionPlan, lay_out
 from engine.errors import InputError
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.patch import Patch, moved
-from engine.methods.interface import check_sources
-from engine.nets.architectures import widest
+from engine.methods.interface import EnsembleMethod
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.package.card import Card
 
 
-class ModelMethod:
+class ModelMethod(EnsembleMethod):
     """A model package at work; see `engine.methods.Method`.
 
     The generator runs in the plan's precision and layout; base, residual's sum, inverse transform
@@ -38,23 +37,23 @@ class ModelMethod:
     def __init__(
         self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: PrecisionPlan
     ) -> None:
+        super().__init__(card.id, card.name, card.factor, card.target, card.sources)
         self.card, self.device = card, torch.device(device)
-        self.id, self.title, self.factor = card.id, card.name, card.factor
-        self.target, self.sources = card.target, card.sources
-        self.module = build(card).eval().requires_grad_(False)
+        self.module: Downscaler = build(card).eval().requires_grad_(False)
         self._weights = dict(weights)
         self.halo = self.module.halo
         self.use(plan)
 
+    @property
+    def plan(self) -> PrecisionPlan:
+        """In what precision and memory layout the generator runs."""
+        return self._plan
+
     def use(self, plan: PrecisionPlan) -> None:
         """Run in another precision and layout from now on."""
-        self.plan = plan
-        self.module.generator.to(self.device, plan.dtype, memory_format=plan.memory_format)
+        self._plan = plan
+        lay_out(self.module.generator, self.device, plan)
         self.module.generator.load_state_dict(self._weights)  # whole again after a coarser precision
-
-    def check(self, given: set[str]) -> None:
-        """Refuse to run without a required source; see `Method.check`."""
-        check_sources(self.sources, given, self.title)
 
     @property
     def ensemble(self) -> bool:
@@ -94,8 +93,8 @@ class ModelMethod:
         """Return the inputs in the plan's precision and layout; the base stays float32."""
 
         def fit(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-            wanted = {"dtype": self.plan.dtype, "memory_format": self.plan.memory_format}
-            return {name: x.to(self.device, **wanted) for name, x in tensors.items()}
+            dtype, layout = self.plan.dtype, self.plan.memory_format
+            return {name: x.to(self.device, dtype, memory_format=layout) for name, x in tensors.items()}
 
         return replace(inputs, coarse=fit(inputs.coarse), fine=fit(inputs.fine))
 
@@ -103,7 +102,7 @@ class ModelMethod:
     def bytes_per_cell(self) -> int:
         """A generous guess of the memory that a run needs for each fine cell of a patch."""
         spec = self.module.generator.spec
-        width = widest(self.module.generator)
+        width = self.module.generator.widest
         bands = 12 if any(s.kind == "climatology" for s in self.sources) else 0
         return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + 12))
 

@@ -14,14 +14,14 @@ from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
 from engine.features.derived import REACH
 from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
-from engine.fields.conservation import limits
+from engine.fields.conservation import clipped
 from engine.fields.patch import Patch
-from engine.fields.transforms import physical
 from engine.fields.windows import narrowed
 from engine.nets.architectures import build_generator
 from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import physical
 
 
 class Downscaler(nn.Module):
@@ -104,9 +104,7 @@ class Downscaler(nn.Module):
 
     def to_physical(self, field: Tensor) -> Tensor:
         """Return the field of `forward` in the target's units, cut off at its bounds."""
-        values = physical(field, self.target)
-        low, high = limits(self.target)
-        return values if low is None and high is None else values.clamp(low, high)
+        return clipped(physical(field, self.target), self.target)
 
     def forward_physical(self, patch: Patch, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
         """Return the field in the target's units, before conservation, (B, h·k, w·k) float32.

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from engine.errors import InputError
 from engine.nets.attention import ChannelAttention, SpatialAttention
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.noise import Noise
 from engine.nets.shapes import cropped, first_pixel, stacked, window_size
 from engine.nets.spec import NetworkSpec
@@ -52,9 +53,13 @@ class Box(nn.Module):
 
     def start(self) -> None:
         """Draw weights that keep a map's variance from layer to layer (He et al. 2015, eq. 15)."""
-        for layer in self.children():
+        for layer in (
+            *(self.point, self.reduce3, self.conv3),
+            *(self.reduce5, self.conv5, self.pooled),
+        ):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map."""
@@ -97,7 +102,7 @@ class Stage(nn.Module):
         return self.spatial(self.channel(self.boxes(x)))
 
 
-class EncodedGenerator(nn.Module):
+class EncodedGenerator(GeneratorNetwork):
     """The target in its transformed space, from the coarse variables and the elevation.
 
     A larger factor is met by interpolation: the coarse variables are enlarged bilinearly to cells a
@@ -110,10 +115,10 @@ class EncodedGenerator(nn.Module):
         InputError: the factor is no multiple of 4, or the specification asks for noise or season.
     """
 
-    whole_field = True  # what it returns is the field, not a residual
+    whole_field = True
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
+        super().__init__(spec)
         if spec.factor % FACTOR:
             raise InputError(
                 f"network.kind: encodedgan enlarges {FACTOR} times, so the factor must be a multiple of that."
@@ -121,7 +126,6 @@ class EncodedGenerator(nn.Module):
         for key in ("noise", "season"):
             if getattr(spec, key):
                 raise InputError(f"network.{key}: encodedgan takes none.")
-        self.spec = spec
         self.before = spec.factor // FACTOR  # working cells along a coarse cell
         self.fine = {name: channels for name, channels in spec.fine.items() if name != BASE}
         self.variables = nn.ModuleDict(
@@ -144,13 +148,12 @@ class EncodedGenerator(nn.Module):
                 nn.LeakyReLU(SLOPE),
             )
         joined = WIDTHS[2] + (ELEVATION[1] if self.fine else 0)
-        self.stages = nn.ModuleList(
-            [
-                Stage(ENCODED * len(spec.coarse), WIDTHS[0], 1),
-                Stage(WIDTHS[1], WIDTHS[1], 2),
-                Stage(joined, WIDTHS[2], 4),
-            ]
-        )
+        stages = [
+            Stage(ENCODED * len(spec.coarse), WIDTHS[0], 1),
+            Stage(WIDTHS[1], WIDTHS[1], 2),
+            Stage(joined, WIDTHS[2], 4),
+        ]
+        self.stages = nn.ModuleList(stages)
         self.enlarge = nn.ModuleList(
             [nn.ConvTranspose2d(WIDTHS[i], WIDTHS[i + 1], 2, stride=2) for i in range(2)]
         )
@@ -159,12 +162,17 @@ class EncodedGenerator(nn.Module):
             if isinstance(module, Box):
                 module.start()
         need, margins = 1, []  # the output's 3×3
-        for stage in reversed(self.stages):
+        for stage in reversed(stages):
             margins.append(stage.reach(need))
             need = -(-margins[-1] // 2)
         self.margins = tuple(reversed(margins))  # pixels around the window that each stage takes in
         encoded = self.margins[0] + Box.radius * BOXES
         self.halo = encoded if self.before == 1 else first_pixel(encoded, self.before)
+
+    @property
+    def widest(self) -> float:
+        """Channels of the widest map, which the description fixes."""
+        return float(WIDTHS[-1] + ELEVATION[-1])
 
     def forward(
         self,

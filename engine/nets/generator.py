@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.nets.attention import ChannelAttention, SpatialAttention
 from engine.nets.inception import InceptionBox, PlainBox
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.noise import Noise
-from engine.nets.shapes import first_pixel, window_size
+from engine.nets.shapes import first_pixel, start_at_zero, window_size
 from engine.nets.spec import NetworkSpec, stage_factors
 
 
@@ -48,8 +51,9 @@ class NoiseInjection(nn.Module):
         """Forget what was learned: draw the weights anew, the amplitude zero."""
         self.inner.reset_parameters()
         nn.init.normal_(self.mix.weight, std=self.mix.in_channels**-0.5)
-        for zeroed in (self.mix.bias, self.amplitude.weight, self.amplitude.bias):
-            nn.init.zeros_(zeroed)
+        if self.mix.bias is not None:
+            nn.init.zeros_(self.mix.bias)
+        start_at_zero(self.amplitude)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         """Map (B, width, h, w) and noise (B, channels, h, w) to (B, width, h, w)."""
@@ -115,13 +119,14 @@ class GeneratorLevel(nn.Module):
 
         A sum of 1×1 convolutions is one of the stacked sources: the fine grid is read once.
         """
-        layers = [self.encoders[name].normalise for name in fine]
+        encoders = [self.encoders[name] for name in fine]
+        layers = [encoder.normalise for encoder in encoders if isinstance(encoder, Encoder)]
         weight = torch.cat([layer.weight for layer in layers], 1)
-        bias = torch.stack([layer.bias for layer in layers]).sum(0)
+        bias = torch.stack([layer.bias for layer in layers if layer.bias is not None]).sum(0)
         return functional.conv2d(torch.cat(list(fine.values()), 1), weight, bias)
 
 
-class Generator(nn.Module):
+class Generator(GeneratorNetwork):
     """A residual in the target's transformed space, from coarse and fine sources, any of which may lack.
 
     Coarse sources are encoded apart and fused at the coarse level. Then each stage (the factor's
@@ -133,29 +138,26 @@ class Generator(nn.Module):
     The weights' dtype is the working precision; the result is float32. A new generator returns 0.
     """
 
-    whole_field = False  # what it returns is a residual on the base
-
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         self.primes = stage_factors(spec.factor)
         width = spec.widths[0]
         self.coarse = nn.ModuleDict({name: Encoder(c, width) for name, c in spec.coarse.items()})
         self.season = nn.Linear(2, width) if spec.season else None
-        self.levels = nn.ModuleList([GeneratorLevel(spec, i) for i in range(len(spec.scales))])
+        levels = [GeneratorLevel(spec, i) for i in range(len(spec.scales))]
+        self.levels = nn.ModuleList(levels)
         self.reduce = nn.ModuleList(
             [nn.Conv2d(a, b, 1) for a, b in zip(spec.widths[:-1], spec.widths[1:], strict=True)]
         )
         self.out = nn.Conv2d(spec.widths[-1], 1, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-        self.margins = self._margins()  # pixels around the window at each level, at that level's scale
+        start_at_zero(self.out)
+        self.margins = self._margins(levels)  # pixels around the window, at each level's own scale
         self.halo = self.margins[0]
 
-    def _margins(self) -> tuple[int, ...]:
+    def _margins(self, levels: Sequence[GeneratorLevel]) -> tuple[int, ...]:
         need, margins = 1, []  # the output's 3×3
-        for index in range(len(self.levels) - 1, -1, -1):
-            margin = self.levels[index].reach(need)
+        for index in range(len(levels) - 1, -1, -1):
+            margin = levels[index].reach(need)
             margins.append(margin)
             if index:
                 need = first_pixel(margin, self.primes[index - 1])

@@ -6,14 +6,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.errors import InputError
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.noise import Noise
-from engine.nets.shapes import cropped, window_size
+from engine.nets.shapes import cropped, start_at_zero, window_size
 from engine.nets.spec import NetworkSpec
 
 BASE = "base"  # says what the field is like, not what the ground is: it gets no coefficient
 
 
-class Pointwise(nn.Module):
+class Pointwise(GeneratorNetwork):
     """A residual in the target's transformed space, linear in the fine sources: Σ b(X) · f.
 
     The coefficients b of the fine channels f depend on the coarse sources of a cell and the season
@@ -27,12 +28,10 @@ class Pointwise(nn.Module):
         InputError: the specification asks for noise, or there is no fine source.
     """
 
-    whole_field = False  # what it returns is a residual on the base
     halo = 1  # coarse cells, for the bilinear enlargement
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         self.channels = {name: count - 1 for name, count in spec.fine.items() if name != BASE}
         if spec.noise:
             raise InputError("network.noise: the pointwise regression takes no noise.")
@@ -42,10 +41,10 @@ class Pointwise(nn.Module):
         self.coarse = nn.ModuleDict({name: nn.Conv2d(c, width, 1) for name, c in spec.coarse.items()})
         self.season = nn.Linear(2, width) if spec.season else None
         self.mix = nn.Conv2d(width, width, 1)
-        self.coefficients = nn.ModuleDict({n: nn.Conv2d(width, c, 1) for n, c in self.channels.items()})
-        for layer in self.coefficients.values():
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        layers = {name: nn.Conv2d(width, count, 1) for name, count in self.channels.items()}
+        for layer in layers.values():
+            start_at_zero(layer)
+        self.coefficients = nn.ModuleDict(layers)
 
     def forward(
         self,

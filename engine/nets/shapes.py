@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import InputError
 from engine.nets.spec import NetworkSpec
@@ -67,3 +67,10 @@ def cropped(x: Tensor, height: int, width: int) -> Tensor:
 def first_pixel(margin: int, prime: int) -> int:
     """Return the margin before a bilinear enlargement that `margin` pixels after it look at."""
     return -((1 - 2 * margin - prime) // (2 * prime))
+
+
+def start_at_zero(layer: nn.Conv2d) -> None:
+    """Let a convolution return 0 until it is trained."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.errors import InputError
@@ -47,6 +47,7 @@ class NetworkSpec:
     noise_gain: float = 1.0  # the noise is multiplied by it: calibration on data that training did not see
     attention: bool = True
     inception: bool = True  # False: each box is a plain 3×3 convolution
+    options: dict[str, Any] = field(default_factory=dict)  # of one architecture alone, which declares them
 
     def __post_init__(self) -> None:
         """Fill the levels left open and check the others; raises InputError."""
@@ -88,6 +89,8 @@ class NetworkSpec:
         """Return plain data for the card."""
         raw = asdict(self)
         raw["widths"], raw["boxes"] = list(self.widths), list(self.boxes)
+        if not self.options:
+            del raw["options"]
         return raw
 
     @classmethod

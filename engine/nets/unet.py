@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.errors import InputError
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.noise import Noise
-from engine.nets.shapes import cropped, first_pixel, stacked, window_size
+from engine.nets.shapes import cropped, first_pixel, stacked, start_at_zero, window_size
 from engine.nets.spec import NetworkSpec, stage_factors
 
 CONVOLUTIONS = 2  # 3×3, at each level on the way down and on the way up
@@ -27,7 +28,7 @@ class Block(nn.Module):
         return functional.relu(self.second(functional.relu(self.first(x))))
 
 
-class UNet(nn.Module):
+class UNet(GeneratorNetwork):
     """A residual in the target's transformed space from all sources, stacked as channels of one image.
 
     The coarse sources are enlarged bilinearly and concatenated with the fine ones, an absent one as
@@ -41,13 +42,10 @@ class UNet(nn.Module):
         InputError: the specification asks for noise.
     """
 
-    whole_field = False  # what it returns is a residual on the base
-
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
+        super().__init__(spec)
         if spec.noise:
             raise InputError("network.noise: the U-Net takes no noise.")
-        self.spec = spec
         self.primes = stage_factors(spec.factor)
         widths = spec.widths
         last = len(widths) - 1
@@ -60,10 +58,14 @@ class UNet(nn.Module):
             [Block(widths[i - 1] + widths[i], widths[i]) for i in range(1, last + 1)]
         )  # from the level above the coarse one to the fine one
         self.out = nn.Conv2d(widths[last], 1, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        start_at_zero(self.out)
         self.margins = self._margins()  # pixels around the window that each level's result needs
         self.halo = self.margins[0] + self._spoilt()
+
+    @property
+    def widest(self) -> float:
+        """Channels of the widest map; sources and what is joined on the way up stay at hand."""
+        return super().widest + sum(self.spec.coarse.values()) + sum(self.spec.fine.values())
 
     def _margins(self) -> tuple[int, ...]:
         need, margins = 1, []  # the output's 3×3

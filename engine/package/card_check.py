@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import CARD_VERSION
 from engine.errors import PackageError
+from engine.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -62,7 +63,9 @@ def check_card(card: Any, where: str) -> None:
 def _validator() -> Any:
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema["properties"]["target"]["properties"]["transform"]["enum"] = list(TRANSFORMS)
+    return Draft202012Validator(schema)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -136,8 +139,8 @@ def _problems(card: dict[str, Any]) -> Any:
     lowest = (target.get("bounds") or [None])[0]
     if target["conservation"] == "multiplicative" and (lowest is None or lowest < 0):
         yield "target.conservation is multiplicative, so target.bounds must begin at 0 or above"
-    if target["transform"] == "log1p" and (lowest is None or lowest < 0):
-        yield "target.transform is log1p, so target.bounds must begin at 0 or above"
+    if TRANSFORMS[target["transform"]].from_zero and (lowest is None or lowest < 0):
+        yield f"target.transform is {target['transform']}, so target.bounds must begin at 0 or above"
     seen: set[str] = set()
     climatologies = 0
     for index, source in enumerate(card["sources"]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -44,13 +43,9 @@ def estimate(
     """
     if wanted is None:
         return Single(method, target, strength)
-    if not _draws_members(method):
+    if not isinstance(method, EnsembleMethod):
         raise InputError(f"{method.id} gives one estimate, no ensemble: choose a model with a noise input.")
     return Ensemble(method, target, strength, wanted, seed)
-
-
-def _draws_members(method: Method) -> TypeGuard[EnsembleMethod]:
-    return hasattr(method, "predict_members")
 
 
 class Single:
@@ -65,7 +60,7 @@ class Single:
     def __init__(self, method: Method, target: TargetSpec, strength: float) -> None:
         self.method, self.target, self.strength = method, target, strength
         self.halo = method.halo  # coarse cells that a patch must bring
-        self.bytes_per_cell = float(getattr(method, "bytes_per_cell", 160))
+        self.bytes_per_cell = float(method.bytes_per_cell)
 
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
         """Return the fields of a patch of one window that has a valid coarse cell."""

@@ -233,7 +233,7 @@ class InputRasters:
         target = self.target.read(coarse, [self.target_band(when)], self._target_resampling)[0]
         inside = slice(halo, -halo or None)
         self._target_tally.add(target[inside, inside], self.spec.range)
-        area = relative_area(fine) if self.spec.weights == "area" else None
+        area = relative_area(fine) if self.spec.by_area else None
         patch = Patch(
             factor=self.grids.factor,
             halo=halo,

@@ -71,8 +71,7 @@ class Choice:
 
     def precision(self, method: Method) -> str:
         """Return the precision that the network ran in."""
-        plan = getattr(method, "plan", None)
-        return "float32" if plan is None else str(plan.dtype).removeprefix("torch.")
+        return method.plan.precision
 
     def resolution_warnings(self, grids: Grids) -> list[str]:
         """Say when the grid is much coarser or finer than the one in training."""

@@ -29,7 +29,7 @@ def tags(
         "MSR_INPUTS": json.dumps(files, ensure_ascii=False, sort_keys=True),
         "MSR_SEED": str(request.seed),
         "MSR_PRECISION": choice.precision(method),
-        "MSR_DEVICE": str(getattr(method, "device", "cpu")),
+        "MSR_DEVICE": str(method.device),
         "MSR_CONSERVATION": f"{choice.target.conservation} {strength:g}",
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),

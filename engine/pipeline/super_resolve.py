@@ -94,7 +94,7 @@ def super_resolve(
         tiles=job.tiles,
         seconds=time.monotonic() - started,
         precision=choice.precision(method),
-        device=str(getattr(method, "device", "cpu")),
+        device=str(method.device),
         width=cols,
         height=rows,
         members=request.ensemble.members if request.ensemble else 0,

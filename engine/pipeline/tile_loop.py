@@ -77,7 +77,7 @@ class TileJob:
         self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
         self.residual, self.valid, self.tiles = 0.0, 0, 0
         self._beyond, self._coarse = 0.0, 0
-        device = getattr(method, "device", torch.device("cpu"))
+        device = method.device
         rows, cols = grids.coarse.shape
         memory = free_memory(device)
         shape = grids.factor, self.estimate.halo, self.estimate.bytes_per_cell
@@ -134,7 +134,7 @@ class TileJob:
 
     def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
         """Look for a wish to stop before each layer, since one tile can take seconds."""
-        module = getattr(self.method, "module", None)
+        module = self.method.module
         if module is None:
             return []
         return [m.register_forward_pre_hook(self._stop_if_asked) for m in module.modules()]

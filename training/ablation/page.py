@@ -217,7 +217,7 @@ def _variants_table(found: Gathered) -> str:
 
 
 def _gains_table(summary: Summary) -> str:
-    rows = [
+    rows: list[list[str | Cell]] = [
         [group, *(_with_interval(e) for e in three)]
         for group, three in sorted(summary.gains.items(), key=lambda item: -item[1][0].value)
     ]
@@ -226,7 +226,7 @@ def _gains_table(summary: Summary) -> str:
 
 def _constraints_table(summary: Summary) -> str:
     columns = (*COLUMNS, *FURTHER)
-    rows = [
+    rows: list[list[str | Cell]] = [
         [_title(summary.found, name), *(_with_interval(by_metric[m]) for m, _, _ in columns)]
         for name, by_metric in summary.constraints.items()
     ]

@@ -51,7 +51,7 @@ def score_by_block(
     """Measure a case and its errors by block; a `plan` says what is measured, as `score` takes it."""
     scored = score(case, archive, region, target, keep=True, further=further, plan=plan)
     truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
-    return scored, block_errors(scored.fields, truth, archive.factor)
+    return scored, block_errors(scored.kept, truth, archive.factor)
 
 
 def withheld_results(

@@ -17,18 +17,18 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from engine.compute.devices import PRECISIONS, PrecisionPlan, choose_device, free_memory, list_devices
-from engine.errors import EngineError
+from engine.errors import EngineError, InputError
 from engine.features.network_inputs import NetworkInputs
 from engine.feedback import Silent
 from engine.files.root import ROOT
 from engine.models.loading import load_model
 from engine.models.model import ModelMethod
-from engine.nets.generator import Generator
+from engine.nets.interface import GeneratorNetwork
 from engine.package.folder import Package, find_package
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.request import SuperResolveRequest
@@ -94,7 +94,7 @@ def plan_name(plan: PrecisionPlan) -> str:
 
 
 @torch.inference_mode()
-def _time(generator: Generator, inputs: NetworkInputs, device: torch.device, seconds: float) -> float:
+def _time(generator: GeneratorNetwork, inputs: NetworkInputs, device: torch.device, seconds: float) -> float:
     """Return the time of the fastest pass within some seconds, after one to warm up."""
     generator(inputs.coarse, inputs.fine, inputs.vector)
     best, end = float("inf"), time.monotonic() + seconds
@@ -178,12 +178,13 @@ class WorkerClient:
         Raises:
             EngineError: the worker ended, or reports an error.
         """
+        into, out = self._pipes()
         self._count += 1
         id = str(self._count)
         message = {"type": "run", "id": id, "job": "super_resolve", "request": request.to_json()}
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
+        into.write(json.dumps(message) + "\n")
+        into.flush()
+        for line in out:
             answer = json.loads(line)
             if answer["type"] == "error":
                 raise EngineError(f"The worker reports: {answer['message']}")
@@ -191,10 +192,17 @@ class WorkerClient:
                 return
         raise EngineError("The worker ended before its result came.")
 
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        """Return the worker's standard input and output."""
+        into, out = self.process.stdin, self.process.stdout
+        if into is None or out is None:
+            raise ValueError("the worker was started without pipes")
+        return into, out
+
     def close(self) -> None:
         """End the worker."""
-        self.process.stdin.close()
-        self.process.stdout.close()
+        for pipe in self._pipes():
+            pipe.close()
         self.process.wait(30)
 
 
@@ -232,6 +240,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     request = request_for(package, rasters, folder / "fine.tif", options)
 
     method = load_model(package, device)
+    if not isinstance(method, ModelMethod):
+        raise InputError(f"{package.card.id} is a cascade: name a model of one step.")
     chosen = plan_name(method.plan)
     rates = forward_rates(method, 1 if options.quick else 4)
     best = max(rates, key=rates.__getitem__)

@@ -85,7 +85,7 @@ def _write(
                     share = (share + noise[:height, :width]).clip(0, 1)
                     values = np.rint(share * _STEPS) if fine else low + share * (high - low)
                     window = Window(column, row, width, height)
-                    raster.write(values.astype(profile["dtype"]), band, window=window)
+                    raster.write(values.astype(str(profile["dtype"])), band, window=window)
 
 
 def _field(row: int, column: int, height: int, width: int, cells: int, seed: int) -> np.ndarray:

@@ -93,8 +93,9 @@ def folds_of(config: Config, levels: Sequence[CascadeLevel]) -> list[Fold]:
     if any(date.startswith("-") for date in archive.dates):
         raise InputError(f"cascade: the data set {archive.name} has months without years.")
     shape = tuple(max(level.archive.fine.shape[axis] for level in levels) for axis in (1, 2))
-    each = [resized(np.isfinite(level.archive.fine).any(0), shape) for level in levels]
-    known = np.logical_or.reduce(each)  # a step has no truth where its larger cells are not whole
+    each = [resized(np.isfinite(np.asarray(level.archive.fine)).any(0), shape) for level in levels]
+    # A step has no truth where its larger cells are not whole.
+    known = np.asarray(np.logical_or.reduce(each))
     years = sorted({year_of(date) for date in archive.dates})
     folds = []
     for row in range(0, known.shape[0], edge):
@@ -236,7 +237,7 @@ def _fitted_cases(
 
 def _covered(level: CascadeLevel) -> np.ndarray:
     sources = [level.archive.sources[name] for name in level.split.test_view.sources]
-    masks = [np.isfinite(np.asarray(s.values[0])).all(0) for s in sources if s.grid == "fine"]
+    masks = [np.isfinite(np.asarray(s.array[0])).all(0) for s in sources if s.grid == "fine"]
     return np.logical_and.reduce([np.isfinite(level.archive.fine).any(0), *masks])
 
 

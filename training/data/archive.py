@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from affine import Affine
 
 from engine.errors import InputError
+from training.data.lazy import Array
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,14 @@ class ArchiveSource:
     kind: str = "continuous"  # continuous, angle, class, climatology
     dynamic: bool = False
     classes: tuple[int, ...] = ()
-    values: np.ndarray | None = None
+    values: Array | None = None
+
+    @property
+    def array(self) -> Array:
+        """The values; raises ValueError where there are none, as of a climatology."""
+        if self.values is None:
+            raise ValueError(f"the source {self.name} has no values of its own")
+        return self.values
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Archive:
     dates: tuple[str, ...]  # (T,), as the engine reads them: --MM, YYYY-MM, YYYY-MM-DD
     period: str  # the times covered, in words
     coarse: np.ndarray  # (T, h, w), physical units
-    fine: np.ndarray  # (T, h·k, w·k)
+    fine: Array  # (T, h·k, w·k)
     transform: Affine  # of the coarse grid
     crs: str
     wrap: bool  # whether the columns go round the globe
@@ -116,7 +125,7 @@ def crop(archive: Archive, bounds: Sequence[float]) -> Archive:
 def _cropped(archive: Archive, left: int, top: int, right: int, bottom: int) -> Archive:
     k = archive.factor
 
-    def part(values: np.ndarray, scale: int) -> np.ndarray:
+    def part(values: Any, scale: int) -> Any:
         return values[..., top * scale : bottom * scale, left * scale : right * scale]
 
     sources = {

@@ -78,9 +78,9 @@ class LazyArray:
 
     def _narrowed(self, parts: Sequence[Any]) -> LazyArray:
         ranges = list(self._ranges)
-        axes = [i for i, r in enumerate(ranges) if not isinstance(r, int)]
-        for axis, part in zip(axes, parts):
-            start, length = ranges[axis][0], ranges[axis][1] - ranges[axis][0]
+        axes = [(i, r) for i, r in enumerate(ranges) if not isinstance(r, int)]
+        for (axis, (start, stop)), part in zip(axes, parts):
+            length = stop - start
             if isinstance(part, slice):
                 first, last, _ = part.indices(length)
                 ranges[axis] = (start + first, start + max(first, last))
@@ -90,6 +90,9 @@ class LazyArray:
                     raise IndexError(f"index {part} is out of range for an axis of {length}")
                 ranges[axis] = start + index
         return LazyArray(self._array, ranges)
+
+
+Array = np.ndarray | LazyArray  # what an archive holds: in memory, or read where it is looked at
 
 
 class FourAxes:

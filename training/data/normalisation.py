@@ -9,8 +9,8 @@ import torch
 
 from engine.errors import InputError
 from engine.features.network_inputs import channel_names, source_channels
-from engine.fields.transforms import transform
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import transform
 from training.data.archive import Archive, ArchiveSource
 from training.data.patches import View, Window, cut, withheld_block
 from training.data.region import Region, truth_of

@@ -27,6 +27,7 @@ from odc.geo.geobox import GeoBox
 from engine import dates
 from engine.errors import InputError
 from engine.fields.conservation import aggregate
+from engine.raster.georeference import crs_of
 from engine.raster.grids import cell_sizes, refine, relative_area
 from training.data.archive import Archive, ArchiveSource, crop
 from training.data.lazy import FourAxes, LazyArray
@@ -159,7 +160,7 @@ def one_level_up(archive: Archive, step: int, area: bool) -> Archive:
 
     sources: dict[str, ArchiveSource] = {}
     for name, source in archive.sources.items():
-        values = source.values
+        values = source.array
         if source.grid == "fine":  # a time at a time: they may be on disk
             parts = [mean(np.asarray(values[t]), archive.factor, archive.area) for t in range(len(values))]
             sources[name] = replace(source, values=padded(np.stack(parts)))
@@ -240,4 +241,4 @@ def _free() -> int:
 
 
 def _round_the_world(grid: GeoBox) -> bool:
-    return bool(grid.crs.geographic) and abs(grid.shape[1] * abs(grid.affine.a) - 360) < 1e-6
+    return bool(crs_of(grid).geographic) and abs(grid.shape[1] * abs(grid.affine.a) - 360) < 1e-6

@@ -168,7 +168,7 @@ def draw_maps(folder: Path, archive: Archive, outcomes: Sequence[MethodResult]) 
     world = folder / "maps.png"
     draw(world, archive, Region((MONTH - 1,), (0, archive.shape[1])), scores)
     close = [
-        (f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.fields[0])
+        (f"{s.case.title} (RMSE {s.values['rmse']:.2f})", s.kept[0])
         for s in scores
         if s.case.name in (CLOSE, best.name, model.name + WITHOUT, model.name)
     ]

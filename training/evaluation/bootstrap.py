@@ -115,8 +115,9 @@ def two_way_intervals(
         raise ValueError("there is nothing to draw from")
     by_date, by_place = [t.sum(1) for t in tables], [t.sum(0) for t in tables]
     values = _columns(statistic([np.ones((1, dates)) @ t for t in by_date]))[0]
-    lengths = [length] * values.size
-    if length is None:
+    if length is not None:
+        lengths = [length] * values.size
+    else:
         apart = values - _columns(statistic([(1 - np.eye(dates)) @ t for t in by_date]))
         lengths = [block_length(column) for column in apart.T]
     found: list[Interval] = [Interval(float(value), math.nan, math.nan) for value in values]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from engine.errors import InputError
 from engine.models.loading import load_model
+from engine.models.model import ModelMethod
 from engine.package.folder import Package
 from engine.specs import TargetSpec
 from training.data.archive import Archive
@@ -101,7 +102,7 @@ class Evaluation:
         Raises:
             KeyError: there is no such method.
         """
-        a, b, other = self.score(method).tally, self.score(reference).tally, against or measure
+        a, b, other = self.score(method).measured, self.score(reference).measured, against or measure
         try:
             if measure not in MEASURES:
                 found = paired_intervals(
@@ -132,16 +133,16 @@ class Evaluation:
             "by_date": {
                 s.case.name: {
                     self.archive.dates[t]: {k: _number(v) for k, v in numbers.items()}
-                    for t, numbers in s.tally.dates.items()
+                    for t, numbers in s.measured.dates.items()
                 }
                 for s in self.scores
             },
             "by_elevation": {
                 s.case.name: [
-                    {k: _number(v) for k, v in band._asdict().items()} for band in s.tally.bands.compute()
+                    {k: _number(v) for k, v in asdict(band).items()} for band in s.measured.bands.compute()
                 ]
                 for s in self.scores
-                if s.tally.bands is not None
+                if s.measured.bands is not None
             },
         }
 
@@ -243,7 +244,7 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
         if name != reference:
             yield evaluation.compare(name, reference, "rmse")
             yield evaluation.compare(name, reference, "mae")
-        if score.case.group != "simple" and score.tally.shapes is not None:
+        if score.case.group != "simple" and score.measured.shapes is not None:
             for measure in MEASURES:
                 yield evaluation.compare(name, reference, measure)
         if score.members:
@@ -264,8 +265,8 @@ def package_cases(package: Package, split: Split) -> list[Case]:
         split.test_view,
         method.sources,
         method.target.strength,
-        method.predict_member if method.ensemble else None,
-        method.predict_members if method.ensemble else None,
+        method.predict_member if isinstance(method, ModelMethod) and method.ensemble else None,
+        method.predict_members if isinstance(method, ModelMethod) and method.ensemble else None,
     )
 
 

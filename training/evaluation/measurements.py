@@ -83,7 +83,7 @@ class Measurements:
             else:
                 metric.update(p, t)
         self.blocks.update(time, p.values, t.values)
-        if self.bands is not None:
+        if self.bands is not None and self.plan.elevation is not None:
             self.bands.update(p.values, t.values, self.plan.elevation)
         error = p.cells - t.cells
         if error.size:

@@ -116,9 +116,5 @@ def empty_field(archive: Archive, columns: tuple[int, int]) -> Tensor:
 
 
 def coarse_means(fine: Tensor, archive: Archive, target: TargetSpec) -> Tensor:
-    area = (
-        torch.from_numpy(archive.area)[None]
-        if target.weights == "area" and archive.area is not None
-        else None
-    )
+    area = torch.from_numpy(archive.area)[None] if target.by_area and archive.area is not None else None
     return aggregate(fine[None], archive.factor, area)[0]

@@ -37,11 +37,25 @@ class Score:
     case: Case
     values: dict[str, float]
     fields: np.ndarray | None = field(default=None, repr=False)
-    tally: Measurements | None = field(default=None, repr=False)
+    measurements: Measurements | None = field(default=None, repr=False)
     ensemble: dict[str, EnsembleMetric] = field(default_factory=dict, repr=False)
     spread: SpreadBins | None = field(default=None, repr=False)
     members: int = 0
     kind: str = "central"  # or, of an ensemble, mean or member
+
+    @property
+    def measured(self) -> Measurements:
+        """What the numbers were computed from; raises ValueError where only the numbers are known."""
+        if self.measurements is None:
+            raise ValueError(f"of {self.case.name} only the numbers are known")
+        return self.measurements
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The fields, (T, h·k, w·k); raises ValueError where they were not kept."""
+        if self.fields is None:
+            raise ValueError(f"the fields of {self.case.name} were not kept")
+        return self.fields
 
 
 def plan_scores(archive: Archive, region: Region, further: bool = False) -> MeasurementPlan:
@@ -50,7 +64,7 @@ def plan_scores(archive: Archive, region: Region, further: bool = False) -> Meas
     source = archive.sources.get("elevation")
     if source is None or source.grid != "fine" or source.kind != "continuous" or source.dynamic:
         return MeasurementPlan(scale, further, archive.factor)
-    elevation = np.asarray(source.values[0])[0][:, region.fine_columns(archive.factor)]
+    elevation = np.asarray(source.array[0])[0][:, region.fine_columns(archive.factor)]
     truth, _ = truth_of(archive, region, region.times[0])
     edges = band_edges(np.where(np.isfinite(truth), elevation, np.nan))  # for cells that count
     return MeasurementPlan(scale, further, archive.factor, elevation, edges)
@@ -181,7 +195,7 @@ class _Running:
         self.case, self.target, self.keep = case, target, keep
         self.members = members if case.member is not None else 0
         kinds = ["central", "mean", "member"] if self.members else ["central"]
-        self.tallies = {kind: Measurements(plan) for kind in kinds}
+        self.measurements = {kind: Measurements(plan) for kind in kinds}
         self.kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
         self.ensemble: dict[str, EnsembleMetric] = {}
         self.spread: SpreadBins | None = None
@@ -190,8 +204,8 @@ class _Running:
             self.spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0)
 
     def begin(self, archive: Archive, region: Region) -> dict[str, Tensor]:
-        """Return empty fields of one time: one for each tally, and measures of the members by cell."""
-        whole = {kind: empty_field(archive, region.columns) for kind in self.tallies}
+        """Return empty fields of one time: one for each kind, and measures of the members by cell."""
+        whole = {kind: empty_field(archive, region.columns) for kind in self.measurements}
         by_cell = ("crps", "spread") if self.members else ()
         return whole | {name: empty_field(archive, region.columns).double() for name in by_cell}
 
@@ -205,8 +219,9 @@ class _Running:
         count, wanted = self.members, truth[place]
         whole["mean"][place], whole["member"][place] = fields[1:].mean(0), fields[1]
         drawn = fields[1:].numpy()
-        for metric in (*self.ensemble.values(), self.spread):
+        for metric in self.ensemble.values():
             metric.update(drawn, wanted)
+        self.spread.update(drawn, wanted)
         whole["crps"][place] = torch.from_numpy(crps_cells(drawn, wanted))
         variance = drawn.var(0, ddof=1, dtype=np.float64)
         whole["spread"][place] = torch.from_numpy((count + 1) / count * variance)
@@ -215,29 +230,39 @@ class _Running:
         self, time: int, whole: dict[str, Tensor], archive: Archive, truth: Field, coarse: np.ndarray
     ) -> None:
         """Measure the fields of one time."""
-        for kind, tally in self.tallies.items():
+        for kind, measurements in self.measurements.items():
             mean = coarse_means(whole[kind], archive, self.target)
-            tally.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
+            measurements.update(time, whole[kind].numpy(), truth, mean.numpy(), coarse)
             if self.keep:
                 self.kept[kind].append(whole[kind].numpy())
         for name in ("crps", "spread") if self.members else ():
             by_cell = np.where(truth.valid, whole[name].numpy(), np.nan)
-            self.tallies["central"].blocks.add(time, name, by_cell)
+            self.measurements["central"].blocks.add(time, name, by_cell)
 
     def scores(self) -> list[Score]:
         """Return the scores of the central estimate, the members' mean and the first member."""
         words = {"mean": f"mean of {self.members} members", "member": "one member"}
         scores = []
-        for kind, tally in self.tallies.items():
+        for kind, measurements in self.measurements.items():
             fields = np.stack(self.kept[kind]) if self.keep else None
             if kind == "central":
                 found = Score(
-                    self.case, tally.values(), fields, tally, self.ensemble, self.spread, self.members
+                    self.case,
+                    measurements.values(),
+                    fields,
+                    measurements,
+                    self.ensemble,
+                    self.spread,
+                    self.members,
                 )
             else:
                 name, title = f"{self.case.name}-{kind}", f"{self.case.title}, {words[kind]}"
                 found = Score(
-                    replace(self.case, name=name, title=title), tally.values(), fields, tally, kind=kind
+                    replace(self.case, name=name, title=title),
+                    measurements.values(),
+                    fields,
+                    measurements,
+                    kind=kind,
                 )
             scores.append(found)
         return scores

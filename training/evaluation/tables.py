@@ -79,7 +79,10 @@ def fitted(columns: Iterable[Column], scores: Sequence[Score]) -> list[Column]:
 
 def further_decimals(scores: Sequence[Score]) -> int:
     """Return how many decimals to add to three, so that the smallest MAE keeps three digits."""
-    errors = [s.tally.metrics["mae"].compute() if s.tally else s.values.get("mae", 0.0) for s in scores]
+    errors = [
+        s.measurements.metrics["mae"].compute() if s.measurements else s.values.get("mae", 0.0)
+        for s in scores
+    ]
     errors = [error for error in errors if error > 0]
     return max(0, DIGITS - 4 - math.floor(math.log10(min(errors)))) if errors else 0
 

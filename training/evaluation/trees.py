@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,12 +23,12 @@ from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
 from engine.features.derived import REACH
 from engine.features.network_inputs import season_vector, source_channels
-from engine.fields.conservation import limits
+from engine.fields.conservation import clipped
 from engine.fields.patch import Patch
-from engine.fields.transforms import normalised, physical
 from engine.fields.upsample import HALO, upsample
 from engine.fields.windows import crop, narrowed
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import normalised, physical
 from training.data.archive import Archive
 from training.data.masked_truth import mask_truth
 from training.data.normalisation import bare_spec
@@ -35,6 +36,9 @@ from training.data.patches import PatchSampler, View, cut
 from training.data.split import Split
 from training.evaluation.predict import Case
 from training.schema.config import Config, SamplingSection
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 CELLS = 150_000  # fine cells, at most, that trees are fitted on
 WINDOWS = 50  # patches that they are drawn from
@@ -77,7 +81,7 @@ class Trees:
         self.sources = tuple(map(_with_ground, sources))
         self.halo = max(BASE_HALO, REACH, HALO["bilinear"])
         self.settings = settings or Settings()
-        self._fitted: object | None = None
+        self._fitted: HistGradientBoostingRegressor | None = None
 
     def features(self, patch: Patch) -> tuple[Tensor, Tensor]:
         """Return what the trees see of each fine cell, and the base that they correct.
@@ -163,9 +167,7 @@ class Trees:
         rows = seen.movedim(1, -1).flatten(0, 2).numpy()
         pieces = [self._fitted.predict(rows[i : i + _PIECE]) for i in range(0, len(rows), _PIECE)]
         rest = torch.from_numpy(np.concatenate(pieces)).float().view(base.shape)
-        values = physical(normalised(base, self.target) + rest, self.target)
-        low, high = limits(self.target)
-        return values if low is None and high is None else values.clamp(low, high)
+        return clipped(physical(normalised(base, self.target) + rest, self.target), self.target)
 
 
 def _with_ground(source: SourceSpec) -> SourceSpec:

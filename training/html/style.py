@@ -100,7 +100,7 @@ def drawing() -> Iterator[Any]:
     from matplotlib import pyplot
 
     try:
-        with pyplot.rc_context(SETTINGS):
+        with pyplot.rc_context(SETTINGS):  # type: ignore[arg-type]  # matplotlib types each setting by its name
             yield pyplot
     finally:
         pyplot.close("all")

@@ -115,7 +115,7 @@ class _Filler:
             raise Cancelled("Stopped.")
         grid = window(self.plan.grid(variable), row, column, *size)
         indices = (0,) if variable.indices is None else variable.indices[first : first + self.times]
-        values = variable.series.read(indices, grid, variable.conserve)
+        values = variable.rasters.read(indices, grid, variable.conserve)
         array = self.store[variable.name]
         rows, columns = slice(row, row + size[0]), slice(column, column + size[1])
         if array.ndim == 2:
@@ -164,5 +164,5 @@ class _Filler:
         coarse, comparison = self.plan.get(COARSE), self.built.comparison
         if coarse is None or coarse.indices is None or comparison is None:
             raise ValueError("only an independent coarse product, by dates, is compared")
-        product = coarse.series.read(coarse.indices[first : first + len(means)], self.plan.coarse, True)
+        product = coarse.rasters.read(coarse.indices[first : first + len(means)], self.plan.coarse, True)
         comparison.add(means, product[:, 0])

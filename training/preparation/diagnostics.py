@@ -31,7 +31,7 @@ LARGE_BIAS = 0.5  # of the coarse product's standard deviation
 
 def doubts(variable: Variable, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Say whether a variable's values go with its units and with themselves."""
-    label, unit = variable.series.label, variable.units
+    label, unit = variable.rasters.label, variable.units
     span = tally.range
     if span is None:
         return [f"{label} has no valid cell on the grid: check nodata, valid_range and extent."]
@@ -119,7 +119,7 @@ def fit(comparison: CoarseAgreement, unit: str) -> list[str]:
 
 def left_out(variable: Variable) -> list[str]:
     """Say how many values lay outside the valid range."""
-    series = variable.series
+    series = variable.rasters
     if not series.outside:
         return []
     share = 100 * series.outside / max(series.seen, 1)
@@ -155,7 +155,7 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
             at = np.unique(np.linspace(0, len(there) - 1, dates).round().astype(int))
             indices = [variable.indices[there[i]] for i in at]
             times = tuple(plan.times[there[i]] for i in at)
-        values = variable.series.read(indices, grid, conserve=variable.name == COARSE)
+        values = variable.rasters.read(indices, grid, conserve=variable.name == COARSE)
         tally = ArrayStatistics(len(indices))
         tally.add(0, values)
         if tally.range is not None:  # a date may be empty where others are not

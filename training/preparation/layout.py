@@ -116,9 +116,7 @@ def _axes(grid: GeoBox, prefix: str) -> dict[str, Any]:
 
 def _time(times: tuple[When, ...]) -> tuple[np.ndarray, dict[str, str]]:
     """Return days since 1970 of the first day that a date may mean; numbers where there are no years."""
-    days = [
-        (dt.date(t.year, t.month or 1, t.day or 1) - EPOCH).days for t in times if t.year is not None
-    ]
+    days = [(dt.date(t.year, t.month or 1, t.day or 1) - EPOCH).days for t in times if t.year is not None]
     if len(days) < len(times):
         return np.arange(len(times)), {"long_name": "number of the time"}
     units = {"units": f"days since {EPOCH}", "calendar": "proleptic_gregorian", "standard_name": "time"}

@@ -19,7 +19,7 @@ from engine.raster.grids import plan, refine, window
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 from training.data.store_format import COARSE, FINE
-from training.preparation.series import Series
+from training.preparation.series import Layers, Series
 from training.preparation.timeline import gaps, partners
 from training.schema.dataset import Dataset, DatasetSource
 
@@ -32,9 +32,16 @@ class Variable:
     title: str
     units: str
     grid: str  # coarse, fine
-    series: Series
+    series: Layers
     indices: tuple[int | None, ...] | None  # the layer of each time; None: static
     source: DatasetSource | None = None  # None for the target
+
+    @property
+    def rasters(self) -> Series:
+        """The series of rasters; raises ValueError where the array is made otherwise."""
+        if not isinstance(self.series, Series):
+            raise ValueError(f"{self.name} does not come from rasters")
+        return self.series
 
     @property
     def conserve(self) -> bool:
@@ -69,7 +76,7 @@ class StorePlan:
     def close(self) -> None:
         """Close every file."""
         for variable in self.variables:
-            variable.series.close()
+            variable.rasters.close()
 
 
 def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
@@ -224,13 +231,13 @@ def _check_dates(result: StorePlan) -> None:
         if variable.source is None or variable.indices is None:
             continue
         absent = [t for t, index in enumerate(variable.indices) if index is None]
-        label = variable.series.label
+        label, own = variable.rasters.label, variable.rasters.dates
         result.missing[label] = [str(result.times[t]) for t in absent]
         if not absent:
             continue
         if len(absent) == len(result.times):
             raise InputError(
-                f"{label} ({variable.series.dates[0]} to {variable.series.dates[-1]}) has none of the dates "
+                f"{label} ({own[0]} to {own[-1]}) has none of the dates "
                 f"of the target ({result.times[0]} to {result.times[-1]})."
             )
         what = {
@@ -262,7 +269,7 @@ def _drop(result: StorePlan, gone: set[int]) -> None:
 
 def _check_raster(variable: Variable, result: StorePlan) -> None:
     """Check overlap and units of a variable's first raster."""
-    series = variable.series
+    series = variable.rasters
     with series.open(series.layers[:1]) as (raster, _):
         if not raster.overlaps(result.grid(variable)):
             raise InputError(

@@ -60,7 +60,7 @@ def prepare(
         with new_store(final, overwrite) as part:
             early = diagnostics.sample_doubts(plan)
             for variable in plan.variables:
-                variable.series.forget_counts()
+                variable.rasters.forget_counts()
             if early and strict:
                 raise InputError(early[0])
             for remark in early:

@@ -68,7 +68,26 @@ class GivenRaster(Raster):
         return values
 
 
-class Series:
+@dataclass
+class Layers:
+    """What an array of a store is made of.
+
+    Attributes:
+        described: where it comes from, in words.
+        kind, classes: as in `engine.raster.reader.Raster.read`.
+    """
+
+    described: str
+    kind: str = "continuous"
+    classes: tuple[int, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Channels as read."""
+        return {"angle": 2, "class": len(self.classes)}.get(self.kind, 1)
+
+
+class Series(Layers):
     """All rasters of one variable.
 
     Args:
@@ -114,11 +133,6 @@ class Series:
     def dates(self) -> list[When | None]:
         """Of the layers."""
         return [layer.when for layer in self.layers]
-
-    @property
-    def channels(self) -> int:
-        """Channels as read."""
-        return {"angle": 2, "class": len(self.classes)}.get(self.kind, 1)
 
     def close(self) -> None:
         """Close every file that is kept open; a later read opens it again."""

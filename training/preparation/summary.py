@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from training.data.store_format import COARSE, FINE
+from engine.raster.georeference import crs_of
+from training.data.store_format import COARSE
 from training.html.page import Page, facts_html, figure_html
 from training.html.style import drawing
 from training.preparation.building import Built
@@ -61,7 +62,7 @@ def write_summary(page: Path, store: Path, plan: StorePlan, built: Built, remark
 def _grid(grid: Any) -> str:
     rows, columns = grid.shape
     size = f"{abs(grid.affine.a):.6g} × {abs(grid.affine.e):.6g}"
-    code = grid.crs.to_epsg()
+    code = crs_of(grid).to_epsg()
     return f"{columns} × {rows} cells of {size}, {f'EPSG:{code}' if code else 'custom CRS'}"
 
 
@@ -72,7 +73,7 @@ def _rows(plan: StorePlan, built: Built) -> Iterator[tuple[str, str, str, str, b
         tally = built.tallies[variable.name]
         yield variable.name, variable.title, variable.units, variable.grid, scalar, tally
     if plan.get(COARSE) is None:
-        truth = plan.get(FINE)
+        truth = plan.variables[0]
         yield COARSE, f"{truth.title}, aggregate", truth.units, "coarse", True, built.tallies[COARSE]
 
 
@@ -150,17 +151,19 @@ def _maps(
     shape = "equal" if rows / columns < 5 and columns / rows < 5 else "auto"
     for axis, ((name, _, units, grid, _, _), time) in zip(axes.flat, tiles):
         values, colours, limits, words = _picture(group[name], plan, name, time, units)
-        if limits == (None, None) and np.isfinite(values).any():
+        if limits is None and np.isfinite(values).any():
             limits = tuple(np.nanpercentile(values, [0.5, 99.5]))
-        cells = round(limits[1] + 0.5) if words == "class" else 256
+        low, high = limits if limits is not None else (None, None)
+        classes = _classes(plan, name)
+        cells = len(classes) if words == "class" else 256
         axis.axis("on")
         axis.set_xticks([])
         axis.set_yticks([])
         image = axis.imshow(
             values,
             cmap=matplotlib.colormaps[colours].resampled(cells).with_extremes(bad="#d8d8d8"),
-            vmin=limits[0],
-            vmax=limits[1],
+            vmin=low,
+            vmax=high,
             extent=(box.left, box.right, box.bottom, box.top),
             aspect=shape,
             interpolation="nearest",
@@ -169,14 +172,18 @@ def _maps(
         axis.set_title(f"{name}{when} ({grid})", fontsize=9)
         bar = figure.colorbar(image, ax=axis, shrink=0.85, label=words)
         if words == "class":
-            classes = plan.get(name).series.classes
             bar.set_ticks(np.arange(len(classes)), labels=[str(c) for c in classes])
     return figure
 
 
+def _classes(plan: StorePlan, name: str) -> tuple[int, ...]:
+    variable = plan.get(name)
+    return () if variable is None else variable.series.classes
+
+
 def _picture(
     array: Any, plan: StorePlan, name: str, time: int | None, units: str
-) -> tuple[np.ndarray, str, tuple[float | None, float | None], str]:
+) -> tuple[np.ndarray, str, tuple[float, float] | None, str]:
     """Return one time of an array, thinned, with its colours, their limits and their meaning."""
     step = max(1, max(array.shape[-2:]) // MAP_CELLS)
     thin = (slice(None, None, step), slice(None, None, step))
@@ -184,13 +191,13 @@ def _picture(
     kind = variable.series.kind if variable is not None else "continuous"
     lead: tuple[Any, ...] = () if time is None else (time,)
     if kind == "continuous":
-        return array[(*lead, *thin)], "viridis", (None, None), units
+        return array[(*lead, *thin)], "viridis", None, units
     values = array[(*lead, slice(None), *thin)]
     if kind == "angle":
         degrees = np.rad2deg(np.arctan2(values[0], values[1])) % 360
         return degrees, "twilight", (0, 360), "degrees from north"
     shown = np.where(np.isfinite(values[0]), np.nan_to_num(values).argmax(0), np.nan)
-    return shown, "tab20", (-0.5, len(variable.series.classes) - 0.5), "class"
+    return shown, "tab20", (-0.5, len(_classes(plan, name)) - 0.5), "class"
 
 
 def _means(pyplot: Any, plan: StorePlan, rows: Sequence[Any]) -> Any:

@@ -151,8 +151,8 @@ def _dates(main: Score, reference: Score) -> dict[str, int]:
 
     Without another method to compare with: of the lowest, middling and highest error.
     """
-    errors = {t: numbers["rmse"] for t, numbers in main.tally.dates.items()}
-    of_reference = {t: numbers["rmse"] for t, numbers in reference.tally.dates.items()}
+    errors = {t: numbers["rmse"] for t, numbers in main.measured.dates.items()}
+    of_reference = {t: numbers["rmse"] for t, numbers in reference.measured.dates.items()}
     least = LEAST_SKILL_SHARE * max(of_reference.values(), default=0.0)
     if main is reference:
         order = sorted(errors, key=lambda t: errors[t])

@@ -36,7 +36,7 @@ def _by_date(context: ReportContext) -> Part:
     figure, axis = context.pyplot.subplots(figsize=(WIDTH, 3.3))
     few = len(times) <= FEW
     for score in context.charted:
-        numbers = [score.tally.dates.get(t, {}).get("rmse", np.nan) for t in times]
+        numbers = [score.measured.dates.get(t, {}).get("rmse", np.nan) for t in times]
         style = line_style(context, score)
         axis.plot(
             range(len(times)), numbers, marker="o" if few else "", ms=4, label=score.case.title, **style
@@ -60,10 +60,10 @@ def _by_date(context: ReportContext) -> Part:
 def skill_map(score: Score, reference: Score) -> np.ndarray | None:
     """Return 1 − MSE / MSE of the reference in blocks of coarse cells, NaN where there is nothing; or "
     "None."""
-    blocks = score.tally.blocks
+    blocks = score.measured.blocks
     if blocks.shape is None or blocks.block is None:
         return None
-    own, other = (np.array(s.tally.blocks.table("rmse")[1]).sum(1)[0] for s in (score, reference))
+    own, other = (np.array(s.measured.blocks.table("rmse")[1]).sum(1)[0] for s in (score, reference))
     edge = blocks.block * blocks.factor
     shape = [-(-n // edge) for n in blocks.shape]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,7 +79,9 @@ def _by_place(context: ReportContext) -> Part | None:
     if skill is None or not np.isfinite(skill).any():
         return None
     archive, region = context.evaluation.archive, context.evaluation.split.test
-    blocks = context.main_field.tally.blocks
+    blocks = context.main_field.measured.blocks
+    if blocks.shape is None or blocks.block is None:
+        return None
     edge = blocks.block * archive.factor
     fine = skill.repeat(edge, 0).repeat(edge, 1)[: blocks.shape[0], : blocks.shape[1]]
     limit = max(0.1, min(1.0, float(np.nanpercentile(np.abs(skill), 95))))
@@ -111,8 +113,8 @@ def _extreme(context: ReportContext, word: str) -> Part:
     if len(below) < 2:
         below.append(None)
     figure, _ = draw_panels(context.pyplot, [top, below], extent_of(archive, region))
-    rmse = own.tally.dates[time]["rmse"]
-    against = context.evaluation.score(reference).tally.dates[time]["rmse"]
+    rmse = own.measured.dates[time]["rmse"]
+    against = context.evaluation.score(reference).measured.dates[time]["rmse"]
     caption = (
         f"The {word} test date of {own.case.title}, {drawn.label}: RMSE {rmse:.4g} {archive.units}, "
         f"{context.label(reference)} {against:.4g}. {context.told}"

@@ -18,12 +18,10 @@ TITLE = "Error against elevation"
 
 def parts(context: ReportContext) -> Iterator[Part]:
     """Yield RMSE and bias by band of elevation, with the share of cells in each."""
-    known = [s for s in context.charted if s.tally.bands is not None]
-    if not known:
+    banded = [(s, s.measured.bands.compute()) for s in context.charted if s.measured.bands is not None]
+    if not banded or len(banded[0][1]) < 2:
         return
-    bands = known[0].tally.bands.compute()
-    if len(bands) < 2:
-        return
+    bands = banded[0][1]
     units = context.evaluation.archive.units
     figure, (left, right) = context.pyplot.subplots(1, 2, figsize=(WIDTH, 3.7))
     places = np.arange(len(bands))
@@ -35,11 +33,10 @@ def parts(context: ReportContext) -> Iterator[Part]:
     behind.set_ylim(0, min(100.0, 160 * share.max()))
     left.set_zorder(behind.get_zorder() + 1)
     left.patch.set_visible(False)
-    for score in known:
-        found = score.tally.bands.compute()
+    for score, own in banded:
         style = {**line_style(context, score), "marker": "o", "ms": 4}
-        left.plot(places, [band.rmse for band in found], label=score.case.title, **style)
-        right.plot(places, [band.bias for band in found], **style)
+        left.plot(places, [band.rmse for band in own], label=score.case.title, **style)
+        right.plot(places, [band.bias for band in own], **style)
     right.axhline(0, color=TRUTH, lw=1, zorder=1)
     left.set_ylim(bottom=0)
     left.set_ylabel(f"RMSE ({units})")

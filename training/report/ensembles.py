@@ -111,6 +111,8 @@ def _spread_maps(context: ReportContext) -> Part:
 
     drawn = context.drawn(context.dates["typical"])
     archive, region = context.evaluation.archive, context.evaluation.split.test
+    if drawn.spread is None:
+        raise ValueError("there are no members whose spread could be drawn")
     mean = drawn.fields[f"{context.main.case.name}-mean"]
     error = np.abs(mean - drawn.truth)
     high = float(np.nanpercentile(drawn.spread, 99.5)) or 1.0

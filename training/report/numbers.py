@@ -39,10 +39,10 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
             yield name, measure, "", value, none, none
         for measure, metric in score.ensemble.items():
             yield name, measure, "ensemble", metric.compute(), none, none
-        for time, numbers in score.tally.dates.items():
+        for time, numbers in score.measured.dates.items():
             for measure, value in numbers.items():
                 yield name, measure, f"date {dates[time]}", value, none, none
-        for band in score.tally.bands.compute() if score.tally.bands is not None else ():
+        for band in score.measured.bands.compute() if score.measured.bands is not None else ():
             for measure in ("rmse", "mae", "bias", "count"):
                 yield name, measure, f"elevation {band_words(band)}", getattr(band, measure), none, none
     for one in evaluation.comparisons:

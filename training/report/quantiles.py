@@ -19,7 +19,7 @@ TAIL = 1 - np.geomspace(0.5, 1e-4, 80)
 
 def parts(context: ReportContext) -> Iterator[Part]:
     """Yield a quantile–quantile plot, and the bias of quantiles towards the upper tail."""
-    metrics = {s.case.name: s.tally.metrics.get("quantile_bias_99") for s in context.charted}
+    metrics = {s.case.name: s.measured.metrics.get("quantile_bias_99") for s in context.charted}
     known = {n: m for n, m in metrics.items() if isinstance(m, QuantileBias) and m.truth.sum()}
     if not known:
         return

@@ -20,7 +20,7 @@ TITLE = "Spectra"
 
 def parts(context: ReportContext) -> Iterator[Part]:
     """Yield power by wavelength, and its ratio to the truth's."""
-    spectra = {s.case.name: s.tally.metrics.get("ralsd") for s in context.charted}
+    spectra = {s.case.name: s.measured.metrics.get("ralsd") for s in context.charted}
     some = [m for m in spectra.values() if isinstance(m, SpectralLogDistance) and m.count]
     if not some:
         return

@@ -74,7 +74,7 @@ def parts(context: ReportContext) -> Iterator[Part]:
 
 def point(score: Score) -> tuple[float, float] | None:
     """Return σ over the truth's and correlation."""
-    metric = score.tally.metrics.get("pearson")
+    metric = score.measured.metrics.get("pearson")
     moments = metric.moments() if isinstance(metric, PearsonCorrelation) else None
     if moments is None or not moments.variance_t or not moments.variance_p:
         return None
@@ -99,14 +99,14 @@ def _web(axis: Any, left: float, right: float, top: float) -> None:
     step = _round(size / 4)
     for number in range(1, 9):
         radius = number * step
-        x, y = 1 + radius * np.cos(angles), radius * np.sin(angles)
-        axis.plot(x, y, color=PALETTE[2], lw=0.7, ls=":", zorder=1)
-        inside = (x > left) & (x < right) & (y < top)
+        across, up = 1 + radius * np.cos(angles), radius * np.sin(angles)
+        axis.plot(across, up, color=PALETTE[2], lw=0.7, ls=":", zorder=1)
+        inside = (across > left) & (across < right) & (up < top)
         if inside.any():
             at = int(np.flatnonzero(inside)[-1])
             axis.annotate(
                 f"{radius:g}",
-                (x[at], y[at]),
+                (across[at], up[at]),
                 (2, 2),
                 textcoords="offset points",
                 fontsize=7,

@@ -6,14 +6,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from engine.contract import RESERVED_IDS
 from engine.errors import InputError
+from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
 from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.split import Day, PeriodSplit, SpatialSplit, TemporalSplit, check_periods
+
+
+def _known_transform(name: Any) -> Any:
+    if name in TRANSFORMS:
+        return name
+    *first, last = (repr(known) for known in TRANSFORMS)
+    raise ValueError(f"Input should be {', '.join(first)} or {last}")
+
+
+TransformName = Annotated[str, BeforeValidator(_known_transform)]
 
 
 class ModelSection(Section):
@@ -44,7 +55,7 @@ class DataSection(Section):
 class TargetSection(Section):
     """The variable that is downscaled; name, units and grid come from the data set."""
 
-    transform: Literal["identity", "log1p", "cuberoot"] = "identity"
+    transform: TransformName = "identity"
     scale: Positive = 1.0  # transform(value / scale)
     bounds: tuple[float | None, float | None] = (None, None)
     conservation: Literal["multiplicative", "additive"] = "additive"
@@ -53,8 +64,10 @@ class TargetSection(Section):
     @model_validator(mode="after")
     def _within_the_transform(self) -> TargetSection:
         low = self.bounds[0]
-        if self.transform == "log1p" and (low is None or low < 0):
-            raise ValueError("transform log1p is for values from 0 on: bounds must begin at 0 or above")
+        if TRANSFORMS[self.transform].from_zero and (low is None or low < 0):
+            raise ValueError(
+                f"transform {self.transform} is for values from 0 on: bounds must begin at 0 or above"
+            )
         if self.conservation == "multiplicative" and (low is None or low < 0):
             raise ValueError("conservation multiplicative is for values from 0 on: so must bounds be")
         return self

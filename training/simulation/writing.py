@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from training.data.store_format import COARSE, FINE
 from training.preparation.building import Built
 from training.preparation.layout import create, finish
 from training.preparation.planning import StorePlan, Variable
+from training.preparation.series import Layers
 from training.preparation.tallies import ArrayStatistics
 from training.schema.dataset import Dataset
 from training.simulation.parameters import Parameters
@@ -35,16 +35,6 @@ UNITS = {
     "wind": ("m/s", "Wind speed"),
 }
 CITATION = "Simulated by training.simulate; nothing in it was measured."
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """Stands where a described data set has a series of rasters."""
-
-    described: str
-    kind: str = "continuous"
-    channels: int = 1
-    classes: tuple[int, ...] = ()
 
 
 def make_plan(parameters: Parameters) -> StorePlan:
@@ -79,7 +69,7 @@ def make_plan(parameters: Parameters) -> StorePlan:
             "sources": sources,
         }
     )
-    every, series = tuple(range(len(days))), Simulated(made)
+    every, series = tuple(range(len(days))), Layers(made)
     variables = [Variable(FINE, dataset.target.title, "m", "fine", series, every)]
     variables += [
         Variable(s.name, s.title, s.units, s.grid, series, every if s.dynamic else None, s)

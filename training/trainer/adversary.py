@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.features.network_inputs import NetworkInputs
-from engine.fields.transforms import normalised
 from engine.nets.spec import NetworkSpec
 from engine.specs import TargetSpec
+from engine.transforms import normalised
 from training.data.cached_inputs import Batch
 from training.schema.config import AdversarialLoss, OptimiserSection
 from training.trainer.discriminator import Discriminator, condition, condition_channels

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.fields.transforms import normalised, physical
 from engine.specs import TargetSpec
+from engine.transforms import normalised, physical
 from training.schema.config import PointLoss
 
 SMALLEST = 1e-3  # of the target's spread

@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.conservation import aggregate, conserve
-from engine.fields.transforms import normalised
-from engine.nets.downscaler import Downscaler
 from engine.specs import TargetSpec
+from engine.transforms import normalised
 from training.data.cached_inputs import Batch
 from training.schema.config import Config
 from training.trainer.base_error import LossScale
@@ -68,8 +67,11 @@ class Objective:
         drawn = range(1, 1 + self.ensemble.members) if self.ensemble is not None else ()
         return (0,) * self.deterministic + tuple(drawn)
 
-    def draw(self, model: Downscaler, batch: Batch, seed: int) -> tuple[Tensor, tuple[int, ...]]:
-        """Return the network's fields of all members, stacked (K · B, h·k, w·k), and the members."""
+    def draw(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, tuple[int, ...]]:
+        """Return the network's fields of all members, stacked (K · B, h·k, w·k), and the members.
+
+        `model` is a `Downscaler`, or what averages one's gradients over processes.
+        """
         members, count = self.members, batch.truth.shape[0]
         inputs = stacked(batch.inputs, len(members))
         return model(inputs, seed, tuple(m for m in members for _ in range(count))), members
@@ -105,11 +107,11 @@ class Objective:
         seen, wanted = normalised(fine, self.target) / unit, normalised(truth, self.target) / unit
         terms = {"reconstruction": section.weight * point_loss(seen, wanted, section)}
         for section in losses.physical:
-            unit = scale.physical(section) * (1.0 if batch.gain is None else batch.gain)
-            term = section.weight * point_loss(fine / unit, truth / unit, section)
+            size: float | Tensor = scale.physical(section) * (1.0 if batch.gain is None else batch.gain)
+            term = section.weight * point_loss(fine / size, truth / size, section)
             terms["physical"] = terms["physical"] + term if "physical" in terms else term
         if losses.conservation.weight:
-            area = batch.area if self.target.weights == "area" else None
+            area = batch.area if self.target.by_area else None
             residual = conservation_loss(free, batch.coarse, self.factor, area) / scale.mae
             terms["conservation"] = losses.conservation.weight * residual
         return terms
@@ -133,8 +135,10 @@ class Objective:
     def _over_scales(self, members: Tensor, truth: Tensor) -> Tensor:
         """Return the mean CRPS over the block sizes; what is left over at the edge does not count."""
         section = self.ensemble
+        if section is None:
+            raise ValueError("there is no ensemble to score")
         scores = []
-        for size in section.scales if section is not None else ():
+        for size in section.scales:
             if size == 1:
                 scores.append(ensemble_crps(members, truth, section.fairness))
                 continue

@@ -29,7 +29,8 @@ class TrainingPlan:
         """Lay out the modules' weights."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         for module in modules:
-            module.to(memory_format=layout)
+            # torch's own types leave out that `Module.to` takes a memory format.
+            module.to(memory_format=layout)  # type: ignore[call-overload]
 
     def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[None]:
         """Return the context in which the networks run."""

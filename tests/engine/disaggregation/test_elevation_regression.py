@@ -16,11 +16,11 @@ from engine.disaggregation.elevation_regression import (
     regressed,
     slopes,
 )
+from engine.disaggregation.lapse_rate import RATES, lapse_rate
 from engine.errors import InputError
 from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
 from engine.fields.windows import crop
-from engine.methods.lapserate import RATES, lapse_rate
 from engine.methods.registry import BASELINES, baseline
 from engine.specs import TargetSpec
 

@@ -17,8 +17,8 @@ from engine.features.network_inputs import (
     source_channels,
 )
 from engine.fields.patch import Patch
-from engine.fields.transforms import inverse, normalised, physical, transform
 from engine.specs import SourceSpec, TargetSpec
+from engine.transforms import inverse, normalised, physical, transform
 
 RAIN = TargetSpec(
     "rain",

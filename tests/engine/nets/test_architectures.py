@@ -9,7 +9,7 @@ from torch import nn
 from engine.errors import InputError
 from engine.fields.patch import Patch
 from engine.nets import encodedgan
-from engine.nets.architectures import ARCHITECTURES, build_generator, widest
+from engine.nets.architectures import ARCHITECTURES, build_generator
 from engine.nets.downscaler import Downscaler
 from engine.nets.encodedgan import EncodedGenerator
 from engine.nets.generator import Generator
@@ -176,9 +176,9 @@ def test_every_kind_has_a_name_and_an_unknown_one_is_named():
 
 def test_memory_is_guessed_from_what_a_network_holds():
     generator = build_generator(make_spec("inception", 4, widths=(64, 48, 16)))
-    assert widest(generator) == 16  # on the fine grid; 48 / 4 and 64 / 16 above
-    assert widest(build_generator(make_spec("unet", 4, widths=(64, 48, 16)))) == 16 + 4 + 5
-    assert widest(build_generator(make_spec("encodedgan", 4))) == 64 + 8
+    assert generator.widest == 16  # on the fine grid; 48 / 4 and 64 / 16 above
+    assert build_generator(make_spec("unet", 4, widths=(64, 48, 16))).widest == 16 + 4 + 5
+    assert build_generator(make_spec("encodedgan", 4)).widest == 64 + 8
 
 
 def test_downscaler_takes_a_whole_field_as_it_is():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.fields.transforms import normalised
+from engine.transforms import normalised
 from training.data.cached_inputs import CachedInputs, from_patch
 from training.data.patches import Window
 from training.data.split import split_archive

@@ -191,16 +191,18 @@ def test_cases_scored_together_have_the_scores_that_each_has_alone_and_are_predi
     assert len(asked) == 2, "one prediction of each date for both"
     for case, (found,) in zip(chosen, together):
         alone = score(case, rain, region, TARGET, plan=plan)
-        assert found.values == alone.values and found.tally.dates == alone.tally.dates
-        assert np.array_equal(found.tally.shapes.table("ralsd")[1], alone.tally.shapes.table("ralsd")[1])
+        assert found.values == alone.values and found.measured.dates == alone.measured.dates
+        assert np.array_equal(
+            found.measured.shapes.table("ralsd")[1], alone.measured.shapes.table("ralsd")[1]
+        )
 
 
 def test_errors_by_date_and_by_elevation_add_up(rain, cases):
     found = score(cases["bicubic"], rain, Region((9, 10, 11), (60, 120)), TARGET)
-    assert list(found.tally.dates) == [9, 10, 11]
-    squares = [numbers["rmse"] ** 2 for numbers in found.tally.dates.values()]
+    assert list(found.measured.dates) == [9, 10, 11]
+    squares = [numbers["rmse"] ** 2 for numbers in found.measured.dates.values()]
     assert np.mean(squares) ** 0.5 == pytest.approx(found.values["rmse"])
-    bands = found.tally.bands.compute()
+    bands = found.measured.bands.compute()
     assert len(bands) > 4 and bands[0].low == -np.inf and bands[-1].high == np.inf
     count = sum(band.count for band in bands)
     assert count == 3 * 600 * 480

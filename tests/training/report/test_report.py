@@ -246,7 +246,7 @@ def test_the_taylor_point_and_the_skill_map_are_what_they_say(reported):
     score, reference = evaluation.score("small2"), evaluation.score(evaluation.reference)
     sigma, correlation = taylor.point(score)
     assert correlation == pytest.approx(score.values["pearson"])
-    moments = score.tally.metrics["pearson"].moments()
+    moments = score.measured.metrics["pearson"].moments()
     centred = moments.mean_square_error - (moments.mean_p - moments.mean_t) ** 2
     assert sigma**2 + 1 - 2 * sigma * correlation == pytest.approx(centred / moments.variance_t)
     skill = dates.skill_map(score, reference)
@@ -260,8 +260,8 @@ def test_dates_methods_and_fields_are_chosen(reported):
         context = context_of(evaluation, pyplot)
         assert context.main.case.name == "small2" and context.main_field.case.name == "small2-mean"
         assert len({s.case.name for s in context.charted}) == len(context.charted) <= 7
-        own = evaluation.score("small2-mean").tally.dates
-        other = evaluation.score(evaluation.reference).tally.dates
+        own = evaluation.score("small2-mean").measured.dates
+        other = evaluation.score(evaluation.reference).measured.dates
         ratio = {t: own[t]["rmse"] / other[t]["rmse"] for t in own}
         assert context.dates["best"] == min(ratio, key=ratio.get)
         assert context.dates["worst"] == max(ratio, key=ratio.get)

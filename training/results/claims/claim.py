@@ -65,7 +65,8 @@ class Claim:
 
 def claimed(text: str, found: Interval, bar: Bar | None = None) -> Claim:
     """Return a claim from an interval."""
-    return Claim(text, *(float(number) for number in found), bar)
+    value, low, high = (float(number) for number in found)
+    return Claim(text, value, low, high, bar)
 
 
 @dataclass
