@@ -21,6 +21,7 @@ from torch import Tensor
 from engine.specs import TargetSpec
 from engine.errors import EngineError
 from engine.methods.registry import BASELINES, baseline, variants
+from training.metrics.distribution.scale import truth_scale
 from training.metrics.registry import METRICS
 from training.metrics.pointwise.residual import ConservationResidual
 from training.metrics.distribution.js_distance import JensenShannonDistance
@@ -111,10 +112,9 @@ def measure(name: str, title: str, path: Path, archive: Archive) -> MethodResult
         found = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
     if found.shape != truth.shape or not np.isfinite(found).all():
         raise EngineError(f"{path} has {found.shape} cells, {np.isnan(found).sum()} of them without a value.")
-    values = {}
+    values, scale = {}, truth_scale(truth)
     for measure_name in MEASURES:
-        kind = METRICS[measure_name]
-        metric = kind(*percentile_range(truth)) if kind is JensenShannonDistance else kind()
+        metric = METRICS[measure_name](scale)
         metric.update(found, truth)
         values[measure_name] = metric.compute()
     residual = ConservationResidual()

@@ -9,10 +9,9 @@ import numpy as np
 
 from training.evaluation.block_errors import BlockErrors
 from training.evaluation.shape_errors import ShapeErrors
-from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
+from training.metrics.metric import Metric
 from training.metrics.pointwise.bands import BandedError
-from training.metrics.pointwise.base import Metric
 from training.metrics.registry import FURTHER_METRICS, METRICS
 from training.metrics.structure.field import Field, pair
 
@@ -52,12 +51,8 @@ class Measurements:
 
     def __post_init__(self) -> None:
         scale = self.plan.scale
-        self.metrics = {
-            name: JensenShannonDistance(scale.low, scale.high) if name == "js_distance" else kind()
-            for name, kind in METRICS.items()
-        }
-        if self.plan.further:
-            self.metrics.update({name: make(scale) for name, make in FURTHER_METRICS.items()})
+        wanted = METRICS | FURTHER_METRICS if self.plan.further else METRICS
+        self.metrics = {name: make(scale) for name, make in wanted.items()}
         self.blocks = BlockErrors(self.plan.factor)
         if self.plan.further:
             self.shapes = ShapeErrors(scale.low, scale.high, self.plan.factor)
@@ -77,8 +72,8 @@ class Measurements:
         p, t = pair(fine, truth)
         if self.shapes is not None:
             self.shapes.update(time, p, t)
-        for name, metric in self.metrics.items():
-            if name == "conservation_residual":
+        for metric in self.metrics.values():
+            if metric.of_means:
                 metric.update(mean, coarse)
             else:
                 metric.update(p, t)

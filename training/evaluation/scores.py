@@ -21,7 +21,7 @@ from training.evaluation.percentiles import streamed_scale
 from training.evaluation.predict import Case, coarse_means, empty_field, predicted_tiles
 from training.evaluation.spread_bins import SpreadBins
 from training.metrics.ensemble.crps import crps_cells
-from training.metrics.ensemble.ensemble import EnsembleMetric
+from training.metrics.metric import EnsembleMetric
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.metrics.structure.field import Field
 

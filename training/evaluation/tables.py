@@ -4,60 +4,43 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from training.evaluation.comparison import Evaluation
 from training.evaluation.scores import Score
+from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, METRICS, Registered
+from training.metrics.shown import Shown
 
 
 class Column(NamedTuple):
-    """A metric in a table."""
+    """A metric in a table, by its name in the registry."""
 
     name: str
-    title: str
-    form: str
-    perfect: float | None = 0.0  # the best is nearest to it; None: no best
+    shown: Shown
+
+    @property
+    def title(self) -> str:
+        """Of the column."""
+        return self.shown.title
+
+    @property
+    def form(self) -> str:
+        """Of the values."""
+        return self.shown.form
+
+    @property
+    def perfect(self) -> float | None:
+        """The best is nearest to it; None: no best."""
+        return self.shown.perfect
 
 
-COLUMNS = (
-    Column("rmse", "RMSE", "{:.3f}"),
-    Column("mae", "MAE", "{:.3f}"),
-    Column("bias", "bias", "{:+.3f}"),
-    Column("js_distance", "JS distance", "{:.4f}"),
-    Column("conservation_residual", "residual", "{:.1e}", None),
-)
-
-FURTHER_COLUMNS = (
-    Column("pearson", "Pearson", "{:.4f}", 1),
-    Column("nse", "NSE (R²)", "{:.4f}", 1),
-    Column("kge", "KGE", "{:.4f}", 1),
-    Column("kl_divergence", "KL", "{:.5f}"),
-    Column("perkins", "Perkins", "{:.4f}", 1),
-    Column("wasserstein", "W1", "{:.3f}"),
-    Column("quantile_bias_95", "Q95 bias", "{:+.2f}"),
-    Column("quantile_bias_99", "Q99 bias", "{:+.2f}"),
-    Column("ralsd", "RALSD", "{:.3f}"),
-    Column("ralsd_by_field", "RALSD by field", "{:.3f}"),
-    Column("fss_95_5", "FSS95/5", "{:.4f}", 1),
-    Column("fss_95_17", "FSS95/17", "{:.4f}", 1),
-    Column("fss_99_5", "FSS99/5", "{:.4f}", 1),
-    Column("fss_99_17", "FSS99/17", "{:.4f}", 1),
-    Column("ssim", "SSIM", "{:.4f}", 1),
-)
+def columns_of(registered: Mapping[str, Registered[Any]]) -> tuple[Column, ...]:
+    """Return the columns of registered metrics, in their order."""
+    return tuple(Column(name, one.shown) for name, one in registered.items() if one.shown is not None)
 
 
-ENSEMBLE_COLUMNS = (
-    Column("crps", "CRPS", "{:.3f}"),
-    Column("spread_skill", "spread/skill", "{:.3f}", 1),
-    Column("rank_histogram", "rank index", "{:.3f}"),
-    Column("reliability_95", "reliability 95", "{:.2e}"),
-    Column("reliability_99", "reliability 99", "{:.2e}"),
-)
-
-
-IN_UNITS = ("rmse", "mae", "bias", "wasserstein", "quantile_bias_95", "quantile_bias_99", "crps")
 DIGITS = 3  # of the smallest error, at least
 
 
@@ -70,11 +53,14 @@ def fitted(columns: Iterable[Column], scores: Sequence[Score]) -> list[Column]:
     """
     more = further_decimals(scores)
     return [
-        column
-        if column.name not in IN_UNITS
-        else column._replace(form=re.sub(r"\d+", lambda m: str(int(m[0]) + more), column.form))
+        column if column.shown.units != "target" else column._replace(shown=_longer(column.shown, more))
         for column in columns
     ]
+
+
+def _longer(shown: Shown, more: int) -> Shown:
+    """Return how a metric is shown, with more decimals."""
+    return replace(shown, form=re.sub(r"\d+", lambda m: str(int(m[0]) + more), shown.form))
 
 
 def further_decimals(scores: Sequence[Score]) -> int:
@@ -89,7 +75,7 @@ def further_decimals(scores: Sequence[Score]) -> int:
 
 def table(scores: Iterable[Score], units: str) -> str:
     """Return the scores as text: a row for each method, best of each column marked with *."""
-    return _table(list(scores), COLUMNS, f"RMSE, MAE, bias and residual in {units}; * best")
+    return _table(list(scores), columns_of(METRICS), f"RMSE, MAE, bias and residual in {units}; * best")
 
 
 def further_table(scores: Iterable[Score], units: str) -> str:
@@ -98,7 +84,7 @@ def further_table(scores: Iterable[Score], units: str) -> str:
         f"KL in bits, W1 and bias of quantiles in {units}, RALSD in dB; FSS95/5: fractions skill above the "
         "truth's 95th percentile, 5 × 5 cells; * best"
     )
-    return _table(list(scores), FURTHER_COLUMNS, foot)
+    return _table(list(scores), columns_of(FURTHER_METRICS), foot)
 
 
 def ensemble_table(scores: Iterable[Score], units: str) -> str:
@@ -112,7 +98,7 @@ def ensemble_table(scores: Iterable[Score], units: str) -> str:
         f"fair CRPS in {units}; spread/skill 1 and rank index 0 are calibrated; reliability of "
         "exceeding the truth's 95th and 99th percentile"
     )
-    return _table(rows, ENSEMBLE_COLUMNS, foot)
+    return _table(rows, columns_of(ENSEMBLE_METRICS), foot)
 
 
 def comparison_table(evaluation: Evaluation) -> str:

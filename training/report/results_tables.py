@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from training.evaluation.bootstrap import Interval
 from training.evaluation.comparison import GROUPS, Comparison, Evaluation
 from training.evaluation.scores import Score
-from training.evaluation.tables import COLUMNS, ENSEMBLE_COLUMNS, FURTHER_COLUMNS, Column, fitted
+from training.evaluation.tables import Column, columns_of, fitted
 from training.html.page import Cell, nearest, table_html
+from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, METRICS
 from training.report.context import Part, ReportContext
 
 TITLE = "Methods and metrics"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-DISTRIBUTION = ("kl_divergence", "perkins", "wasserstein", "quantile_bias_95", "quantile_bias_99")
 
 
 def parts(context: ReportContext) -> Iterator[Part]:
@@ -24,7 +24,7 @@ def parts(context: ReportContext) -> Iterator[Part]:
     ratios = {c.method: c.ratio for c in evaluation.comparisons if _with_reference(c, evaluation)}
     extra = [[_ratio(ratios.get(s.case.name), s, evaluation)] for s in evaluation.scores]
     yield Part(
-        _table(evaluation.scores, COLUMNS, ["RMSE / reference"], extra),
+        _table(evaluation.scores, columns_of(METRICS), ["RMSE / reference"], extra),
         "Accuracy of every method; bold: the best of a column. RMSE, MAE, bias and conservation "
         "residual (the "
         f"largest difference between a coarse cell and the mean of its fine cells) in {units}; "
@@ -34,7 +34,7 @@ def parts(context: ReportContext) -> Iterator[Part]:
         f"({reference}), with its 95 % interval from a bootstrap of blocks of dates and places. "
         f"{context.told}",
     )
-    if FURTHER_COLUMNS[0].name in evaluation.scores[0].values:
+    if next(iter(FURTHER_METRICS)) in evaluation.scores[0].values:
         for columns, words in _halves():
             yield Part(_table(evaluation.scores, columns), f"{words.format(units=units)} {context.told}")
     ensembles = [s for s in evaluation.scores if s.members]
@@ -47,8 +47,9 @@ def _with_reference(one: Comparison, evaluation: Evaluation) -> bool:
 
 
 def _halves() -> list[tuple[list[Column], str]]:
-    distribution = [c for c in FURTHER_COLUMNS if c.name in DISTRIBUTION]
-    others = [c for c in FURTHER_COLUMNS if c.name not in DISTRIBUTION]
+    further = columns_of(FURTHER_METRICS)
+    distribution = [column for column in further if column.shown.distribution]
+    others = [column for column in further if not column.shown.distribution]
     return [
         (
             others,
@@ -139,7 +140,7 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
     found = {(c.method, c.reference, c.measure): c for c in evaluation.comparisons}
     values = [{name: metric.compute() for name, metric in s.ensemble.items()} for s in ensembles]
     rows: list[Sequence[str | Cell]] = []
-    marked, columns = set(), fitted(ENSEMBLE_COLUMNS, ensembles)
+    marked, columns = set(), fitted(columns_of(ENSEMBLE_METRICS), ensembles)
     for place, column in enumerate(columns):
         for row in nearest([v[column.name] for v in values], column.perfect):
             marked.add((row, place + 1))
@@ -156,7 +157,7 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
             ratio = one.ratio if one else Interval(math.nan, math.nan, math.nan)
             cells.append(Cell(_number(ratio.value, "{:.3f}"), interval_words(ratio)))
         rows.append(cells)
-    head = ["Ensemble", *(c.title for c in ENSEMBLE_COLUMNS), "CRPS / MAE of reference", "CRPS / own MAE"]
+    head = ["Ensemble", *(c.title for c in columns), "CRPS / MAE of reference", "CRPS / own MAE"]
     return table_html(head, rows, marked if len(ensembles) > 1 else ())
 
 

@@ -16,8 +16,7 @@ from training.evaluation.percentiles import streamed_scale
 from training.evaluation.predict import predicted_tiles
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
-from training.metrics.ensemble.ensemble import EnsembleMetric
-from training.metrics.pointwise.base import Metric
+from training.metrics.metric import EnsembleMetric, Metric
 from training.metrics.pointwise.mae import MeanAbsoluteError
 from training.metrics.pointwise.rmse import RootMeanSquareError
 from training.metrics.registry import ENSEMBLE_METRICS
@@ -96,8 +95,8 @@ def validate(
                 values, wanted = fields.numpy(), truth[place]
                 for metric in metrics.values():
                     metric.update(values[0], wanted)
-                for metric in drawn.values():
-                    metric.update(values[1:], wanted)
+                for of_members in drawn.values():
+                    of_members.update(values[1:], wanted)
         suffix = "" if name == "all" else f"_{name}"
         found.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
     return found

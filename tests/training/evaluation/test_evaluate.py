@@ -26,7 +26,7 @@ from training.data.region import Region
 from training.data.split import split_archive
 from training.evaluation.cases import model_cases
 from training.evaluation.scores import score
-from training.evaluation.tables import COLUMNS, FURTHER_COLUMNS
+from training.evaluation.tables import columns_of
 from training.metrics.registry import FURTHER_METRICS, METRICS
 from training.schema.config import parse_config
 
@@ -82,8 +82,8 @@ def test_all_metrics_are_added_on_request(model, capsys):
     assert every["bicubic"]["nse"] > every["bilinear"]["nse"]
     assert evaluate.run(command) == 0
     out = capsys.readouterr().out
-    assert all(column.title in out for column in (*COLUMNS, *FURTHER_COLUMNS))
-    assert {column.name for column in FURTHER_COLUMNS} == set(FURTHER_METRICS)
+    assert all(column.title in out for column in columns_of(METRICS | FURTHER_METRICS))
+    assert {column.name for column in columns_of(FURTHER_METRICS)} == set(FURTHER_METRICS)
 
 
 def test_the_model_alone_brings_its_configuration_and_maps_are_drawn(model, tmp_path, capsys):

@@ -8,8 +8,11 @@ from scipy.spatial.distance import jensenshannon
 
 from training.metrics.distribution.histogram import percentile_range
 from training.metrics.distribution.js_distance import JensenShannonDistance
+from training.metrics.distribution.scale import TruthScale
 from training.metrics.pointwise.residual import ConservationResidual
 from training.metrics.registry import METRICS
+
+SCALE = TruthScale(0.0, 1.0, 0.0, 1.0, 0.95, 0.99)
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_means_match_numpy_and_skip_invalid_cells(fields, name):
     truth[1, :5] = np.nan
     valid = np.isfinite(prediction) & np.isfinite(truth)
     expected = REFERENCES[name](prediction[valid].astype(np.float64), truth[valid].astype(np.float64))
-    assert streamed(METRICS[name], prediction, truth) == pytest.approx(expected, rel=1e-9)
+    assert streamed(lambda: METRICS[name](SCALE), prediction, truth) == pytest.approx(expected, rel=1e-9)
 
 
 def test_js_distance_matches_scipy(fields):
@@ -69,9 +72,8 @@ def test_js_distance_is_zero_for_equal_and_one_for_disjoint():
 
 
 def test_nothing_seen_is_nan_not_zero():
-    for name, metric in METRICS.items():
-        instance = metric(0.0, 1.0) if name == "js_distance" else metric()
-        assert np.isnan(instance.compute())
+    for make in METRICS.values():
+        assert np.isnan(make(SCALE).compute())
 
 
 def test_wrong_use_is_refused():

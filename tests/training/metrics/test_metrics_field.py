@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import truth_scale
 from training.metrics.registry import FURTHER_METRICS, METRICS
 from training.metrics.structure.field import Field, pair
@@ -24,11 +23,7 @@ def fields():
 
 def metrics(truth):
     scale = truth_scale(truth)
-    made = {
-        name: JensenShannonDistance(scale.low, scale.high) if name == "js_distance" else kind()
-        for name, kind in METRICS.items()
-    }
-    return {**made, **{name: make(scale) for name, make in FURTHER_METRICS.items()}}
+    return {name: make(scale) for name, make in {**METRICS, **FURTHER_METRICS}.items()}
 
 
 def test_metrics_that_share_fields_find_what_each_finds_alone(fields):

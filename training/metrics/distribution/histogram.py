@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
 from training.metrics.structure.field import Field, pair
 
 BINS = 100  # for shapes of distributions
@@ -23,7 +24,7 @@ def histogram(values: np.ndarray, low: float, high: float, bins: int) -> np.ndar
     return np.histogram(np.clip(values, low, high), bins, (low, high))[0]
 
 
-class PairedHistogram:
+class PairedHistogram(Metric):
     """Base of metrics that compare the distributions of prediction and truth.
 
     Histograms of `bins` equal bins from `low` to `high`, in the target's units, over the cells where

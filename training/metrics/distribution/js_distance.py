@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from training.metrics.distribution.histogram import PairedHistogram
+from training.metrics.shown import Shown
 
 
 class JensenShannonDistance(PairedHistogram):
@@ -14,6 +15,8 @@ class JensenShannonDistance(PairedHistogram):
 
     Lin, J. (1991), Divergence measures based on the Shannon entropy.
     """
+
+    SHOWN = Shown("JS distance", "{:.4f}", distribution=True)
 
     def compute(self) -> float:
         """Return the distance in 0..1, NaN without a valid cell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.metrics.distribution.histogram import PairedHistogram
+from training.metrics.shown import Shown
 
 PSEUDOCOUNT = 0.5
 
@@ -16,6 +17,8 @@ class KullbackLeiblerDivergence(PairedHistogram):
     prediction never reaches costs much but not infinity. 0 for equal distributions, no upper bound.
     Kullback, S. & Leibler, R. A. (1951), On information and sufficiency.
     """
+
+    SHOWN = Shown("KL", "{:.5f}", units="bit", distribution=True)
 
     def compute(self) -> float:
         """Return the divergence in bits, NaN without a valid cell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.metrics.distribution.histogram import PairedHistogram
+from training.metrics.shown import Shown
 
 
 class PerkinsSkillScore(PairedHistogram):
@@ -13,6 +14,8 @@ class PerkinsSkillScore(PairedHistogram):
     Perkins, S. E. et al. (2007), Evaluation of the AR4 climate models' simulated daily maximum
     temperature, minimum temperature, and precipitation over Australia using probability density functions.
     """
+
+    SHOWN = Shown("Perkins", "{:.4f}", 1, distribution=True)
 
     def compute(self) -> float:
         """Return the score in 0..1, NaN without a valid cell."""

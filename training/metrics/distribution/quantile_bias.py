@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.metrics.distribution.histogram import FINE_BINS, PairedHistogram
+from training.metrics.shown import Shown
 
 
 class QuantileBias(PairedHistogram):
@@ -14,6 +15,8 @@ class QuantileBias(PairedHistogram):
     inside `low`..`high`. The end bins reach out to the extremes seen, so that a prediction beyond the
     range is not cut off, only located less well.
     """
+
+    SHOWN = Shown("Q bias", "{:+.2f}", units="target", distribution=True)
 
     def __init__(self, quantile: float, low: float, high: float, bins: int = FINE_BINS) -> None:
         if not 0 < quantile < 1:

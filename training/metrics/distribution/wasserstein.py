@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.metrics.distribution.histogram import FINE_BINS, PairedHistogram
+from training.metrics.shown import Shown
 
 
 class WassersteinDistance(PairedHistogram):
@@ -15,6 +16,8 @@ class WassersteinDistance(PairedHistogram):
     Vallender, S. S. (1974), Calculation of the Wasserstein distance between probability distributions
     on the line.
     """
+
+    SHOWN = Shown("W1", "{:.3f}", units="target", distribution=True)
 
     def __init__(self, low: float, high: float, bins: int = FINE_BINS) -> None:
         super().__init__(low, high, bins)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from training.metrics.ensemble.ensemble import check_shapes, valid_members
+from training.metrics.metric import EnsembleMetric
+from training.metrics.shown import Shown
 
 
 def crps_cells(members: ArrayLike, truth: ArrayLike, fair: bool = True) -> np.ndarray:
@@ -35,7 +37,7 @@ def crps_cells(members: ArrayLike, truth: ArrayLike, fair: bool = True) -> np.nd
     return np.where(np.isfinite(score), score, np.nan)
 
 
-class ContinuousRankedProbabilityScore:
+class ContinuousRankedProbabilityScore(EnsembleMetric):
     """Mean CRPS over valid cells, in the target's units; 0 is perfect.
 
     Fair (the default) it is an unbiased estimate of the score of an infinitely large ensemble, and may
@@ -44,6 +46,8 @@ class ContinuousRankedProbabilityScore:
     Ferro, C. A. T. (2014), Fair scores for ensemble forecasts; Gneiting, T. & Raftery,
     A. E. (2007), Strictly proper scoring rules, prediction, and estimation, equation 21.
     """
+
+    SHOWN = Shown("CRPS", "{:.3f}", units="target")
 
     def __init__(self, fair: bool = True) -> None:
         self.fair = fair

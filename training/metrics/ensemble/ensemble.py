@@ -1,29 +1,9 @@
-"""What every ensemble metric shares, and the cells that count."""
+"""The cells of an ensemble that count."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import numpy as np
 from numpy.typing import ArrayLike
-
-
-class EnsembleMetric(Protocol):
-    """A number over many tiles and times of an ensemble that never holds more than one tile.
-
-    `update` takes members, (M, …), and the truth, (…), in the same units, NaN where invalid: a cell
-    counts where the truth and every member are valid. `merge` adds what another instance with the same
-    settings has seen. `compute` returns NaN before any valid cell.
-    """
-
-    def update(self, members: ArrayLike, truth: ArrayLike) -> None:
-        """Take in one tile."""
-
-    def merge(self, other: Any) -> None:
-        """Take in everything that `other`, of the same kind, took in."""
-
-    def compute(self) -> float:
-        """Return the value over everything taken in."""
 
 
 def check_shapes(members: np.ndarray, truth: np.ndarray) -> None:

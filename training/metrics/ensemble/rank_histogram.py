@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from training.metrics.ensemble.ensemble import valid_members
+from training.metrics.metric import EnsembleMetric
+from training.metrics.shown import Shown
 
 
-class RankHistogram:
+class RankHistogram(EnsembleMetric):
     """Counts of the truth's rank among M sorted members; flat when the truth could be one of them.
 
     A truth that equals some members (snow and rain are often zero) could take any of their ranks and
@@ -21,6 +23,8 @@ class RankHistogram:
     Delle Monache, L. et al. (2006), Probabilistic aspects of meteorological and ozone regional ensemble
     forecasts (index).
     """
+
+    SHOWN = Shown("rank index", "{:.3f}")
 
     def __init__(self, informative: bool = False) -> None:
         self.informative = informative

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from training.metrics.ensemble.ensemble import valid_members
+from training.metrics.metric import EnsembleMetric
+from training.metrics.shown import Shown
 
 
 class BrierTerms(NamedTuple):
@@ -19,7 +21,7 @@ class BrierTerms(NamedTuple):
     uncertainty: float
 
 
-class Reliability:
+class Reliability(EnsembleMetric):
     """How often an event comes true when a given share of the members says so.
 
     The event is a value at or above `threshold`, in the target's units; its probability is the share
@@ -28,6 +30,8 @@ class Reliability:
     Murphy, A. H. (1973), A new vector partition of the probability score. With M members there are
     M + 1 probabilities, so the partition is exact.
     """
+
+    SHOWN = Shown("reliability", "{:.2e}")
 
     def __init__(self, threshold: float) -> None:
         self.threshold = float(threshold)

@@ -7,15 +7,19 @@ import math
 from numpy.typing import ArrayLike
 
 from training.metrics.ensemble.ensemble import valid_members
+from training.metrics.metric import EnsembleMetric
+from training.metrics.shown import Shown
 
 
-class SpreadSkill:
+class SpreadSkill(EnsembleMetric):
     """√((M + 1) / M · mean s²) / RMSE of the ensemble mean; 1 for a reliable ensemble, less if overconfident.
 
     s² is the members' variance over M − 1 in a cell. Averaged are variances, not deviations, and the
     factor accounts for the error of a mean of M members.
     Fortin, V. et al. (2014), Why should ensemble spread match the RMSE of the ensemble mean?
     """
+
+    SHOWN = Shown("spread/skill", "{:.3f}", 1)
 
     def __init__(self) -> None:
         self.variance = 0.0  # summed over cells, with the factor

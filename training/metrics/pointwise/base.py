@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
 from training.metrics.structure.field import Field, pair
-
-
-class Metric(Protocol):
-    """A number over many tiles and times that never holds more than one tile.
-
-    `update` takes two fields of one shape, in the same units, NaN where invalid. `merge` adds what
-    another instance with the same settings has seen. `compute` returns NaN before any valid cell.
-    """
-
-    def update(self, prediction: ArrayLike, truth: ArrayLike) -> None:
-        """Take in one tile."""
-
-    def merge(self, other: Any) -> None:
-        """Take in everything that `other`, of the same kind, took in."""
-
-    def compute(self) -> float:
-        """Return the value over everything taken in."""
 
 
 def valid_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +19,7 @@ def valid_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> tupl
     return p.cells, t.cells
 
 
-class MeanOf:
+class MeanOf(Metric):
     """Base of metrics that are a mean of some function of the error over valid cells."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ import math
 
 from training.metrics.pointwise.moments import PairedMoments
 from training.metrics.pointwise.pearson import correlation
+from training.metrics.shown import Shown
 
 
 class KlingGuptaEfficiency(PairedMoments):
@@ -14,6 +15,8 @@ class KlingGuptaEfficiency(PairedMoments):
     For variables with a true zero: β has no meaning where the mean can be near or below zero.
     Gupta, H. V. et al. (2009), Decomposition of the mean squared error and NSE performance criteria.
     """
+
+    SHOWN = Shown("KGE", "{:.4f}", 1)
 
     def compute(self) -> float:
         """Return the efficiency, NaN without a valid cell, for a constant, or a truth of mean 0."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
 from training.metrics.pointwise.base import valid_pairs
 
 ROUNDING = 16 * np.finfo(np.float64).eps
@@ -23,7 +24,7 @@ class JointMoments(NamedTuple):
     mean_square_error: float
 
 
-class PairedMoments:
+class PairedMoments(Metric):
     """Base of metrics that follow from first and second moments of prediction and truth.
 
     Each tile's centred sums are joined by the pairwise update of Chan, T. F. et al. (1983), Algorithms

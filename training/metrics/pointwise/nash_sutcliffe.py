@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.metrics.pointwise.moments import PairedMoments
+from training.metrics.shown import Shown
 
 
 class NashSutcliffeEfficiency(PairedMoments):
@@ -12,6 +13,8 @@ class NashSutcliffeEfficiency(PairedMoments):
     Pearson's correlation, which forgives bias.
     Nash, J. E. & Sutcliffe, J. V. (1970), River flow forecasting through conceptual models, part I.
     """
+
+    SHOWN = Shown("NSE (R²)", "{:.4f}", 1)
 
     def compute(self) -> float:
         """Return the efficiency, NaN without a valid cell or where the truth is constant."""

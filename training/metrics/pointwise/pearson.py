@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from training.metrics.pointwise.moments import JointMoments, PairedMoments
+from training.metrics.shown import Shown
 
 
 def correlation(m: JointMoments) -> float:
@@ -17,6 +18,8 @@ def correlation(m: JointMoments) -> float:
 
 class PearsonCorrelation(PairedMoments):
     """cov(p, t) / (σ_p σ_t) over all valid cells and times: 1 is perfect."""
+
+    SHOWN = Shown("Pearson", "{:.4f}", 1)
 
     def compute(self) -> float:
         """Return the correlation, NaN without a valid cell or where either is constant."""

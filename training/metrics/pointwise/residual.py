@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
 from training.metrics.pointwise.base import valid_pairs
+from training.metrics.shown import Shown
 
 
-class ConservationResidual:
+class ConservationResidual(Metric):
     """Largest |aggregate − coarse| over valid coarse cells, in the target's units.
 
     `update` takes the aggregate of the prediction (see `engine.fields.conservation.aggregate`) as
     prediction and the coarse field as truth.
     """
+
+    SHOWN = Shown("residual", "{:.1e}", None)
+    of_means = True  # it compares coarse means, not fine fields
 
     def __init__(self) -> None:
         self.largest = 0.0

@@ -7,10 +7,13 @@ import math
 import numpy as np
 
 from training.metrics.pointwise.base import MeanOf
+from training.metrics.shown import Shown
 
 
 class RootMeanSquareError(MeanOf):
     """√ of the mean squared error over valid cells, in the target's units."""
+
+    SHOWN = Shown("RMSE", "{:.3f}", units="target")
 
     def of_error(self, error: np.ndarray) -> np.ndarray:
         """Return the squared error."""

@@ -7,6 +7,8 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
+from training.metrics.shown import Shown
 from training.metrics.structure.field import Field
 from training.metrics.structure.fields import field_pairs
 
@@ -36,7 +38,7 @@ def window_sums(corners: np.ndarray, window: int) -> np.ndarray:
     return band[:, right] - band[:, left]
 
 
-class FractionsSkillScore:
+class FractionsSkillScore(Metric):
     """1 − Σ(f_p − f_t)² / (Σ f_p² + Σ f_t²), f the share of cells ≥ `threshold` in a square window.
 
     Sums run over all valid cells of all fields seen, so dry fields do not spoil the mean. Shares are of
@@ -46,6 +48,8 @@ class FractionsSkillScore:
     Roberts, N. M. & Lean, H. W. (2008), Scale-selective verification of rainfall accumulations from
     high-resolution forecasts of convective events.
     """
+
+    SHOWN = Shown("FSS", "{:.4f}", 1)
 
     def __init__(self, threshold: float, window: int) -> None:
         if window < 1 or window % 2 == 0:

@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
+from training.metrics.shown import Shown
 from training.metrics.structure.field import Field
 from training.metrics.structure.fields import field_pairs
 
@@ -53,7 +55,7 @@ def log_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     return math.sqrt(float(np.mean(decibels**2)))
 
 
-class SpectralLogDistance:
+class SpectralLogDistance(Metric):
     """Radially averaged log spectral distance (RALSD), in dB: 0 is a truth-like spectrum at all scales.
 
     √ mean over k of (10 log10(P_t(k) / P_p(k)))², with P(k) = |FFT|² averaged over the ring of
@@ -64,6 +66,8 @@ class SpectralLogDistance:
     precipitation forecasts; their code takes the distance field by field, leaves dry fields out and
     averages. Taken of the mean spectra it needs no limit of dryness, but wet fields weigh more.
     """
+
+    SHOWN = Shown("RALSD", "{:.3f}", units="dB")
 
     def __init__(self) -> None:
         self.shape: tuple[int, int] | None = None
@@ -120,6 +124,8 @@ class FieldSpectralLogDistance(SpectralLogDistance):
     spectra; in return every field counts alike, however little there is in it. Fields whose truth does
     not vary are left out.
     """
+
+    SHOWN = Shown("RALSD by field", "{:.3f}", units="dB")
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from training.metrics.metric import Metric
+from training.metrics.shown import Shown
 from training.metrics.structure.field import Field
 from training.metrics.structure.fields import field_pairs
 
@@ -38,7 +40,7 @@ def _window_moments(field: Field, weight: np.ndarray) -> tuple[np.ndarray, np.nd
     return known, mean, _smooth(known * known) / weight - mean**2
 
 
-class StructuralSimilarity:
+class StructuralSimilarity(Metric):
     """SSIM averaged over cells, then over fields: 1 is perfect, 0 is no common structure.
 
     (2 μ_p μ_t + C1)(2 σ_pt + C2) / ((μ_p² + μ_t² + C1)(σ_p² + σ_t² + C2)) in Gaussian windows of
@@ -47,6 +49,8 @@ class StructuralSimilarity:
     value of their own. `update` takes whole fields.
     Wang, Z. et al. (2004), Image quality assessment: from error visibility to structural similarity.
     """
+
+    SHOWN = Shown("SSIM", "{:.4f}", 1)
 
     def __init__(self, data_range: float) -> None:
         if not data_range > 0:
