@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.files.atomic import write_text
+
 
 def cache_folder() -> Path:
     """Return the folder: $MSR_CACHE, else the platform's place for caches."""
@@ -34,15 +36,8 @@ def read_cache(name: str) -> dict[str, Any]:
 
 def write_cache(name: str, content: dict[str, Any]) -> None:
     """Keep plain data under a name, in one step; without a place to write, keep nothing."""
-    path = _file(name)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
+    with contextlib.suppress(OSError):
+        write_text(_file(name), json.dumps(content, indent=1))
 
 
 def _file(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Files under a temporary name, beside the file that they become.
+"""The outputs of a run under temporary names, until all of them are whole and get their own together.
 
 A process may end at any instant. So the name says which process writes it (those of dead ones are
 removed by the next run for the same output), and a list of the own ones lets a process that must
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from engine.contract import PARTIAL_ENDING
 from engine.errors import Cancelled
+from engine.files.atomic import short_name, writer_alive
 
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
 _counter = itertools.count(1)
@@ -31,7 +32,7 @@ _lock = threading.RLock()  # a signal may come while it is held
 def partial_path(final: Path) -> Path:
     """Return a new temporary name beside `final`, to be given to `discard` in the end."""
     path = final.with_name(
-        _stem(final) + PARTIAL_ENDING.format(host=_HOST, pid=os.getpid(), number=next(_counter))
+        short_name(final) + PARTIAL_ENDING.format(host=_HOST, pid=os.getpid(), number=next(_counter))
     )
     with _lock:
         _own.add(path)
@@ -117,7 +118,7 @@ def _remove(paths: Sequence[Path]) -> None:
 def discard_stale(final: Path) -> None:
     """Remove what dead processes of this machine left for the same output."""
     ending = PARTIAL_ENDING.replace(".", r"\.").format(host=_HOST, pid=r"(\d+)", number=r"\d+")
-    pattern = re.compile(re.escape(_stem(final)) + ending)
+    pattern = re.compile(re.escape(short_name(final)) + ending)
     try:
         names = os.listdir(final.parent)
     except OSError:
@@ -129,26 +130,5 @@ def discard_stale(final: Path) -> None:
         path = final.with_name(match[0])
         with _lock:
             own = path in _own
-        if not own and not _alive(int(match[1]), path):
+        if not own and not writer_alive(int(match[1]), path):
             discard(path)
-
-
-def _stem(final: Path) -> str:
-    """Keep names within what file systems take (255 bytes)."""
-    if len(os.fsencode(final.name)) <= 120:
-        return final.name
-    return final.name[:30] + hashlib.sha256(os.fsencode(final.name)).hexdigest()[:16]
-
-
-def _alive(pid: int, path: Path) -> bool:
-    """Tell whether the process that made the file still runs, not another one under its number."""
-    import psutil
-
-    if pid == os.getpid():  # not in our list: an earlier process with the same number
-        return False
-    try:
-        return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
-    except (psutil.NoSuchProcess, FileNotFoundError):
-        return False
-    except psutil.AccessDenied:
-        return True

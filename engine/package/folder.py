@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import MAX_CARD_BYTES, RESERVED_IDS
 from engine.errors import InputError, PackageError
+from engine.files.atomic import new_folder
 from engine.files.root import ROOT
 from engine.package.card import Card
 from engine.package.card_check import parse_card
@@ -134,7 +135,7 @@ def installed(
     extra_folders: Iterable[str | os.PathLike[str]] = (),
 ) -> list[Package | PackageError]:
     """Load every package found; a damaged one, or a second one with the same id, gives its error."""
-    found: list[Package | PackageError] = []
+    packages: list[Package | PackageError] = []
     first: dict[str, Path] = {}
     for folder in _candidates(extra_folders):
         try:
@@ -145,10 +146,10 @@ def installed(
                     f"{folder} has the id {package.card.id} like {earlier}, which comes first."
                 )
         except PackageError as error:
-            found.append(error)
+            packages.append(error)
         else:
-            found.append(package)
-    return found
+            packages.append(package)
+    return packages
 
 
 def find_package(id_or_folder: str, extra_folders: Iterable[str | os.PathLike[str]] = ()) -> Package:
@@ -196,16 +197,13 @@ def write_package(
     from safetensors.torch import save_file
 
     folder = Path(folder).expanduser().absolute()
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     rasters = rasters or {}
     sources = [dict(source) for source in card["sources"]]
     unknown = set(rasters) - {source["name"] for source in sources}
     if unknown:
         raise ValueError(f"the card has no source {min(unknown)}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
+    with new_folder(folder) as fresh:
+        fresh.mkdir()
         path = fresh / WEIGHTS_FILE
         tensors = {n: t.detach().cpu().contiguous() for n, t in sorted(weights.items())}
         save_file(tensors, path, metadata={"format": "pt"})
@@ -219,14 +217,6 @@ def write_package(
         text = json.dumps(filled, indent=2, ensure_ascii=False, allow_nan=False)
         (fresh / CARD_FILE).write_text(text + "\n", encoding="utf-8")
         load_package(fresh)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
-        shutil.rmtree(old, ignore_errors=True)
     return load_package(folder)
 
 
