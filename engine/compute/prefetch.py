@@ -1,10 +1,11 @@
-"""Batches made ahead: the next one in a thread of its own while the network works on this one."""
+"""What the next steps need is made ahead, in a thread of its own, while this step is worked on."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -18,14 +19,15 @@ class Prefetcher(Generic[Batch]):
 
     Args:
         make: makes the batch of a step; never called twice at the same time.
-        end: no batch of this step or a later one is wanted.
+        end: no batch of this step or a later one is wanted; may be changed when none is made ahead.
+        ahead: how many steps' batches are made before they are asked for.
     """
 
-    def __init__(self, make: Callable[[int], Batch], end: int) -> None:
-        self.make, self.end = make, end
+    def __init__(self, make: Callable[[int], Batch], end: int, ahead: int = 1) -> None:
+        self.make, self.end, self.ahead = make, end, ahead
         self.waited = 0.0
         self._pool: ThreadPoolExecutor | None = None
-        self._next: tuple[int, Future[Batch]] | None = None
+        self._next: deque[tuple[int, Future[Batch]]] = deque()
 
     def __enter__(self) -> Prefetcher[Batch]:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -36,17 +38,34 @@ class Prefetcher(Generic[Batch]):
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        self._pool = self._next = None
+        self._pool = None
+        self._next.clear()
 
     def __call__(self, step: int) -> Batch:
         """Return a step's batch; raises what making it raised."""
         start = time.perf_counter()
-        expected, future = self._next or (None, None)
-        made = future.result() if future is not None else None
-        batch = made if made is not None and expected == step else self.make(step)
-        self.waited += time.perf_counter() - start
-        if self._pool is not None and step + 1 < self.end:
-            self._next = (step + 1, self._pool.submit(self.make, step + 1))
+        if self._next and self._next[0][0] == step:
+            batch = self._next.popleft()[1].result()
         else:
-            self._next = None
+            self._wait()  # two must not be made at the same time
+            batch = self.make(step)
+        self.waited += time.perf_counter() - start
+        while self._pool is not None and len(self._next) < self.ahead:
+            following = step + 1 + len(self._next)
+            if following >= self.end:
+                break
+            self._next.append((following, self._pool.submit(self.make, following)))
         return batch
+
+    def forget(self) -> None:
+        """Drop what was made ahead, errors too, as when the steps' numbers change their meaning.
+
+        Nothing is being made any more when it returns.
+        """
+        for _, future in self._next:
+            future.cancel()
+        self._wait()
+
+    def _wait(self) -> None:
+        wait([future for _, future in self._next])
+        self._next.clear()

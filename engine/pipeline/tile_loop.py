@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine.compute.devices import free_memory, is_out_of_memory
+from engine.compute.prefetch import Prefetcher
+from engine.compute.write_behind import WriteBehind
 from engine.dates import When
 from engine.feedback import Feedback
 from engine.fields.conservation import limits, outside_bounds
@@ -29,7 +30,7 @@ from engine.raster.cog_writer import CogSet, CogWriter
 from engine.raster.georeference import crs_wkt
 from engine.raster.grids import Grids
 
-_AHEAD = 2  # tiles read before they are needed
+_BEHIND = 2  # finished tiles that wait to be written
 _MEMORY_SHARE = 0.25  # of the free memory, for one tile
 _MEMORY_LIMIT = 0.8  # the same where the user asks for a size
 
@@ -53,7 +54,7 @@ class TileJob:
         choice: where the method came from.
         grids: of the run.
         inputs: open.
-        whens: the dates, one after another in the output's bands.
+        dates: the dates, one after another in the output's bands.
         products: the files to write.
         feedback: hears of the progress, and says when to stop.
     """
@@ -65,12 +66,12 @@ class TileJob:
         choice: Choice,
         grids: Grids,
         inputs: InputRasters,
-        whens: list[When | None],
+        dates: list[When | None],
         products: Sequence[OutputFile],
         feedback: Feedback,
     ) -> None:
         self.request, self.method, self.choice = request, method, choice
-        self.grids, self.inputs, self.whens, self.feedback = grids, inputs, whens, feedback
+        self.grids, self.inputs, self.dates, self.feedback = grids, inputs, dates, feedback
         self.products = {product.key: product for product in products}
         spec, strength = choice.target, request.conservation
         self.strength = spec.strength if strength is None else strength
@@ -125,9 +126,9 @@ class TileJob:
             rows,
             self.grids.output.affine,
             crs_wkt(self.grids.output),
-            bands=len(self.whens) * len(product.bands),
-            band_names=product.band_names(self.whens, self.choice.target.name),
-            band_tags=product.band_tags(self.whens),
+            bands=len(self.dates) * len(product.bands),
+            band_names=product.band_names(self.dates, self.choice.target.name),
+            band_tags=product.band_tags(self.dates),
             units=product.units,
             tags={**tags, **product.tags()},
         )
@@ -142,49 +143,40 @@ class TileJob:
     def _stop_if_asked(self, *_: object) -> None:
         self.feedback.check_cancelled()
 
-    def _steps(self) -> Iterator[tuple[Tile, int]]:
-        for tile in self._queue:
-            for date in range(len(self.whens)):
-                yield tile, date
-
     def _loop(self, writers: dict[str, CogWriter]) -> None:
-        reader, scribe = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
-        ahead: deque[tuple[Tile, int, Future[Patch]]] = deque()
-        writing: deque[Future[None]] = deque()
-        steps = self._steps()
-        try:
-            while True:
-                while len(ahead) < _AHEAD and (step := next(steps, None)) is not None:
-                    tile, date = step
-                    read = reader.submit(self.inputs.patch, tile, self.estimate.halo, self.whens[date])
-                    ahead.append((tile, date, read))
-                if not ahead:
-                    break
+        write = WriteBehind(partial(self._write, writers), _BEHIND)
+        with Prefetcher(self._read, self._steps) as read, write:
+            step = 0
+            while step < self._steps:
                 self.feedback.check_cancelled()
-                tile, date, read = ahead.popleft()
                 try:
-                    done = self._compute(tile, date, read.result())
+                    done = self._compute(*self._at(step), read(step))
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
-                    waiting = dict.fromkeys(t for t, _, _ in ahead if t != tile)
-                    for _, _, future in ahead:
-                        future.cancel()
-                    ahead.clear()
-                    self._queue.shrink(tile, list(waiting))
-                    steps = self._steps()
+                    read.forget()
+                    self._queue.shrink(step // len(self.dates))
+                    step, read.end = 0, self._steps
                     self.feedback.log("Memory ran out: going on with smaller tiles.", "warning")
                     continue
                 self._report()
                 if done is not None:
-                    writing.append(scribe.submit(self._write, writers, done))
-                while len(writing) > _AHEAD or (writing and writing[0].done()):
-                    writing.popleft().result()
-            for written in writing:
-                written.result()
-        finally:
-            for pool in (reader, scribe):
-                pool.shutdown(wait=True, cancel_futures=True)
+                    write(done)
+                step += 1
+
+    @property
+    def _steps(self) -> int:
+        """How many there are to come: each tile of the queue, for each date."""
+        return len(self._queue) * len(self.dates)
+
+    def _at(self, step: int) -> tuple[Tile, int]:
+        """Return a step's tile, and the number of its date."""
+        tile, date = divmod(step, len(self.dates))
+        return self._queue[tile], date
+
+    def _read(self, step: int) -> Patch:
+        tile, date = self._at(step)
+        return self.inputs.patch(tile, self.estimate.halo, self.dates[date])
 
     @staticmethod
     def _write(writers: dict[str, CogWriter], done: _Done) -> None:
@@ -198,7 +190,7 @@ class TileJob:
         coarse = crop(patch.target, patch.halo)
         with torch.inference_mode():
             if bool(torch.isfinite(coarse).any()):
-                fields = self.estimate.fields(patch, self.whens[date], self._step)
+                fields = self.estimate.fields(patch, self.dates[date], self._step)
             else:
                 fields = self.estimate.empty(tile.rows * k, tile.cols * k)
         self._coarse += coarse.numel()
@@ -224,7 +216,7 @@ class TileJob:
 
     def _report(self, begun: float = 0.0) -> None:
         """Tell the progress; `begun` is the share of the current tile that is done."""
-        total = self._queue.total * len(self.whens)
+        total = self._queue.total * len(self.dates)
         passed, done = time.monotonic() - self._started, self.tiles + begun
         left = passed / done * max(total - done, 0)
         share = 0.03 + 0.9 * min(done / total, 1.0)

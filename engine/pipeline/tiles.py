@@ -6,8 +6,6 @@ to rounding and are simply put side by side: there is no overlap left to blend.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.errors import OutOfMemoryError
@@ -50,31 +48,31 @@ class Tile:
 
 
 class TileQueue:
-    """The tiles of a grid, row by row; `shrink` splits one and all that are still to come."""
+    """The tiles of a grid, row by row, that are still to come."""
 
     def __init__(self, rows: int, cols: int, size: int) -> None:
-        self._tiles = deque(
+        self._tiles = [
             Tile(r, c, min(size, rows - r), min(size, cols - c))
             for r in range(0, rows, size)
             for c in range(0, cols, size)
-        )
+        ]
         self.total = len(self._tiles)
-
-    def __iter__(self) -> Iterator[Tile]:
-        while self._tiles:
-            yield self._tiles.popleft()
 
     def __len__(self) -> int:
         return len(self._tiles)
 
-    def shrink(self, failed: Tile, others: list[Tile] = ()) -> None:  # type: ignore[assignment]
-        """Put a tile that did not fit back in parts, `others` and the rest too."""
+    def __getitem__(self, number: int) -> Tile:
+        return self._tiles[number]
+
+    def shrink(self, number: int) -> None:
+        """Split a tile that did not fit, and the later ones to its parts' size; those before it are done."""
+        failed, rest = self._tiles[number], self._tiles[number + 1 :]
         parts = failed.split()
         edge = max(max(p.rows, p.cols) for p in parts)
-        for tile in (*others, *self._tiles):
+        for tile in rest:
             parts += tile.split() if max(tile.rows, tile.cols) > edge else [tile]
-        self.total += len(parts) - len(self._tiles) - len(others)
-        self._tiles = deque(parts)
+        self.total += len(parts) - len(rest)
+        self._tiles = parts
 
 
 def edge(
