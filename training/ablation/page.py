@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.files.atomic import write_text
 from training.ablation.figures import agreement_chart, heat_map, importance_chart
 from training.ablation.gather import Gathered, title_of
 from training.ablation.importance import Agreement, Estimate, agreement, alone, estimate, on_top, shapley
 from training.ablation.plan import UNCONSTRAINED
 from training.data.archive import Archive
-from training.html.page import Cell, Page, facts_html, figure_html, table_html, write_text
+from training.html.page import Cell, Page, facts_html, figure_html, table_html
 from training.html.style import drawing
 from training.schema.config import Config
 

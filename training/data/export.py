@@ -7,7 +7,6 @@ own grids, the climatology with one dated band for each training month; and the 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import rasterio
 from affine import Affine
 
 from engine.errors import InputError
+from engine.files.atomic import new_file
 from training.console.command import main
 from training.data.archive import Archive
 from training.data.readers import load_archive
@@ -32,10 +32,10 @@ def write_raster(
 ) -> Path:
     """Write (C, H, W) float32, NaN as nodata; a band's date goes into its tag DATE and its name."""
     count, height, width = bands.shape
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.tif")
-    try:
-        with rasterio.open(
-            temporary,
+    with (
+        new_file(path, ".tif") as fresh,
+        rasterio.open(
+            fresh,
             "w",
             driver="GTiff",
             width=width,
@@ -48,16 +48,14 @@ def write_raster(
             compress="deflate",
             predictor=3,
             tiled=True,
-        ) as raster:
-            raster.write(bands.astype(np.float32))
-            raster.units = [units] * count
-            for index, date in enumerate(dates, start=1):
-                if date is not None:
-                    raster.set_band_description(index, date)
-                    raster.update_tags(index, DATE=date)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        ) as raster,
+    ):
+        raster.write(bands.astype(np.float32))
+        raster.units = [units] * count
+        for index, date in enumerate(dates, start=1):
+            if date is not None:
+                raster.set_band_description(index, date)
+                raster.update_tags(index, DATE=date)
     return path
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
+
+from engine.files.atomic import new_file
 
 
 def save(figure: Any, path: Path, dpi: int) -> None:
     """Write a matplotlib figure as PNG and close it; the folder is made if it is not there."""
     from matplotlib import pyplot
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
     try:
-        figure.savefig(temporary, dpi=dpi)
-        temporary.replace(path)
+        with new_file(path, ".png") as fresh:
+            figure.savefig(fresh, dpi=dpi)
     finally:
         pyplot.close(figure)
-        temporary.unlink(missing_ok=True)

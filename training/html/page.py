@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 import re
 from collections.abc import Collection, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.files.atomic import write_text
 from training.html.style import STYLE
 
 
@@ -89,17 +89,6 @@ class Page:
     def write(self, path: Path) -> None:
         """Write the page; its name appears only once it is whole."""
         write_text(path, self.render())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a name of its own, then rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def figure_html(figure: Any, alt: str = "", vector: bool = True, dpi: int = 150, lossy: bool = False) -> str:

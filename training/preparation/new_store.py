@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from engine.errors import InputError
+from engine.files.atomic import discard_stale_folders, new_folder
 
 
 @contextmanager
@@ -25,19 +21,6 @@ def new_store(final: Path, overwrite: bool) -> Iterator[Path]:
     """
     if final.exists() and not overwrite:
         raise InputError(f"{final} is there already: choose another --output, or say --overwrite.")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    for old in final.parent.glob(f".{final.name}.*.part"):
-        number = re.search(r"\.(\d+)\.part$", old.name)
-        if number and not psutil.pid_exists(int(number[1])):
-            shutil.rmtree(old, ignore_errors=True)
-    part = final.with_name(f".{final.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        yield part
-        old = final.with_name(f".{final.name}.old.{os.getpid()}.part")
-        if final.exists():
-            os.replace(final, old)
-        os.replace(part, final)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    discard_stale_folders(final)
+    with new_folder(final) as fresh:
+        yield fresh

@@ -8,8 +8,9 @@ from html import escape
 from pathlib import Path
 from types import ModuleType
 
+from engine.files.atomic import write_text
 from training.evaluation.comparison import Evaluation
-from training.html.page import Page, facts_html, write_text
+from training.html.page import Page, facts_html
 from training.html.style import drawing
 from training.report import (
     comparisons,

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.errors import InputError
+from engine.files.atomic import new_file
 
 STATE = "state"
 
@@ -29,15 +30,10 @@ def save(path: Path, parts: Mapping[str, Mapping[str, Tensor]], state: Mapping[s
         for part, named in parts.items()
         for name, tensor in named.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata={STATE: json.dumps(state)})
-        with open(temporary, "rb") as file:
+    with new_file(path) as fresh:
+        save_file(tensors, fresh, metadata={STATE: json.dumps(state)})
+        with open(fresh, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,6 +15,7 @@ import rasterio.shutil
 import torch
 from torch import Tensor
 
+from engine.files.atomic import new_file, scratch_file
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package, write_package
 from engine.specs import SourceSpec, TargetSpec
@@ -178,7 +178,6 @@ def default_raster(path: Path, archive: Archive, name: str) -> Path:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     scale = 1.0 if max(abs(low), abs(high)) > 3000 else max(abs(low), abs(high), 1e-6) / 30000
     integers = np.where(np.isfinite(values), np.round(values / scale), -32768).astype(np.int16)
-    plain = path.with_name(f"{path.stem}.{os.getpid()}.plain.tif")
     count, height, width = integers.shape
     profile = {
         "driver": "GTiff",
@@ -190,11 +189,12 @@ def default_raster(path: Path, archive: Archive, name: str) -> Path:
         "transform": transform,
         "nodata": -32768,
     }
-    with rasterio.open(plain, "w", **profile) as raster:
-        raster.write(integers)
-        raster.scales = [scale] * count
-        raster.units = [source.units] * count
-        raster.update_tags(attribution=archive.citation)
-    rasterio.shutil.copy(plain, path, driver="COG", compress="DEFLATE", predictor="YES")
-    plain.unlink()
+    with scratch_file(path, ".plain.tif") as plain:
+        with rasterio.open(plain, "w", **profile) as raster:
+            raster.write(integers)
+            raster.scales = [scale] * count
+            raster.units = [source.units] * count
+            raster.update_tags(attribution=archive.citation)
+        with new_file(path, ".tif") as fresh:
+            rasterio.shutil.copy(plain, fresh, driver="COG", compress="DEFLATE", predictor="YES")
     return path

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from engine.files.atomic import write_text
 from engine.nets.downscaler import Downscaler
 from engine.package.folder import Package
 from training.data.archive import Archive
@@ -197,6 +198,4 @@ def _record(
         "sha256": package.sha256,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    temporary = folder / ".record.json.part"
-    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / "record.json")
+    write_text(folder / "record.json", json.dumps(record, indent=2) + "\n")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.compute.prefetch import Prefetcher
 from engine.errors import EngineError, InputError
+from engine.files.atomic import write_text
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
@@ -381,6 +382,4 @@ def _truncate(log: Path, step: int) -> None:
                 kept.append(line)
         except ValueError:
             break  # the killed run's last, broken line
-    temporary = log.with_name(f".{log.name}.part")
-    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    temporary.replace(log)
+    write_text(log, "".join(f"{line}\n" for line in kept))

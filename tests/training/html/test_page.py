@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from training.html.page import Cell, Page, facts_html, figure_html, nearest, table_html, write_text
+from engine.files.atomic import write_text
+from training.html.page import Cell, Page, facts_html, figure_html, nearest, table_html
 from training.html.style import drawing
 
 
