@@ -6,12 +6,12 @@ from qgis.core import QgsApplication, QgsMessageLog, QgsProcessingProvider
 from qgis.PyQt.QtCore import QThread, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 
+from .algorithms.any_model import SuperResolve
 from .algorithms.base import plugin_icon
-from .algorithms.baseline import Baseline
-from .algorithms.installmodel import InstallModel
-from .algorithms.modelalgorithm import ModelAlgorithm
-from .algorithms.modelinfo import ModelInfo
-from .algorithms.superresolve import SuperResolve
+from .algorithms.install_model import InstallModel
+from .algorithms.installed_model import ModelAlgorithm
+from .algorithms.model_card import ModelInfo
+from .algorithms.simple_methods import Baseline
 from .cards import installed_cards
 from .compat import WARNING
 from .environment import model_folders, plugin_version

@@ -164,10 +164,10 @@ def test_files_must_differ_from_inputs_and_from_each_other(refusal, everything):
 
 
 def test_the_disk_must_hold_all_of_them(refusal, everything, monkeypatch):
-    from msr_plugin.algorithms import checks
+    from msr_plugin.algorithms import preflight
 
     room = 3 * (40 * 48 * 10 + 2**20)  # for three bands in as many files
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": room}))
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": room}))
     few = {name: value for name, value in everything.items() if name not in FILES[1:]}
     assert refusal("noisyrain", few) == ""
     message = refusal("noisyrain", everything)

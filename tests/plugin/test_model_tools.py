@@ -309,7 +309,7 @@ def test_nothing_of_a_card_is_markup(provider, tiny_model, tmp_path):
     page = Page(path.read_text(encoding="utf-8"))
     assert not page.tags & {"script", "img", "b"}
     assert page.text.count(evil) >= 8
-    from msr_plugin.algorithms.modelalgorithm import ModelAlgorithm
+    from msr_plugin.algorithms.installed_model import ModelAlgorithm
 
     algorithm = ModelAlgorithm(read_card(folder)).create()
     assert "<script" not in algorithm.shortHelpString()

@@ -201,7 +201,7 @@ def test_a_temporary_output_is_styled_when_it_is_loaded(provider, rasters):
     parameters = model_parameters(rasters, "TEMPORARY_OUTPUT")
     result = processing.run("msr:tinyrain", parameters, context=context)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("msr:tinyrain")
-    from msr_plugin.algorithms.modelalgorithm import look_of
+    from msr_plugin.algorithms.installed_model import look_of
     from msr_plugin.style import ResultStyler
 
     layer = QgsRasterLayer(result["OUTPUT"])

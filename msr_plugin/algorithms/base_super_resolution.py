@@ -5,31 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterCrs,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingUtils,
-    QgsRectangle,
 )
 
 from ..compat import set_hints
 from ..environment import explain_missing, find_engine, profile_models
 from ..style import Look, style_when_loaded
-from . import ensemble
+from . import ensemble, grid_parameters
 from .base import MsrAlgorithm, tr
-from .checks import check_date, check_distinct, check_memory, check_outputs, check_overlap, check_size
 from .destinations import Destination, given_path
 from .engine_run import run_engine
-from .rasters import InputRaster, RasterProblem, crs_text, describe, may_be_dated, open_raster
+from .preflight import check_date, check_distinct, check_memory, check_outputs, check_overlap, check_size
+from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster
 from .shared_texts import NUMBERS, TEXTS
 
 
@@ -95,12 +91,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
     def add_run(self, strength: float, with_ensemble: bool = False) -> None:
         """Add grid, conservation, ensemble, device, tile size and the outputs."""
-        self.add(
-            QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference grid"), None, optional=True), True
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Output extent"), None, optional=True), True)
-        self.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
-        self.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)
+        grid_parameters.add_inputs(self)
         self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0)
         if with_ensemble:
             ensemble.add_inputs(self)
@@ -229,7 +220,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             **self.model_of(parameters, context),
             "target": _reference(rasters["TARGET"]),
             "sources": {n: _reference(r) for n, r in self.sources_of(parameters, context).items()},
-            "grid": self._grid(parameters, context, rasters),
+            "grid": grid_parameters.request_of(self, parameters, context, rasters),
             "conservation": self.parameterAsDouble(parameters, "CONSERVATION", context),
             "device": self.parameterAsString(parameters, "DEVICE", context).strip() or "auto",
             "tile": self.parameterAsInt(parameters, "TILE", context),
@@ -248,47 +239,6 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             return ""
         return self.parameterAsString(parameters, "DATE", context).strip()
 
-    def _grid(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        rasters: dict[str, InputRaster],
-    ) -> dict[str, Any] | None:
-        given = [n for n in ("EXTENT", "RESOLUTION", "CRS") if self.is_given(parameters, n, context)]
-        if "REFERENCE" in rasters:
-            if given:
-                raise RasterProblem(
-                    f"{self.label('REFERENCE')} already gives the grid: leave {given[0]} empty, or give no "
-                    "reference."
-                )
-            return {"like": rasters["REFERENCE"].path}
-        if not given:
-            return None
-        crs = self._crs(parameters, context, rasters["TARGET"])
-        grid: dict[str, Any] = {"crs": crs_text(crs)}
-        if "RESOLUTION" in given:
-            grid["resolution"] = self.parameterAsDouble(parameters, "RESOLUTION", context)
-            if grid["resolution"] <= 0:
-                raise RasterProblem(f"{self.label('RESOLUTION')} must be more than 0.")
-        elif crs != rasters["TARGET"].crs:
-            raise RasterProblem(f"{self.label('CRS')} is not the target's, so RESOLUTION must be given too.")
-        if "EXTENT" in given:
-            box = self.parameterAsExtent(parameters, "EXTENT", context, crs)
-            grid["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
-            if box.isEmpty():
-                raise RasterProblem(f"{self.label('EXTENT')} is empty.")
-        return grid
-
-    def _crs(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, target: InputRaster
-    ) -> QgsCoordinateReferenceSystem:
-        if not self.is_given(parameters, "CRS", context):
-            return target.crs
-        crs = self.parameterAsCrs(parameters, "CRS", context)
-        if not crs.isValid():
-            raise RasterProblem(f"{self.label('CRS')} is not valid.")
-        return crs
-
     def _check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse what can be known before the run; the request is made for its own refusals."""
         rasters = self._rasters(parameters, context)
@@ -298,7 +248,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         others = [*sources.values(), *(r for name, r in rasters.items() if name != "TARGET")]
         check_distinct(target, sources.values())
         check_overlap(target, others, context.transformContext())
-        self._check_extent(request["grid"], parameters, context, target)
+        grid_parameters.check_extent(self, parameters, context, target, request["grid"])
         check_date(self._date(parameters, context))
         self._check_climatology(request, parameters, context, sources)
         main = given_path(parameters.get("OUTPUT"), context) or ""
@@ -307,22 +257,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_outputs(outputs, [target, *others])
         factor = self.factor_of(parameters, context)
         dates = target.bands if request.get("all_dates") else 1
-        cells = _output_cells(request["grid"], rasters, factor)
+        cells = grid_parameters.output_cells(request["grid"], rasters, factor)
         check_size(cells, dates, outputs, QgsProcessingUtils.tempFolder())
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
-
-    def _check_extent(
-        self,
-        grid: dict[str, Any] | None,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        target: InputRaster,
-    ) -> None:
-        if grid and "extent" in grid:
-            crs = self._crs(parameters, context, target)
-            extent = QgsRectangle(*grid["extent"])
-            box = InputRaster(self.label("EXTENT"), "", None, 1, crs, extent, 1, 1)
-            check_overlap(target, [box], context.transformContext())
 
     def _check_climatology(
         self,
@@ -349,19 +286,6 @@ def of_parts(climatology: InputRaster) -> str:
 
 def _reference(raster: InputRaster) -> dict[str, Any]:
     return {"path": raster.path, "band": raster.band, "crs": raster.given_crs or None}
-
-
-def _output_cells(grid: dict[str, Any] | None, rasters: dict[str, InputRaster], factor: int) -> int:
-    """Return how many cells a band of the output has, at least roughly."""
-    target, reference = rasters["TARGET"], rasters.get("REFERENCE")
-    if reference is not None:
-        return reference.width * reference.height
-    if grid and "resolution" in grid and "extent" in grid:
-        left, bottom, right, top = grid["extent"]
-        return round((right - left) * (top - bottom) / grid["resolution"] ** 2)
-    if grid and "resolution" in grid and grid["crs"] == crs_text(target.crs):
-        return round(target.extent.width() * target.extent.height() / grid["resolution"] ** 2)
-    return target.width * target.height * factor**2
 
 
 def _source_report(source: dict[str, Any]) -> str:

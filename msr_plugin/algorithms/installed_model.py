@@ -9,8 +9,8 @@ from qgis.core import QgsProcessingContext, QgsProcessingParameterBand, QgsProce
 from ..cards import CardSource, ModelCard
 from ..style import Look
 from .base import tr
+from .base_super_resolution import SuperResolutionAlgorithm, of_parts
 from .rasters import InputRaster, RasterProblem
-from .superresolution import SuperResolutionAlgorithm, of_parts
 
 
 class ModelAlgorithm(SuperResolutionAlgorithm):

@@ -14,9 +14,9 @@ from ..cards import CardError, ModelCard, find_card
 from ..environment import model_folders
 from ..style import Look
 from .base import tr
-from .modelalgorithm import look_of, why_dated
+from .base_super_resolution import SuperResolutionAlgorithm
+from .installed_model import look_of, why_dated
 from .rasters import InputRaster, RasterProblem, describe, open_raster
-from .superresolution import SuperResolutionAlgorithm
 
 _BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
 

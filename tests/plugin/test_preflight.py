@@ -11,7 +11,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from msr_plugin.algorithms import checks
+from msr_plugin.algorithms import preflight
 from msr_plugin.algorithms.rasters import RasterProblem, file_of, gdal_path, same_file
 
 
@@ -125,19 +125,19 @@ def test_reference_and_own_grid_exclude_each_other(refusal, good):
 
 
 def test_too_little_disk_and_memory_are_told(refusal, good, monkeypatch):
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     message = refusal("tinyrain", good)
     assert "(OUTPUT)" in message and "disk" in message
     monkeypatch.undo()
-    monkeypatch.setattr(checks, "available_memory", lambda: 50 * 2**20)
+    monkeypatch.setattr(preflight, "available_memory", lambda: 50 * 2**20)
     assert "TILE" in refusal("tinyrain", good)
-    monkeypatch.setattr(checks, "available_memory", lambda: None)  # the system does not say
+    monkeypatch.setattr(preflight, "available_memory", lambda: None)  # the system does not say
     assert refusal("tinyrain", good) == ""
-    assert checks.available_memory() is None
+    assert preflight.available_memory() is None
 
 
 def test_the_memory_that_is_free_is_found():
-    assert checks.available_memory() > 2**20
+    assert preflight.available_memory() > 2**20
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_baseline_needs_its_sources_and_a_sound_factor(refusal, rasters, write
 def test_baselines_are_the_engines(engine_python, root):
     import subprocess
 
-    from msr_plugin.algorithms.baseline import METHODS, SOURCES
+    from msr_plugin.algorithms.simple_methods import METHODS, SOURCES
     from msr_plugin.environment import scrubbed_environment
 
     program = (

@@ -7,8 +7,8 @@ from typing import Any
 from qgis.core import QgsProcessingContext, QgsProcessingParameterEnum, QgsProcessingParameterRasterLayer
 
 from .base import tr
+from .base_super_resolution import SuperResolutionAlgorithm
 from .rasters import InputRaster, RasterProblem
-from .superresolution import SuperResolutionAlgorithm
 
 # As in engine.methods; a test compares them.
 METHODS = (

@@ -1,0 +1,110 @@
+"""The grid of the output: its parameters, what a request says of it, and its size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProcessingContext,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterLayer,
+    QgsRectangle,
+)
+
+from .base import MsrAlgorithm, tr
+from .preflight import check_overlap
+from .rasters import InputRaster, RasterProblem, crs_text
+
+
+def add_inputs(algorithm: MsrAlgorithm) -> None:
+    """Add the reference grid, and extent, resolution and CRS for a grid without one."""
+    algorithm.add(
+        QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference grid"), None, optional=True), True
+    )
+    algorithm.add(QgsProcessingParameterExtent("EXTENT", tr("Output extent"), None, optional=True), True)
+    algorithm.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
+    algorithm.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)
+
+
+def request_of(
+    algorithm: MsrAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    rasters: dict[str, InputRaster],
+) -> dict[str, Any] | None:
+    """Return the request's `grid`; None for the target's own cells, each divided by the factor.
+
+    `rasters` holds TARGET, and REFERENCE where it is given.
+
+    Raises:
+        RasterProblem: two grids at once, or one that makes no sense.
+    """
+    given = [n for n in ("EXTENT", "RESOLUTION", "CRS") if algorithm.is_given(parameters, n, context)]
+    if "REFERENCE" in rasters:
+        if given:
+            raise RasterProblem(
+                f"{algorithm.label('REFERENCE')} already gives the grid: leave {given[0]} empty, or give no "
+                "reference."
+            )
+        return {"like": rasters["REFERENCE"].path}
+    if not given:
+        return None
+    crs = _crs(algorithm, parameters, context, rasters["TARGET"])
+    grid: dict[str, Any] = {"crs": crs_text(crs)}
+    if "RESOLUTION" in given:
+        grid["resolution"] = algorithm.parameterAsDouble(parameters, "RESOLUTION", context)
+        if grid["resolution"] <= 0:
+            raise RasterProblem(f"{algorithm.label('RESOLUTION')} must be more than 0.")
+    elif crs != rasters["TARGET"].crs:
+        raise RasterProblem(f"{algorithm.label('CRS')} is not the target's, so RESOLUTION must be given too.")
+    if "EXTENT" in given:
+        box = algorithm.parameterAsExtent(parameters, "EXTENT", context, crs)
+        grid["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+        if box.isEmpty():
+            raise RasterProblem(f"{algorithm.label('EXTENT')} is empty.")
+    return grid
+
+
+def check_extent(
+    algorithm: MsrAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    target: InputRaster,
+    grid: dict[str, Any] | None,
+) -> None:
+    """Refuse an extent that lies elsewhere than the target.
+
+    Raises:
+        RasterProblem: naming EXTENT.
+    """
+    if grid and "extent" in grid:
+        crs = _crs(algorithm, parameters, context, target)
+        extent = QgsRectangle(*grid["extent"])
+        box = InputRaster(algorithm.label("EXTENT"), "", None, 1, crs, extent, 1, 1)
+        check_overlap(target, [box], context.transformContext())
+
+
+def output_cells(grid: dict[str, Any] | None, rasters: dict[str, InputRaster], factor: int) -> int:
+    """Return how many cells a band of the output has, at least roughly."""
+    target, reference = rasters["TARGET"], rasters.get("REFERENCE")
+    if reference is not None:
+        return reference.width * reference.height
+    if grid and "resolution" in grid and "extent" in grid:
+        left, bottom, right, top = grid["extent"]
+        return round((right - left) * (top - bottom) / grid["resolution"] ** 2)
+    if grid and "resolution" in grid and grid["crs"] == crs_text(target.crs):
+        return round(target.extent.width() * target.extent.height() / grid["resolution"] ** 2)
+    return target.width * target.height * factor**2
+
+
+def _crs(
+    algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext, target: InputRaster
+) -> QgsCoordinateReferenceSystem:
+    if not algorithm.is_given(parameters, "CRS", context):
+        return target.crs
+    crs = algorithm.parameterAsCrs(parameters, "CRS", context)
+    if not crs.isValid():
+        raise RasterProblem(f"{algorithm.label('CRS')} is not valid.")
+    return crs
