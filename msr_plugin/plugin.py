@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qgis.core import QgsApplication
 
-from .engine_service import SERVICE
 from .provider import MsrProvider
+from .worker.engine_service import SERVICE
 
 
 class MsrPlugin:

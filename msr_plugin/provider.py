@@ -7,14 +7,15 @@ from qgis.PyQt.QtCore import QThread, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.any_model import SuperResolve
-from .algorithms.base import plugin_icon
 from .algorithms.install_model import InstallModel
 from .algorithms.installed_model import ModelAlgorithm
 from .algorithms.model_card import ModelInfo
 from .algorithms.simple_methods import Baseline
-from .cards import installed_cards
+from .appearance.icons import plugin_icon
 from .compat import WARNING
-from .environment import model_folders, plugin_version
+from .folders import model_folders
+from .metadata import plugin_version
+from .packages.cards import installed_cards
 
 GENERIC = (SuperResolve, Baseline, ModelInfo, InstallModel)
 

@@ -9,10 +9,11 @@ from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactor
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from .algorithms.base import plugin_icon, tr
+from .appearance.icons import plugin_icon
 from .compat import TEXT_SELECTABLE
-from .doctor import examine
-from .environment import SETTING, commands, default_python, find_engine
+from .translation import tr
+from .worker.doctor import examine
+from .worker.environment import SETTING, commands, default_python, find_engine
 
 
 class OptionsFactory(QgsOptionsWidgetFactory):

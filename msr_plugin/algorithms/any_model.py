@@ -10,10 +10,10 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..cards import CardError, ModelCard, find_card
-from ..environment import model_folders
-from ..style import Look
-from .base import tr
+from ..appearance.style import Look
+from ..folders import model_folders
+from ..packages.cards import CardError, ModelCard, find_card
+from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .installed_model import look_of, why_dated
 from .rasters import InputRaster, RasterProblem, describe, open_raster

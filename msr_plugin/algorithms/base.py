@@ -6,32 +6,18 @@ from html import escape
 from typing import Any
 
 from qgis.core import (
-    QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QUrl
+from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
+from ..appearance.icons import plugin_icon
 from ..compat import DOUBLE, INTEGER, make_advanced
-from ..environment import ROOT
-
-HELP = ROOT / "README.md"  # in the checkout and in the zip
-
-
-def tr(text: str) -> str:
-    """Translate a text of the plugin."""
-    return QCoreApplication.translate("MSR", text)
-
-
-def plugin_icon(name: str = "msr") -> QIcon:
-    """Return one of the plugin's icons, QGIS' own Processing icon where the file is absent."""
-    path = ROOT / "resources" / "icons" / f"{name}.svg"
-    if path.is_file():
-        return QIcon(str(path))
-    return QIcon(QgsApplication.iconPath("processingAlgorithm.svg"))
+from ..folders import HELP
+from ..translation import tr
 
 
 class MsrAlgorithm(QgsProcessingAlgorithm):

@@ -17,11 +17,13 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 
+from ..appearance.style import Look, style_when_loaded
 from ..compat import set_hints
-from ..environment import explain_missing, find_engine, profile_models
-from ..style import Look, style_when_loaded
+from ..folders import profile_models
+from ..translation import tr
+from ..worker.environment import explain_missing, find_engine
 from . import ensemble, grid_parameters
-from .base import MsrAlgorithm, tr
+from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .engine_run import run_engine
 from .preflight import check_date, check_distinct, check_memory, check_outputs, check_overlap, check_size

@@ -13,9 +13,9 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 from qgis.PyQt.QtCore import QThread
 
 from ..compat import push_warning
-from ..engine_process import WorkerCancelled, WorkerError
-from ..engine_service import SERVICE
-from ..environment import explain_missing
+from ..worker.engine_process import WorkerCancelled, WorkerError
+from ..worker.engine_service import SERVICE
+from ..worker.environment import explain_missing
 
 _NEWS_SECONDS = 15.0  # how often the log tells the time left
 

@@ -11,8 +11,9 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..style import SHARE, SPREAD, Look
-from .base import MsrAlgorithm, tr
+from ..appearance.style import SHARE, SPREAD, Look
+from ..translation import tr
+from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .rasters import RasterProblem
 

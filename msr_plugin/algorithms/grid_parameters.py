@@ -13,7 +13,8 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from .base import MsrAlgorithm, tr
+from ..translation import tr
+from .base import MsrAlgorithm
 from .preflight import check_overlap
 from .rasters import InputRaster, RasterProblem, crs_text
 

@@ -16,11 +16,13 @@ from qgis.core import (
 )
 
 from ..compat import FILE
-from ..engine_process import WorkerCancelled, WorkerError
-from ..engine_service import SERVICE
-from ..environment import find_engine, profile_models
-from ..model_install import InstallError, install
-from .base import MsrAlgorithm, tr
+from ..folders import profile_models
+from ..packages.model_install import InstallError, install
+from ..translation import tr
+from ..worker.engine_process import WorkerCancelled, WorkerError
+from ..worker.engine_service import SERVICE
+from ..worker.environment import find_engine
+from .base import MsrAlgorithm
 from .engine_run import Reporter
 
 PROVIDER = "msr"

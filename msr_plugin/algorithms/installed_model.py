@@ -6,9 +6,9 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterBand, QgsProcessingParameterRasterLayer
 
-from ..cards import CardSource, ModelCard
-from ..style import Look
-from .base import tr
+from ..appearance.style import Look
+from ..packages.cards import CardSource, ModelCard
+from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm, of_parts
 from .rasters import InputRaster, RasterProblem
 

@@ -18,9 +18,10 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..cards import CardError, ModelCard, find_card, installed_cards
-from ..environment import model_folders
-from .base import MsrAlgorithm, tr
+from ..folders import model_folders
+from ..packages.cards import CardError, ModelCard, find_card, installed_cards
+from ..translation import tr
+from .base import MsrAlgorithm
 
 _STYLE = (
     "body{font-family:sans-serif}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:3px 8px;"

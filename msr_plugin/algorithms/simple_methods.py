@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterEnum, QgsProcessingParameterRasterLayer
 
-from .base import tr
+from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .rasters import InputRaster, RasterProblem
 

@@ -48,7 +48,7 @@ def fake_worker() -> Path:
 @pytest.fixture
 def start_fake(fake_worker):
     """Start the fake worker with a behaviour; stopped at the end of the test."""
-    from msr_plugin.engine_process import EngineProcess
+    from msr_plugin.worker.engine_process import EngineProcess
 
     started = []
 
@@ -68,7 +68,7 @@ def make_model(engine_python) -> Callable[..., Path]:
     """Return a function that writes a small model package with random weights below a folder."""
 
     def make(folder: Path, identity: str, *name: str) -> Path:
-        from msr_plugin.environment import scrubbed_environment
+        from msr_plugin.worker.environment import scrubbed_environment
 
         script = Path(__file__).with_name("make_model.py")
         command = [str(engine_python), str(script), str(folder), identity, *name]
@@ -155,7 +155,7 @@ def no_engine(monkeypatch, tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def warm_worker():
     """Ends the shared worker after the last test."""
-    from msr_plugin.engine_service import SERVICE
+    from msr_plugin.worker.engine_service import SERVICE
 
     yield
     SERVICE.stop()

@@ -11,7 +11,9 @@ import pytest
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSettings
 from qgis.PyQt.QtCore import QUrl
 
-from msr_plugin import environment
+from msr_plugin import folders
+from msr_plugin.metadata import plugin_version
+from msr_plugin.worker import environment
 
 
 def test_it_lists_generic_algorithms_and_models(provider):
@@ -96,18 +98,18 @@ def test_the_engine_inherits_nothing_of_qgis():
     clean = environment.scrubbed_environment({**hostile, **kept})
     assert kept.items() <= clean.items()
     assert set(clean) - set(kept) == {"PYTHONPATH", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"}
-    assert clean["PYTHONPATH"] == str(environment.ROOT)
+    assert clean["PYTHONPATH"] == str(folders.ROOT)
 
 
 def test_plugin_and_engine_have_one_version(root):
     text = (root / "engine" / "version.py").read_text()
-    assert f'VERSION = "{environment.plugin_version()}"' in text
+    assert f'VERSION = "{plugin_version()}"' in text
 
 
 @pytest.fixture
 def profile_models(qgis_app):
     """The profile's folder of models, emptied afterwards."""
-    folder = environment.profile_models()
+    folder = folders.profile_models()
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     shutil.rmtree(folder)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsApplication, QgsSettings
 
-from msr_plugin.doctor import examine, report_text
-from msr_plugin.environment import SETTING
+from msr_plugin.worker.doctor import examine, report_text
+from msr_plugin.worker.environment import SETTING
 
 
 def test_the_doctor_is_heard(engine_python):

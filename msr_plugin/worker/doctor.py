@@ -7,7 +7,8 @@ import subprocess  # nosec B404: the engine is a program of its own; argument li
 from pathlib import Path
 from typing import Any
 
-from .environment import ROOT, scrubbed_environment
+from ..folders import ROOT
+from .environment import scrubbed_environment
 
 _SECONDS = 180
 

@@ -21,7 +21,7 @@ from qgis.core import (
 )
 
 from msr_plugin.algorithms import ensemble
-from msr_plugin.style import SHARE, SPREAD, Look, make_renderer
+from msr_plugin.appearance.style import SHARE, SPREAD, Look, make_renderer
 
 FILES = ("OUTPUT_SPREAD", "OUTPUT_QUANTILES", "OUTPUT_MEMBERS", "OUTPUT_SUPPORT")
 

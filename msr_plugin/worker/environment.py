@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Mapping
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
 
-ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
+from ..folders import ROOT
+
 SETTING = "msr/engine_python"
 VARIABLE = "MSR_ENGINE_PYTHON"
 
@@ -124,21 +124,3 @@ def _path_without_qgis(path: str) -> str:
     """Drop QGIS' own folders: on Windows, PATH is also where DLLs come from."""
     home = os.path.normcase(os.environ.get("OSGEO4W_ROOT") or sys.prefix)
     return os.pathsep.join(p for p in path.split(os.pathsep) if not os.path.normcase(p).startswith(home))
-
-
-def profile_models() -> Path:
-    """Return the folder of the models installed into this profile."""
-    return Path(QgsApplication.qgisSettingsDirPath()) / "msr" / "models"
-
-
-def model_folders() -> list[Path]:
-    """Return the folders that hold model packages, the first to be searched first."""
-    extra = [Path(p).expanduser() for p in os.environ.get("MSR_MODELS", "").split(os.pathsep) if p.strip()]
-    return [profile_models(), *extra, ROOT / "resources" / "models"]
-
-
-def plugin_version(root: Path = ROOT) -> str:
-    """Return the version in metadata.txt; the engine's must be the same."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(root / "metadata.txt", encoding="utf-8")
-    return parser.get("general", "version")

@@ -186,7 +186,7 @@ def test_baselines_are_the_engines(engine_python, root):
     import subprocess
 
     from msr_plugin.algorithms.simple_methods import METHODS, SOURCES
-    from msr_plugin.environment import scrubbed_environment
+    from msr_plugin.worker.environment import scrubbed_environment
 
     program = (
         "from engine.specs import TargetSpec; from engine.methods.registry import BASELINES, baseline\n"

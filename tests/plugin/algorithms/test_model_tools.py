@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsProcessingException
 
-from msr_plugin import model_install
-from msr_plugin.cards import read_card
-from msr_plugin.environment import profile_models
-from msr_plugin.model_install import InstallError, install
+from msr_plugin.folders import profile_models
+from msr_plugin.packages import model_install
+from msr_plugin.packages.cards import read_card
+from msr_plugin.packages.model_install import InstallError, install
 
 
 @pytest.fixture

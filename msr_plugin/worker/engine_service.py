@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..folders import ROOT
+from ..metadata import plugin_version
 from .engine_process import POLL_SECONDS, EngineProcess, Listener, WorkerCancelled, WorkerError
-from .environment import ROOT, find_engine, plugin_version, scrubbed_environment
+from .environment import find_engine, scrubbed_environment
 
 
 class EngineService:

@@ -18,7 +18,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from .compat import INTERPOLATED
+from ..compat import INTERPOLATED
 
 _STEPS = 16
 _SAMPLE = 250_000  # cells that the range is estimated from

@@ -10,7 +10,7 @@ import numpy
 import pytest
 from qgis.core import QgsProcessingException
 
-from msr_plugin.engine_service import SERVICE
+from msr_plugin.worker.engine_service import SERVICE
 
 
 def run(identity, parameters, feedback=None):

@@ -25,7 +25,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from msr_plugin.engine_service import SERVICE
+from msr_plugin.worker.engine_service import SERVICE
 
 
 def run(identity, parameters, feedback=None):
@@ -202,7 +202,7 @@ def test_a_temporary_output_is_styled_when_it_is_loaded(provider, rasters):
     result = processing.run("msr:tinyrain", parameters, context=context)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("msr:tinyrain")
     from msr_plugin.algorithms.installed_model import look_of
-    from msr_plugin.style import ResultStyler
+    from msr_plugin.appearance.style import ResultStyler
 
     layer = QgsRasterLayer(result["OUTPUT"])
     ResultStyler(look_of(algorithm.card)).postProcessLayer(layer, context, None)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from msr_plugin import engine_process
-from msr_plugin.engine_process import EngineProcess, WorkerCancelled, WorkerError
-from msr_plugin.engine_service import EngineService
-from msr_plugin.environment import scrubbed_environment
+from msr_plugin.worker import engine_process
+from msr_plugin.worker.engine_process import EngineProcess, WorkerCancelled, WorkerError
+from msr_plugin.worker.engine_service import EngineService
+from msr_plugin.worker.environment import scrubbed_environment
 
 
 def run(process, heard=None, cancel=lambda: False, **request):
@@ -288,8 +288,9 @@ class TestRealEngine:
     def test_it_ends_when_qgis_is_killed(self, engine_python, root):
         program = (
             "import os, signal, sys; from pathlib import Path\n"
-            "from msr_plugin.engine_process import EngineProcess\n"
-            "from msr_plugin.environment import plugin_version, scrubbed_environment\n"
+            "from msr_plugin.worker.engine_process import EngineProcess\n"
+            "from msr_plugin.metadata import plugin_version\n"
+            "from msr_plugin.worker.environment import scrubbed_environment\n"
             "python, version = Path(sys.argv[1]), plugin_version()\n"
             "process = EngineProcess(python, Path('.'), version, scrubbed_environment())\n"
             "process.wait_for_hello(); print(process.pid, flush=True)\n"

@@ -1,0 +1,1 @@
+"""What the user sees: icons, and the colours of results."""

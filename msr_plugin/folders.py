@@ -1,0 +1,22 @@
+"""Where things lie: the plugin's own files, the help, and the folders of models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qgis.core import QgsApplication
+
+ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
+HELP = ROOT / "README.md"  # what the help buttons open; in the checkout and in the zip, so also offline
+
+
+def profile_models() -> Path:
+    """Return the folder of the models installed into this profile."""
+    return Path(QgsApplication.qgisSettingsDirPath()) / "msr" / "models"
+
+
+def model_folders() -> list[Path]:
+    """Return the folders that hold model packages, the first to be searched first."""
+    extra = [Path(p).expanduser() for p in os.environ.get("MSR_MODELS", "").split(os.pathsep) if p.strip()]
+    return [profile_models(), *extra, ROOT / "resources" / "models"]

@@ -1,0 +1,1 @@
+"""Model packages as QGIS needs them: reading their cards, and installing them."""
