@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from qgis.core import QgsCoordinateTransformContext
 
 from .destinations import Destination
 from .rasters import InputRaster, RasterProblem, overlap, same_file
@@ -31,7 +34,9 @@ def check_distinct(target: InputRaster, sources: Iterable[InputRaster]) -> None:
             raise RasterProblem(f"{source.label} is the same raster and band as the target (TARGET).")
 
 
-def check_overlap(target: InputRaster, others: Iterable[InputRaster], transforms) -> None:
+def check_overlap(
+    target: InputRaster, others: Iterable[InputRaster], transforms: QgsCoordinateTransformContext
+) -> None:
     """Refuse a raster that lies elsewhere than the target.
 
     Raises:
@@ -48,7 +53,8 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
     Raises:
         RasterProblem: naming its parameter.
     """
-    inputs, seen = list(inputs), []
+    inputs = list(inputs)
+    seen: list[Destination] = []
     for output in outputs:
         path, label = output.path, output.label
         if not path:
@@ -148,10 +154,12 @@ def available_memory() -> int | None:
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass
-    return _windows_memory() if os.name == "nt" else None
+    return _windows_memory()
 
 
 def _windows_memory() -> int | None:
+    if sys.platform != "win32":
+        return None
     import ctypes
 
     class Status(ctypes.Structure):

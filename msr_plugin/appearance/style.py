@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qgis.core import (
     QgsColorRampShader,
+    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
@@ -49,7 +50,9 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
         super().__init__()
         self.look = look
 
-    def postProcessLayer(self, layer, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
         """Give the layer its colours; a layer without values keeps its own."""
         if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
             return

@@ -12,10 +12,11 @@ import shutil
 import stat
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from .cards import CARD_FILE, MAX_CARD_BYTES, CardError, CardFile, ModelCard, parse_card
 
@@ -26,6 +27,7 @@ _MAX_TEXT_BYTES = 1_000_000
 _BLOCK = 2**20
 
 Cancelled = Callable[[], bool]
+_Item = TypeVar("_Item")
 
 
 class InstallError(Exception):
@@ -177,8 +179,12 @@ def _folder_entries(folder: Path) -> list[_Entry]:
         if stat.S_ISLNK(mode):
             raise InstallError(f"The package holds a link, {path.name}; links are not taken.")
         if stat.S_ISREG(mode):
-            entries.append(_Entry(path.name, path.stat().st_size, lambda path=path: path.open("rb")))
+            entries.append(_Entry(path.name, path.stat().st_size, _opener(path)))
     return entries
+
+
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    return lambda: path.open("rb")
 
 
 def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
@@ -193,7 +199,7 @@ def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise InstallError(f"{path} is not a zip file that can be read.") from error
-    infos = [info for info in _few(archive.infolist())]
+    infos = list(_few(archive.infolist()))
     for info in infos:
         _check_name(info)
     files = [info for info in infos if not info.is_dir()]
@@ -212,10 +218,7 @@ def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
     names = [info.filename[len(top) :].lower() for info in inside]
     if len(set(names)) < len(names):
         raise InstallError(f"{path} holds two files of the same name.")
-    return [
-        _Entry(info.filename[len(top) :], info.file_size, lambda info=info: archive.open(info))
-        for info in inside
-    ]
+    return [_Entry(info.filename[len(top) :], info.file_size, partial(archive.open, info)) for info in inside]
 
 
 def _check_name(info: zipfile.ZipInfo) -> None:
@@ -237,7 +240,7 @@ def _check_name(info: zipfile.ZipInfo) -> None:
         raise InstallError(f"The file {name} in the package is encrypted.")
 
 
-def _few(items: Iterator | list) -> Iterator:
+def _few(items: Iterable[_Item]) -> Iterator[_Item]:
     for number, item in enumerate(items):
         if number >= MAX_ENTRIES:
             raise InstallError(f"The package holds more than {MAX_ENTRIES} files.")

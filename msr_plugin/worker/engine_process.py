@@ -175,10 +175,13 @@ class EngineProcess:
     def send(self, message: Mapping[str, Any]) -> bool:
         """Write one message; return False where nobody reads any more."""
         line = (json.dumps(message) + "\n").encode("utf-8")
+        stdin = self._process.stdin
+        if stdin is None:
+            return False
         try:
             with self._write_lock:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
+                stdin.write(line)
+                stdin.flush()
         except (OSError, ValueError):
             return False
         return True
@@ -195,8 +198,9 @@ class EngineProcess:
             with contextlib.suppress(OSError):
                 self._process.kill()
             self._wait(10.0)
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._process.stdin.close()
 
     def _follow(
         self,
@@ -231,7 +235,7 @@ class EngineProcess:
                     raise WorkerCancelled(clean=False, pid=self.pid)
             elif kind == "result":
                 result = message.get("result")
-                return result if isinstance(result, (dict, list)) else {}
+                return result if isinstance(result, dict) else {}
             elif kind == "error":
                 raise WorkerError(
                     str(message.get("kind") or "failure"),
@@ -244,7 +248,7 @@ class EngineProcess:
     def _read_messages(self) -> None:
         """Hand each line of standard output to the run that it belongs to (reader thread)."""
         with contextlib.suppress(OSError, ValueError):
-            for line in self._process.stdout:
+            for line in self._process.stdout or ():
                 self._dispatch(line)
         self._ended.set()
         self._greeting.put(None)
@@ -273,7 +277,7 @@ class EngineProcess:
     def _read_log(self) -> None:
         """Keep the last lines of standard error; without a reader the worker would block (thread)."""
         with contextlib.suppress(OSError, ValueError):
-            for line in self._process.stderr:
+            for line in self._process.stderr or ():
                 self._tail.append(line.decode("utf-8", "replace").rstrip())
 
     def _check_hello(self, message: Message) -> Message:
