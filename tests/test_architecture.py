@@ -22,7 +22,8 @@ ORDER = {
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),
     "msr_plugin": (
-        *("compat", "translation", "folders", "metadata", "worker", "packages", "appearance", "algorithms"),
+        *("compat", "translation", "folders", "metadata", "contract"),
+        *("worker", "packages", "appearance", "algorithms"),
         *("provider", "settings_page", "plugin", ""),  # "": its `__init__`, which QGIS calls
     ),
     "training": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 from qgis.PyQt.QtCore import QThread
 
 from ..compat import push_warning
+from ..contract import partial_file_of
 from ..worker.engine_process import WorkerCancelled, WorkerError
 from ..worker.engine_service import SERVICE
 from ..worker.environment import explain_missing
@@ -113,11 +113,11 @@ def tidy(outputs: Iterable[str], pid: int | None, final: bool) -> None:
         _remove(path)
     if pid is None:
         return
-    part = re.compile(rf"\.[0-9a-f]{{8}}-{pid}-\d+\.part\.tif")
+    partial = partial_file_of(pid)
     for folder in {path.parent for path in paths}:
         with contextlib.suppress(OSError):
             for beside in list(folder.iterdir()):
-                if part.search(beside.name):
+                if partial.search(beside.name):
                     _remove(beside)
 
 

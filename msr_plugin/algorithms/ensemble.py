@@ -12,12 +12,12 @@ from qgis.core import (
 )
 
 from ..appearance.style import SHARE, SPREAD, Look
+from ..contract import MOST_LEVELS, MOST_MEMBERS
 from ..translation import tr
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .rasters import RasterProblem
 
-MOST_MEMBERS, MOST_LEVELS = 200, 99  # as in the engine
 LEVELS = "0.1, 0.5, 0.9"
 # Parameter: the request's key, and the label.
 FILES = {

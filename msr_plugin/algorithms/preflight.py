@@ -11,10 +11,10 @@ from pathlib import Path
 
 from qgis.core import QgsCoordinateTransformContext
 
+from ..contract import MAX_CELLS
 from .destinations import Destination
 from .rasters import InputRaster, RasterProblem, overlap, same_file
 
-MAX_CELLS = 2**36  # of an output, as in the engine
 MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
 _DATE = re.compile(
     r"\s*(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?|(?:--)?(?:0?[1-9]|1[0-2]))\s*"

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..contract import CARD_VERSION, MAX_CARD_BYTES, RESERVED_IDS
+
 CARD_FILE = "card.json"
-CARD_VERSION = 1
-MAX_CARD_BYTES = 1_000_000  # as in the engine
-GENERIC_IDS = frozenset({"superresolve", "baseline", "modelinfo", "installmodel"})  # never a model's
 _ID = re.compile(r"[a-z][a-z0-9]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -177,7 +176,7 @@ def _card(raw: Any, folder: Path) -> ModelCard:
         raise ValueError("target.strength is not between 0 and 1")
     bounds = target.get("bounds") or (None, None)
     identity = _match(raw["id"], _ID, "id")
-    if identity in GENERIC_IDS:
+    if identity in RESERVED_IDS:
         raise ValueError(f"the id {identity} is a name that MSR keeps for itself")
     factor = raw["factor"]
     if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= 100:

@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
-from .cards import CARD_FILE, MAX_CARD_BYTES, CardError, CardFile, ModelCard, parse_card
+from ..contract import MAX_CARD_BYTES
+from .cards import CARD_FILE, CardError, CardFile, ModelCard, parse_card
 
 MAX_BYTES = 2 * 2**30  # of all files together, as they lie on disk
 MAX_ENTRIES = 500

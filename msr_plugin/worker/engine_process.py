@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1
+from ..contract import IDLE_SECONDS, PROTOCOL
+
 POLL_SECONDS = 0.2  # how often a waiting run looks for cancel and for a dead worker
 ASKED_SECONDS = 0.5  # what a worker gets to obey a cancel
 TERMINATED_SECONDS = 0.3  # what it then gets to end by itself, before it is killed
 HELLO_SECONDS = 180.0  # a cold disk may need a minute to import torch
-IDLE_SECONDS = 600
 _TAIL_LINES = 200
 
 Message = dict[str, Any]
