@@ -1,4 +1,4 @@
-"""From a folder of dated rasters to a model in QGIS, by the README's two files and its commands."""
+"""From a folder of dated rasters to a model in QGIS, by the two files and the commands of docs/training.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.demo.qgis_headless import make_profile, run_algorithm
 
 SIZE = 128  # cells of 1 km
 UTM = Affine(1000, 0, 400_000, 0, -1000, 5_600_000)
-HEADING = "### From your rasters to a model in QGIS"
+HEADING = "## From your rasters to a model in QGIS"
 GAPS, SCALE = -9999, 0.0001
 
 
@@ -74,15 +74,15 @@ def rasters(tmp_path: Path) -> Path:
 
 
 def blocks(kind: str) -> list[str]:
-    """Return the README's blocks of one language in the newcomer's section."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Return the blocks of one language in the newcomer's section."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     section = text[text.index(HEADING) :]
-    section = section[: re.search(r"\n## ", section).start()]
+    section = section[: section.index("\n## ")]
     return re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)
 
 
 def command(line: str, folder: Path) -> None:
-    """Run a command of the README in `folder`, with this interpreter for the checkout's."""
+    """Run a command of the page in `folder`, with this interpreter for the checkout's."""
     words = shlex.split(line, comments=True)
     assert words[:2] == [".envs/engine/bin/python", "-m"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
