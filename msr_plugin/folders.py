@@ -8,7 +8,7 @@ from pathlib import Path
 from qgis.core import QgsApplication
 
 ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
-HELP = ROOT / "README.md"  # what the help buttons open; in the checkout and in the zip, so also offline
+HELP = ROOT / "docs" / "quickstart.md"  # in the checkout and in the zip
 
 
 def profile_models() -> Path:

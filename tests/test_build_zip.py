@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import zipfile
 from pathlib import Path
@@ -10,6 +11,31 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("docs/glossary.md", "docs/diagrams/raster.svg")
+CHANGELOG = """# Changelog
+
+Words.
+
+## [Unreleased]
+
+- Not yet.
+
+## [1.2.3] - 2026-01-31
+
+First.
+
+### Added
+
+- `a` and [b](docs/b.md), told
+  in two lines.
+
+## [1.2.2] - 2026-01-30
+
+- Less.
+
+[1.2.3]: https://example.org/1.2.3
+"""
+NOTES = "1.2.3 (2026-01-31)\nFirst.\n- a and b, told in two lines.\n1.2.2 (2026-01-30)\n- Less."
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +58,11 @@ def tree(tmp_path: Path, build_zip: ModuleType) -> Path:
         (root / file).write_text("text\n", encoding="utf-8")
     (root / "metadata.txt").write_text("[general]\nversion=1.2.3\n", encoding="utf-8")
     (root / "engine/version.py").write_text('VERSION = "1.2.3"\n', encoding="utf-8")
+    (root / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    (root / "docs/diagrams").mkdir(parents=True)
+    for page in PAGES:
+        (root / page).write_text("text\n", encoding="utf-8")
+    (root / "docs/diagrams/draw.py").write_text("no", encoding="utf-8")
     (root / "resources/.hidden").write_text("no", encoding="utf-8")
     (root / "resources/out.1234.part.tif").write_text("no", encoding="utf-8")
     (root / "tests").mkdir()
@@ -47,7 +78,7 @@ def test_it_holds_the_program_and_nothing_else(tree: Path, build_zip: ModuleType
         assert archive.testzip() is None
     folders = [f"msr/{folder}/a.py" for folder in build_zip.FOLDERS]
     assert sorted(names) == sorted(
-        [*(f"msr/{f}" for f in build_zip.FILES), *folders, "msr/engine/version.py"]
+        [*(f"msr/{f}" for f in (*build_zip.FILES, *PAGES)), *folders, "msr/engine/version.py"]
     )
 
 
@@ -98,3 +129,25 @@ def test_the_checkouts_zip_is_fit_for_the_repository(build_zip: ModuleType, tmp_
     assert not [
         n for n in names if "__pycache__" in n or "/tests/" in n or n.endswith((".pyc", ".so", ".pt"))
     ]
+
+
+def test_metadata_tells_the_released_versions(tree: Path, build_zip: ModuleType) -> None:
+    for _ in range(2):  # what is made of what was made is the same
+        text = build_zip.metadata(tree)
+        (tree / "metadata.txt").write_text(text, encoding="utf-8")
+    parser = configparser.ConfigParser()  # with variables, as QGIS reads it
+    parser.read_string(text)
+    assert parser["general"]["changelog"] == NOTES
+    assert parser["general"]["version"] == "1.2.3"
+    with zipfile.ZipFile(build_zip.build(tree)) as archive:
+        assert archive.read("msr/metadata.txt").decode("utf-8") == text
+
+
+def test_the_committed_metadata_is_what_the_changelog_makes(build_zip: ModuleType) -> None:
+    assert (ROOT / "metadata.txt").read_text(encoding="utf-8") == build_zip.metadata(ROOT)
+
+
+def test_a_sign_that_qgis_cannot_read_is_refused(tree: Path, build_zip: ModuleType) -> None:
+    (tree / "CHANGELOG.md").write_text(CHANGELOG.replace("Less", "5 % less"), encoding="utf-8")
+    with pytest.raises(ValueError, match="percent"):
+        build_zip.build(tree)
