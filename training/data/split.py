@@ -12,7 +12,7 @@ from training.data.blocks import Cells, draw_cells
 from training.data.patches import View
 from training.data.region import Region
 from training.schema.config import Config
-from training.schema.split import BlockSection, PeriodSplit, SpatialSplit, in_periods
+from training.schema.split import BlockSection, in_periods
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,14 @@ def split_archive(config: Config, archive: Archive) -> Split:
         InputError: a part is left without data; the sentence names the key.
     """
     rule, held = config.split, config.validation
-    train_columns = test_columns = archive.columns_of(None)
-    if isinstance(rule, SpatialSplit):
-        train_columns = archive.columns_of(rule.train_longitudes)
-        test_columns = archive.columns_of(rule.test_longitudes)
-    if isinstance(rule, PeriodSplit):
-        train_columns = archive.columns_of(rule.train_columns)
-        test_columns = archive.columns_of(rule.test_columns)
-        if any(date.startswith("-") for date in archive.dates):
-            raise InputError(f"split.kind: the data set {archive.name} has months without years.")
-        seen = [t for t, date in enumerate(archive.dates) if rule.trains(date)]
-        test = [t for t, date in enumerate(archive.dates) if rule.tests(date)]
-    else:
-        seen, test = archive.times_of(rule.train_months), archive.times_of(rule.test_months)
-    cells = _cells(rule.blocks, archive, seen) if not isinstance(rule, SpatialSplit) else None
+    train_columns = archive.columns_of(rule.train_extent)
+    test_columns = archive.columns_of(rule.test_extent)
+    if rule.needs_years and any(date.startswith("-") for date in archive.dates):
+        raise InputError(f"split.kind: the data set {archive.name} has months without years.")
+    dated = [(t, date, int(archive.months[t])) for t, date in enumerate(archive.dates)]
+    seen = [t for t, date, month in dated if rule.trains(date, month)]
+    test = [t for t, date, month in dated if rule.tests(date, month)]
+    cells = _cells(rule.drawn_blocks, archive, seen)
     apart = [
         t
         for t in seen
@@ -77,8 +71,7 @@ def split_archive(config: Config, archive: Archive) -> Split:
         if columns[0] >= columns[1]:
             raise InputError(f"{key}: the data set {archive.name} has no column there.")
     names = tuple(source.name for source in config.sources)
-    by_space = isinstance(rule, SpatialSplit) or (isinstance(rule, PeriodSplit) and rule.train_columns)
-    only = train_columns if by_space else None
+    only = None if rule.train_extent is None else train_columns
     split = Split(
         train=Region(tuple(train), train_columns),
         validation=Region(tuple(validation), validation_columns),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -14,7 +14,7 @@ from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
 from training.schema.cascade import CascadeSection, order_of_steps
-from training.schema.split import Day, PeriodSplit, SpatialSplit, TemporalSplit, check_periods
+from training.schema.split import SPLITS, Day, SplitSection, check_periods
 
 
 def _known_transform(name: Any) -> Any:
@@ -25,6 +25,12 @@ def _known_transform(name: Any) -> Any:
 
 
 TransformName = Annotated[str, BeforeValidator(_known_transform)]
+
+
+if TYPE_CHECKING:
+    AnySplit = SplitSection
+else:  # the kinds on the list, told apart by their key `kind`
+    AnySplit = Annotated[Union[tuple(SPLITS.values())], Field(discriminator="kind")]
 
 
 class ModelSection(Section):
@@ -203,7 +209,7 @@ class Config(Section):
     factor: Annotated[int, Field(ge=2, le=100)]
     target: TargetSection
     sources: tuple[SourceSection, ...] = ()
-    split: Annotated[TemporalSplit | SpatialSplit | PeriodSplit, Field(discriminator="kind")]
+    split: AnySplit
     network: dict[str, Any] = Field(default_factory=dict)
     start_from: str | None = None  # id or folder of a package whose weights training begins with
     losses: LossesSection = LossesSection()
@@ -240,7 +246,7 @@ class Config(Section):
                 raise ValueError(f"validation.held_out: month {month} is no training month")
         for key in ("held_out_periods", "periods"):
             given = getattr(self.validation, key)
-            if given and not isinstance(self.split, PeriodSplit):
+            if given and not self.split.needs_years:
                 raise ValueError(f"validation.{key} goes with split.kind: period")
             check_periods(f"validation.{key}", given)
         if self.sampling.jitter and self.target.conservation != "multiplicative":
@@ -316,7 +322,7 @@ def first_error(error: ValidationError, label: str) -> str:
     """Say the first of the errors in one sentence; unknown keys first, they explain missing ones."""
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("temporal", "spatial", "period"))
+    key = ".".join(str(part) for part in first["loc"] if part not in SPLITS)
     if first["type"] == "extra_forbidden":
         return f"{label}: there is no key {key}."
     if first["type"] == "missing":

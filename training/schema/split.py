@@ -1,10 +1,13 @@
-"""The configuration's `split`: which times and columns train, and which test."""
+"""The configuration's `split`: which times and columns train, and which test, and how that is told.
+
+A new kind is a class here, or in a file of its own, and an entry of `SPLITS`.
+"""
 
 from __future__ import annotations
 
 import calendar
 import datetime as dt
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -22,7 +25,58 @@ class BlockSection(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class TemporalSplit(Section):
+class SplitSection(Section):
+    """What every kind of split answers."""
+
+    needs_years: ClassVar[bool] = False  # it cannot split an archive of months of any year
+
+    if TYPE_CHECKING:  # keys of some kinds, worked out by others; pydantic takes either
+
+        @property
+        def train_months(self) -> tuple[int, ...]:
+            """Months to train on."""
+
+        @property
+        def test_months(self) -> tuple[int, ...]:
+            """Months to test on."""
+
+    @property
+    def train_extent(self) -> tuple[float, float] | None:
+        """The x coordinates to train between, in the archive's CRS; None: all."""
+        return None
+
+    @property
+    def test_extent(self) -> tuple[float, float] | None:
+        """The x coordinates to test between; None: all."""
+        return None
+
+    @property
+    def drawn_blocks(self) -> BlockSection | None:
+        """The blocks whose truth is kept from training, where there are some."""
+        return None
+
+    def trains(self, date: str, month: int) -> bool:
+        """Return whether a date, in this month, is one to train on."""
+        return month in self.train_months
+
+    def tests(self, date: str, month: int) -> bool:
+        """Return whether a date, in this month, is one to test on."""
+        return month in self.test_months
+
+    @property
+    def region(self) -> str:
+        """Where it trains, in words."""
+        blocks, extent = self.drawn_blocks, self.train_extent
+        if blocks is not None:
+            return (
+                f"all but {blocks.test + blocks.validation:.0%} of the blocks of {blocks.size} × "
+                f"{blocks.size} coarse cells, and {blocks.buffer} cells around them, drawn with seed "
+                f"{blocks.seed}"
+            )
+        return "all" if extent is None else f"x from {extent[0]:g} to {extent[1]:g}"
+
+
+class TemporalSplit(SplitSection):
     """Train and test by month; by blocks as well, where given, and then the months may be the same."""
 
     kind: Literal["temporal"]
@@ -43,6 +97,11 @@ class TemporalSplit(Section):
         return self
 
     @property
+    def drawn_blocks(self) -> BlockSection | None:
+        """See `SplitSection.drawn_blocks`."""
+        return self.blocks
+
+    @property
     def train_months(self) -> tuple[int, ...]:
         """Months to train on: `train` less those within `gap` months of a test month."""
         if not self.gap:
@@ -56,7 +115,7 @@ class TemporalSplit(Section):
         return self.test
 
 
-class SpatialSplit(Section):
+class SpatialSplit(SplitSection):
     """Train and test by longitude (west to east, degrees), and by month as well."""
 
     kind: Literal["spatial"]
@@ -64,6 +123,16 @@ class SpatialSplit(Section):
     test_longitudes: tuple[Degrees, Degrees]
     train_months: tuple[Month, ...] = Field(min_length=1)
     test_months: tuple[Month, ...] = Field(min_length=1)
+
+    @property
+    def train_extent(self) -> tuple[float, float]:
+        """See `SplitSection.train_extent`."""
+        return self.train_longitudes
+
+    @property
+    def test_extent(self) -> tuple[float, float]:
+        """See `SplitSection.test_extent`."""
+        return self.test_longitudes
 
     @model_validator(mode="after")
     def _apart(self) -> SpatialSplit:
@@ -80,7 +149,7 @@ class SpatialSplit(Section):
 Day = Annotated[str, BeforeValidator(str)]  # YAML reads some dates as such
 
 
-class PeriodSplit(Section):
+class PeriodSplit(SplitSection):
     """Train and test by dates, of archives of several years; and by x coordinates as well, where given."""
 
     kind: Literal["period"]
@@ -93,9 +162,7 @@ class PeriodSplit(Section):
     test_columns: tuple[float, float] | None = None
     blocks: BlockSection | None = None  # instead of columns
 
-    # Of any year: which dates they are, the periods say.
-    train_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
-    test_months: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
+    needs_years: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _apart(self) -> PeriodSplit:
@@ -112,11 +179,36 @@ class PeriodSplit(Section):
             raise ValueError("train_columns and test_columns overlap")
         return self
 
-    def tests(self, date: str) -> bool:
+    @property
+    def train_months(self) -> tuple[int, ...]:
+        """All months: which dates they are, the periods say."""
+        return tuple(range(1, 13))
+
+    @property
+    def test_months(self) -> tuple[int, ...]:
+        """All months."""
+        return tuple(range(1, 13))
+
+    @property
+    def train_extent(self) -> tuple[float, float] | None:
+        """See `SplitSection.train_extent`."""
+        return self.train_columns
+
+    @property
+    def test_extent(self) -> tuple[float, float] | None:
+        """See `SplitSection.test_extent`."""
+        return self.test_columns
+
+    @property
+    def drawn_blocks(self) -> BlockSection | None:
+        """See `SplitSection.drawn_blocks`."""
+        return self.blocks
+
+    def tests(self, date: str, month: int) -> bool:
         """Return whether a date is one to test on."""
         return in_periods(date, self.test)
 
-    def trains(self, date: str) -> bool:
+    def trains(self, date: str, month: int) -> bool:
         """Return whether a date is one to train on."""
         by_space = self.train_columns is not None or (self.blocks is not None and not self.gap_days)
         apart = by_space or not in_periods(date, self.test, self.gap_days)
@@ -159,3 +251,10 @@ def day_span(text: str) -> tuple[int, int]:
     month = when.month or 12
     last = dt.date(when.year, month, when.day or calendar.monthrange(when.year, month)[1])
     return first.toordinal(), last.toordinal()
+
+
+SPLITS: dict[str, type[SplitSection]] = {
+    "temporal": TemporalSplit,
+    "spatial": SpatialSplit,
+    "period": PeriodSplit,
+}

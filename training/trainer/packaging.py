@@ -22,7 +22,6 @@ from engine.specs import SourceSpec, TargetSpec
 from engine.version import VERSION
 from training.data.archive import Archive
 from training.schema.config import Config
-from training.schema.split import PeriodSplit, SpatialSplit
 
 
 def write(
@@ -89,7 +88,11 @@ def build_card(
             "simulated": archive.simulated,
             "period": archive.period,
             "split": config.split.model_dump(mode="json"),
-            "region": {"crs": archive.crs, "bounds": [west, south, east, north], "columns": _trained(config)},
+            "region": {
+                "crs": archive.crs,
+                "bounds": [west, south, east, north],
+                "columns": config.split.region,
+            },
             "seed": config.seed,
             "command": command,
             "configuration": config.model_dump(mode="json"),
@@ -125,24 +128,6 @@ def architecture(config: Config, network: NetworkSpec) -> str:
     if config.losses.adversarial is not None:
         words.append("conditional patch GAN")
     return ", ".join(words)
-
-
-def _trained(config: Config) -> str:
-    columns = None
-    if isinstance(config.split, SpatialSplit):
-        columns = config.split.train_longitudes
-    elif isinstance(config.split, PeriodSplit):
-        columns = config.split.train_columns
-    blocks = None if isinstance(config.split, SpatialSplit) else config.split.blocks
-    if blocks is not None:
-        return (
-            f"all but {blocks.test + blocks.validation:.0%} of the blocks of {blocks.size} × {blocks.size} "
-            f"coarse cells, and {blocks.buffer} cells around them, drawn with seed {blocks.seed}"
-        )
-    if columns is not None:
-        west, east = columns
-        return f"x from {west:g} to {east:g}"
-    return "all"
 
 
 def _source(source: SourceSpec, config: Config, archive: Archive) -> dict[str, Any]:

@@ -130,10 +130,8 @@ def make_other(archive, fine):
 
 
 def test_the_card_says_which_blocks(configured):
-    from training.trainer.packaging import _trained
-
     config = configured({**TIMES["both"], "blocks": BLOCKS})
-    assert _trained(config) == (
+    assert config.split.region == (
         "all but 45% of the blocks of 4 × 4 coarse cells, and 1 cells around them, drawn with seed 1"
     )
     assert config.split.model_dump(mode="json")["blocks"]["size"] == 4
@@ -147,6 +145,6 @@ def test_dates_of_blocks_are_apart_only_where_a_gap_is_asked_for():
         ({"blocks": BLOCKS, "gap_days": 9}, False),
     ):
         split = PeriodSplit(**period, **extra)
-        assert split.trains("2003-06-01") == trained
-        assert split.trains("2002-06-01") and split.tests("2003-06-01")
-        assert split.trains("2002-12-30") == ("gap_days" not in extra)
+        assert split.trains("2003-06-01", 6) == trained
+        assert split.trains("2002-06-01", 6) and split.tests("2003-06-01", 6)
+        assert split.trains("2002-12-30", 12) == ("gap_days" not in extra)
