@@ -1,4 +1,4 @@
-"""Records of runs: one JSON object a line, only ever added to.
+"""Records of runs: one JSON object a line, only ever added to; and a run's own, in its folder.
 
 A record says what was run (configuration, overrides, seed, steps, command), under which hash, and
 what came of it. Those that a published table rests on are committed in `training/records/`.
@@ -19,6 +19,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import InputError
+from engine.files.atomic import write_text
 from training.schema.config import Config, parse_config, read_yaml
 
 FOLDER = Path(__file__).resolve().parent
@@ -140,6 +141,20 @@ def append(path: Path, record: Record) -> None:
         file.write(line.encode("utf-8"))
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_run(path: Path, record: Record, config: Config) -> None:
+    """Write a run's record as a file of its own, with the whole configuration in place of its path."""
+    told = record.model_dump(mode="json")
+    kept = {
+        "config": config.model_dump(mode="json"),
+        "command": told["command"],
+        "best": told["notes"]["best"],
+        "metrics": told["metrics"],
+        "sha256": told["notes"]["sha256"],
+        "finished": told["finished"],
+    }
+    write_text(path, json.dumps(kept, indent=2) + "\n")
 
 
 def _whole(path: str) -> int:

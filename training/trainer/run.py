@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from engine.files.atomic import write_text
 from engine.nets.downscaler import Downscaler
 from engine.package.folder import Package
 from training.data.archive import Archive
@@ -18,6 +15,7 @@ from training.data.split import Split, split_archive
 from training.evaluation.cases import baseline_cases, model_cases
 from training.evaluation.scores import Score, plan_scores, score_together
 from training.evaluation.tables import table
+from training.records.record import record_of, run_id, write_run
 from training.schema.config import Config
 from training.trainer import distributed, packaging
 from training.trainer.draws import Draws
@@ -94,7 +92,10 @@ def train_network(
         metrics,
         command,
     )
-    _record(folder, config, command, best, package)
+    notes = {"best": best, "sha256": package.sha256}
+    name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
+    record = record_of(name, "training", config, folder, command, numbers, notes=notes)
+    write_run(folder / "record.json", record, config)
     return package
 
 
@@ -180,22 +181,3 @@ def _set_aside(folder: Path) -> None:
     while (older := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
     os.replace(folder, older)
-
-
-def _record(
-    folder: Path,
-    config: Config,
-    command: str,
-    best: dict[str, float],
-    package: Package,
-) -> None:
-    """Write what came of the run, for whoever compares runs."""
-    record = {
-        "config": config.model_dump(mode="json"),
-        "command": command,
-        "best": best,
-        "metrics": package.card.raw["metrics"],
-        "sha256": package.sha256,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    write_text(folder / "record.json", json.dumps(record, indent=2) + "\n")
