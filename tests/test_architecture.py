@@ -22,7 +22,7 @@ ORDER = {
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),
     "msr_plugin": (
-        *("compat", "translation", "folders", "metadata", "contract"),
+        *("compat", "translation", "folders", "metadata", "contract", "method_list"),
         *("worker", "packages", "appearance", "algorithms"),
         *("provider", "settings_page", "plugin", ""),  # "": its `__init__`, which QGIS calls
     ),

@@ -6,27 +6,13 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterEnum, QgsProcessingParameterRasterLayer
 
+from ..method_list import METHODS, needing
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .rasters import InputRaster, RasterProblem
 
-# As in engine.methods; a test compares them.
-METHODS = (
-    "bilinear",
-    "bicubic",
-    "bicubicsmooth",
-    "lapserate",
-    "elevationregressionlocal",
-    "elevationregression",
-    "climatologyratioflat",
-    "climatologyratio",
-    "constructedanalogues",
-)
-WITH_ELEVATION = ("lapserate", "elevationregressionlocal", "elevationregression")
-WITH_CLIMATOLOGY = ("climatologyratioflat", "climatologyratio", "constructedanalogues")
 QUANTITIES = ("auto", "nonnegative", "signed")
-# Parameter: the source's name in the engine, and the methods that need it.
-SOURCES = {"CLIMATOLOGY": ("climatology", WITH_CLIMATOLOGY), "ELEVATION": ("elevation", WITH_ELEVATION)}
+SOURCES = {"CLIMATOLOGY": "climatology", "ELEVATION": "elevation"}  # parameter: name in the engine
 
 
 class Baseline(SuperResolutionAlgorithm):
@@ -52,22 +38,12 @@ class Baseline(SuperResolutionAlgorithm):
             **super().texts(),
             "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
             "conservation strength of 1 the means over the coarse cells are kept.",
-            "METHOD": "bilinear and bicubic interpolate (bicubic in log space where the quantity cannot be "
-            "negative); bicubicsmooth also takes off the departure from the coarse means smoothly. "
-            "elevationregression fits the target to the elevation around each coarse cell, and carries the "
-            "slope (a local lapse rate) over to the fine elevation; elevationregressionlocal does so with "
-            "equal weights of the coarse cells around. lapserate brings a temperature to the height of the "
-            "fine ground at the month's published rate. "
-            "climatologyratio lays the interpolated ratio to the climatology of the season over the fine "
-            "climatology (for temperatures the difference); climatologyratioflat does so with the mean of "
-            "all its bands. constructedanalogues mixes the months of the climatology that best make up the "
-            "coarse field around each cell.",
+            "METHOD": " ".join(f"{m.id}: {m.title}. {m.help}" for m in METHODS.values()),
             "FACTOR": "Fine cells along the edge of a coarse one.",
             "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
-            "year. "
-            "Needed by the climatology ratios and the constructed analogues.",
+            f"year. {_needed_by('climatology')}",
             "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
-            "Needed by the elevation regressions and the lapse rate.",
+            f"{_needed_by('elevation')}",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
             "temperature, "
             "corrected by difference. auto: by units and values.",
@@ -76,7 +52,7 @@ class Baseline(SuperResolutionAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
         self.add_target(tr("Target raster (coarse)"))
-        self.add(_choice("METHOD", tr("Method"), METHODS, "bicubic"))
+        self.add(_choice("METHOD", tr("Method"), tuple(METHODS), "bicubic"))
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
         self.add(QgsProcessingParameterRasterLayer("CLIMATOLOGY", tr("Climatology"), None, optional=True))
         self.add(QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation"), None, optional=True))
@@ -88,8 +64,8 @@ class Baseline(SuperResolutionAlgorithm):
         """Refuse a method without the raster that it needs."""
         super().check_required(parameters, context)
         method = self._method(parameters, context)
-        for name, (_, methods) in SOURCES.items():
-            if method in methods and not self.is_given(parameters, name, context):
+        for name, source in SOURCES.items():
+            if method in needing(source) and not self.is_given(parameters, name, context):
                 raise RasterProblem(f"{self.label(name)} is missing; the method {method} needs it.")
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
@@ -110,12 +86,12 @@ class Baseline(SuperResolutionAlgorithm):
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return the rasters that the method uses; others that are given stay aside."""
         method = self._method(parameters, context)
-        found = {}
-        for name, (source, methods) in SOURCES.items():
-            raster = self.raster(parameters, name, context) if method in methods else None
+        rasters = {}
+        for name, source in SOURCES.items():
+            raster = self.raster(parameters, name, context) if method in needing(source) else None
             if raster is not None:
-                found[source] = raster
-        return found
+                rasters[source] = raster
+        return rasters
 
     def _method(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, "METHOD", context)
@@ -124,3 +100,7 @@ class Baseline(SuperResolutionAlgorithm):
 def _choice(name: str, label: str, values: tuple[str, ...], default: str) -> QgsProcessingParameterEnum:
     """Return a choice whose values are words, so that scripts and models stay readable."""
     return QgsProcessingParameterEnum(name, label, list(values), defaultValue=default, usesStaticStrings=True)
+
+
+def _needed_by(source: str) -> str:
+    return f"Needed by {', '.join(needing(source))}."

@@ -185,7 +185,7 @@ def test_a_baseline_needs_its_sources_and_a_sound_factor(refusal, rasters, write
 def test_baselines_are_the_engines(engine_python, root):
     import subprocess
 
-    from msr_plugin.algorithms.simple_methods import METHODS, SOURCES
+    from msr_plugin.method_list import METHODS
     from msr_plugin.worker.environment import scrubbed_environment
 
     program = (
@@ -198,8 +198,7 @@ def test_baselines_are_the_engines(engine_python, root):
     told = subprocess.run(
         command, capture_output=True, text=True, check=True, env=scrubbed_environment(), cwd=root
     )
-    needed = {name: [source for source, users in SOURCES.values() if name in users] for name in METHODS}
-    assert told.stdout.splitlines() == [f"{name}:{sources}" for name, sources in needed.items()]
+    assert told.stdout.splitlines() == [f"{method.id}:{list(method.needs)}" for method in METHODS.values()]
 
 
 class TestLayers:

@@ -1,0 +1,34 @@
+"""The simple methods, from the engine's list of them: `engine/methods/methods.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from .folders import ROOT
+
+
+@dataclass(frozen=True)
+class ListedMethod:
+    """A method without learning, as its form needs it."""
+
+    id: str
+    title: str
+    help: str
+    needs: tuple[str, ...]  # names of the sources that it cannot do without
+
+
+def _read() -> dict[str, ListedMethod]:
+    entries = json.loads((ROOT / "engine" / "methods" / "methods.json").read_text(encoding="utf-8"))
+    return {
+        id: ListedMethod(id, entry["title"], entry["help"], tuple(entry["needs"]))
+        for id, entry in entries.items()
+    }
+
+
+METHODS = _read()  # by id, in the order of the form
+
+
+def needing(source: str) -> tuple[str, ...]:
+    """Return the ids of the methods that cannot do without a source."""
+    return tuple(method.id for method in METHODS.values() if source in method.needs)
