@@ -37,8 +37,7 @@ class SuperResolve(SuperResolutionAlgorithm):
             "package. Every installed model also has an algorithm of its own, which is easier to use.",
             "MODEL": "The id of an installed model, or the folder of a model package.",
             "SOURCES": "Further rasters, one on each line: NAME=RASTER or NAME=RASTER#BAND, with the names "
-            "in the "
-            "model's card (see “Model information”). RASTER is a file or the name of a layer.",
+            "in the model's card (see “Model information”). RASTER is a file or the name of a layer.",
         }
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

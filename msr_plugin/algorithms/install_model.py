@@ -40,8 +40,7 @@ class InstallModel(MsrAlgorithm):
         """Return the help."""
         return {
             "": "Installs a model package, so that the model becomes an algorithm of its own. Names, sizes "
-            "and "
-            "hashes of the files are checked, and nothing in the package is run.",
+            "and hashes of the files are checked, and nothing in the package is run.",
             "INPUT": "The zip file of a model package; or its folder, or the card.json in it.",
             "REPLACE": "Replace a model of the same id that is installed in this profile.",
         }

@@ -43,8 +43,7 @@ class ModelInfo(MsrAlgorithm):
         """Return the help."""
         return {
             "": "Shows a model's card: what it makes of which sources, how it was trained and how well it "
-            "does "
-            "beside simple methods.",
+            "does beside simple methods.",
             "MODEL": "The id of an installed model, or the folder of a model package.",
             "OUTPUT": "The page to write.",
         }

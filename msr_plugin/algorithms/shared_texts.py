@@ -16,8 +16,7 @@ TEXTS = {
     "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
     "without dates needs it.",
     "DATE": "YYYY-MM-DD, YYYY-MM, or MM for a month of any year. It picks the band of rasters whose bands "
-    "carry "
-    "dates, and weights a climatology. Empty: the date that the target's band carries.",
+    "carry dates, and weights a climatology. Empty: the date that the target's band carries.",
     "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
     "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
     "factor, so that the means of its cells are kept exactly.",
@@ -25,8 +24,7 @@ TEXTS = {
     "RESOLUTION": "The cell size to write, in units of the CRS. Empty: the target's, divided by the factor.",
     "CRS": "The coordinate reference system to write. Empty: the target's.",
     "CONSERVATION": "How far the output is corrected so that its means over the coarse cells are the "
-    "target's: "
-    "0 not at all, 1 exactly.",
+    "target's: 0 not at all, 1 exactly.",
     "DEVICE": "auto takes the best that there is; or cpu, cuda (in scripts also cuda:1 and so on), mps.",
     "TILE": "The edge of a tile in coarse cells. 0: chosen by the memory that is free. The result is the "
     "same.",

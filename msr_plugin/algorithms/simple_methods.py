@@ -45,8 +45,7 @@ class Baseline(SuperResolutionAlgorithm):
             "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
             f"{_needed_by('elevation')}",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
-            "temperature, "
-            "corrected by difference. auto: by units and values.",
+            "temperature, corrected by difference. auto: by units and values.",
         }
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
