@@ -80,11 +80,11 @@ class Choice:
         trained = self.package.card.resolution
         unit = _METRES_PER_DEGREE if trained.get("units", "metre").startswith("deg") else 1.0
         wanted = float(trained["coarse"]) * unit
-        found = resolution_metres(grids.coarse)
-        if 1 / _RESOLUTION_SLACK < found / wanted < _RESOLUTION_SLACK:
+        given = resolution_metres(grids.coarse)
+        if 1 / _RESOLUTION_SLACK < given / wanted < _RESOLUTION_SLACK:
             return []
         return [
-            f"The coarse cells are {found / 1000:.3g} km, but training had {wanted / 1000:.3g} km: "
+            f"The coarse cells are {given / 1000:.3g} km, but training had {wanted / 1000:.3g} km: "
             "its detail may not fit."
         ]
 
@@ -117,12 +117,25 @@ class ModelCache:
         return self._models[key]
 
 
-def choose(request: SuperResolveRequest) -> Choice:
-    """Return what `request.model` names.
+def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
+    """Return the method that a request means, and the target that it is for, open.
 
     Raises:
-        InputError: no such model or baseline, or a factor that does not fit.
+        InputError: no such model or baseline, a factor that does not fit, an ensemble of a method
+            that draws none, or a target that cannot be used.
     """
+    choice = _named(request)
+    choice.check_ensemble(request)
+    target = Raster(request.target, "target", choice.units)
+    try:
+        return choice.for_target(target, request.quantity), target
+    except BaseException:
+        target.close()
+        raise
+
+
+def _named(request: SuperResolveRequest) -> Choice:
+    """Return what `request.model` names; of a baseline's target nothing is known yet."""
     if request.model in BASELINES:
         if request.factor is None:
             raise InputError(f"The baseline {request.model} needs a factor (2 to 100): give --factor.")

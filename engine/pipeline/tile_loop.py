@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +12,6 @@ from torch import Tensor
 from engine.compute.devices import free_memory, is_out_of_memory
 from engine.compute.prefetch import Prefetcher
 from engine.compute.write_behind import WriteBehind
-from engine.dates import When
 from engine.feedback import Feedback
 from engine.fields.conservation import limits, outside_bounds
 from engine.fields.patch import Patch
@@ -21,14 +19,12 @@ from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline import provenance
 from engine.pipeline.estimates import estimate
-from engine.pipeline.inputs import InputRasters
-from engine.pipeline.method_choice import Choice
 from engine.pipeline.output_files import MAIN, OutputFile
-from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.request import SourceReport, SuperResolveResult
+from engine.pipeline.run_plan import RunPlan
 from engine.pipeline.tiles import Tile, TileQueue, edge
 from engine.raster.cog_writer import CogSet, CogWriter
 from engine.raster.georeference import crs_wkt
-from engine.raster.grids import Grids
 
 _BEHIND = 2  # finished tiles that wait to be written
 _MEMORY_SHARE = 0.25  # of the free memory, for one tile
@@ -49,31 +45,17 @@ class TileJob:
     """Computes and writes all tiles of a run.
 
     Args:
-        request: what to do.
+        plan: the run's parts.
         method: loaded.
-        choice: where the method came from.
-        grids: of the run.
-        inputs: open.
-        dates: the dates, one after another in the output's bands.
-        products: the files to write.
         feedback: hears of the progress, and says when to stop.
     """
 
-    def __init__(
-        self,
-        request: SuperResolveRequest,
-        method: Method,
-        choice: Choice,
-        grids: Grids,
-        inputs: InputRasters,
-        dates: list[When | None],
-        products: Sequence[OutputFile],
-        feedback: Feedback,
-    ) -> None:
-        self.request, self.method, self.choice = request, method, choice
-        self.grids, self.inputs, self.dates, self.feedback = grids, inputs, dates, feedback
-        self.products = {product.key: product for product in products}
-        spec, strength = choice.target, request.conservation
+    def __init__(self, plan: RunPlan, method: Method, feedback: Feedback) -> None:
+        self.plan, self.method, self.feedback = plan, method, feedback
+        self.grids, self.dates = plan.grids, plan.dates
+        request, grids = plan.request, plan.grids
+        self.products = {product.key: product for product in plan.files}
+        spec, strength = plan.choice.target, request.conservation
         self.strength = spec.strength if strength is None else strength
         self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
         self.residual, self.valid, self.tiles = 0.0, 0, 0
@@ -92,7 +74,8 @@ class TileJob:
 
     def run(self) -> None:
         """Write the files, all of them or none."""
-        tags = provenance.tags(self.request, self.choice, self.method, self.inputs, self.strength)
+        plan = self.plan
+        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
         writers = {key: self._writer(product, tags) for key, product in self.products.items()}
         files = CogSet(writers, self.feedback.check_cancelled)
         hooks = self._listen()
@@ -107,16 +90,48 @@ class TileJob:
                 hook.remove()
 
     def warnings(self) -> list[str]:
-        """Return what the user should know of the target's values."""
-        if not self._beyond:
-            return []
-        share = self._beyond / max(self._coarse, 1)
-        low, high = limits(self.choice.target)
-        ends = [f"{word} {end:g}" for word, end in (("below", low), ("above", high)) if end is not None]
-        return [
-            f"target: {share:.1%} of the coarse cells are {' or '.join(ends)}, which cannot be: they were "
-            f"cut off there, so their means are not kept."
-        ]
+        """Return what the user should know of the target's values and of the output's."""
+        lines = []
+        if self._beyond:
+            share = self._beyond / max(self._coarse, 1)
+            low, high = limits(self.plan.choice.target)
+            ends = [f"{word} {end:g}" for word, end in (("below", low), ("above", high)) if end is not None]
+            lines.append(
+                f"target: {share:.1%} of the coarse cells are {' or '.join(ends)}, which cannot be: they "
+                f"were cut off there, so their means are not kept."
+            )
+        if not self.valid:
+            lines.append("The output holds no valid cell: check the target's band, nodata and extent.")
+        return lines
+
+    def result(
+        self,
+        residual_original: float,
+        sources: list[SourceReport],
+        warnings: list[str],
+        seconds: float,
+    ) -> SuperResolveResult:
+        """Return the run's result, of which the tiles' part is known here."""
+        plan, (rows, cols) = self.plan, self.grids.output.shape
+        main, *others = plan.files
+        return SuperResolveResult(
+            output=str(main.path),
+            residual=self.residual,
+            residual_original=residual_original,
+            outside_range=max(source.outside_range for source in sources),
+            covered=self.valid / (rows * cols * len(self.dates)),
+            tiles=self.tiles,
+            seconds=seconds,
+            precision=plan.choice.precision(self.method),
+            device=str(self.method.device),
+            width=cols,
+            height=rows,
+            members=plan.request.ensemble.members if plan.request.ensemble else 0,
+            outputs={file.key: str(file.path) for file in others},
+            dates=[str(date) for date in self.dates if date is not None],
+            sources=sources,
+            warnings=warnings,
+        )
 
     def _writer(self, product: OutputFile, tags: dict[str, str]) -> CogWriter:
         rows, cols = self.grids.output.shape
@@ -127,7 +142,7 @@ class TileJob:
             self.grids.output.affine,
             crs_wkt(self.grids.output),
             bands=len(self.dates) * len(product.bands),
-            band_names=product.band_names(self.dates, self.choice.target.name),
+            band_names=product.band_names(self.dates, self.plan.choice.target.name),
             band_tags=product.band_tags(self.dates),
             units=product.units,
             tags={**tags, **product.tags()},
@@ -176,7 +191,7 @@ class TileJob:
 
     def _read(self, step: int) -> Patch:
         tile, date = self._at(step)
-        return self.inputs.patch(tile, self.estimate.halo, self.dates[date])
+        return self.plan.inputs.patch(tile, self.estimate.halo, self.dates[date])
 
     @staticmethod
     def _write(writers: dict[str, CogWriter], done: _Done) -> None:
@@ -186,7 +201,7 @@ class TileJob:
 
     def _compute(self, tile: Tile, date: int, patch: Patch) -> _Done | None:
         """Make one tile's fields and crop them to the output."""
-        grids, k, spec = self.grids, self.grids.factor, self.choice.target
+        grids, k, spec = self.grids, self.grids.factor, self.plan.choice.target
         coarse = crop(patch.target, patch.halo)
         with torch.inference_mode():
             if bool(torch.isfinite(coarse).any()):

@@ -1,0 +1,118 @@
+"""What a run will do, settled and checked before its long work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.dates import When
+from engine.errors import InputError
+from engine.pipeline.inputs import InputRasters
+from engine.pipeline.method_choice import Choice, choose
+from engine.pipeline.output_files import MAIN, OutputFile, output_files
+from engine.pipeline.request import SuperResolveRequest
+from engine.raster.cog_writer import disk_needed
+from engine.raster.grids import Grids, plan
+from engine.raster.reader import same_file
+from engine.specs import TargetSpec
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The parts of one run."""
+
+    request: SuperResolveRequest
+    choice: Choice  # of the method
+    grids: Grids
+    inputs: InputRasters  # open
+    dates: list[When | None]  # one after another in the output's bands
+    files: list[OutputFile]  # to write, the main one first
+    warnings: list[str]
+
+
+@contextmanager
+def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
+    """Give the plan of a run whose rasters are open, and close them in the end.
+
+    Raises:
+        InputError: the request or a raster is wrong.
+    """
+    _check_numbers(request)
+    _check_paths(request)
+    choice, target = choose(request)
+    with closing(target):
+        grids = plan(target, choice.factor, request.grid)
+        inputs = InputRasters(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
+        with closing(inputs):
+            choice.check(inputs.names)
+            dates = inputs.wanted_dates(request.date, request.all_dates)
+            _check_season(choice, dates)
+            files = output_files(request, choice.target)
+            _check_disk(files, grids, len(dates))
+            yield RunPlan(request, choice, grids, inputs, dates, files, _warnings(choice, grids, inputs))
+
+
+def _check_numbers(request: SuperResolveRequest) -> None:
+    if request.conservation is not None and not 0 <= request.conservation <= 1:
+        raise InputError(f"The conservation strength {request.conservation} is not between 0 and 1.")
+    if request.tile < 0:
+        raise InputError(f"The tile size {request.tile} is negative: give coarse cells, or 0 for automatic.")
+    if request.ensemble is not None:
+        request.ensemble.check()
+
+
+def _check_paths(request: SuperResolveRequest) -> None:
+    """Refuse an output that cannot go where it should."""
+    seen: dict[Path, str] = {}
+    for product in output_files(request, TargetSpec("target", "")):
+        path = product.path
+        name = "The output" if product.key == MAIN else f"The output of the {product.key}"
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
+        if not path.parent.is_dir():
+            raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
+        for source, ref in {"target": request.target, **request.sources}.items():
+            if path.exists() and same_file(ref.path, path):
+                raise InputError(f"{name} {path} is also the input {source}: choose another file.")
+        if path.exists() and not request.overwrite:
+            raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
+        place = path.resolve()
+        if place in seen:
+            raise InputError(f"{name} {path} is also that of the {seen[place]}: choose another file.")
+        seen[place] = "estimate" if product.key == MAIN else product.key
+
+
+def _check_season(choice: Choice, dates: list[When | None]) -> None:
+    if choice.season and any(w is None or w.month is None for w in dates):
+        raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or MM.")
+
+
+def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
+    """Refuse before long work what the writers would refuse after it."""
+    rows, cols = grids.output.shape
+    needed: dict[Path, int] = {}
+    for file in files:
+        more = disk_needed(cols, rows, dates * len(file.bands))
+        needed[file.path.parent] = needed.get(file.path.parent, 0) + more
+    for folder, size in needed.items():
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise InputError(
+                f"The output needs about {size / 1e9:.1f} GB in {folder}, but only {free / 1e9:.1f} GB "
+                f"are free: choose another folder or a smaller extent."
+            )
+
+
+def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
+    lines = choice.resolution_warnings(grids)
+    lines += [
+        f"{name}: its cells are no finer than the target's, so it adds no detail."
+        for name in inputs.coarser_than_fine()
+    ]
+    return lines
