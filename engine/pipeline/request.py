@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.contract import MOST_LEVELS, MOST_MEMBERS
 from engine.errors import InputError
+from engine.pipeline.request_check import check_request
 from engine.raster.reference import GridRequest, RasterRef
 
 
@@ -82,72 +83,23 @@ class SuperResolveRequest:
         Raises:
             InputError: an unknown or missing key, or a value of the wrong kind.
         """
-        data = dict(data)
-        unknown = sorted(set(data) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise InputError(f"The request has an unknown key: {unknown[0]}.")
-        for key in ("model", "target", "output"):
-            if not data.get(key):
-                raise InputError(f"The request lacks {key}.")
-        try:
-            data["target"] = RasterRef(**data["target"])
-            data["sources"] = {n: RasterRef(**r) for n, r in (data.get("sources") or {}).items()}
-            if data.get("grid"):
-                grid = dict(data["grid"])
-                for key in ("extent", "resolution"):
-                    if isinstance(grid.get(key), list):
-                        grid[key] = tuple(grid[key])
-                data["grid"] = GridRequest(**grid)
-            if data.get("ensemble"):
-                asked = dict(data["ensemble"])
-                if "levels" in asked:
-                    asked["levels"] = tuple(asked["levels"])
-                data["ensemble"] = EnsembleRequest(**asked)
-            data["models"] = tuple(data.get("models") or ())
-        except (TypeError, AttributeError) as error:
-            raise InputError(f"The request is malformed: {error}.") from error
-        request = cls(**data)
-        for name, ref in {"target": request.target, **request.sources}.items():
-            if not isinstance(ref.path, str) or not isinstance(ref.band, int | None):
-                raise InputError(
-                    f"The request's {name} needs a path and, if any, a whole number as its band."
-                )
-        for key, kinds in _KINDS.items():
-            if not isinstance(getattr(request, key), kinds):
-                raise InputError(f"The request's {key} is of the wrong kind: {getattr(request, key)!r}.")
-        for key, kinds in _ENSEMBLE_KINDS.items():
-            value = getattr(request.ensemble, key) if request.ensemble else None
-            if request.ensemble and (not isinstance(value, kinds) or isinstance(value, bool)):
-                raise InputError(f"The request's ensemble.{key} is of the wrong kind: {value!r}.")
-        if request.ensemble and not all(isinstance(v, int | float) for v in request.ensemble.levels):
-            raise InputError("The request's ensemble.levels must be numbers.")
-        return request
+        check_request(data)
+        read = dict(data)
+        read["target"] = RasterRef(**data["target"])
+        read["sources"] = {name: RasterRef(**ref) for name, ref in (data.get("sources") or {}).items()}
+        read["grid"] = GridRequest(**_tupled(data["grid"])) if data.get("grid") else None
+        if data.get("ensemble"):
+            read["ensemble"] = EnsembleRequest(**_tupled(data["ensemble"]))
+        read["models"] = tuple(data.get("models") or ())
+        return cls(**read)
 
     def to_json(self) -> dict[str, Any]:
         """Return the message that `from_json` reads."""
         return asdict(self)
 
 
-_KINDS: dict[str, Any] = {
-    "model": str,
-    "output": str,
-    "factor": int | None,
-    "date": str | None,
-    "all_dates": bool,
-    "conservation": int | float | None,
-    "device": str,
-    "tile": int,
-    "seed": int,
-    "ensemble": EnsembleRequest | None,
-}
-_ENSEMBLE_KINDS: dict[str, Any] = {
-    "members": int,
-    "spread": str | None,
-    "quantiles": str | None,
-    "levels": tuple,
-    "member_file": str | None,
-    "support": str | None,
-}
+def _tupled(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 @dataclass

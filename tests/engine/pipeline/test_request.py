@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import InputError
 from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
+from engine.pipeline.request_check import SCHEMA_FILE
 from engine.raster.reference import GridRequest, RasterRef
 
 WHOLE = SuperResolveRequest(
@@ -22,6 +23,7 @@ WHOLE = SuperResolveRequest(
     ensemble=EnsembleRequest(20, "s.tif", "q.tif", (0.1, 0.9), "m.tif", "share.tif"),
     models=("here",),
 )
+SENTENCE = "The request's {} needs a path and, if any, a whole number as its band."
 
 
 def test_a_request_survives_its_message() -> None:
@@ -52,6 +54,46 @@ def test_a_request_survives_its_message() -> None:
 def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         SuperResolveRequest.from_json({**WHOLE.to_json(), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"colour": 1, "target": None, "tile": "big"}, "The request has an unknown key: colour."),
+        ({"output": "", "tile": "big"}, "The request lacks output."),
+        ({"target": {"path": 3}, "tile": "big"}, SENTENCE.format("target")),
+        ({"tile": 1.0, "ensemble": {"members": 2.0}}, "The request's tile is of the wrong kind: 1.0."),
+        ({"overwrite": "no"}, "The request's overwrite is of the wrong kind: 'no'."),
+    ],
+)
+def test_of_several_slips_the_first_is_told(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        SuperResolveRequest.from_json({**WHOLE.to_json(), **change})
+    assert str(caught.value) == sentence
+
+
+def test_a_short_request_means_the_defaults() -> None:
+    short = {
+        "model": "bicubic",
+        "target": {"path": "a.tif"},
+        "output": "out.tif",
+        "sources": None,
+        "grid": {},
+    }
+    expected = SuperResolveRequest("bicubic", RasterRef("a.tif"), "out.tif")
+    assert SuperResolveRequest.from_json(short) == expected
+    assert SuperResolveRequest.from_json({**short, "sources": None, "grid": {}}) == expected
+
+
+def test_the_schema_names_every_key() -> None:
+    fields = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for kind, schema in (
+        (SuperResolveRequest, fields),
+        (EnsembleRequest, fields["properties"]["ensemble"]),
+        (GridRequest, fields["properties"]["grid"]),
+        (RasterRef, fields["$defs"]["raster"]),
+    ):
+        assert set(schema["properties"]) == set(kind.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Checks a request against `request.schema.json`, the protocol's own description of it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+SCHEMA_FILE = Path(__file__).with_name("request.schema.json")
+_NEEDED = {"model", "target", "output"}
+_RASTERS = {"target": 2, "sources": 3}  # how deep the keys of a raster lie
+_HOLD_OTHERS = {"target", "sources", "grid", "ensemble", "models"}
+
+
+def check_request(data: Any) -> None:
+    """Check a request as plain data: what JSON holds; tuples count as lists.
+
+    Raises:
+        InputError: an unknown or missing key, or a value of the wrong kind.
+    """
+    problems = [_problem(error) for error in _validator().iter_errors(data)]
+    if problems:
+        raise InputError(min(problems)[1])
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    # JSON Schema counts 1.0 as an integer, which is none to Python.
+    kinds = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "array": lambda checker, value: isinstance(value, list | tuple),
+            "integer": lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
+        }
+    )
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return extend(Draft202012Validator, type_checker=kinds)(schema)
+
+
+def _problem(error: ValidationError) -> tuple[int, str]:
+    """Return what is wrong as a sentence, after a number by which the first to tell is chosen."""
+    value: Any = error.instance
+    schema: Any = error.schema
+    path = [str(part) for part in error.absolute_path]
+    place = ".".join(path)
+    if not path and error.validator == "additionalProperties":
+        extra = sorted(set(map(str, value)) - set(schema["properties"]))
+        return 0, f"The request has an unknown key: {extra[0]}."
+    if not path and error.validator == "required":
+        return 1, f"The request lacks {next(key for key in schema['required'] if key not in value)}."
+    if place in _NEEDED and not value:
+        return 1, f"The request lacks {place}."
+    if len(path) == _RASTERS.get(path[0] if path else "") and path[-1] in ("path", "band"):
+        return 3, f"The request's {path[-2]} needs a path and, if any, a whole number as its band."
+    if len(path) == 1 and place not in _HOLD_OTHERS:
+        return 4, f"The request's {place} is of the wrong kind: {value!r}."
+    if path[:2] == ["ensemble", "levels"] and len(path) == 3:
+        return 6, "The request's ensemble.levels must be numbers."
+    if path[:1] == ["ensemble"] and len(path) == 2:
+        return 5, f"The request's {place} is of the wrong kind: {value!r}."
+    return 2, f"The request is malformed: {place + ': ' if place else ''}{error.message[:200]}."
