@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.source_kinds import KINDS, SourceKind
+
 
 @dataclass(frozen=True)
 class TargetSpec:
@@ -41,7 +43,7 @@ class SourceSpec:
     name: str
     units: str
     grid: str  # coarse, fine
-    kind: str = "continuous"  # continuous, angle (degrees), class, climatology (of the target)
+    kind: str = "continuous"  # of `engine.source_kinds`
     dynamic: bool = False
     optional: bool = True
     title: str = ""
@@ -55,6 +57,11 @@ class SourceSpec:
     default: dict[str, Any] | None = None  # static raster in the package: {file, sha256}
 
     @property
+    def traits(self) -> SourceKind:
+        """What is particular about its kind."""
+        return KINDS[self.kind]
+
+    @property
     def channels(self) -> int:
         """Number of channels as read: fractions per class, sine and cosine of an angle, else one."""
-        return {"class": len(self.classes), "angle": 2}.get(self.kind, 1)
+        return len(self.traits.channels(self.classes))

@@ -18,7 +18,17 @@ from tests.source_tree import ROOMS, ROOT, imported, imports_between_files, plan
 # where it is not on the list.
 ORDER = {
     "engine": (
-        *("errors", "version", "contract", "feedback", "specs", "units", "dates", "transforms"),
+        *(
+            "errors",
+            "version",
+            "contract",
+            "feedback",
+            "units",
+            "dates",
+            "source_kinds",
+            "specs",
+            "transforms",
+        ),
         *("files", "compute", "package", "raster", "fields", "features", "disaggregation"),
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),

@@ -43,7 +43,7 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     patch = replace(patch, halo=patch.halo - halo)  # a larger window in a thinner halo
     k, own = patch.factor, crop(patch.target, patch.halo)
     area = patch.averaging_area(target)
-    source = next((s for s in sources if s.kind == "climatology"), None)
+    source = next((s for s in sources if s.traits.of_target), None)
     if source is None or patch.climatology is None:
         field = _interpolated(patch, target, area)
     else:

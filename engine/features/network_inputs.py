@@ -56,12 +56,8 @@ def channel_names(source: SourceSpec) -> tuple[str, ...]:
         InputError: a derived feature is unknown or does not go with the source's kind.
     """
     names: list[str] = []
-    if source.kind == "continuous" and source.value:
-        names.append("value")
-    elif source.kind == "angle":
-        names += ["sine", "cosine"]
-    elif source.kind == "class":
-        names += [f"class_{value}" for value in source.classes]
+    if _is_seen(source):
+        names += source.traits.channels(source.classes)
     for feature in _derived(source):
         if feature not in DERIVED:
             raise InputError(f"{source.name}: there is no feature {feature}; there are {', '.join(DERIVED)}.")
@@ -99,19 +95,18 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
     Returns:
         (B, C, H, W) as `channel_names` lists them, NaN where invalid.
     """
-    if source.kind == "climatology":
+    if source.traits.of_target:
         values = patch.climatology
     else:
         values = (patch.coarse if source.grid == "coarse" else patch.fine).get(source.name)
     if values is None:
         return None
     given = Given(values, source, target, patch)
-    hidden = source.kind == "climatology" or (source.kind == "continuous" and not source.value)
-    parts = [] if hidden else [values]
+    parts = [values] if _is_seen(source) else []
     parts += [DERIVED[feature].compute(given) for feature in _derived(source)]
     channels = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
     # Derived features end where the source ends.
-    if source.kind != "climatology" and source.derived and not all_finite(values):
+    if not source.traits.of_target and source.derived and not all_finite(values):
         valid = torch.isfinite(values).all(1, keepdim=True)
         channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
     return channels
@@ -198,7 +193,12 @@ def season_vector(patch: Patch) -> Tensor:
     return torch.stack([torch.sin(angle), torch.cos(angle)], -1)
 
 
+def _is_seen(source: SourceSpec) -> bool:
+    """Return whether the network sees the source itself, and not its derived features alone."""
+    return not source.traits.of_target and (source.value or not source.traits.optional_value)
+
+
 def _derived(source: SourceSpec) -> tuple[str, ...]:
-    if source.kind == "climatology" and not source.derived:
+    if source.traits.of_target and not source.derived:
         return CLIMATOLOGY_FEATURES
     return source.derived

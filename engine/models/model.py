@@ -103,7 +103,7 @@ class ModelMethod(EnsembleMethod):
         """A generous guess of the memory that a run needs for each fine cell of a patch."""
         spec = self.module.generator.spec
         width = self.module.generator.widest
-        bands = 12 if any(s.kind == "climatology" for s in self.sources) else 0
+        bands = 12 if any(s.traits.of_target for s in self.sources) else 0
         return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + 12))
 
 

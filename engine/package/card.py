@@ -52,7 +52,7 @@ class Card:
                 if source.get(key) is not None:
                     source[key] = tuple(source[key])
             sources.append(SourceSpec(**source))
-        needs_date = bool(raw["network"].get("season")) or any(s.kind == "climatology" for s in sources)
+        needs_date = bool(raw["network"].get("season")) or any(s.traits.of_target for s in sources)
         return cls(
             id=raw["id"],
             name=raw["name"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import CARD_VERSION
 from engine.errors import PackageError
+from engine.source_kinds import KINDS
 from engine.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def _validator() -> Any:
     from jsonschema import Draft202012Validator
 
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    # What the engine knows is told by its own tables.
     schema["properties"]["target"]["properties"]["transform"]["enum"] = list(TRANSFORMS)
+    schema["$defs"]["source"]["properties"]["kind"]["enum"] = list(KINDS)
     return Draft202012Validator(schema)
 
 
@@ -150,9 +153,9 @@ def _problems(card: dict[str, Any]) -> Any:
         seen.add(source["name"])
         yield from _ordered(source.get("range"), f"{where}.range")
         kind = source.get("kind", "continuous")
-        if kind == "class" and not source.get("classes"):
-            yield f"{where} is of kind class, so {where}.classes must list its classes"
-        if kind == "climatology":
+        if KINDS[kind].wants_classes and not source.get("classes"):
+            yield f"{where} is of kind {kind}, so {where}.classes must list its classes"
+        if KINDS[kind].of_target:
             climatologies += 1
             if source["grid"] != "fine":
                 yield f"{where} is a climatology, so {where}.grid must be fine"

@@ -63,7 +63,7 @@ class Input:
             InputError: the date has no partner, or the choice of a band is open.
         """
         raster, name = self.raster, self.raster.label
-        if self.spec.kind == "climatology":
+        if self.spec.traits.of_target:
             return [i + 1 for i, _ in self._climatology_bands()]
         if raster.ref.band is not None:
             known = raster.dates[raster.ref.band - 1]
@@ -112,7 +112,7 @@ class Input:
         """Say what became of the raster."""
         covered, outside = self.tally.shares()
         how = "copied" if self.resampling == Resampling.nearest else self.resampling.name
-        if self.resampling == Resampling.nearest and self.spec.kind == "class":
+        if self.resampling == Resampling.nearest and self.spec.traits.labels:
             how = "nearest"
         path = f"{self.raster.ref.path}{' (shipped with the model)' if self.shipped else ''}"
         onto = f"{how}, onto the {self.spec.grid} grid"
@@ -156,7 +156,7 @@ class InputRasters:
             ref = given.get(source.name) or shipped.get(source.name)
             if ref is None:
                 continue
-            raster = Raster(ref, source.name, "" if source.kind in ("class", "angle") else source.units)
+            raster = Raster(ref, source.name, source.units if source.traits.unit is None else "")
             grid = self._grid(source)
             if not raster.overlaps(grid):
                 if source.name in given:
@@ -222,7 +222,7 @@ class InputRasters:
             self.target_band(each)
             for source in self.sources:
                 source.bands(each)
-                if source.spec.kind == "climatology":
+                if source.spec.traits.of_target:
                     source.distances(each)
         return wanted
 
@@ -248,9 +248,9 @@ class InputRasters:
             values = self._read(source, tile, coarse if source.spec.grid == "coarse" else fine, when)
             edge = halo if source.spec.grid == "coarse" else halo * self.grids.factor
             middle = slice(edge, -edge or None)
-            scalar = source.spec.kind in ("continuous", "climatology")
-            source.tally.add(values[:1, middle, middle], source.spec.range if scalar else None)
-            if source.spec.kind == "climatology":
+            span = source.spec.range if source.spec.traits.scalar else None
+            source.tally.add(values[:1, middle, middle], span)
+            if source.spec.traits.of_target:
                 patch.climatology = _tensor(values)
                 patch.climatology_distance = torch.tensor([source.distances(when)], dtype=torch.float32)
             else:

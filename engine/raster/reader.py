@@ -25,6 +25,7 @@ from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import Georeference, crs_wkt
 from engine.raster.reference import RasterRef
+from engine.source_kinds import KINDS, VALIDITY, SourceKind
 
 READ_LIMIT = 16_000_000  # source cells held at once while a window is warped
 _MARGIN = 4  # source cells around a window, for the widest kernel
@@ -143,7 +144,7 @@ class Raster:
             return Resampling.average
         if scale(self.georeference, grid) > 1.05:
             return Resampling.average
-        return Resampling.nearest if kind == "class" else Resampling.bilinear
+        return Resampling.nearest if KINDS[kind].labels else Resampling.bilinear
 
     def read(
         self,
@@ -159,16 +160,25 @@ class Raster:
             grid: rows × columns to fill; may reach beyond the raster.
             bands: 1-based.
             resampling: from `resampling`.
-            kind: continuous; angle (degrees: sine and cosine, taken before any averaging);
-                class (cover fraction of each of `classes`).
-            classes: the classes of kind "class".
+            kind: of `engine.source_kinds`, which encodes values before any averaging.
+            classes: of a kind that wants them.
 
         Returns:
-            (channels, rows, columns) float32, NaN where invalid; channels are the bands, or two
-            for each (angle), or one for each class.
+            (channels, rows, columns) float32, NaN where invalid; channels are those of the kind, for
+            each band.
         """
+        return self._read(grid, bands, resampling, KINDS[kind], classes)
+
+    def _read(
+        self,
+        grid: GeoBox,
+        bands: Sequence[int],
+        resampling: Resampling,
+        kind: SourceKind,
+        classes: Sequence[int],
+    ) -> NDArray[np.float32]:
         rows, columns = grid.shape
-        channels = len(bands) * {"angle": 2, "class": len(classes)}.get(kind, 1)
+        channels = len(bands) * len(kind.channels(classes))
         if self.georeference.aligned(grid) and resampling == Resampling.nearest:
             return self._read_aligned(grid, bands, kind, classes)
         prints = footprint(self.georeference, grid, margin=_MARGIN)
@@ -181,7 +191,7 @@ class Raster:
             for r in (slice(0, half_r), slice(half_r, rows)):
                 for c in (slice(0, half_c), slice(half_c, columns)):
                     if r.start < r.stop and c.start < c.stop:
-                        out[:, r, c] = self.read(grid[r, c], bands, resampling, kind, classes)
+                        out[:, r, c] = self._read(grid[r, c], bands, resampling, kind, classes)
             return out
         for piece in prints:
             warped = self._warp(piece, grid, bands, resampling, kind, classes)
@@ -191,22 +201,21 @@ class Raster:
     def coverage(self, grid: GeoBox, band: int) -> NDArray[np.float32]:
         """Return the share of each of the grid's cells under valid cells of the raster, (rows, columns)."""
         out = np.zeros(grid.shape, np.float32)
-        frame = (
-            math.ceil(scale(self.georeference, grid)) + _MARGIN
-        )  # empty cells round the file, so that edges count
+        # Empty cells round the file, so that edges count.
+        frame = math.ceil(scale(self.georeference, grid)) + _MARGIN
         for piece in footprint(self.georeference, grid, margin=_MARGIN):
-            valid = self._warp(piece, grid, [band], Resampling.average, "validity", (), frame)[0]
+            valid = self._warp(piece, grid, [band], Resampling.average, VALIDITY, (), frame)[0]
             out = np.maximum(out, np.nan_to_num(valid))
         return out
 
     def _read_aligned(
-        self, grid: GeoBox, bands: Sequence[int], kind: str, classes: Sequence[int]
+        self, grid: GeoBox, bands: Sequence[int], kind: SourceKind, classes: Sequence[int]
     ) -> NDArray[np.float32]:
         """Copy cells, without any warping; columns go round the world where the raster does."""
         shift = ~self.geobox.affine * grid.affine
         row0, col0 = round(shift.f), round(shift.c)
         rows, columns = grid.shape
-        channels = len(bands) * {"angle": 2, "class": len(classes)}.get(kind, 1)
+        channels = len(bands) * len(kind.channels(classes))
         out = np.full((channels, rows, columns), np.nan, np.float32)
         top, bottom = max(row0, 0), min(row0 + rows, self.height)
         if top >= bottom:
@@ -216,7 +225,7 @@ class Raster:
             file_row = top if self.transform.e < 0 else self.height - bottom
             part = self.values(bands, Window(file_col, file_row, stop - start, bottom - top))
             part = part[:, :: 1 if self.transform.e < 0 else -1, :: 1 if self.transform.a > 0 else -1]
-            out[:, top - row0 : bottom - row0, at : at + stop - start] = _channels(part, kind, classes)
+            out[:, top - row0 : bottom - row0, at : at + stop - start] = kind.encode(part, classes)
         return out
 
     def _warp(
@@ -225,7 +234,7 @@ class Raster:
         grid: GeoBox,
         bands: Sequence[int],
         resampling: Resampling,
-        kind: str,
+        kind: SourceKind,
         classes: Sequence[int],
         frame: int = 0,
     ) -> NDArray[np.float32]:
@@ -235,8 +244,8 @@ class Raster:
         parts, step = [], max(1, math.ceil(math.sqrt(piece.width * piece.height / READ_LIMIT)))
         for start, stop, _ in _column_runs(piece.col, piece.width, self.width, self.georeference.period):
             window = Window(start, piece.row, stop - start, piece.height)
-            parts.append(self.values(bands, window, step, kind == "class"))
-        values = _channels(np.concatenate(parts, axis=2), kind, classes)
+            parts.append(self.values(bands, window, step, kind.labels))
+        values = kind.encode(np.concatenate(parts, axis=2), classes)
         stretch = (piece.width / values.shape[2], piece.height / values.shape[1])
         values = np.pad(values, ((0, 0), (frame, frame), (frame, frame))) if frame else values
         source = self.transform * Affine.translation(piece.col, piece.row) * Affine.scale(*stretch)
@@ -345,17 +354,3 @@ def _column_runs(start: int, count: int, width: int, period: int | None) -> list
         runs.append((first, first + length, at))
         at += length
     return runs
-
-
-def _channels(values: NDArray[np.float32], kind: str, classes: Sequence[int]) -> NDArray[np.float32]:
-    """Turn bands into channels: sine and cosine of angles, one membership for each class."""
-    if kind == "angle":
-        radians = np.deg2rad(values)
-        return np.concatenate([f(radians) for f in (np.sin, np.cos)]).astype(np.float32)
-    if kind == "validity":
-        return np.isfinite(values).astype(np.float32)
-    if kind == "class":
-        valid = np.isfinite(values[0])
-        members = [np.where(valid, values[0] == c, np.nan) for c in classes]
-        return np.stack(members).astype(np.float32)
-    return values

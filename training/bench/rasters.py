@@ -48,7 +48,7 @@ def make_rasters(folder: Path, card: Card, coarse_cells: int) -> dict[str, Path]
 def _write(
     path: Path, source: SourceSpec, cells: int, fine: bool, span: tuple[float, float], seed: int
 ) -> None:
-    bands = MONTHS if source.kind == "climatology" else 1
+    bands = MONTHS if source.traits.of_target else 1
     step = SPAN / cells
     profile = {
         "driver": "GTiff",
@@ -76,7 +76,7 @@ def _write(
             raster.scales, raster.offsets = ((high - low) / _STEPS,) * bands, (low,) * bands
         raster.units = (source.units,) * bands
         for band in range(1, bands + 1):
-            if source.kind == "climatology":
+            if source.traits.of_target:
                 raster.update_tags(band, DATE=f"--{band:02d}")
             for row in range(0, cells, BLOCK):
                 for column in range(0, cells, BLOCK):

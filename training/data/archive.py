@@ -10,6 +10,7 @@ import numpy as np
 from affine import Affine
 
 from engine.errors import InputError
+from engine.source_kinds import KINDS, SourceKind
 from training.data.lazy import Array
 
 
@@ -25,10 +26,15 @@ class ArchiveSource:
     units: str
     grid: str  # coarse, fine
     title: str
-    kind: str = "continuous"  # continuous, angle, class, climatology
+    kind: str = "continuous"  # of `engine.source_kinds`
     dynamic: bool = False
     classes: tuple[int, ...] = ()
     values: Array | None = None
+
+    @property
+    def traits(self) -> SourceKind:
+        """What is particular about its kind."""
+        return KINDS[self.kind]
 
     @property
     def array(self) -> Array:

@@ -62,7 +62,7 @@ class CachedInputs:
     def __init__(self, model: Downscaler, archive: Archive, view: View, limit: int = LIMIT) -> None:
         self.model, self.archive, self.view, self.limit = model, archive, view, limit
         self.halo = model.generator.halo
-        self.climatologies = {n for n in view.sources if archive.sources[n].kind == "climatology"}
+        self.climatologies = {n for n in view.sources if archive.sources[n].traits.of_target}
         self.kept: OrderedDict[tuple[int, frozenset[int] | None], NetworkInputs] = OrderedDict()
         self.shared: dict[str, Tensor] = {}  # static sources, the same at all times
         self.bytes = 0

@@ -92,7 +92,7 @@ def export(archive: Archive, folder: Path, month: int, training_months: Sequence
     for source in archive.sources.values():
         suffix = f"_{month:02d}" if source.dynamic else ""
         path = folder / f"{source.name}{suffix}.tif"
-        if source.kind == "climatology":
+        if source.traits.of_target:
             bands = archive.times_of(tuple(training_months))
             dates = [archive.dates[t] for t in bands]
             write_raster(path, archive.fine[bands], fine, crs, archive.units, dates)

@@ -145,7 +145,7 @@ def _source_spec(
         values = given[..., edge, edge].numpy()
         raw.update(values.reshape(1, 1, -1, values.shape[-1]))
     statistics = {n: {"mean": moments.mean(i), "std": moments.std(i)} for i, n in enumerate(names)}
-    scalar = source.kind in ("continuous", "climatology")
+    scalar = source.traits.scalar
     return replace(spec, normalisation=statistics, range=raw.range(0) if scalar else None)
 
 
@@ -153,7 +153,7 @@ def _windows(
     archive: Archive, region: Region, block: int, source: ArchiveSource
 ) -> list[tuple[Window, tuple[int, int]]]:
     """Return windows that cover the training region once for each time (once for a static source)."""
-    changes = source.dynamic or source.kind == "climatology"
+    changes = source.dynamic or source.traits.of_target
     windows = []
     for index, time in enumerate(region.times if changes else region.times[:1]):
         withheld = withheld_block(int(archive.months[time]), block, index % block)

@@ -71,9 +71,9 @@ def cut(
         for w in windows:
             values = source.values[w.time if source.values.shape[0] > 1 else 0]
             piece = _cut(archive, w, values, size, halo, scale)
-            fields.append(_turned(piece, w) if source.kind == "angle" else piece)
+            fields.append(source.traits.turn(piece, w.flip_horizontal, w.flip_vertical))
         (patch.fine if source.grid == "fine" else patch.coarse)[name] = _stack(fields)
-    if any(archive.sources[name].kind == "climatology" for name in view.sources):
+    if any(archive.sources[name].traits.of_target for name in view.sources):
         patch.climatology = _climatology(archive, windows, size, halo, view)
         patch.climatology_distance = torch.tensor([_distances(archive, w, view) for w in windows])
     patch.cell_size = _stack([_rows(archive.cell_size, w, size, halo, k) for w in windows])
@@ -144,12 +144,6 @@ def _cut(
     if window.flip_vertical:
         piece = piece[..., ::-1, :]
     return piece
-
-
-def _turned(angle: np.ndarray, window: Window) -> np.ndarray:
-    """Mirror a compass direction, (2, ·, ·) sine and cosine, along with a flipped patch."""
-    signs = np.array([-1 if window.flip_horizontal else 1, -1 if window.flip_vertical else 1])
-    return angle * signs[:, None, None].astype(angle.dtype)
 
 
 def _rows(values: np.ndarray, window: Window, size: tuple[int, int], halo: int, k: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def load_archive(config: Config) -> Archive:
         raise InputError(f"data.options: {error}.") from error
     for source in config.sources:
         held = archive.sources.get(source.name)
-        if source.default and held is not None and (held.dynamic or held.kind == "climatology"):
+        if source.default and held is not None and (held.dynamic or held.traits.of_target):
             raise InputError(f"sources.{source.name}.default: only a static source can ship with the model.")
         if source.name not in archive.sources:
             known = ", ".join(sorted(archive.sources))

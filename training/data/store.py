@@ -29,6 +29,7 @@ from engine.errors import InputError
 from engine.fields.conservation import aggregate
 from engine.raster.georeference import crs_of
 from engine.raster.grids import cell_sizes, refine, relative_area
+from engine.source_kinds import KINDS
 from training.data.archive import Archive, ArchiveSource, crop
 from training.data.lazy import FourAxes, LazyArray
 from training.data.repeats import repeated
@@ -218,7 +219,7 @@ def _thinned(array: Any, every: int) -> np.ndarray:
 
 def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:
     """Bring values to (T, C, ·, ·)."""
-    channels, dynamic = entry["kind"] in ("angle", "class"), bool(entry["dynamic"])
+    channels, dynamic = KINDS[entry["kind"]].stacked, bool(entry["dynamic"])
     if not isinstance(values, np.ndarray):
         values = LazyArray(FourAxes(values, dynamic, channels))
     else:

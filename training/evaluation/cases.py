@@ -48,8 +48,8 @@ def baseline_cases(
 
 def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
     """Return whether an archive's source is what a simple method wants: a climatology goes by any name."""
-    if wanted.kind == "climatology":
-        return source.kind == "climatology"
+    if wanted.traits.of_target:
+        return source.traits.of_target
     return (source.name, source.kind, source.grid) == (wanted.name, wanted.kind, wanted.grid)
 
 
@@ -70,7 +70,7 @@ def model_cases(
     """
     usable = {s.name: s for s in sources if s.name in view.sources}
     view = replace(view, sources=tuple(usable))
-    climatology = {name for name, s in usable.items() if s.kind == "climatology"}
+    climatology = {name for name, s in usable.items() if s.traits.of_target}
     cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
     withheld: set[str] = set()
     for suffix, words, gone in (

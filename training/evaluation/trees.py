@@ -188,7 +188,7 @@ def tree_cases(config: Config, archive: Archive, split: Split, target: TargetSpe
         InputError: a derived feature does not fit its source, or there is no valid cell.
     """
     specs = [bare_spec(section, archive.sources[section.name]) for section in config.sources]
-    climatology = {spec.name for spec in specs if spec.kind == "climatology"}
+    climatology = {spec.name for spec in specs if spec.traits.of_target}
     variants: list[tuple[str, str, set[str]]] = [("trees", "Boosted trees", climatology)]
     if climatology:
         variants.append(("trees-climatology", "Boosted trees, with climatology", set()))

@@ -35,7 +35,7 @@ def doubts(variable: Variable, tally: ArrayStatistics, times: Sequence[When]) ->
     span = tally.range
     if span is None:
         return [f"{label} has no valid cell on the grid: check nodata, valid_range and extent."]
-    if variable.series.kind != "continuous":
+    if not variable.series.traits.scalar:
         return []
     found = []
     low, high = span

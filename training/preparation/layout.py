@@ -48,7 +48,7 @@ def create(plan: StorePlan, path: Path, times: int, coarse_edge: int, fine_edge:
         fields[name] = (dims, empty, {**attributes, "grid_mapping": "spatial_ref"})
 
     for variable in plan.variables:
-        channels = variable.series.channels if variable.series.kind != "continuous" else 0
+        channels = variable.series.channels if variable.series.traits.stacked else 0
         add(variable.name, variable.grid, variable.indices is not None, channels, _attributes(variable))
     target = plan.dataset.target
     if target.mode == "aggregate":
@@ -91,7 +91,7 @@ def finish(path: Path, attributes: Mapping[str, Mapping[str, Any]], learnt: Mapp
 def _attributes(variable: Variable) -> dict[str, Any]:
     series = variable.series
     kept: dict[str, Any] = {"long_name": variable.title, "kind": series.kind, "files": series.described}
-    if series.kind == "continuous":
+    if series.traits.scalar:
         kept["units"] = variable.units
     if series.classes:
         kept["classes"] = list(series.classes)

@@ -124,7 +124,7 @@ def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
         indices = None
         if section.dynamic:
             indices = tuple(partners(times, series.dates, series.label))
-        units = "degree" if section.kind == "angle" else section.units or series.file_units
+        units = series.traits.unit or section.units or series.file_units
         title = section.title or section.name
         variables.append(Variable(section.name, title, units, section.grid, series, indices, section))
     result.times, result.variables = tuple(times), tuple(variables)
@@ -275,7 +275,7 @@ def _check_raster(variable: Variable, result: StorePlan) -> None:
             raise InputError(
                 f"{series.label}: {series.layers[0].path} does not overlap the grid: check CRS and extent."
             )
-    if series.kind == "continuous" and series.units and not series.file_units:
+    if series.traits.scalar and series.units and not series.file_units:
         result.remarks.append(
             f"{series.label}: the files say no units, so their values are taken as {series.units} (give "
             f"file_units if they are not)."

@@ -94,7 +94,7 @@ def _doubts(plan: StorePlan, built: Built) -> list[str]:
 
 def _statistics(plan: StorePlan, built: Built) -> dict[str, dict[str, Any]]:
     """Return coverage, mean and range of each array, for its attributes."""
-    scalar = {v.name for v in plan.variables if v.series.kind == "continuous"} | {COARSE}
+    scalar = {v.name for v in plan.variables if v.series.traits.scalar} | {COARSE}
     result: dict[str, dict[str, Any]] = {}
     for name, tally in built.tallies.items():
         result[name] = {"covered": round(tally.covered, 6)}

@@ -20,6 +20,7 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
+from engine.source_kinds import KINDS, SourceKind
 from training.preparation.timeline import count_on, date_in_name, order
 from training.preparation.zarr_input import ZarrVariable
 from training.schema.dataset import Limits, RasterSection
@@ -82,9 +83,14 @@ class Layers:
     classes: tuple[int, ...] = ()
 
     @property
+    def traits(self) -> SourceKind:
+        """What is particular about its kind."""
+        return KINDS[self.kind]
+
+    @property
     def channels(self) -> int:
         """Channels as read."""
-        return {"angle": 2, "class": len(self.classes)}.get(self.kind, 1)
+        return len(self.traits.channels(self.classes))
 
 
 class Series(Layers):
@@ -115,7 +121,7 @@ class Series(Layers):
         classes: Sequence[int] = (),
     ) -> None:
         self.section, self.label, self.valid, self.dynamic = section, label, valid, dynamic
-        self.units = "" if kind in ("angle", "class") else units
+        self.units = units if KINDS[kind].unit is None else ""
         self.kind, self.classes = kind, tuple(classes)
         self.seen = self.outside = 0  # values read, and those outside the valid range
         self._lock = threading.Lock()
@@ -189,7 +195,7 @@ class Series(Layers):
     ) -> NDArray[np.float32]:
         """Read bands onto a grid, (bands, channels, rows, columns)."""
         how = raster.resampling(grid, self.kind, conserve)
-        if self.kind == "continuous":
+        if not self.traits.stacked:
             return raster.read(grid, bands, how)[:, None]
         return np.stack([raster.read(grid, [band], how, self.kind, self.classes) for band in bands])
 

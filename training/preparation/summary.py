@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.raster.georeference import crs_of
+from engine.source_kinds import KINDS
 from training.data.store_format import COARSE
 from training.html.page import Page, facts_html, figure_html
 from training.html.style import drawing
@@ -69,7 +70,7 @@ def _grid(grid: Any) -> str:
 def _rows(plan: StorePlan, built: Built) -> Iterator[tuple[str, str, str, str, bool, ArrayStatistics]]:
     """Yield name, title, units, grid, whether its numbers mean something, and tally of each array."""
     for variable in plan.variables:
-        scalar = variable.series.kind == "continuous"
+        scalar = variable.series.traits.scalar
         tally = built.tallies[variable.name]
         yield variable.name, variable.title, variable.units, variable.grid, scalar, tally
     if plan.get(COARSE) is None:
@@ -188,16 +189,18 @@ def _picture(
     step = max(1, max(array.shape[-2:]) // MAP_CELLS)
     thin = (slice(None, None, step), slice(None, None, step))
     variable = plan.get(name)
-    kind = variable.series.kind if variable is not None else "continuous"
+    traits = KINDS["continuous"] if variable is None else variable.series.traits
     lead: tuple[Any, ...] = () if time is None else (time,)
-    if kind == "continuous":
+    if not traits.stacked:
         return array[(*lead, *thin)], "viridis", None, units
     values = array[(*lead, slice(None), *thin)]
-    if kind == "angle":
+    if traits.labels:
+        shown = np.where(np.isfinite(values[0]), np.nan_to_num(values).argmax(0), np.nan)
+        return shown, "tab20", (-0.5, len(_classes(plan, name)) - 0.5), "class"
+    if traits is KINDS["angle"]:
         degrees = np.rad2deg(np.arctan2(values[0], values[1])) % 360
         return degrees, "twilight", (0, 360), "degrees from north"
-    shown = np.where(np.isfinite(values[0]), np.nan_to_num(values).argmax(0), np.nan)
-    return shown, "tab20", (-0.5, len(_classes(plan, name)) - 0.5), "class"
+    return values[0], "viridis", None, traits.channels(_classes(plan, name))[0]
 
 
 def _means(pyplot: Any, plan: StorePlan, rows: Sequence[Any]) -> Any:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from engine import dates, units
 from engine.dates import When
 from engine.errors import InputError
+from engine.source_kinds import KINDS
 from training.schema.base import Positive, Section, Share
 from training.schema.config import first_error, read_yaml
 
@@ -135,24 +136,35 @@ class DatasetTarget(VariableSection):
         return "aggregate" if self.coarse == "aggregate" else "independent"
 
 
+def _known_kind(name: Any) -> Any:
+    known = [kind for kind, traits in KINDS.items() if not traits.of_target]
+    if name in known:
+        return name
+    *first, last = (repr(kind) for kind in known)
+    raise ValueError(f"Input should be {', '.join(first)} or {last}")
+
+
+KindName = Annotated[str, BeforeValidator(_known_kind)]
+
+
 class DatasetSource(VariableSection, RasterSection):
     """A source. On the coarse grid, a finer raster is averaged onto it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     grid: Literal["coarse", "fine"]
     dynamic: bool = False  # one raster for each date
-    kind: Literal["continuous", "angle", "class"] = "continuous"  # angle: degrees from north
+    kind: KindName = "continuous"
     classes: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSource:
         if self.name in TAKEN:
             raise ValueError(f"a source cannot be named {self.name}: the name is taken")
-        if (self.kind == "class") != bool(self.classes):
+        if KINDS[self.kind].wants_classes != bool(self.classes):
             raise ValueError(f"source {self.name}: classes go with kind class, and it with them")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"source {self.name}: a class is listed twice")
-        if self.dynamic and self.kind == "class":
+        if self.dynamic and KINDS[self.kind].wants_classes:
             raise ValueError(f"source {self.name}: classes that change with time are not supported")
         return self
 

@@ -102,7 +102,7 @@ def _recorded(
 def with_climatology(found: Evaluation, score: Score) -> bool:
     """Return whether a method was given the climatology."""
     sources = found.archive.sources
-    return any(sources[name].kind == "climatology" for name in score.case.view.sources if name in sources)
+    return any(sources[name].traits.of_target for name in score.case.view.sources if name in sources)
 
 
 def _accuracy(section: ResultsSection, title: str, found: Evaluation) -> None:
