@@ -4,7 +4,7 @@ Messages in: run (id, job, request), cancel (id), shutdown. Out: hello, progress
 error (kind, message, detail). The main thread reads, so that it hears a cancel or the parent's
 end whatever the job's thread computes; a third thread watches the clock. A run that comes while
 another is active is refused (kind protocol). A job that does not heed a cancel within a moment
-is left by ending the process, temporary files first.
+is left by ending the process, temporary files first. `protocol.schema.json` describes every message.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.commands.jobs import State, exit_status, explain, finite, run_job
@@ -28,6 +29,7 @@ from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
 from engine.version import VERSION
 
+SCHEMA_FILE = Path(__file__).with_name("protocol.schema.json")
 GRACE_SECONDS = 0.35  # for a job to heed a cancel; then the process ends
 PROGRESS_SECONDS = 0.1  # between two messages of the same phase
 LONGEST_LINE = 16 * 2**20

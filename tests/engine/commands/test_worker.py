@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from engine.commands import worker as worker_module
 from engine.contract import PROTOCOL
@@ -21,6 +22,11 @@ from engine.version import VERSION
 
 PATIENCE = 60.0  # seconds before a test gives up
 
+PROTOCOL_SCHEMA = json.loads(worker_module.SCHEMA_FILE.read_text(encoding="utf-8"))
+HEARD, SAID = (
+    Draft202012Validator({**PROTOCOL_SCHEMA, "oneOf": [{"$ref": f"#/$defs/{side}"}]})
+    for side in ("to_worker", "from_worker")
+)
 STAND_IN = Path(__file__).with_name("stand_in_worker.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -62,7 +68,10 @@ class Peer:
         self.send(type="run", id=id, job=job, request=request)
 
     def next(self) -> dict | None:
-        return self.messages.get(timeout=PATIENCE)
+        message = self.messages.get(timeout=PATIENCE)
+        if message is not None:
+            SAID.validate(message)
+        return message
 
     def until(self, *kinds: str, phase: str | None = None) -> dict:
         while True:
@@ -103,6 +112,32 @@ def warm():
     yield peer
     assert peer.process.poll() is None
     peer.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "valid"),
+    [
+        ({"type": "run", "id": "a", "job": "doctor", "request": {"models": ["m"]}}, True),
+        ({"type": "run", "id": "a", "job": "models"}, True),
+        ({"type": "run", "id": "a", "job": "check_package", "request": {"folder": "m"}}, True),
+        ({"type": "run", "id": "a", "job": "super_resolve", "request": {"model": "bicubic"}}, True),
+        ({"type": "cancel", "id": "a"}, True),
+        ({"type": "shutdown"}, True),
+        ({"type": "run", "id": "", "job": "doctor"}, False),
+        ({"type": "run", "id": "a", "job": "doctor", "request": {"models": [3]}}, False),
+        ({"type": "run", "id": "a", "job": "check_package"}, False),
+        ({"type": "run", "id": "a", "job": "check_package", "request": {"folder": ""}}, False),
+        ({"type": "cancel"}, False),
+        ({"type": "dance", "id": "a"}, False),
+    ],
+)
+def test_the_schema_of_what_a_parent_says(message: dict, valid: bool) -> None:
+    assert HEARD.is_valid(message) == valid
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(PROTOCOL_SCHEMA)
+    assert PROTOCOL_SCHEMA["$defs"]["hello"]["properties"]["protocol"]["const"] == PROTOCOL
 
 
 def test_hello(warm: Peer) -> None:
