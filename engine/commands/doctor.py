@@ -189,9 +189,9 @@ def _models(folders: Iterable[str]) -> list[Json]:
         from engine.models.loading import load_model
         from engine.package.folder import Package, installed, search_folders
 
-        found = installed(folders)
+        packages = installed(folders)
         findings = []
-        for item in found:
+        for item in packages:
             try:
                 if not isinstance(item, Package):
                     raise item

@@ -73,7 +73,7 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
     from engine.package.folder import installed
     from engine.specs import TargetSpec
 
-    found: list[Json] = []
+    listed: list[Json] = []
     broken: list[str] = []
     for package in installed(_folders(request)):
         if isinstance(package, PackageError):
@@ -99,7 +99,7 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
             "folder": str(package.folder),
         }
         entry |= {"factor": card.factor, "ensemble": card.ensemble}
-        found.append({**entry, "target": target, "sources": sources})
+        listed.append({**entry, "target": target, "sources": sources})
     baselines = [
         {
             "id": id,
@@ -110,7 +110,7 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
         }
         for id, info in BASELINES.items()
     ]
-    return {"models": found, "broken": broken, "baselines": baselines}
+    return {"models": listed, "broken": broken, "baselines": baselines}
 
 
 def check_package(request: Json, feedback: Feedback, state: State) -> Json:

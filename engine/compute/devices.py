@@ -66,14 +66,14 @@ def lay_out(module: nn.Module, device: torch.device, plan: PrecisionPlan) -> Non
 
 def list_devices() -> list[dict[str, str]]:
     """Return what this machine can compute on, the fastest kind first: id and name."""
-    found = []
+    devices = []
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
-            found.append({"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)})
+            devices.append({"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)})
     if torch.backends.mps.is_available():
-        found.append({"id": "mps", "name": "Apple GPU"})
-    found.append({"id": "cpu", "name": f"{_processor()}, {torch.get_num_threads()} threads"})
-    return found
+        devices.append({"id": "mps", "name": "Apple GPU"})
+    devices.append({"id": "cpu", "name": f"{_processor()}, {torch.get_num_threads()} threads"})
+    return devices
 
 
 def choose_device(name: str = "auto") -> torch.device:

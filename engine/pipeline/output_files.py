@@ -30,11 +30,11 @@ class OutputFile:
     units: str
     bands: tuple[OutputBand, ...]  # of one date
 
-    def band_names(self, whens: Sequence[When | None], target: str) -> list[str]:
+    def band_names(self, dates: Sequence[When | None], target: str) -> list[str]:
         """Return the name of each band: date and quantity, as far as there are any."""
         alone = len(self.bands) == 1
         names = []
-        for when in whens:
+        for when in dates:
             for band in self.bands:
                 parts = [str(when)] if when else [] if band.quantity and self.key != MAIN else [target]
                 if self.key != MAIN and not (alone and when):
@@ -42,9 +42,9 @@ class OutputFile:
                 names.append(" ".join(parts))
         return names
 
-    def band_tags(self, whens: Sequence[When | None]) -> list[dict[str, str]]:
+    def band_tags(self, dates: Sequence[When | None]) -> list[dict[str, str]]:
         """Return the tags of each band."""
-        dated = [{"DATE": str(when)} if when else {} for when in whens]
+        dated = [{"DATE": str(when)} if when else {} for when in dates]
         return [{**date, **_told(band)} for date in dated for band in self.bands]
 
     def tags(self) -> dict[str, str]:

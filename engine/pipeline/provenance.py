@@ -22,7 +22,7 @@ def tags(
     """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
     named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
     files = {name: _file(raster.ref.path, raster.ref.band) for name, raster in named.items()}
-    found = {
+    entries = {
         "MSR_ENGINE_VERSION": VERSION,
         "MSR_METHOD": choice.id,
         "MSR_FACTOR": str(choice.factor),
@@ -35,16 +35,16 @@ def tags(
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
     }
     if request.ensemble is not None:
-        found["MSR_MEMBERS"] = str(request.ensemble.members)
+        entries["MSR_MEMBERS"] = str(request.ensemble.members)
     if choice.package is not None:
         card = choice.package.card
-        found["MSR_MODEL"] = f"{card.id} {card.version}"
-        found["MSR_MODEL_SHA256"] = choice.package.sha256
+        entries["MSR_MODEL"] = f"{card.id} {card.version}"
+        entries["MSR_MODEL_SHA256"] = choice.package.sha256
         if card.raw.get("training", {}).get("simulated"):
-            found["MSR_TRAINING_DATA"] = "simulated"
+            entries["MSR_TRAINING_DATA"] = "simulated"
         if card.cascade:
-            found["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
-    return found
+            entries["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
+    return entries
 
 
 def _file(path: str, band: int | None) -> dict[str, str | int | None]:

@@ -22,7 +22,7 @@ def against_original(
     request: SuperResolveRequest,
     units: str,
     output: Path,
-    whens: list[When | None],
+    dates: list[When | None],
     feedback: Feedback,
 ) -> float:
     """Return the largest |mean of the output − target| over the original raster's whole cells.
@@ -42,7 +42,7 @@ def against_original(
                 block = window(grid, row, col, rows, cols)
                 if not result.overlaps(block):
                     continue
-                for band, when in enumerate(whens, start=1):
+                for band, when in enumerate(dates, start=1):
                     source = request.target.band or (
                         match(target.dates, when, "target") + 1 if when and any(target.dates) else 1
                     )
