@@ -86,6 +86,14 @@ def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.Ar
 
 def _super_resolve(commands: Any) -> None:
     command = _command(commands, "super-resolve", "make a finer raster out of a coarse one", epilog=_EXAMPLES)
+    _what(command)
+    _when_and_where(command)
+    _how(command)
+    _ensemble(command)
+    _output_options(command)
+
+
+def _what(command: argparse.ArgumentParser) -> None:
     what = command.add_argument_group("what")
     what.add_argument(
         "--model",
@@ -110,6 +118,9 @@ def _super_resolve(commands: Any) -> None:
         "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
     )
     what.add_argument("--no-overwrite", action="store_true", help="refuse when the output exists")
+
+
+def _when_and_where(command: argparse.ArgumentParser) -> None:
     when = command.add_argument_group("when").add_mutually_exclusive_group()
     when.add_argument(
         "--date", metavar="D", help="YYYY, YYYY-MM, YYYY-MM-DD, or MM for that month of any year"
@@ -120,6 +131,9 @@ def _super_resolve(commands: Any) -> None:
     where.add_argument("--crs", metavar="C", help="the output's CRS, such as EPSG:32632")
     where.add_argument("--resolution", metavar="R", help="cell size in units of the CRS, or X,Y")
     where.add_argument("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="in the output's CRS")
+
+
+def _how(command: argparse.ArgumentParser) -> None:
     how = command.add_argument_group("how")
     how.add_argument(
         "--conservation",
@@ -145,8 +159,6 @@ def _super_resolve(commands: Any) -> None:
         "--tile", type=int, default=0, metavar="N", help="tile edge in coarse cells (0: by memory)"
     )
     _models_option(how)
-    _ensemble(command)
-    _output_options(command)
 
 
 def _ensemble(command: Any) -> None:
