@@ -16,7 +16,7 @@ from training.data.readers import load_archive
 from training.data.region import Region
 from training.data.split import split_archive
 from training.evaluation.comparison import MEMBERS, Evaluation, evaluate_all
-from training.evaluation.predict import predict_field
+from training.evaluation.predict import Strip, predict_field
 from training.evaluation.tables import comparison_table, ensemble_table, further_table, table
 from training.figures.maps import draw
 from training.report.evaluation_page import write_report
@@ -162,7 +162,7 @@ def draw_maps(path: Path, evaluation: Evaluation, time: int) -> None:
     for score in evaluation.scores:
         if score.case.strength > 0 and score.kind == "central":
             target = evaluation.targets[score.case.name]
-            field, _ = predict_field(score.case, archive, time, columns, target)
+            field, _ = predict_field(score.case, archive, target, Strip(time, columns))
             drawn.append(replace(score, values=score.measured.dates[time], fields=field.numpy()))
     draw(path, archive, Region((time,), columns), drawn)
 

@@ -15,7 +15,7 @@ from training.data.archive import Archive
 from training.data.region import Region
 from training.evaluation.measurements import MeasurementPlan
 from training.evaluation.predict import Case
-from training.evaluation.scores import Score, plan_scores, score
+from training.evaluation.scores import Score, Scoring, plan_scores, score
 from training.schema.config import Config
 
 
@@ -45,11 +45,11 @@ def score_by_block(
     archive: Archive,
     region: Region,
     target: TargetSpec,
-    further: bool = True,
     plan: MeasurementPlan | None = None,
 ) -> tuple[Score, SquaredErrorBlocks]:
-    """Measure a case and its errors by block; a `plan` says what is measured, as `score` takes it."""
-    scored = score(case, archive, region, target, keep=True, further=further, plan=plan)
+    """Measure a case and its errors by block; without a `plan`, every metric is taken."""
+    plan = plan or plan_scores(archive, region, further=True)
+    scored = score(case, archive, region, target, Scoring(plan, keep=True))
     truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
     return scored, block_errors(scored.kept, truth, archive.factor)
 

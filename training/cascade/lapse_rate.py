@@ -18,7 +18,7 @@ from training.data.archive import Archive
 from training.data.split import split_archive
 from training.evaluation.bootstrap import Interval, two_way_interval
 from training.evaluation.cases import baseline_cases
-from training.evaluation.predict import Case, predict_field
+from training.evaluation.predict import Case, Strip, predict_field
 from training.schema.config import Config
 
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}
@@ -114,7 +114,7 @@ def fields_of(
     fields: dict[str, list[np.ndarray]] = {}
     for case in cases:
         fields[case.name] = [
-            predict_field(case, given, time, given.columns_of(None), method.target)[0][0].numpy()
+            predict_field(case, given, method.target, Strip(time, given.columns_of(None)))[0][0].numpy()
             for time in times
         ]
     return given, times, fields, {case.name: case.title for case in cases}

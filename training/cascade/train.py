@@ -11,7 +11,7 @@ from training.data.archive import Archive, crop
 from training.data.store import as_given
 from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
-from training.evaluation.scores import plan_scores, score
+from training.evaluation.scores import Scoring, plan_scores, score
 from training.evaluation.tables import table
 from training.schema.config import Config
 from training.trainer import packaging
@@ -56,8 +56,8 @@ def train_cascade(
         name, view, target = config.model.id, level.split.test_view, trainer.target
         cases = baseline_cases(level.step, target, view, level.archive.sources)
         cases.append(Case(name, name, model.forward_physical, model.halo, view, target.strength))
-        plan = plan_scores(level.archive, level.split.test)
-        scores = [score(case, level.archive, level.split.test, target, plan=plan) for case in cases]
+        scoring = Scoring(plan_scores(level.archive, level.split.test))
+        scores = [score(case, level.archive, level.split.test, target, scoring) for case in cases]
         for row in scores:
             numbers = {f"{metric}_{level.step}": value for metric, value in row.values.items()}
             metrics.setdefault(row.case.name, {}).update(numbers)

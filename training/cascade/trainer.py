@@ -136,7 +136,7 @@ class CascadeTrainer(StepTrainer):
         return model.eval()
 
     def _of(self, batch: Batch) -> Trainer | None:
-        return self.others.get(batch.truth.shape[-1] // batch.coarse.shape[-1])
+        return self.others.get(batch.factor)
 
 
 def share(module: nn.Module, other: nn.Module) -> None:

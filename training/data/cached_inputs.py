@@ -34,6 +34,7 @@ class Batch:
     coarse: Tensor  # (B, h, w), physical units
     area: Tensor | None  # (B, h·k)
     climatology: bool
+    factor: int  # k
     gain: Tensor | None = None  # (B, 1, 1), what the target's fields were multiplied by
 
 
@@ -46,7 +47,7 @@ def from_patch(
     coarse = patch.target[..., h : patch.target.shape[-2] - h, h : patch.target.shape[-1] - h]
     area = None if patch.area is None else patch.area[..., edge : patch.area.shape[-1] - edge]
     gain = torch.tensor([w.gain for w in windows])[:, None, None]
-    return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, gain)
+    return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, patch.factor, gain)
 
 
 class CachedInputs:
@@ -130,6 +131,7 @@ class CachedInputs:
             patch.target,
             patch.area,
             climatology,
+            k,
         )
 
     def _window(self, field: Tensor, window: Window, size: tuple[int, int], halo: int, scale: int) -> Tensor:

@@ -53,6 +53,11 @@ def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
     return (source.name, source.kind, source.grid) == (wanted.name, wanted.kind, wanted.grid)
 
 
+def is_interpolation(case: Case) -> bool:
+    """Return whether a case is a simple method that looks at the coarse field alone."""
+    return case.group == "simple" and not case.view.sources
+
+
 def model_cases(
     id: str,
     predict: Callable[[Patch], Tensor],
@@ -73,12 +78,13 @@ def model_cases(
     climatology = {name for name, s in usable.items() if s.traits.of_target}
     cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
     withheld: set[str] = set()
-    for suffix, words, gone in (
-        ("without-climatology", "without climatology", climatology),
-        ("without-sources", "without any source", set(usable)),
+    for given, words, gone in (
+        ("without_climatology", "without climatology", climatology),
+        ("without_sources", "without any source", set(usable)),
     ):
         if gone and gone != withheld and all(usable[name].optional for name in gone):
             fewer = view.without(gone)
-            cases.append(replace(cases[0], name=f"{id}-{suffix}", title=f"{id}, {words}", view=fewer))
+            name = f"{id}-{given.replace('_', '-')}"
+            cases.append(replace(cases[0], name=name, title=f"{id}, {words}", view=fewer, given=given))
             withheld = gone
     return cases

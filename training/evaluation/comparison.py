@@ -25,7 +25,7 @@ from training.evaluation.block_errors import Contrasts, paired_intervals
 from training.evaluation.bootstrap import Interval
 from training.evaluation.cases import baseline_cases, model_cases
 from training.evaluation.predict import Case
-from training.evaluation.scores import Score, plan_scores, score_together
+from training.evaluation.scores import Score, Scoring, members_name, plan_scores, score_together
 from training.evaluation.shape_errors import MEASURES, shape_intervals
 from training.schema.config import Config
 
@@ -206,9 +206,8 @@ def evaluate_all(
     if members == 1:
         raise InputError("One member tells nothing of an ensemble: ask for at least two, or for none.")
     target = package.card.target if package else target_spec(config, archive, split)
-    methods = [
-        (case, target) for case in baseline_cases(config.factor, target, split.test_view, archive.sources)
-    ]
+    simple = baseline_cases(config.factor, target, split.test_view, archive.sources)
+    methods = [(case, target) for case in simple]
     if trees:
         from training.evaluation.trees import tree_cases
 
@@ -216,25 +215,34 @@ def evaluate_all(
             tell("boosted trees: fitting")
         fitted = tree_cases(config, archive, split, target)
         methods += [(replace(case, group="learned"), target) for case in fitted]
+    methods += _packages(package, compare, split)
+    names = [case.name for case, _ in methods]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"Two methods are called {', '.join(twice)}: give each package an id of its own.")
+    scoring = Scoring(plan_scores(archive, split.test, further), members, seed)
+    scores: list[Score] = []
+    targets: dict[str, TargetSpec] = {}
+    together = score_together(methods, archive, split.test, scoring, tell)
+    for (_, described), found in zip(methods, together):
+        scores += found
+        targets.update({s.case.name: described for s in found})
+    candidates = [s for s in scores if s.case.group == "simple"]
+    reference = min(candidates, key=lambda s: _or_infinite(s.values["rmse"])).case.name
+    model = package.card.id if package else None
+    return Evaluation(config, archive, split, model, scores, targets, reference, members, seed, samples)
+
+
+def _packages(
+    package: Package | None, compare: Iterable[Package], split: Split
+) -> list[tuple[Case, TargetSpec]]:
+    """Return packages to compare with, each as one case, and the model's own cases."""
+    methods = []
     for other in compare:
         case = package_cases(other, split)[0]
         methods.append((replace(case, group="learned"), other.card.target))
     if package is not None:
-        methods += [(case, target) for case in package_cases(package, split)]
-    names = [case.name for case, _ in methods]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"Two methods are called {', '.join(twice)}: give each package an id of its own.")
-    plan = plan_scores(archive, split.test, further)
-    scores: list[Score] = []
-    targets: dict[str, TargetSpec] = {}
-    together = score_together(methods, archive, split.test, plan, members, seed, tell=tell)
-    for (_, described), found in zip(methods, together):
-        scores += found
-        targets.update({s.case.name: described for s in found})
-    simple = [s for s in scores if s.case.group == "simple"]
-    reference = min(simple, key=lambda s: _or_infinite(s.values["rmse"])).case.name
-    model = package.card.id if package else None
-    return Evaluation(config, archive, split, model, scores, targets, reference, members, seed, samples)
+        methods += [(case, package.card.target) for case in package_cases(package, split)]
+    return methods
 
 
 def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
@@ -250,8 +258,8 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
         if score.members:
             yield evaluation.compare(name, reference, "crps", "mae")
             yield evaluation.compare(name, name, "crps", "mae")
-            yield evaluation.compare(name, f"{name}-mean", "spread", "rmse")
-        if model and name.startswith(f"{model}-without"):
+            yield evaluation.compare(name, members_name(name, "mean"), "spread", "rmse")
+        if model and score.case.given != "all":
             yield evaluation.compare(model, name, "rmse")
 
 

@@ -33,36 +33,65 @@ class Case:
     # The same for several numbers at once, 0 for the central estimate: quicker than one by one.
     draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None
     group: str = "simple"  # simple: fits nothing beforehand; learned: other learners; model
+    given: str = "all"  # of a model's sources; or without_climatology, without_sources
+    of: str = ""  # the case whose members this one is made of, "" for a case of its own
+
+
+@dataclass(frozen=True)
+class Strip:
+    """All rows of some columns at one time, predicted in tiles.
+
+    Attributes:
+        time: its index in the archive.
+        columns: first and last + 1 coarse column.
+        withheld: months whose climatology is not seen.
+        tile: coarse cells along a tile's edge; None: by the factor.
+    """
+
+    time: int
+    columns: tuple[int, int]
+    withheld: frozenset[int] = frozenset()
+    tile: int | None = None
+
+
+@dataclass(frozen=True)
+class Members:
+    """How many members are drawn beside the central estimate, and from which seed."""
+
+    count: int = 0
+    seed: int = 0
 
 
 @torch.no_grad()
 def predicted_tiles(
     cases: Sequence[Case],
     archive: Archive,
-    time: int,
-    columns: tuple[int, int],
     target: TargetSpec,
-    tile: int | None = None,
-    withheld: frozenset[int] = frozenset(),
-    members: int = 0,
-    seed: int = 0,
+    strip: Strip,
+    members: Members | None = None,
 ) -> Iterator[tuple[tuple[slice, slice], list[Tensor]]]:
-    """Yield one time tile by tile over all rows of some columns, each field conserved.
+    """Yield a strip tile by tile, each field conserved.
 
     Args:
         cases: that predict alike and differ in their conservation alone: predicted once, by the first.
+        archive: what they predict from.
+        target: how to conserve.
+        strip: where and when.
+        members: to draw, for a case that can; None: none.
 
     Yields:
         The tile's place on the fine grid, counted from the first of the columns, and for each case its
         fields, (1 + members, ·, ·): the central estimate, then the members' draws.
     """
     k, height = archive.factor, archive.shape[0]
-    tile = tile or max(1, min(TILE, FINE_TILE // k))
+    time, columns = strip.time, strip.columns
+    tile = strip.tile or max(1, min(TILE, FINE_TILE // k))
     for row in range(0, height, tile):
         for column in range(columns[0], columns[1], tile):
             size = (min(tile, height - row), min(tile, columns[1] - column))
-            patch, _ = cut(archive, [Window(time, row, column, withheld)], size, cases[0].halo, cases[0].view)
-            fields = _drawn(cases[0], patch, seed, members)
+            window = Window(time, row, column, strip.withheld)
+            patch, _ = cut(archive, [window], size, cases[0].halo, cases[0].view)
+            fields = _drawn(cases[0], patch, members or Members())
             coarse = torch.from_numpy(
                 np.array(archive.coarse[time][row : row + size[0], column : column + size[1]])
             )[None]
@@ -78,43 +107,35 @@ def predicted_tiles(
             )
 
 
-def _drawn(case: Case, patch: Patch, seed: int, members: int) -> list[Tensor]:
+def _drawn(case: Case, patch: Patch, members: Members) -> list[Tensor]:
     """Return the central estimate and the members' draws, before conservation."""
-    if members and case.draws is not None:
-        return list(case.draws(patch, seed, range(members + 1)))
+    if members.count and case.draws is not None:
+        return list(case.draws(patch, members.seed, range(members.count + 1)))
     fields = [case.predict(patch)]
     if case.member is not None:
-        fields += [case.member(patch, seed, number) for number in range(1, members + 1)]
+        fields += [case.member(patch, members.seed, number) for number in range(1, members.count + 1)]
     return fields
 
 
-def predict_field(
-    case: Case,
-    archive: Archive,
-    time: int,
-    columns: tuple[int, int],
-    target: TargetSpec,
-    tile: int | None = None,
-    withheld: frozenset[int] = frozenset(),
-) -> tuple[Tensor, Tensor]:
-    """Predict one time over all rows of some columns, tile by tile, and conserve.
-
-    The climatology of the months in `withheld` is not seen.
+def predict_field(case: Case, archive: Archive, target: TargetSpec, strip: Strip) -> tuple[Tensor, Tensor]:
+    """Predict a strip tile by tile, and conserve.
 
     Returns:
         The field, (1, h·k, w·k), and its aggregate, (1, h, w).
     """
-    fine = empty_field(archive, columns)
-    for place, (fields,) in predicted_tiles([case], archive, time, columns, target, tile, withheld):
+    fine = empty_field(archive, strip.columns)
+    for place, (fields,) in predicted_tiles([case], archive, target, strip):
         fine[place] = fields[0]
     return fine[None], coarse_means(fine, archive, target)[None]
 
 
 def empty_field(archive: Archive, columns: tuple[int, int]) -> Tensor:
+    """Return a fine field, (h·k, w·k), of all rows of some coarse columns, without values."""
     k = archive.factor
     return torch.empty(archive.shape[0] * k, (columns[1] - columns[0]) * k)
 
 
 def coarse_means(fine: Tensor, archive: Archive, target: TargetSpec) -> Tensor:
+    """Return the aggregate, (h, w), of a fine field, (h·k, w·k), as the target's means are taken."""
     area = torch.from_numpy(archive.area)[None] if target.by_area and archive.area is not None else None
     return aggregate(fine[None], archive.factor, area)[0]

@@ -18,7 +18,7 @@ from training.data.archive import Archive
 from training.data.region import Region, truth_of
 from training.evaluation.measurements import BAND_EDGES, LEAST_SHARE, MeasurementPlan, Measurements
 from training.evaluation.percentiles import streamed_scale
-from training.evaluation.predict import Case, coarse_means, empty_field, predicted_tiles
+from training.evaluation.predict import Case, Members, Strip, coarse_means, empty_field, predicted_tiles
 from training.evaluation.spread_bins import SpreadBins
 from training.metrics.ensemble.crps import crps_cells
 from training.metrics.metric import EnsembleMetric
@@ -58,6 +58,11 @@ class Score:
         return self.fields
 
 
+def members_name(name: str, kind: str) -> str:
+    """Return the name of what a case's members give: their mean, or the first of them (member)."""
+    return f"{name}-{kind}"
+
+
 def plan_scores(archive: Archive, region: Region, further: bool = False) -> MeasurementPlan:
     """Return what to measure over a region: ranges of its truth, bands of its elevation."""
     scale = streamed_scale(lambda: (truth_of(archive, region, time)[0] for time in region.times))
@@ -87,62 +92,38 @@ def band_edges(elevation: np.ndarray) -> tuple[float, ...]:
     return (*edges, np.inf)
 
 
-def score(
-    case: Case,
-    archive: Archive,
-    region: Region,
-    target: TargetSpec,
-    keep: bool = False,
-    tile: int | None = None,
-    further: bool = False,
-    members: int = 0,
-    seed: int = 0,
-    plan: MeasurementPlan | None = None,
-) -> Score:
-    """Measure one case over a region; see `scores_of`, of which this is the central estimate."""
-    return scores_of(case, archive, region, target, keep, tile, further, members, seed, plan)[0]
+@dataclass(frozen=True)
+class Scoring:
+    """What is measured of each case, and how.
 
-
-def scores_of(
-    case: Case,
-    archive: Archive,
-    region: Region,
-    target: TargetSpec,
-    keep: bool = False,
-    tile: int | None = None,
-    further: bool = False,
-    members: int = 0,
-    seed: int = 0,
-    plan: MeasurementPlan | None = None,
-) -> list[Score]:
-    """Measure one case over a region: RMSE, MAE, bias, JS distance, conservation residual.
-
-    Args:
-        case, archive, region, target: what is measured, on what.
-        keep: keep the fields.
-        tile: coarse cells along a tile's edge; by default by the factor.
-        further: also every metric of `training.metrics.FURTHER_METRICS`.
-        members: draws for each time of a case that can draw; also `training.metrics.ENSEMBLE_METRICS`.
+    Attributes:
+        plan: what to measure; None: what `plan_scores` says of the region.
+        members: draws for each time of a case that can draw; then also every metric of
+            `training.metrics.registry.ENSEMBLE_METRICS`.
         seed: of the draws; each time has draws of its own.
-        plan: what to measure; by default what `plan_scores` says.
-
-    Returns:
-        The central estimate's score, with the ensemble's; where there were draws, also the scores of
-        the mean of the members and of the first of them.
+        keep: keep the fields.
+        tile: coarse cells along a tile's edge; None: by the factor.
     """
-    plan = plan or plan_scores(archive, region, further)
-    return score_together([(case, target)], archive, region, plan, members, seed, keep, tile)[0]
+
+    plan: MeasurementPlan | None = None
+    members: int = 0
+    seed: int = 0
+    keep: bool = False
+    tile: int | None = None
+
+
+def score(
+    case: Case, archive: Archive, region: Region, target: TargetSpec, scoring: Scoring | None = None
+) -> Score:
+    """Measure one case over a region: the central estimate's score of `score_together`."""
+    return score_together([(case, target)], archive, region, scoring)[0][0]
 
 
 def score_together(
     methods: Sequence[tuple[Case, TargetSpec]],
     archive: Archive,
     region: Region,
-    plan: MeasurementPlan,
-    members: int = 0,
-    seed: int = 0,
-    keep: bool = False,
-    tile: int | None = None,
+    scoring: Scoring | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[list[Score]]:
     """Measure several cases over a region, all of them at one time before any at the next.
@@ -152,13 +133,17 @@ def score_together(
 
     Args:
         methods: the cases, each with how its target is described.
+        archive, region: on what.
+        scoring: what, and how.
         tell: is told each time before it is scored.
-        archive, region, plan, members, seed, keep, tile: as in `scores_of`.
 
     Returns:
-        What `scores_of` returns, for each case.
+        For each case the central estimate's score, with the ensemble's; where there were draws, also
+        the scores of the mean of the members and of the first of them.
     """
-    running = [_Running(case, target, plan, members, keep) for case, target in methods]
+    scoring = scoring or Scoring()
+    plan = scoring.plan or plan_scores(archive, region)
+    running = [_Running(case, target, plan, scoring.members, scoring.keep) for case, target in methods]
     alike: dict[object, list[_Running]] = {}
     for one in running:
         alike.setdefault(_prediction(one.case, one.target), []).append(one)
@@ -170,9 +155,9 @@ def score_together(
         for group in alike.values():
             cases, target = [one.case for one in group], group[0].target
             wholes = [one.begin(archive, region) for one in group]
-            tiles = predicted_tiles(
-                cases, archive, time, region.columns, target, tile, members=group[0].members, seed=seed + time
-            )
+            strip = Strip(time, region.columns, tile=scoring.tile)
+            members = Members(group[0].members, scoring.seed + time)
+            tiles = predicted_tiles(cases, archive, target, strip, members)
             for place, fields in tiles:
                 for one, whole, drawn in zip(group, wholes, fields):
                     one.take(whole, place, drawn, values)
@@ -256,13 +241,8 @@ class _Running:
                     self.members,
                 )
             else:
-                name, title = f"{self.case.name}-{kind}", f"{self.case.title}, {words[kind]}"
-                found = Score(
-                    replace(self.case, name=name, title=title),
-                    measurements.values(),
-                    fields,
-                    measurements,
-                    kind=kind,
-                )
+                name, title = members_name(self.case.name, kind), f"{self.case.title}, {words[kind]}"
+                case = replace(self.case, name=name, title=title, of=self.case.name)
+                found = Score(case, measurements.values(), fields, measurements, kind=kind)
             scores.append(found)
         return scores

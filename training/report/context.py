@@ -13,9 +13,10 @@ from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.fields.supported_share import RING, SupportedShare
 from training.data.patches import View, Window, cut
 from training.data.region import truth_of
+from training.evaluation.cases import is_interpolation
 from training.evaluation.comparison import Evaluation
-from training.evaluation.predict import predict_field, predicted_tiles
-from training.evaluation.scores import Score
+from training.evaluation.predict import Members, Strip, predict_field, predicted_tiles
+from training.evaluation.scores import Score, members_name
 from training.html.style import PALETTE
 
 LINES = 7  # methods in a chart, at most
@@ -119,17 +120,15 @@ def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> 
     """
     reference = evaluation.score(evaluation.reference)
     main = evaluation.score(evaluation.model) if evaluation.model else reference
-    ensemble = [s for s in evaluation.scores if s.case.name.startswith(f"{main.case.name}-m")]
-    mean = next((s for s in ensemble if s.kind == "mean" and s.case.name == f"{main.case.name}-mean"), None)
-    member = next((s for s in ensemble if s.case.name == f"{main.case.name}-member"), None)
+    ensemble = {s.kind: s for s in evaluation.scores if s.case.of == main.case.name}
+    mean, member = ensemble.get("mean"), ensemble.get("member")
 
     def by_error(scores: list[Score]) -> list[Score]:
         return sorted(scores, key=lambda s: s.values["rmse"])
 
     learned = by_error([s for s in evaluation.scores if s.case.group == "learned" and s.kind == "central"])
-    plain = by_error([s for s in evaluation.scores if s.case.name.startswith("bi") and s.case.strength > 0])
-    withheld = [s for s in evaluation.scores if s.case.name.startswith(f"{evaluation.model}-without-")]
-    withheld = [s for s in withheld if s.kind == "central"]
+    plain = by_error([s for s in evaluation.scores if is_interpolation(s.case) and s.case.strength > 0])
+    withheld = [s for s in evaluation.scores if s.case.given != "all" and s.kind == "central"]
     chosen = [mean or main, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld[:1]]
     charted = _once([*chosen, *([main] if mean else []), *learned[1:]])[:LINES]
     mapped = _once([*plain[:1], reference, *learned[:1], mean or main, *([member] if member else [])])
@@ -166,11 +165,11 @@ def _predict(context: ReportContext, time: int) -> DateFields:
     evaluation = context.evaluation
     archive, region = evaluation.archive, evaluation.split.test
     truth, coarse = truth_of(archive, region, time)
-    drawn = DateFields(time, context.when(time), coarse, truth)
+    drawn, strip = DateFields(time, context.when(time), coarse, truth), Strip(time, region.columns)
     for score in context.mapped:
         name = score.case.name
         if score.kind == "central":
-            fine, _ = predict_field(score.case, archive, time, region.columns, evaluation.targets[name])
+            fine, _ = predict_field(score.case, archive, evaluation.targets[name], strip)
             drawn.fields[name] = _masked(fine[0].numpy(), truth)
     if context.main.members:
         _draw_members(context, drawn)
@@ -184,19 +183,13 @@ def _draw_members(context: ReportContext, drawn: DateFields) -> None:
     name, k = score.case.name, archive.factor
     target = evaluation.targets[name]
     members = torch.empty(score.members, *drawn.truth.shape)
-    tiles = predicted_tiles(
-        [score.case],
-        archive,
-        drawn.time,
-        region.columns,
-        target,
-        members=score.members,
-        seed=evaluation.seed + drawn.time,
-    )
+    strip = Strip(drawn.time, region.columns)
+    drawing = Members(score.members, evaluation.seed + drawn.time)
+    tiles = predicted_tiles([score.case], archive, target, strip, drawing)
     for (rows, columns), (fields,) in tiles:
         members[:, rows, columns] = fields[1:]
-    drawn.fields[f"{name}-mean"] = _masked(members.mean(0).numpy(), drawn.truth)
-    drawn.fields[f"{name}-member"] = _masked(members[0].numpy(), drawn.truth)
+    drawn.fields[members_name(name, "mean")] = _masked(members.mean(0).numpy(), drawn.truth)
+    drawn.fields[members_name(name, "member")] = _masked(members[0].numpy(), drawn.truth)
     drawn.spread = _masked(members.std(0).numpy(), drawn.truth)
     window = Window(drawn.time, 0, region.columns[0])
     patch, _ = cut(archive, [window], drawn.coarse.shape, BASE_HALO + RING, View(()))

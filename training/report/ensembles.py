@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.scores import Score
+from training.evaluation.scores import Score, members_name
 from training.html.page import figure_html
 from training.html.style import PALETTE, TRUTH, WIDTH
 from training.metrics.ensemble.rank_histogram import RankHistogram
@@ -113,7 +113,7 @@ def _spread_maps(context: ReportContext) -> Part:
     archive, region = context.evaluation.archive, context.evaluation.split.test
     if drawn.spread is None:
         raise ValueError("there are no members whose spread could be drawn")
-    mean = drawn.fields[f"{context.main.case.name}-mean"]
+    mean = drawn.fields[members_name(context.main.case.name, "mean")]
     error = np.abs(mean - drawn.truth)
     high = float(np.nanpercentile(drawn.spread, 99.5)) or 1.0
     amounts = ColourScale(PowerNorm(0.5, 0, high), "magma_r", f"Spread and error ({archive.units})", "max")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from training.evaluation.bootstrap import Interval
 from training.evaluation.comparison import GROUPS, Comparison, Evaluation
-from training.evaluation.scores import Score
+from training.evaluation.scores import Score, members_name
 from training.evaluation.tables import Column, columns_of, fitted
 from training.html.page import Cell, nearest, table_html
 from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, METRICS
@@ -149,8 +149,9 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
         cells: list[str | Cell] = [score.case.title]
         for column in columns:
             small = ""
-            if column.name == "spread_skill" and (name, f"{name}-mean", "spread") in found:
-                small = interval_words(found[name, f"{name}-mean", "spread"].ratio)
+            calibration = found.get((name, members_name(name, "mean"), "spread"))
+            if column.name == "spread_skill" and calibration is not None:
+                small = interval_words(calibration.ratio)
             cells.append(Cell(_number(numbers[column.name], column.form), small))
         for reference in (evaluation.reference, name):
             one = found.get((name, reference, "crps"))

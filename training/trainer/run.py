@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from engine.nets.downscaler import Downscaler
+from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package
 from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
 from training.evaluation.cases import baseline_cases, model_cases
-from training.evaluation.scores import Score, plan_scores, score_together
+from training.evaluation.scores import Score, Scoring, plan_scores, score_together
 from training.evaluation.tables import table
 from training.records.record import record_of, run_id, write_run
 from training.schema.config import Config
 from training.trainer import distributed, packaging
 from training.trainer.draws import Draws
-from training.trainer.trainer import CHECKPOINT, LOG, Losses, Trainer
+from training.trainer.progress import Progress
+from training.trainer.trainer import CHECKPOINT, LOG, Trainer
 from training.trainer.validation import ENSEMBLE
 
 
@@ -60,24 +61,7 @@ def train_network(
     network = trainer.network
     if config.ensemble is not None:
         network = replace(network, noise_gain=config.ensemble.gain)
-    shipped = Downscaler(trainer.target, trainer.sources, network)
-    shipped.generator.load_state_dict(weights)
-    shipped.eval()
-    draws = Draws(shipped)
-    cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
-    cases += model_cases(
-        config.model.id,
-        draws,
-        shipped.halo,
-        split.test_view,
-        trainer.sources,
-        trainer.target.strength,
-        draws if shipped.ensemble else None,
-    )
-    members = config.ensemble.validated if config.ensemble is not None else 0
-    plan = plan_scores(archive, split.test, further)
-    described = [(case, trainer.target) for case in cases]
-    scores = [found[0] for found in score_together(described, archive, split.test, plan, members)]
+    scores = _test(config, archive, split, trainer, network, further)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
         print(table(scores, archive.units))
@@ -97,6 +81,30 @@ def train_network(
     record = record_of(name, "training", config, folder, command, numbers, notes=notes)
     write_run(folder / "record.json", record, config)
     return package
+
+
+def _test(
+    config: Config, archive: Archive, split: Split, trainer: Trainer, network: NetworkSpec, further: bool
+) -> list[Score]:
+    """Return the scores of the simple methods and of the best weights on the test region."""
+    shipped = Downscaler(trainer.target, trainer.sources, network)
+    shipped.generator.load_state_dict(trainer.best_weights)
+    shipped.eval()
+    draws = Draws(shipped)
+    cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
+    cases += model_cases(
+        config.model.id,
+        draws,
+        shipped.halo,
+        split.test_view,
+        trainer.sources,
+        trainer.target.strength,
+        draws if shipped.ensemble else None,
+    )
+    members = config.ensemble.validated if config.ensemble is not None else 0
+    scoring = Scoring(plan_scores(archive, split.test, further), members)
+    described = [(case, trainer.target) for case in cases]
+    return [scored[0] for scored in score_together(described, archive, split.test, scoring)]
 
 
 def _numbers(score: Score) -> dict[str, float]:
@@ -121,9 +129,6 @@ def fit(
     Raises:
         InputError, EngineError: as `train`.
     """
-    from torch.utils.tensorboard import SummaryWriter
-    from tqdm import tqdm
-
     first = distributed.processes().first
     if not resume and first:
         _set_aside(folder)
@@ -142,34 +147,8 @@ def fit(
     if not first:
         trainer.run(lambda step, losses, scores: None)
         return trainer
-    board = SummaryWriter(str(folder / "tensorboard"), purge_step=trainer.step_number)
-    bar = tqdm(
-        total=config.steps,
-        initial=trainer.step_number,
-        unit="step",
-        disable=quiet,
-        file=sys.stderr,
-        smoothing=0.05,
-    )
-
-    def report(step: int, losses: Losses, scores: dict[str, float] | None) -> None:
-        board.add_scalar("rate", losses.rate, step)
-        for name, value in losses.terms.items():
-            board.add_scalar(f"loss/{name}", value, step)
-        if scores is not None:
-            for name, value in scores.items():
-                board.add_scalar(f"validation/{name}", value, step)
-            if not quiet:
-                told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-                bar.write(f"step {step}: validation {told}", file=sys.stderr)
-        bar.set_postfix_str(f"loss {losses.terms['total']:.4f}", refresh=False)
-        bar.update(1)
-
-    try:
-        trainer.run(report)
-    finally:
-        bar.close()
-        board.close()
+    with Progress(folder, trainer.step_number, config.steps, quiet) as progress:
+        trainer.run(progress.report)
     return trainer
 
 

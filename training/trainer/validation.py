@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -13,7 +13,7 @@ from training.data.region import truth_of
 from training.data.split import Split
 from training.evaluation.cases import model_cases
 from training.evaluation.percentiles import streamed_scale
-from training.evaluation.predict import predicted_tiles
+from training.evaluation.predict import Members, Strip, predicted_tiles
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
 from training.metrics.metric import EnsembleMetric, Metric
@@ -22,7 +22,7 @@ from training.metrics.pointwise.rmse import RootMeanSquareError
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
-CASES = {"all": "", "without_climatology": "-without-climatology", "without_sources": "-without-sources"}
+CASES = ("all", "without_climatology", "without_sources")  # what a model is given
 ENSEMBLE = ("crps", "spread_skill")
 
 
@@ -70,9 +70,9 @@ def validate(
         target.strength,
         draws if members else None,
     )
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name in cases:
-        case = next((c for c in known if c.name == f"model{CASES[name]}"), None)
+        case = next((c for c in known if c.given == name), None)
         if case is None:
             continue
         metrics: dict[str, Metric] = {
@@ -83,14 +83,10 @@ def validate(
         drawn: dict[str, EnsembleMetric] = {}
         if members:
             drawn = {metric: ENSEMBLE_METRICS[metric](scale) for metric in ENSEMBLE}
-        for index, time in enumerate(region.times):
-            withheld: frozenset[int] = frozenset()
-            if time in split.training_view.climatology_times:
-                withheld = withheld_block(int(archive.months[time]), block, index % block)
+        for strip in _strips(archive, split, block):
+            time = strip.time
             truth = truth_of(archive, region, time)[0]
-            tiles = predicted_tiles(
-                [case], archive, time, region.columns, target, None, withheld, members, seed=time
-            )
+            tiles = predicted_tiles([case], archive, target, strip, Members(members, seed=time))
             for place, (fields,) in tiles:
                 values, wanted = fields.numpy(), truth[place]
                 for metric in metrics.values():
@@ -98,5 +94,14 @@ def validate(
                 for of_members in drawn.values():
                     of_members.update(values[1:], wanted)
         suffix = "" if name == "all" else f"_{name}"
-        found.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
-    return found
+        numbers.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
+    return numbers
+
+
+def _strips(archive: Archive, split: Split, block: int) -> Iterator[Strip]:
+    """Yield the validation's times, each with the months whose climatology is withheld from it."""
+    for index, time in enumerate(split.validation.times):
+        withheld: frozenset[int] = frozenset()
+        if time in split.training_view.climatology_times:
+            withheld = withheld_block(int(archive.months[time]), block, index % block)
+        yield Strip(time, split.validation.columns, withheld)

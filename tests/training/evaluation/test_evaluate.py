@@ -25,7 +25,7 @@ from training.data.readers import load_archive
 from training.data.region import Region
 from training.data.split import split_archive
 from training.evaluation.cases import model_cases
-from training.evaluation.scores import score
+from training.evaluation.scores import Scoring, score
 from training.evaluation.tables import columns_of
 from training.metrics.registry import FURTHER_METRICS, METRICS
 from training.schema.config import parse_config
@@ -144,7 +144,7 @@ def test_the_pipeline_on_exported_rasters_gives_the_same_scores(model, tmp_path)
     case = model_cases(
         "m", method.predict, method.halo, split.test_view, method.sources, method.target.strength
     )[0]
-    expected = score(case, archive, Region((10,), (0, archive.shape[1])), method.target, keep=True)
+    expected = score(case, archive, Region((10,), (0, archive.shape[1])), method.target, Scoring(keep=True))
     with rasterio.open(result.output) as raster:
         field = raster.read(1)
     truth = archive.fine[10]

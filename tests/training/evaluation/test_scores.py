@@ -14,8 +14,15 @@ from training.data.patches import View
 from training.data.region import Region
 from training.evaluation.cases import baseline_cases
 from training.evaluation.percentiles import percentiles
-from training.evaluation.predict import predict_field
-from training.evaluation.scores import Score, band_edges, plan_scores, score, score_together, scores_of
+from training.evaluation.predict import Strip, predict_field
+from training.evaluation.scores import (
+    Score,
+    Scoring,
+    band_edges,
+    plan_scores,
+    score,
+    score_together,
+)
 from training.evaluation.tables import table
 from training.metrics.distribution.scale import truth_scale
 from training.metrics.registry import ENSEMBLE_METRICS
@@ -85,8 +92,8 @@ def test_methods_come_with_the_sources_that_they_name(rain):
 
 @pytest.mark.parametrize("name", ["bicubic-conservative", "climatologyratio"])
 def test_tiles_change_nothing(rain, cases, name):
-    whole, _ = predict_field(cases[name], rain, 10, (100, 180), TARGET, tile=180)
-    tiled, _ = predict_field(cases[name], rain, 10, (100, 180), TARGET, tile=23)
+    whole, _ = predict_field(cases[name], rain, TARGET, Strip(10, (100, 180), tile=180))
+    tiled, _ = predict_field(cases[name], rain, TARGET, Strip(10, (100, 180), tile=23))
     assert torch.allclose(whole, tiled, rtol=1e-5, atol=1e-4)
 
 
@@ -139,7 +146,9 @@ def noisy(cases):
 
 def test_an_ensemble_is_scored_beside_its_mean_and_one_member(rain, noisy):
     region = Region((9, 11), (100, 140))
-    central, mean, one = scores_of(noisy, rain, region, TARGET, keep=True, members=4, seed=2)
+    central, mean, one = score_together(
+        [(noisy, TARGET)], rain, region, Scoring(keep=True, members=4, seed=2)
+    )[0]
     assert [s.case.name for s in (central, mean, one)] == ["noisy", "noisy-mean", "noisy-member"]
     assert "mean of 4 members" in mean.case.title and central.members == 4
     members = np.stack(
@@ -149,9 +158,8 @@ def test_an_ensemble_is_scored_beside_its_mean_and_one_member(rain, noisy):
                     predict_field(
                         replace(noisy, predict=lambda patch, m=m, t=t: noisy.member(patch, 2 + t, m)),
                         rain,
-                        t,
-                        (100, 140),
                         TARGET,
+                        Strip(t, (100, 140)),
                     )[0][0].numpy()
                     for t in (9, 11)
                 ]
@@ -168,7 +176,7 @@ def test_an_ensemble_is_scored_beside_its_mean_and_one_member(rain, noisy):
     assert central.ensemble["crps"].compute() == pytest.approx(whole.compute(), rel=1e-4)
     assert one.values["conservation_residual"] < 1e-2  # member by member
     assert central.values == score(noisy, rain, region, TARGET).values
-    tiled = score(noisy, rain, region, TARGET, members=4, seed=2, tile=13)
+    tiled = score(noisy, rain, region, TARGET, Scoring(members=4, seed=2, tile=13))
     for name, metric in central.ensemble.items():
         assert tiled.ensemble[name].compute() == pytest.approx(metric.compute(), rel=1e-4, abs=1e-9)
 
@@ -186,11 +194,11 @@ def test_cases_scored_together_have_the_scores_that_each_has_alone_and_are_predi
         replace(cases["bicubic-conservative"], predict=predict),
     ]
     plan = plan_scores(rain, region, further=True)
-    together = score_together([(case, TARGET) for case in chosen], rain, region, plan)
+    together = score_together([(case, TARGET) for case in chosen], rain, region, Scoring(plan))
     assert [[s.case.name for s in found] for found in together] == [[case.name] for case in chosen]
     assert len(asked) == 2, "one prediction of each date for both"
     for case, (found,) in zip(chosen, together):
-        alone = score(case, rain, region, TARGET, plan=plan)
+        alone = score(case, rain, region, TARGET, Scoring(plan))
         assert found.values == alone.values and found.measured.dates == alone.measured.dates
         assert np.array_equal(
             found.measured.shapes.table("ralsd")[1], alone.measured.shapes.table("ralsd")[1]

@@ -14,7 +14,7 @@ from training.data.normalisation import target_spec
 from training.data.patches import View, Window, cut
 from training.data.split import split_archive
 from training.evaluation import trees as module
-from training.evaluation.predict import Case, predict_field
+from training.evaluation.predict import Case, Strip, predict_field
 from training.evaluation.scores import score
 from training.evaluation.trees import Settings, Trees, tree_cases
 from training.schema.config import parse_config
@@ -82,8 +82,8 @@ def test_the_seed_decides(archive, few):
 def test_tiles_equal_the_whole(archive, few):
     trees, split, target = fitted(archive)
     case = Case("trees", "Trees", trees.predict, trees.halo, split.test_view, 1.0)
-    whole, _ = predict_field(case, archive, 10, (0, 20), target, tile=32)
-    tiled, _ = predict_field(case, archive, 10, (0, 20), target, tile=5)
+    whole, _ = predict_field(case, archive, target, Strip(10, (0, 20), tile=32))
+    tiled, _ = predict_field(case, archive, target, Strip(10, (0, 20), tile=5))
     # Trees are steps: where a feature lies on one, its last digit decides.
     apart = ~torch.isclose(whole, tiled, rtol=1e-4, atol=1e-3)
     assert float(apart.float().mean()) < 0.05  # and the residual spreads it over a coarse cell
@@ -141,5 +141,5 @@ def test_nothing_is_fitted_to_the_truth_of_held_out_blocks(archive, few):
     found = []
     for one in (archive, replace(archive, fine=fine)):
         case = tree_cases(config, one, split, target)[0]
-        found.append(predict_field(case, archive, 9, (0, 20), target)[0])
+        found.append(predict_field(case, archive, target, Strip(9, (0, 20)))[0])
     assert torch.isfinite(found[0]).all() and torch.equal(*found)

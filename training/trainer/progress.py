@@ -1,0 +1,52 @@
+"""How a training tells of its progress: curves for TensorBoard, a bar with the time left."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from training.trainer.trainer import Losses
+
+
+class Progress:
+    """Tells of each step while it is entered.
+
+    Args:
+        folder: of the run.
+        done, steps: taken before, and in all.
+        quiet: no bar.
+    """
+
+    def __init__(self, folder: Path, done: int, steps: int, quiet: bool) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        self._quiet = quiet
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done)
+        self._bar = tqdm(
+            total=steps, initial=done, unit="step", disable=quiet, file=sys.stderr, smoothing=0.05
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+        self._board.close()
+
+    def report(self, step: int, losses: Losses, scores: dict[str, float] | None) -> None:
+        """Tell of a step: its losses and, after a validation, its scores."""
+        self._board.add_scalar("rate", losses.rate, step)
+        for name, value in losses.terms.items():
+            self._board.add_scalar(f"loss/{name}", value, step)
+        if scores is not None:
+            for name, value in scores.items():
+                self._board.add_scalar(f"validation/{name}", value, step)
+            if not self._quiet:
+                told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+                self._bar.write(f"step {step}: validation {told}", file=sys.stderr)
+        self._bar.set_postfix_str(f"loss {losses.terms['total']:.4f}", refresh=False)
+        self._bar.update(1)
