@@ -4,90 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 
-import torch
-
-from engine.compute.allocator import keep_freed_memory
 from engine.errors import EngineError, InputError
 from training.console.command import main
 from training.evaluation.comparison import MEMBERS
 from training.records.record import committed
 from training.results.claims.claim import ResultsSection, claims_table
 from training.results.claims.context import ResultsContext
-from training.results.claims.learned import encoded_gan, learned_baselines
-from training.results.claims.moselle import moselle
-from training.results.claims.rain import rain_ensemble, rain_in_space, rain_in_time
-from training.results.claims.snow import make_store, snow, snow_calendar, snow_in_space
-from training.results.claims.sources import ablations, main_claim, source_gains
+from training.results.claims.snow import make_store
+from training.results.parts import PARTS, PROCESSES, in_processes, sections, tell
 from training.results.rerun import find, rerun, side_by_side
-
-PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
-    "rain_in_time": rain_in_time,
-    "rain_in_space": rain_in_space,
-    "rain_ensemble": rain_ensemble,
-    "snow": snow,
-    "snow_calendar": snow_calendar,
-    "snow_in_space": snow_in_space,
-    "source_gains": source_gains,
-    "ablations": ablations,
-    "main_claim": main_claim,
-    "encoded_gan": encoded_gan,
-    "learned_baselines": learned_baselines,
-    "moselle": moselle,
-}
-
-
-# Parts that use the same evaluations go together; those that take longest are begun first.
-TOGETHER = (
-    ("snow",),
-    ("rain_in_time", "rain_in_space", "rain_ensemble", "main_claim"),
-    ("source_gains",),
-    ("snow_calendar",),
-    ("snow_in_space",),
-    ("ablations", "encoded_gan", "learned_baselines", "moselle"),
-)
-PROCESSES = 2
-
-
-def sections(context: ResultsContext, parts: Sequence[str]) -> list[ResultsSection]:
-    """Return the parts of the results; one that lacks a model, data or a record says so in a line."""
-    found = []
-    for part in parts:
-        try:
-            found.append(PARTS[part](context))
-        except EngineError as error:
-            found.append(ResultsSection(part.replace("_", " ").capitalize()).lack(str(error)))
-    return found
-
-
-def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int) -> list[ResultsSection]:
-    """Return the parts' sections in their order, computed by several processes of one thread each.
-
-    Raises:
-        EngineError: as `sections`.
-    """
-    jobs = [[part for part in group if part in parts] for group in TOGETHER]
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes to come
-    methods = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, methods, initializer=_one_thread) as pool:
-        pending = [(job, pool.submit(_job, job, members, quick)) for job in jobs if job]
-        found = {part: section for job, done in pending for part, section in zip(job, done.result())}
-    return [found[part] for part in parts]
-
-
-def _one_thread() -> None:
-    keep_freed_memory()
-    torch.set_num_threads(1)
-
-
-def _job(parts: Sequence[str], members: int, quick: bool) -> list[ResultsSection]:
-    return sections(ResultsContext(_tell, members, quick, simulate=False), parts)
 
 
 def told(found: Sequence[ResultsSection]) -> str:
@@ -130,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.rerun:
         record = find(committed(), options.rerun)
-        again = rerun(record, _tell)
+        again = rerun(record, tell)
         if options.json:
             print(json.dumps({"id": record.id, "recorded": record.metrics, "again": again}))
         else:
@@ -141,7 +70,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if part not in PARTS:
             raise InputError(f"--only: there is no part {part} (there are: {', '.join(PARTS)}).")
     begun = time.monotonic()
-    context = ResultsContext(_tell, options.members, options.quick)
+    context = ResultsContext(tell, options.members, options.quick)
     if options.processes > 1 and len(parts) > 1:
         _make_store(context, parts)
         found = in_processes(parts, options.members, options.quick, options.processes)
@@ -152,10 +81,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
             for claim in (*section.figures, *section.claims):
                 print(json.dumps(claim.to_json(), ensure_ascii=False))
             for line in section.missing:
-                _tell(f"Missing. {line}")
+                tell(f"Missing. {line}")
     else:
         print(told(found))
-    _tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
+    tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
     return 0
 
 
@@ -165,12 +94,7 @@ def _make_store(context: ResultsContext, parts: Sequence[str]) -> None:
         try:
             make_store(context)
         except EngineError as error:
-            _tell(str(error))
-
-
-def _tell(text: str) -> None:
-    """Say what happens; standard output is for the results."""
-    print(text, file=sys.stderr, flush=True)
+            tell(str(error))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from engine.errors import InputError
+from engine.files.root import ROOT
 from training import ablate
 from training.evaluation.bootstrap import Interval
 from training.records.record import Record, append, configured, read, record_of, run_id
 from training.results import __main__ as results
+from training.results import parts as results_parts
 from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, claims_table
 from training.results.claims.context import ResultsContext
 from training.results.claims.learned import (
@@ -225,21 +229,28 @@ def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):
 
 def test_several_processes_tell_what_one_tells_in_the_order_asked_for():
     parts = ["moselle", "learned_baselines", "encoded_gan"]
-    one = results.sections(ResultsContext(print, quick=True), parts)
-    several = results.in_processes(parts, 2, True, 2)
+    one = results_parts.sections(ResultsContext(print, quick=True), parts)
+    several = results_parts.in_processes(parts, 2, True, 2)
     assert [s.title for s in several] == [s.title for s in one] and results.told(several) == results.told(one)
-    assert sorted(part for group in results.TOGETHER for part in group) == sorted(results.PARTS)
+    assert sorted(part for group in results_parts.TOGETHER for part in group) == sorted(results_parts.PARTS)
+
+
+def test_the_command_itself_shares_its_parts_among_processes():
+    command = ["-m", "training.results", "--only", "moselle,encoded_gan", "--processes", "2"]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Moselle" in done.stdout and "claims hold." in done.stdout
 
 
 def test_a_part_that_fails_is_said_and_the_rest_goes_on(context, monkeypatch):
     def fails(context):
         raise InputError("There is no model here.")
 
-    monkeypatch.setitem(results.PARTS, "snow", fails)
+    monkeypatch.setitem(results_parts.PARTS, "snow", fails)
     monkeypatch.setitem(
-        results.PARTS, "moselle", lambda c: ResultsSection("Moselle", claims=[Claim("x", 1.0)])
+        results_parts.PARTS, "moselle", lambda c: ResultsSection("Moselle", claims=[Claim("x", 1.0)])
     )
-    found = results.sections(context, ["snow", "moselle"])
+    found = results_parts.sections(context, ["snow", "moselle"])
     assert found[0].missing == ["There is no model here."] and found[1].claims
     with pytest.raises(InputError, match="tea"):
         results.run(["--only", "tea"])
