@@ -276,8 +276,8 @@ def main(host_version: str | None = None, idle_seconds: float = IDLE_SECONDS) ->
     channel = Channel()
     if host_version is not None and host_version != VERSION:
         sentence = (
-            f"The plugin is version {host_version}, but the engine is version {VERSION}: "
-            "install the same version of both."
+            f"The plugin is version {host_version}, but the engine is version {VERSION}: install the same "
+            "version of both."
         )
         channel.send({"type": "error", "id": None, "kind": "version", "message": sentence, "detail": ""})
         return exit_status("version")

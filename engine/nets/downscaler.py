@@ -46,8 +46,8 @@ class Downscaler(nn.Module):
             for name in {**wanted, **given}:
                 if given.get(name) != wanted.get(name):
                     raise InputError(
-                        f"The network has {given.get(name, 0)} channels for {name}, but the sources "
-                        f"give {wanted.get(name, 0)}."
+                        f"The network has {given.get(name, 0)} channels for {name}, but the sources give "
+                        f"{wanted.get(name, 0)}."
                     )
         self.generator = build_generator(spec)
         self.halo = self.generator.halo + max(BASE_HALO, REACH)

@@ -94,8 +94,8 @@ def check_weights(
             raise PackageError(f"{where} lacks the tensor {name} that the card's network needs.")
         if tuple(weights[name].shape) != tuple(shape):
             raise PackageError(
-                f"{where}: the tensor {name} has the shape {tuple(weights[name].shape)}, "
-                f"but the card's network needs {tuple(shape)}."
+                f"{where}: the tensor {name} has the shape {tuple(weights[name].shape)}, but the card's "
+                f"network needs {tuple(shape)}."
             )
     extra = sorted(set(weights) - set(expected))
     if extra:

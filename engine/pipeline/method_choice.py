@@ -84,8 +84,8 @@ class Choice:
         if 1 / _RESOLUTION_SLACK < given / wanted < _RESOLUTION_SLACK:
             return []
         return [
-            f"The coarse cells are {given / 1000:.3g} km, but training had {wanted / 1000:.3g} km: "
-            "its detail may not fit."
+            f"The coarse cells are {given / 1000:.3g} km, but training had {wanted / 1000:.3g} km: its "
+            "detail may not fit."
         ]
 
 

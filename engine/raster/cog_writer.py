@@ -229,8 +229,8 @@ class CogWriter:
         needed, free = disk_needed(self.width, self.height, self.bands), shutil.disk_usage(folder).free
         if needed > free:
             raise InputError(
-                f"The output needs {needed / 1e9:.1f} GB of free disk while it is written, "
-                f"but {folder} has {free / 1e9:.1f} GB."
+                f"The output needs {needed / 1e9:.1f} GB of free disk while it is written, but {folder} has "
+                f"{free / 1e9:.1f} GB."
             )
 
     def _close(self) -> None:

@@ -87,8 +87,8 @@ def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary
     """
     if cells > MAX_CELLS:
         raise RasterProblem(
-            f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: "
-            "check the resolution (RESOLUTION) and the extent (EXTENT)."
+            f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: check the resolution "
+            "(RESOLUTION) and the extent (EXTENT)."
         )
     needed: dict[Path, int] = {}
     for output in outputs:

@@ -90,8 +90,8 @@ def gdal_path(layer: QgsRasterLayer, label: str) -> str:
     provider = layer.providerType()
     if provider != "gdal":
         raise RasterProblem(
-            f"{label}: “{layer.name()}” is a layer of the kind “{provider}”, not a raster file; "
-            "save it as GeoTIFF (Export > Save As, raw data) and choose that."
+            f"{label}: “{layer.name()}” is a layer of the kind “{provider}”, not a raster file; save it as "
+            "GeoTIFF (Export > Save As, raw data) and choose that."
         )
     path = _LAYER_OPTIONS.sub("", layer.source())
     if path.startswith("/vsimem/"):

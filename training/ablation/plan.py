@@ -56,8 +56,8 @@ def groups_of(config: Config) -> dict[str, tuple[str, ...]]:
         for source in sources:
             if source not in known:
                 raise InputError(
-                    f"ablation.groups.{group}: the configuration has no source {source} "
-                    f"(it has: {', '.join(known)})."
+                    f"ablation.groups.{group}: the configuration has no source {source} (it has: "
+                    f"{', '.join(known)})."
                 )
     for group in config.ablation.reference or ():
         if group not in groups:

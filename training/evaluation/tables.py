@@ -95,8 +95,8 @@ def ensemble_table(scores: Iterable[Score], units: str) -> str:
         if s.members
     ]
     foot = (
-        f"fair CRPS in {units}; spread/skill 1 and rank index 0 are calibrated; reliability of "
-        "exceeding the truth's 95th and 99th percentile"
+        f"fair CRPS in {units}; spread/skill 1 and rank index 0 are calibrated; reliability of exceeding the "
+        "truth's 95th and 99th percentile"
     )
     return _table(rows, columns_of(ENSEMBLE_METRICS), foot)
 

@@ -237,8 +237,8 @@ def _check_dates(result: StorePlan) -> None:
             continue
         if len(absent) == len(result.times):
             raise InputError(
-                f"{label} ({own[0]} to {own[-1]}) has none of the dates "
-                f"of the target ({result.times[0]} to {result.times[-1]})."
+                f"{label} ({own[0]} to {own[-1]}) has none of the dates of the target ({result.times[0]} to "
+                f"{result.times[-1]})."
             )
         what = {
             "keep": "there the source is missing in the store",

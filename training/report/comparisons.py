@@ -31,9 +31,8 @@ def parts(context: ReportContext) -> Iterator[Part]:
         return
     name = context.label(evaluation.reference)
     how = (
-        f"95 % intervals from {evaluation.samples} bootstrap samples of blocks of dates and places, "
-        "drawn alike "
-        f"for both methods. {context.told}"
+        f"95 % intervals from {evaluation.samples} bootstrap samples of blocks of dates and places, drawn "
+        f"alike for both methods. {context.told}"
     )
     yield Part(_chart(context, against), f"RMSE over that of {name}, the strongest simple method; {how}")
     yield Part(

@@ -50,16 +50,17 @@ def _by_date(context: ReportContext) -> Part:
         axis.axvline(times.index(context.dates[word]), color="#8a949e", lw=0.8, ls=":")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     caption = (
-        "RMSE of each test date. Dotted: the best and the worst date of "
-        f"{context.main_field.case.title}, by its "
-        f"RMSE over that of {context.label(context.evaluation.reference)}. {context.told}"
+        f"RMSE of each test date. Dotted: the best and the worst date of {context.main_field.case.title}, by "
+        f"its RMSE over that of {context.label(context.evaluation.reference)}. {context.told}"
     )
     return Part(figure_html(figure, "RMSE by date"), caption)
 
 
 def skill_map(score: Score, reference: Score) -> np.ndarray | None:
-    """Return 1 − MSE / MSE of the reference in blocks of coarse cells, NaN where there is nothing; or "
-    "None."""
+    """Return 1 − MSE / MSE of the reference in blocks of coarse cells, NaN where there is nothing.
+
+    None where the errors by block are not known.
+    """
     blocks = score.measured.blocks
     if blocks.shape is None or blocks.block is None:
         return None
@@ -90,10 +91,9 @@ def _by_place(context: ReportContext) -> Part | None:
     wide = WIDTH if fine.shape[1] > 1.2 * fine.shape[0] else 0.6 * WIDTH
     figure, _ = draw_panels(context.pyplot, [[panel]], extent_of(archive, region), 0.75 * wide)
     caption = (
-        f"Skill of {context.main_field.case.title} over {reference.case.title} by blocks of "
-        f"{blocks.block} × {blocks.block} coarse cells, all test dates: green where the model's mean "
-        "squared error "
-        f"is the lower. {context.told}"
+        f"Skill of {context.main_field.case.title} over {reference.case.title} by blocks of {blocks.block} × "
+        f"{blocks.block} coarse cells, all test dates: green where the model's mean squared error is the "
+        f"lower. {context.told}"
     )
     return Part(figure_html(figure, "Skill by place", vector=False, lossy=True, dpi=150), caption)
 

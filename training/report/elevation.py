@@ -47,9 +47,8 @@ def parts(context: ReportContext) -> Iterator[Part]:
         axis.grid(True, axis="y")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     caption = (
-        "RMSE (left; grey: share of the cells) and bias, method − truth (right), of the fine cells in "
-        "bands of "
-        f"elevation, all test dates. {context.told}"
+        "RMSE (left; grey: share of the cells) and bias, method − truth (right), of the fine cells in bands "
+        f"of elevation, all test dates. {context.told}"
     )
     yield Part(figure_html(figure, "Error against elevation"), caption)
 

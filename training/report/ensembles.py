@@ -41,15 +41,11 @@ def _calibration(context: ReportContext, score: Score) -> Part:
     _reliability(reliability, score)
     ratio = score.ensemble["spread_skill"].compute()
     caption = (
-        f"Calibration of {score.case.title}, {score.members} members. Left: where the truth ranks among "
-        "the "
-        "members, over the share of a calibrated ensemble (1; dark: all cells, ties spread evenly; "
-        "light: cells "
-        "where truth and members are not all one value). Middle: RMSE of the mean against the spread, in "
-        "classes "
-        f"of equally many cells; spread over skill is {ratio:.3f} overall. Right: how often the truth "
-        "exceeds its "
-        f"95th and 99th percentile where a share of the members does. {context.told}"
+        f"Calibration of {score.case.title}, {score.members} members. Left: where the truth ranks among the "
+        "members, over the share of a calibrated ensemble (1; dark: all cells, ties spread evenly; light: "
+        "cells where truth and members are not all one value). Middle: RMSE of the mean against the spread, "
+        f"in classes of equally many cells; spread over skill is {ratio:.3f} overall. Right: how often the "
+        f"truth exceeds its 95th and 99th percentile where a share of the members does. {context.told}"
     )
     return Part(figure_html(figure, f"Calibration of {score.case.title}"), caption)
 
@@ -132,10 +128,8 @@ def _spread_maps(context: ReportContext) -> Part:
         rows = [[panel] for row in rows for panel in row if panel is not None]
     figure, _ = draw_panels(context.pyplot, rows, extent_of(archive, region))
     caption = (
-        f"Standard deviation of {context.main.members} members of {context.main.case.title}, "
-        f"{drawn.label}; the "
-        "error of their mean, on the same scale; and the share of the fine detail's variance on which "
-        "they agree "
-        f"(1: the sources determine it; 0: it is invented; grey: no detail). {context.told}"
+        f"Standard deviation of {context.main.members} members of {context.main.case.title}, {drawn.label}; "
+        "the error of their mean, on the same scale; and the share of the fine detail's variance on which "
+        f"they agree (1: the sources determine it; 0: it is invented; grey: no detail). {context.told}"
     )
     return Part(figure_html(figure, "Spread and support", vector=False, lossy=True, dpi=170), caption)

@@ -121,8 +121,7 @@ def _fields(
         )
         told.set_path_effects([withStroke(linewidth=2, foreground="white")])
     caption = (
-        f"{context.what}, {drawn.label}: coarse input, truth and what each method makes of the input, on "
-        "one "
+        f"{context.what}, {drawn.label}: coarse input, truth and what each method makes of the input, on one "
         f"colour scale. Boxes: the close-ups below. {context.told}"
     )
     return Part(figure_html(figure, f"Maps of {drawn.label}", vector=False, lossy=True, dpi=170), caption)

@@ -47,10 +47,9 @@ def parts(context: ReportContext) -> Iterator[Part]:
         axis.grid(True)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     caption = (
-        "Quantiles of all cells and test dates pooled, up to the 99.99th percentile, each method's "
-        "against the "
-        "truth's (left; on the line: the same distribution), and their difference towards the upper tail "
-        f"(right). {context.told}"
+        "Quantiles of all cells and test dates pooled, up to the 99.99th percentile, each method's against "
+        "the truth's (left; on the line: the same distribution), and their difference towards the upper "
+        f"tail (right). {context.told}"
     )
     yield Part(figure_html(figure, "Quantile–quantile plot"), caption)
 

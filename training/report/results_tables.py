@@ -25,14 +25,11 @@ def parts(context: ReportContext) -> Iterator[Part]:
     extra = [[_ratio(ratios.get(s.case.name), s, evaluation)] for s in evaluation.scores]
     yield Part(
         _table(evaluation.scores, columns_of(METRICS), ["RMSE / reference"], extra),
-        "Accuracy of every method; bold: the best of a column. RMSE, MAE, bias and conservation "
-        "residual (the "
-        f"largest difference between a coarse cell and the mean of its fine cells) in {units}; "
-        "Jensen–Shannon (JS) "
-        "distance of the pooled distributions, base 2. Last column: RMSE over that of the strongest "
-        "simple method "
-        f"({reference}), with its 95 % interval from a bootstrap of blocks of dates and places. "
-        f"{context.told}",
+        "Accuracy of every method; bold: the best of a column. RMSE, MAE, bias and conservation residual "
+        f"(the largest difference between a coarse cell and the mean of its fine cells) in {units}; "
+        "Jensen–Shannon (JS) distance of the pooled distributions, base 2. Last column: RMSE over that of "
+        f"the strongest simple method ({reference}), with its 95 % interval from a bootstrap of blocks of "
+        f"dates and places. {context.told}",
     )
     if next(iter(FURTHER_METRICS)) in evaluation.scores[0].values:
         for columns, words in _halves():
@@ -54,10 +51,8 @@ def _halves() -> list[tuple[list[Column], str]]:
         (
             others,
             "Correlation, Nash–Sutcliffe and Kling–Gupta efficiency; structure: radially averaged log "
-            "spectral "
-            "distance (RALSD, dB), fractions skill score (FSS) above the truth's 95th and 99th "
-            "percentile in "
-            "windows of 5 and 17 fine cells, structural similarity (SSIM).",
+            "spectral distance (RALSD, dB), fractions skill score (FSS) above the truth's 95th and 99th "
+            "percentile in windows of 5 and 17 fine cells, structural similarity (SSIM).",
         ),
         (
             distribution,
@@ -166,12 +161,8 @@ def _ensemble_words(context: ReportContext) -> str:
     evaluation = context.evaluation
     return (
         f"Ensembles of {evaluation.members} members: fair CRPS ({evaluation.archive.units}); spread over "
-        "skill "
-        "(1 is calibrated); rank index, the sum of the rank histogram's departures from flat; "
-        "reliability term of "
-        "the Brier score for exceeding the truth's 95th and 99th percentile; CRPS over the mean absolute "
-        "error of "
-        f"{context.label(evaluation.reference)} and of the model's own central estimate, which is what "
-        "the CRPS of "
-        f"a single field is. Below: 95 % intervals. {context.told}"
+        "skill (1 is calibrated); rank index, the sum of the rank histogram's departures from flat; "
+        "reliability term of the Brier score for exceeding the truth's 95th and 99th percentile; CRPS over "
+        f"the mean absolute error of {context.label(evaluation.reference)} and of the model's own central "
+        f"estimate, which is what the CRPS of a single field is. Below: 95 % intervals. {context.told}"
     )

@@ -56,8 +56,7 @@ def parts(context: ReportContext) -> Iterator[Part]:
     caption = (
         "Radially averaged power spectra, mean over the test dates (left), and the methods' power over the "
         "truth's (right; 0 dB: as much structure as in truth, below: too smooth). Dotted: the shortest "
-        "wavelength "
-        "that the coarse field can hold, two coarse cells; all to its right is the methods' own. "
+        "wavelength that the coarse field can hold, two coarse cells; all to its right is the methods' own. "
         f"{context.told}"
     )
     yield Part(figure_html(figure, "Power spectra"), caption)

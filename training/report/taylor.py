@@ -63,11 +63,9 @@ def parts(context: ReportContext) -> Iterator[Part]:
     figure.legend(loc="outside right center", fontsize=8)
     caption = (
         "Taylor diagram (Taylor 2001), enlarged around the truth: the distance from the origin is the "
-        "standard "
-        "deviation over the truth's (dashed arc: 1), the angle the correlation (rays), the distance from "
-        "the star "
-        "the centred RMSE over the truth's standard deviation (dotted arcs). All cells and dates. "
-        f"{context.told}"
+        "standard deviation over the truth's (dashed arc: 1), the angle the correlation (rays), the "
+        "distance from the star the centred RMSE over the truth's standard deviation (dotted arcs). All "
+        f"cells and dates. {context.told}"
     )
     yield Part(figure_html(figure, "Taylor diagram"), caption)
 
