@@ -37,3 +37,41 @@ def test_no_exception_is_left_over() -> None:
 def test_the_check_sees_a_name_that_stands_twice(tmp_path: Path) -> None:
     plant(tmp_path, {"engine/raster/a.py": "class Grid: ...", "training/data/b.py": "class _Grid: ..."})
     assert class_names(tmp_path) == {"Grid": ["engine/raster/a.py", "training/data/b.py"]}
+
+
+# Words of our own that gave way to the field's; no name in the code may bring them back.
+REPLACED = {
+    "yardstick": "base_error",
+    "tally": "measurements, statistics, counts",
+    "tallies": "the same",
+    "whens": "dates, times",
+    "standing": "base_field",
+    "nature": "simulation",
+}
+
+
+def names_with(words: set[str], root: Path) -> list[str]:
+    """Return "file: name" of each name in the rooms under `root` that holds one of the words."""
+    found = set()
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            place = path.relative_to(root).as_posix()
+            names = {path.stem, *path.relative_to(root).parts[:-1]}
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names |= {
+                    str(getattr(node, key)) for key in ("id", "attr", "arg", "name") if hasattr(node, key)
+                }
+            found |= {f"{place}: {n}" for n in names if words & set(n.lower().strip("_").split("_"))}
+    return sorted(found)
+
+
+def test_the_fields_words_are_used() -> None:
+    assert names_with(set(REPLACED), ROOT) == []
+
+
+def test_the_check_sees_a_word_that_came_back(tmp_path: Path) -> None:
+    plant(tmp_path, {"training/data/a.py": "def of(_tally):\n    return _tally.whens"})
+    assert names_with(set(REPLACED), tmp_path) == [
+        "training/data/a.py: _tally",
+        "training/data/a.py: whens",
+    ]

@@ -101,12 +101,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     config = load_config(options.config)
     if options.threads:
         torch.set_num_threads(max(1, options.threads))
-    found = cross_validate(config, options.runs, options.json)
+    result = cross_validate(config, options.runs, options.json)
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(result))
         return 0
-    for step, scores in found["mean"].items():
-        mark = " *" if step == found["best_step"] else ""
+    for step, scores in result["mean"].items():
+        mark = " *" if step == result["best_step"] else ""
         print(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in scores.items()) + mark)
     return 0
 

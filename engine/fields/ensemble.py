@@ -50,16 +50,16 @@ def quantiles(members: Sequence[Tensor], levels: Sequence[float]) -> list[Tensor
         (rows, cols) float32 for each level, NaN where a member is.
     """
     count, (rows, cols) = len(members), members[0].shape
-    found = [torch.empty(rows, cols) for _ in levels]
+    results = [torch.empty(rows, cols) for _ in levels]
     step = max(1, _BLOCK // (count * cols))
     for row in range(0, rows, step):
         part = slice(row, row + step)
         ordered = torch.stack([member[part] for member in members]).sort(0).values  # NaN comes last
         invalid = ordered[-1].isnan()
-        for field, level in zip(found, levels, strict=True):
+        for field, level in zip(results, levels, strict=True):
             place = min(max((count + 1) * level, 1.0), float(count)) - 1
             below = min(int(place), count - 2) if count > 1 else 0
             above = min(below + 1, count - 1)
             field[part] = torch.lerp(ordered[below], ordered[above], place - below)
             field[part].masked_fill_(invalid, torch.nan)
-    return found
+    return results

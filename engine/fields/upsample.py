@@ -95,8 +95,8 @@ def fill(coarse: Tensor, steps: int) -> Tensor:
         (side_sum, corner_sum), (side_count, corner_count) = sides, corners
         by_side = side_sum / side_count.clamp_min(1)
         by_corner = corner_sum / corner_count.clamp_min(1)
-        found = torch.where(side_count > 0, by_side, by_corner)
-        values = torch.where(valid, values, found)
+        filled = torch.where(side_count > 0, by_side, by_corner)
+        values = torch.where(valid, values, filled)
         valid = valid | (side_count + corner_count > 0)
     return values
 

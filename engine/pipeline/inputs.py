@@ -25,7 +25,7 @@ from engine.specs import SourceSpec, TargetSpec
 
 
 @dataclass
-class _Tally:
+class _CellCounts:
     """Counts over the tiles of a job."""
 
     cells: int = 0
@@ -54,7 +54,7 @@ class Input:
     raster: Raster
     resampling: Resampling
     shipped: bool = False  # the package's default
-    tally: _Tally = field(default_factory=_Tally)
+    counts: _CellCounts = field(default_factory=_CellCounts)
 
     def bands(self, when: When | None) -> list[int]:
         """Return the bands to read for a date.
@@ -110,7 +110,7 @@ class Input:
 
     def report(self) -> SourceReport:
         """Say what became of the raster."""
-        covered, outside = self.tally.shares()
+        covered, outside = self.counts.shares()
         how = "copied" if self.resampling == Resampling.nearest else self.resampling.name
         if self.resampling == Resampling.nearest and self.spec.traits.labels:
             how = "nearest"
@@ -150,7 +150,7 @@ class InputRasters:
             raise InputError(f"There is no source named {unknown[0]} for this method ({takes}).")
         self.target, self.spec, self.grids = target, spec, grids
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
-        self._target_tally = _Tally()
+        self._target_counts = _CellCounts()
         self.sources: list[Input] = []
         for source in specs:
             ref = given.get(source.name) or shipped.get(source.name)
@@ -232,7 +232,7 @@ class InputRasters:
         fine = refine(coarse, self.grids.factor)
         target = self.target.read(coarse, [self.target_band(when)], self._target_resampling)[0]
         inside = slice(halo, -halo or None)
-        self._target_tally.add(target[inside, inside], self.spec.range)
+        self._target_counts.add(target[inside, inside], self.spec.range)
         area = relative_area(fine) if self.spec.by_area else None
         patch = Patch(
             factor=self.grids.factor,
@@ -249,7 +249,7 @@ class InputRasters:
             edge = halo if source.spec.grid == "coarse" else halo * self.grids.factor
             middle = slice(edge, -edge or None)
             span = source.spec.range if source.spec.traits.scalar else None
-            source.tally.add(values[:1, middle, middle], span)
+            source.counts.add(values[:1, middle, middle], span)
             if source.spec.traits.of_target:
                 patch.climatology = _tensor(values)
                 patch.climatology_distance = torch.tensor([source.distances(when)], dtype=torch.float32)
@@ -272,7 +272,7 @@ class InputRasters:
 
     def reports(self) -> list[SourceReport]:
         """Say what became of each raster, the target first."""
-        covered, outside = self._target_tally.shares()
+        covered, outside = self._target_counts.shares()
         how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
         path, grid = self.target.ref.path, self.target.describe()
         first = SourceReport("target", path, grid, f"{how}, onto the coarse grid", covered, outside)

@@ -15,22 +15,25 @@ from training.html.style import GREY, PALETTE, WIDTH
 BAR, THIN = 5.0, 1.2  # line widths of the block interval and of the combined one
 
 
-def heat_map(pyplot: Any, found: Gathered, columns: Sequence[tuple[str, str, str]]) -> Any:
+def heat_map(pyplot: Any, gathered: Gathered, columns: Sequence[tuple[str, str, str]]) -> Any:
     """Draw variants × metrics: colour, the change against a row's own reference; text, the mean.
 
     Subsets are compared with no group at all, constraints with the reference.
 
     Args:
         pyplot: as `training.html.style.drawing` gives it.
-        found: the results.
+        gathered: the results.
         columns: name, title and form of each metric, lower being better.
     """
-    rows = [v for v in found.variants if v.kind != "dropout"]
-    results = found.retrained
+    rows = [v for v in gathered.variants if v.kind != "dropout"]
+    results = gathered.retrained
     values = np.array([[results.mean(v.name, name) for name, _, _ in columns] for v in rows])
     base = np.array(
         [
-            [results.mean("none" if v.kind == "subset" else found.reference, name) for name, _, _ in columns]
+            [
+                results.mean("none" if v.kind == "subset" else gathered.reference, name)
+                for name, _, _ in columns
+            ]
             for v in rows
         ]
     )
@@ -43,7 +46,7 @@ def heat_map(pyplot: Any, found: Gathered, columns: Sequence[tuple[str, str, str
         text = columns[column][2].format(values[row, column])
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
     axes.set_xticks(range(len(columns)), [title for _, title, _ in columns])
-    axes.set_yticks(range(len(rows)), [title_of(v, found.groups) for v in rows])
+    axes.set_yticks(range(len(rows)), [title_of(v, gathered.groups) for v in rows])
     first = next((i for i, v in enumerate(rows) if v.kind == "constraint"), None)
     if first is not None:
         axes.axhline(first - 0.5, color="black", linewidth=1.2)
@@ -102,24 +105,24 @@ def importance_chart(
     return figure
 
 
-def _interval(axis: Any, place: float, found: Estimate) -> None:
+def _interval(axis: Any, place: float, estimate: Estimate) -> None:
     """Draw the interval over blocks thick, and the one over blocks and seeds thin."""
-    for interval, width in ((found.both, THIN), (found.blocks, BAR)):
+    for interval, width in ((estimate.both, THIN), (estimate.blocks, BAR)):
         if not math.isnan(interval.low):
             line = axis.plot([interval.low, interval.high], [place, place], color="black", linewidth=width)
             line[0].set(solid_capstyle="butt", alpha=0.8, zorder=3)
 
 
-def agreement_chart(pyplot: Any, found: Agreement, units: str) -> Any:
+def agreement_chart(pyplot: Any, agreement: Agreement, units: str) -> Any:
     """Draw every gain of the retrained models against that of one model with sources withheld."""
     figure, axes = pyplot.subplots(figsize=(WIDTH * 0.5, WIDTH * 0.42))
-    groups = list(dict.fromkeys(name.split(" ")[0] for name in found.names))
+    groups = list(dict.fromkeys(name.split(" ")[0] for name in agreement.names))
     for number, group in enumerate(groups):
-        places = [i for i, name in enumerate(found.names) if name.split(" ")[0] == group]
-        across, up = ([values[i] for i in places] for values in (found.retrained, found.withheld))
+        places = [i for i, name in enumerate(agreement.names) if name.split(" ")[0] == group]
+        across, up = ([values[i] for i in places] for values in (agreement.retrained, agreement.withheld))
         axes.scatter(across, up, s=28, color=PALETTE[number % len(PALETTE)], label=group, zorder=3)
-    low = min(*found.retrained, *found.withheld, 0.0)
-    high = max(*found.retrained, *found.withheld)
+    low = min(*agreement.retrained, *agreement.withheld, 0.0)
+    high = max(*agreement.retrained, *agreement.withheld)
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
     axes.set_xlabel(f"gain, retrained ({units})")
     axes.set_ylabel(f"gain, source withheld ({units})")

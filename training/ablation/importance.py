@@ -38,8 +38,8 @@ class Results:
 
     def values(self, variant: str, metric: str) -> list[float]:
         """Return a metric of a variant by seed, NaN where it was not finite."""
-        found = (self.metrics[variant][seed].get(metric) for seed in self.seeds)
-        return [math.nan if value is None else float(value) for value in found]
+        numbers = (self.metrics[variant][seed].get(metric) for seed in self.seeds)
+        return [math.nan if value is None else float(value) for value in numbers]
 
     def mean(self, variant: str, metric: str) -> float:
         """Return a metric's mean over the seeds."""
@@ -110,8 +110,10 @@ def estimate(results: Results, contrast: Contrast, metric: str = "rmse", samples
     seeds = _over_seeds(by_seed)
     blocks = Interval(value, math.nan, math.nan)
     if metric == "rmse":
-        found = _over_blocks(results, names, factors, samples)
-        blocks = Interval(value, value + found.low - found.value, value + found.high - found.value)
+        over_blocks = _over_blocks(results, names, factors, samples)
+        blocks = Interval(
+            value, value + over_blocks.low - over_blocks.value, value + over_blocks.high - over_blocks.value
+        )
     parts = [i for i in (blocks, seeds) if not math.isnan(i.low)]
     below, above = (
         math.sqrt(sum((i.value - i.low) ** 2 for i in parts)),

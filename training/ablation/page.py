@@ -36,12 +36,12 @@ class Summary:
     """Every number that the page shows.
 
     Args:
-        found: the results.
+        gathered: the results.
     """
 
-    def __init__(self, found: Gathered) -> None:
-        self.found = found
-        results, groups = found.retrained, found.groups
+    def __init__(self, gathered: Gathered) -> None:
+        self.gathered = gathered
+        results, groups = gathered.retrained, gathered.groups
         self.gains: dict[str, tuple[Estimate, Estimate, Estimate]] = {
             group: (
                 estimate(results, contrast),
@@ -52,25 +52,25 @@ class Summary:
         }
         self.constraints: dict[str, dict[str, Estimate]] = {
             v.constraint: {
-                metric: estimate(results, {v.name: 1.0, found.reference: -1.0}, metric)
+                metric: estimate(results, {v.name: 1.0, gathered.reference: -1.0}, metric)
                 for metric, _, _ in (*COLUMNS, *FURTHER)
             }
-            for v in found.variants
+            for v in gathered.variants
             if v.constraint is not None
         }
         self.agreement: Agreement | None = None
-        if found.withheld is not None:
-            self.agreement = agreement(results, found.withheld, groups)
+        if gathered.withheld is not None:
+            self.agreement = agreement(results, gathered.withheld, groups)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        found = self.found
-        results, names = found.retrained, [name for name, _, _ in (*COLUMNS, *FURTHER)]
+        gathered = self.gathered
+        results, names = gathered.retrained, [name for name, _, _ in (*COLUMNS, *FURTHER)]
         told: dict[str, Any] = {
-            "groups": list(found.groups),
+            "groups": list(gathered.groups),
             "seeds": list(results.seeds),
-            "reference": found.reference,
-            "missing": [run.id for run in found.missing],
+            "reference": gathered.reference,
+            "missing": [run.id for run in gathered.missing],
             "variants": {name: {m: results.values(name, m) for m in names} for name in results.metrics},
             "gains": {
                 group: {
@@ -84,17 +84,18 @@ class Summary:
                 for name, by_metric in self.constraints.items()
             },
         }
-        if self.agreement is not None and found.withheld is not None:
+        if self.agreement is not None and gathered.withheld is not None:
             told["withheld"] = {
-                name: {m: found.withheld.values(name, m) for m in names} for name in found.withheld.metrics
+                name: {m: gathered.withheld.values(name, m) for m in names}
+                for name in gathered.withheld.metrics
             }
             told["agreement"] = self.agreement._asdict()
         return _finite(told)
 
 
-def _plain(found: Estimate) -> dict[str, Any]:
-    intervals = {name: getattr(found, name) for name in ("blocks", "seeds", "both")}
-    return {"value": found.value, **{name: [i.low, i.high] for name, i in intervals.items()}}
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    intervals = {name: getattr(estimate, name) for name in ("blocks", "seeds", "both")}
+    return {"value": estimate.value, **{name: [i.low, i.high] for name, i in intervals.items()}}
 
 
 def _finite(value: Any) -> Any:
@@ -106,22 +107,22 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(folder: Path, config: Config, archive: Archive, found: Gathered, command: str) -> Path:
+def write(folder: Path, config: Config, archive: Archive, gathered: Gathered, command: str) -> Path:
     """Write ablation.html, .csv and .json into a folder; returns the page's path."""
-    summary = Summary(found)
+    summary = Summary(gathered)
     write_text(folder / "ablation.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
-    write_text(folder / "ablation.csv", _csv(found))
+    write_text(folder / "ablation.csv", _csv(gathered))
     page = build_page(config, archive, summary, command)
     page.write(folder / "ablation.html")
     return folder / "ablation.html"
 
 
-def _csv(found: Gathered) -> str:
+def _csv(gathered: Gathered) -> str:
     """Return one line for each run, case and metric."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["variant", "seed", "given", "metric", "value", "id"])
-    for record in found.records:
+    for record in gathered.records:
         for case, values in record.metrics.items():
             for metric, value in values.items():
                 given = "" if value is None else value
@@ -131,8 +132,8 @@ def _csv(found: Gathered) -> str:
 
 def build_page(config: Config, archive: Archive, summary: Summary, command: str) -> Page:
     """Return the page."""
-    found, units = summary.found, archive.units
-    results = found.retrained
+    gathered, units = summary.gathered, archive.units
+    results = gathered.retrained
     count = len(results.seeds)
     simulated = " Simulated data." if archive.simulated else ""
     page = Page(
@@ -140,11 +141,11 @@ def build_page(config: Config, archive: Archive, summary: Summary, command: str)
         f"{archive.title}. {archive.target_title}, {units}.{simulated}",
     )
     facts = [
-        ("Runs", f"{len(found.records)} short trainings, {found.records[0].steps} steps each"),
+        ("Runs", f"{len(gathered.records)} short trainings, {gathered.records[0].steps} steps each"),
         ("Seeds", ", ".join(str(s) for s in results.seeds)),
-        ("Groups", "; ".join(_members(config, g) for g in found.groups)),
-        ("Constraints taken from", found.reference),
-        ("Missing", f"{len(found.missing)} runs" if found.missing else "nothing"),
+        ("Groups", "; ".join(_members(config, g) for g in gathered.groups)),
+        ("Constraints taken from", gathered.reference),
+        ("Missing", f"{len(gathered.missing)} runs" if gathered.missing else "nothing"),
     ]
     page.section("What was run", facts_html(facts))
     with drawing() as pyplot:
@@ -153,7 +154,7 @@ def build_page(config: Config, archive: Archive, summary: Summary, command: str)
             importance_chart(
                 pyplot,
                 summary.gains,
-                {_title(found, name): by["rmse"] for name, by in summary.constraints.items()},
+                {_title(gathered, name): by["rmse"] for name, by in summary.constraints.items()},
                 units,
             ),
             "Left: how far the RMSE falls when a group of sources is added, averaged over all orders in "
@@ -163,11 +164,11 @@ def build_page(config: Config, archive: Archive, summary: Summary, command: str)
         )
         page.section(
             "Every variant",
-            heat_map(pyplot, found, COLUMNS),
+            heat_map(pyplot, gathered, COLUMNS),
             "Means over the seeds. Colour: change against no group at all (above the line) or against "
             "the reference (below it); blue is better.",
         )
-        page.section("", _variants_table(found), "Mean over the seeds, standard deviation below.")
+        page.section("", _variants_table(gathered), "Mean over the seeds, standard deviation below.")
         page.section("Gains and losses in numbers")
         told = f"Fall of the RMSE in {units}, with 95 % intervals (places, dates and seeds)."
         page.section("", _gains_table(summary), told)
@@ -188,29 +189,29 @@ def _members(config: Config, group: str) -> str:
     return group if sources in (None, (group,)) else f"{group} ({', '.join(sources or ())})"
 
 
-def _title(found: Gathered, constraint: str) -> str:
-    variant = next(v for v in found.variants if v.constraint == constraint)
-    return title_of(variant, found.groups).removeprefix("without ")
+def _title(gathered: Gathered, constraint: str) -> str:
+    variant = next(v for v in gathered.variants if v.constraint == constraint)
+    return title_of(variant, gathered.groups).removeprefix("without ")
 
 
-def _variants_table(found: Gathered) -> str:
+def _variants_table(gathered: Gathered) -> str:
     columns = (*COLUMNS, *FURTHER)
     rows: list[list[str | Cell]] = []
     kinds = {
         "subset": "Sources",
-        "constraint": f"Constraints (with {found.reference})",
+        "constraint": f"Constraints (with {gathered.reference})",
         UNCONSTRAINED: "No constraint at all",
     }
     seen: set[str] = set()
-    for variant in found.variants:
+    for variant in gathered.variants:
         if variant.kind not in kinds:
             continue
         if variant.kind not in seen:
             rows.append([kinds[variant.kind]])
             seen.add(variant.kind)
-        cells: list[str | Cell] = [title_of(variant, found.groups)]
+        cells: list[str | Cell] = [title_of(variant, gathered.groups)]
         for name, _, form in columns:
-            values = np.array(found.retrained.values(variant.name, name))
+            values = np.array(gathered.retrained.values(variant.name, name))
             spread = f"± {values.std(ddof=1):.2g}" if values.size > 1 else ""
             cells.append(Cell(form.format(values.mean()), spread))
         rows.append(cells)
@@ -228,30 +229,30 @@ def _gains_table(summary: Summary) -> str:
 def _constraints_table(summary: Summary) -> str:
     columns = (*COLUMNS, *FURTHER)
     rows: list[list[str | Cell]] = [
-        [_title(summary.found, name), *(_with_interval(by_metric[m]) for m, _, _ in columns)]
+        [_title(summary.gathered, name), *(_with_interval(by_metric[m]) for m, _, _ in columns)]
         for name, by_metric in summary.constraints.items()
     ]
     return table_html(["without", *(title for _, title, _ in columns)], rows)
 
 
-def _with_interval(found: Estimate) -> Cell:
-    low, high = found.both.low, found.both.high
+def _with_interval(estimate: Estimate) -> Cell:
+    low, high = estimate.both.low, estimate.both.high
     small = "" if math.isnan(low) else f"{low:+.3g} to {high:+.3g}"
-    return Cell(f"{found.value:+.3g}", small)
+    return Cell(f"{estimate.value:+.3g}", small)
 
 
-def _quick(page: Page, found: Agreement, figure: str) -> None:
+def _quick(page: Page, agreement: Agreement, figure: str) -> None:
     """Add the quick ablation: one model with source dropout, sources withheld at the test."""
     text = (
         "One model, trained on all groups with source dropout and the same budget, is tested with groups "
         "withheld. Its gains against those of models trained for each subset: Spearman's rank "
-        f"correlation <b>{found.rank_correlation:.2f}</b>, mean absolute difference "
-        f"<b>{found.difference:.3g}</b>, over {len(found.names)} gains."
+        f"correlation <b>{agreement.rank_correlation:.2f}</b>, mean absolute difference "
+        f"<b>{agreement.difference:.3g}</b>, over {len(agreement.names)} gains."
     )
     page.section("One model, sources withheld", f"<p>{text}</p>")
     page.section("", figure, "Each point: what one group adds to what was there already.")
     rows = [
         [name, f"{a:+.3f}", f"{b:+.3f}"]
-        for name, a, b in zip(found.names, found.retrained, found.withheld, strict=True)
+        for name, a, b in zip(agreement.names, agreement.retrained, agreement.withheld, strict=True)
     ]
     page.section("", table_html(["gain", "retrained", "withheld"], rows), "Fall of the RMSE, both ways.")

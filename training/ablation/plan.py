@@ -100,20 +100,20 @@ def variants(config: Config, steps: int | None = None) -> list[Variant]:
     chosen = subsets(groups)
     if reference not in chosen:
         chosen.append(reference)
-    found = [Variant(subset_name(s, groups), "subset", s, subset(s)) for s in chosen]
+    planned = [Variant(subset_name(s, groups), "subset", s, subset(s)) for s in chosen]
     for name in section.constraints:
         off = without(name, config)
         if off is not None:
             overrides = merged(subset(reference), off)
-            found.append(Variant(f"without-{name}", "constraint", reference, overrides, name))
+            planned.append(Variant(f"without-{name}", "constraint", reference, overrides, name))
     freed = [off for name in FREED if (off := without(name, config)) is not None]
     if freed:
         overrides = subset(frozenset())
         for off in freed:
             overrides = merged(overrides, off)
-        found.append(Variant(UNCONSTRAINED, UNCONSTRAINED, frozenset(), overrides))
-    found.append(Variant(DROPOUT, DROPOUT, full, subset(full, dropout=True)))
-    return found
+        planned.append(Variant(UNCONSTRAINED, UNCONSTRAINED, frozenset(), overrides))
+    planned.append(Variant(DROPOUT, DROPOUT, full, subset(full, dropout=True)))
+    return planned
 
 
 def without(constraint: Constraint, config: Config) -> dict[str, Any] | None:

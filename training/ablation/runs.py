@@ -72,12 +72,12 @@ def finished(records: Path, runs: list[AblationRun]) -> dict[str, Record]:
         InputError: a line of the file is no record.
     """
     known = {(r.hash, r.notes.get("times")): r for r in read(records, KIND)}
-    found = {}
+    done = {}
     for run in runs:
         record = known.get((config_hash(run.config), run.config.ablation.times))
         if record is not None:
-            found[run.id] = record
-    return found
+            done[run.id] = record
+    return done
 
 
 def work(

@@ -280,28 +280,28 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(figures: Mapping[str, Any]) -> str:
     """Return the measurements as text."""
-    rates, (small, large) = found["forward_mpixel_per_second"], found["peak_memory_mb"].items()
+    rates, (small, large) = figures["forward_mpixel_per_second"], figures["peak_memory_mb"].items()
     lines = [
-        f"{found['model']} (×{found['factor']}), sources: {', '.join(found['sources']) or 'none'}",
-        f"{found['device']}, {found['threads']} threads, torch {found['torch']}",
+        f"{figures['model']} (×{figures['factor']}), sources: {', '.join(figures['sources']) or 'none'}",
+        f"{figures['device']}, {figures['threads']} threads, torch {figures['torch']}",
         *(f"forward pass, {name:24}{rate:9.3f} Mpixel/s" for name, rate in rates.items()),
-        f"best over contiguous float32           {found['best_over_float32_contiguous']:9.2f}",
-        f"end to end                             {found['end_to_end_mpixel_per_second']:9.3f} Mpixel/s "
-        f"(the engine chose {found['chosen_by_engine']})",
-        f"end to end over the best forward pass  {found['end_to_end_over_forward']:9.2f}",
+        f"best over contiguous float32           {figures['best_over_float32_contiguous']:9.2f}",
+        f"end to end                             {figures['end_to_end_mpixel_per_second']:9.3f} Mpixel/s "
+        f"(the engine chose {figures['chosen_by_engine']})",
+        f"end to end over the best forward pass  {figures['end_to_end_over_forward']:9.2f}",
         f"peak memory, {small[0]:26}{small[1]:9.0f} MB",
         f"peak memory, {large[0]:26}{large[1]:9.0f} MB",
-        f"large over small                       {found['peak_memory_ratio']:9.2f}",
+        f"large over small                       {figures['peak_memory_ratio']:9.2f}",
         *(
-            f"overhead of {name:27}{found['overhead_seconds'][key]:9.2f} s"
+            f"overhead of {name:27}{figures['overhead_seconds'][key]:9.2f} s"
             for key, name in (("first", "the first run ever"), ("cold", "a cold run"), ("warm", "a warm run"))
         ),
         *(
             f"training on {name}: a step of {w['step']:.3f} s waits {w['waiting']:.4f} s for data, "
             f"{w['share']:.1%} of it (made ahead in {w['making']:.4f} s)"
-            for name, w in found["data_loading"].items()
+            for name, w in figures["data_loading"].items()
         ),
     ]
     return "\n".join(lines)
@@ -318,8 +318,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
-        found = measure(options, Path(folder))
-    print(json.dumps(found) if options.json else report(found))
+        figures = measure(options, Path(folder))
+    print(json.dumps(figures) if options.json else report(figures))
     return 0
 
 

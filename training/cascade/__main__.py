@@ -43,15 +43,15 @@ def validation_table(outcome: CrossValidation, units: str) -> str:
 
 def intervals(outcome: CrossValidation, model: str) -> dict[str, dict[str, list[float]]]:
     """Return step and cells → other method → RMSE of the model over the other's: value, low, high."""
-    found: dict[str, dict[str, list[float]]] = {}
+    ratios: dict[str, dict[str, list[float]]] = {}
     for step in outcome.truth:
         for where in CELLS:
-            found[f"{step}_{where}"] = {
+            ratios[f"{step}_{where}"] = {
                 other: [round(v, 5) for v in outcome.against(model, other, step, where)]
                 for other in outcome.titles
                 if other != model
             }
-    return found
+    return ratios
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -97,8 +97,8 @@ def fields_of(
     Raises:
         InputError: there is no such package, or no elevation.
     """
-    found = find_package(package)
-    method = load_model(found, torch.device("cpu"), precision="float32")
+    model = find_package(package)
+    method = load_model(model, torch.device("cpu"), precision="float32")
     given, _ = load_data(config)
     if ELEVATION not in given.sources:
         raise InputError(f"sources: {given.name} has no {ELEVATION}.")
@@ -110,7 +110,7 @@ def fields_of(
     view = replace(split.test_view, climatology_times=())
     simple = baseline_cases(given.factor, method.target, view, given.sources)
     cases = [case for case in simple if case.strength > 0]
-    cases.append(Case(found.card.id, found.card.name, method.predict, method.halo, view, 1.0))
+    cases.append(Case(model.card.id, model.card.name, method.predict, method.halo, view, 1.0))
     fields: dict[str, list[np.ndarray]] = {}
     for case in cases:
         fields[case.name] = [

@@ -119,9 +119,9 @@ class CascadeTrainer(StepTrainer):
 
     def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
         """Return the scores of each step, its factor appended to their names: rmse_2, rmse_3."""
-        found = {self.turns[0]: super().scored(weights)}
-        found |= {step: other.scored(weights) for step, other in self.others.items()}
-        return {f"{name}_{step}": v for step, values in found.items() for name, v in values.items()}
+        scores = {self.turns[0]: super().scored(weights)}
+        scores |= {step: other.scored(weights) for step, other in self.others.items()}
+        return {f"{name}_{step}": v for step, values in scores.items() for name, v in values.items()}
 
     def train_only(self) -> None:
         """Take all steps, without validation, log or checkpoints."""

@@ -55,15 +55,15 @@ class CrossValidation:
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return method → {rmse_2_all, mae_2_all, bias_2_all, rmse_2_covered, …} → value."""
-        found: dict[str, dict[str, float]] = {name: {} for name in self.titles}
+        numbers: dict[str, dict[str, float]] = {name: {} for name in self.titles}
         for step, fields in self.fields.items():
             for where in CELLS:
                 for name, field in fields.items():
                     error = (field - self._truth(step, where)).astype(np.float64)
-                    found[name][f"rmse_{step}_{where}"] = float(np.sqrt(np.nanmean(error**2)))
-                    found[name][f"mae_{step}_{where}"] = float(np.nanmean(np.abs(error)))
-                    found[name][f"bias_{step}_{where}"] = float(np.nanmean(error))
-        return found
+                    numbers[name][f"rmse_{step}_{where}"] = float(np.sqrt(np.nanmean(error**2)))
+                    numbers[name][f"mae_{step}_{where}"] = float(np.nanmean(np.abs(error)))
+                    numbers[name][f"bias_{step}_{where}"] = float(np.nanmean(error))
+        return numbers
 
     def against(self, model: str, other: str, step: int, where: str, seed: int = 0) -> Interval:
         """Return the model's RMSE over another method's with its block-bootstrap interval."""

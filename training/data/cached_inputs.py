@@ -72,15 +72,15 @@ class CachedInputs:
         """Return the inputs of a window's whole time, with the generator's halo around."""
         months = frozenset(int(self.archive.months[t]) for t in self.view.climatology_times)
         key = (window.time, window.withheld & months if climatology else None)
-        found = self.kept.get(key)
-        if found is None:
-            found = self._make(window, self.view if climatology else self.view.without(self.climatologies))
-            self.kept[key] = found
-            self.bytes += self._bytes(found)
+        inputs = self.kept.get(key)
+        if inputs is None:
+            inputs = self._make(window, self.view if climatology else self.view.without(self.climatologies))
+            self.kept[key] = inputs
+            self.bytes += self._bytes(inputs)
             while self.bytes > self.limit and len(self.kept) > 1:
                 self.bytes -= self._bytes(self.kept.popitem(last=False)[1])
         self.kept.move_to_end(key)
-        return found
+        return inputs
 
     def fit(self, count: int) -> bool:
         """Return whether so many fields could be kept, going by those made so far."""

@@ -155,9 +155,9 @@ def _mid_month(month: int) -> int:
 
 def _read(name: str) -> np.ndarray:
     """Read one array of the package, without importing it (it pulls in astropy)."""
-    found = find_spec("itur")
-    if found is None or not found.submodule_search_locations:
+    module = find_spec("itur")
+    if module is None or not module.submodule_search_locations:
         raise InputError("The data set itur needs the Python package itur: python -m pip install itur.")
-    path = Path(next(iter(found.submodule_search_locations))) / "data" / name
+    path = Path(next(iter(module.submodule_search_locations))) / "data" / name
     with np.load(path, allow_pickle=False) as file:
         return file[file.files[0]]

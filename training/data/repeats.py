@@ -18,9 +18,9 @@ def repeated(values: np.ndarray) -> np.ndarray:
     Returns:
         (H, W) bool: every cell of each pair, since either may be the copy.
     """
-    found = np.zeros(values.shape[1:], dtype=bool)
+    repeats = np.zeros(values.shape[1:], dtype=bool)
     if values.shape[0] < 2:
-        return found
+        return repeats
     changes = (values != values[:1]).any(0) & np.isfinite(values).any(0)
     for axis in (0, 1):
         one = [slice(None)] * 2
@@ -29,6 +29,6 @@ def repeated(values: np.ndarray) -> np.ndarray:
         first, second = values[:, one[0], one[1]], values[:, two[0], two[1]]
         same = ((first == second) | (np.isnan(first) & np.isnan(second))).all(0)
         same &= changes[tuple(one)]
-        found[tuple(one)] |= same
-        found[tuple(two)] |= same
-    return found
+        repeats[tuple(one)] |= same
+        repeats[tuple(two)] |= same
+    return repeats

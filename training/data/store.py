@@ -84,8 +84,8 @@ def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Arch
     own = int(attributes["factor"])
     if every < 1:
         raise InputError("data.options.every must be 1 or more.")
-    whens = [dates.parse(str(text)) for text in group["date"][:][::every]]
-    undated = next((w for w in whens if w.month is None), None)
+    times = [dates.parse(str(text)) for text in group["date"][:][::every]]
+    undated = next((w for w in times if w.month is None), None)
     if undated is not None:
         raise InputError(f"data.options.path: the dates of {path} name no month ({undated}).")
     budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * _free())
@@ -99,7 +99,7 @@ def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Arch
     sources = {s["name"]: _source(s, arrays[str(s["name"])]) for s in attributes["sources"]}
     truth = arrays.get(FINE)
     if truth is None:  # one number that stands for all
-        truth = np.broadcast_to(np.float32(np.nan), (len(whens), *fine_grid.shape))
+        truth = np.broadcast_to(np.float32(np.nan), (len(times), *fine_grid.shape))
     else:
         if not isinstance(truth, np.ndarray):
             truth = LazyArray(truth)
@@ -116,10 +116,10 @@ def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Arch
         target_title=str(attributes["target_title"]),
         units=str(attributes["units"]),
         weights=str(attributes["weights"]),
-        months=np.array([w.month for w in whens]),
-        days=np.array([w.day_of_year for w in whens]),
-        dates=tuple(str(w) for w in whens),
-        period=f"{whens[0]} to {whens[-1]}",
+        months=np.array([w.month for w in times]),
+        days=np.array([w.day_of_year for w in times]),
+        dates=tuple(str(w) for w in times),
+        period=f"{times[0]} to {times[-1]}",
         coarse=arrays[COARSE],
         fine=truth,
         transform=grid.affine,

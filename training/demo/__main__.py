@@ -109,16 +109,16 @@ def measure(name: str, title: str, path: Path, archive: Archive) -> MethodResult
     """
     truth, coarse = archive.fine[MONTH - 1], archive.coarse[MONTH - 1]
     with rasterio.open(path) as raster:
-        found = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
-    if found.shape != truth.shape or not np.isfinite(found).all():
-        raise EngineError(f"{path} has {found.shape} cells, {np.isnan(found).sum()} of them without a value.")
+        field = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
+    if field.shape != truth.shape or not np.isfinite(field).all():
+        raise EngineError(f"{path} has {field.shape} cells, {np.isnan(field).sum()} of them without a value.")
     values, scale = {}, truth_scale(truth)
     for measure_name in MEASURES:
         metric = METRICS[measure_name](scale)
-        metric.update(found, truth)
+        metric.update(field, truth)
         values[measure_name] = metric.compute()
     residual = ConservationResidual()
-    residual.update(block_mean(found, archive.factor), coarse)
+    residual.update(block_mean(field, archive.factor), coarse)
     return MethodResult(name, title, path, values, residual.compute())
 
 

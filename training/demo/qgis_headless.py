@@ -82,7 +82,7 @@ def _outputs(text: str) -> dict[str, Any] | None:
     """Return "results" of the JSON object in what qgis_process printed; plugins may print before it."""
     start = text.find("\n{") + 1
     try:
-        found, _ = json.JSONDecoder().raw_decode(text[start:])
+        answer, _ = json.JSONDecoder().raw_decode(text[start:])
     except ValueError:
         return None
-    return found.get("results")
+    return answer.get("results")

@@ -120,7 +120,7 @@ def two_way_intervals(
     else:
         apart = values - _columns(statistic([(1 - np.eye(dates)) @ t for t in by_date]))
         lengths = [block_length(column) for column in apart.T]
-    found: list[Interval] = [Interval(float(value), math.nan, math.nan) for value in values]
+    intervals: list[Interval] = [Interval(float(value), math.nan, math.nan) for value in values]
     for each in set(lengths):
         if places == 1 and dates <= each:  # one of each
             continue
@@ -133,8 +133,8 @@ def two_way_intervals(
         )
         for index in (i for i, own in enumerate(lengths) if own == each):
             columns = [d[:, index] for d in draws]
-            found[index] = _interval(float(values[index]), columns, dates / each, float(places), level)
-    return found
+            intervals[index] = _interval(float(values[index]), columns, dates / each, float(places), level)
+    return intervals
 
 
 def _interval(

@@ -85,9 +85,9 @@ class Evaluation:
         Raises:
             KeyError: there is no such method.
         """
-        for found in self.scores:
-            if found.case.name == name:
-                return found
+        for candidate in self.scores:
+            if candidate.case.name == name:
+                return candidate
         raise KeyError(name)
 
     def compare(self, method: str, reference: str, measure: str = "rmse", against: str = "") -> Comparison:
@@ -105,17 +105,17 @@ class Evaluation:
         a, b, other = self.score(method).measured, self.score(reference).measured, against or measure
         try:
             if measure not in MEASURES:
-                found = paired_intervals(
+                contrasts = paired_intervals(
                     a.blocks, b.blocks, measure, self.samples, seed=self.seed, other=other
                 )
             elif a.shapes is not None and b.shapes is not None:
-                found = shape_intervals(a.shapes, b.shapes, measure, self.samples, seed=self.seed)
+                contrasts = shape_intervals(a.shapes, b.shapes, measure, self.samples, seed=self.seed)
             else:
                 raise ValueError("no further metrics were taken")
         except ValueError:  # no pair
             unknown = Interval(math.nan, math.nan, math.nan)
-            found = Contrasts(unknown, unknown)
-        return Comparison(method, reference, measure, other, *found)
+            contrasts = Contrasts(unknown, unknown)
+        return Comparison(method, reference, measure, other, *contrasts)
 
     def to_json(self) -> dict[str, Any]:
         """Return every number as JSON holds it; what is not a number is null."""
@@ -223,9 +223,9 @@ def evaluate_all(
     scores: list[Score] = []
     targets: dict[str, TargetSpec] = {}
     together = score_together(methods, archive, split.test, scoring, tell)
-    for (_, described), found in zip(methods, together):
-        scores += found
-        targets.update({s.case.name: described for s in found})
+    for (_, described), own in zip(methods, together):
+        scores += own
+        targets.update({s.case.name: described for s in own})
     candidates = [s for s in scores if s.case.group == "simple"]
     reference = min(candidates, key=lambda s: _or_infinite(s.values["rmse"])).case.name
     model = package.card.id if package else None

@@ -48,12 +48,12 @@ def percentiles(fields: Fields, wanted: Sequence[float]) -> list[float]:
         high = ordered >> 16
         for bin_ in lower:
             lower[bin_] += np.bincount(ordered[high == bin_] & 0xFFFF, minlength=BINS)
-    found = {}
+    answers = {}
     for rank, bin_ in bins.items():
         low = int(np.searchsorted(np.cumsum(lower[bin_]), rank - below[bin_], side="right"))
-        found[rank] = _value((bin_ << 16) | low)
+        answers[rank] = _value((bin_ << 16) | low)
     return [
-        found[math.floor(place)] + (found[math.ceil(place)] - found[math.floor(place)]) * (place % 1)
+        answers[math.floor(place)] + (answers[math.ceil(place)] - answers[math.floor(place)]) * (place % 1)
         for place in places
     ]
 

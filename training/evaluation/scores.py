@@ -231,7 +231,7 @@ class _Running:
         for kind, measurements in self.measurements.items():
             fields = np.stack(self.kept[kind]) if self.keep else None
             if kind == "central":
-                found = Score(
+                one = Score(
                     self.case,
                     measurements.values(),
                     fields,
@@ -243,6 +243,6 @@ class _Running:
             else:
                 name, title = members_name(self.case.name, kind), f"{self.case.title}, {words[kind]}"
                 case = replace(self.case, name=name, title=title, of=self.case.name)
-                found = Score(case, measurements.values(), fields, measurements, kind=kind)
-            scores.append(found)
+                one = Score(case, measurements.values(), fields, measurements, kind=kind)
+            scores.append(one)
         return scores

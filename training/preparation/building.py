@@ -19,9 +19,9 @@ from engine.errors import Cancelled, InputError
 from engine.fields.conservation import aggregate
 from engine.raster.grids import relative_area, window
 from training.data.store_format import COARSE, FINE
+from training.preparation.array_statistics import ArrayStatistics, CoarseAgreement
 from training.preparation.layout import create
 from training.preparation.planning import StorePlan, Variable
-from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 BLOCK = 256  # cells along a block's edge
 CELLS = 2**20  # of a block, over its times
@@ -31,7 +31,7 @@ CELLS = 2**20  # of a block, over its times
 class Built:
     """What was learnt while a store was filled."""
 
-    tallies: dict[str, ArrayStatistics] = field(default_factory=dict)
+    statistics: dict[str, ArrayStatistics] = field(default_factory=dict)
     comparison: CoarseAgreement | None = None
 
 
@@ -85,7 +85,7 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
         filler.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
     for name in (FINE, COARSE):
-        if name in filler.built.tallies and filler.built.tallies[name].range is None:
+        if name in filler.built.statistics and filler.built.statistics[name].range is None:
             raise InputError(
                 "The target has no valid cell on the grid: check nodata, valid_range and extent."
             )
@@ -102,10 +102,10 @@ class _Filler:
         self._means: dict[int, tuple[NDArray[np.float32], list[int]]] = {}  # and the cells still open
         length = len(plan.times)
         for variable in plan.variables:
-            self.built.tallies[variable.name] = ArrayStatistics(1 if variable.indices is None else length)
+            self.built.statistics[variable.name] = ArrayStatistics(1 if variable.indices is None else length)
         mode = plan.dataset.target.mode
         if mode == "aggregate":
-            self.built.tallies[COARSE] = ArrayStatistics(length)
+            self.built.statistics[COARSE] = ArrayStatistics(length)
         elif mode == "independent":
             self.built.comparison = CoarseAgreement((plan.coarse.shape[0], plan.coarse.shape[1]))
 
@@ -126,7 +126,7 @@ class _Filler:
             array[first : first + len(indices), rows, columns] = values[:, 0]
         else:
             array[first : first + len(indices), :, rows, columns] = values
-        self.built.tallies[variable.name].add(first, values)
+        self.built.statistics[variable.name].add(first, values)
         if variable.name == FINE:
             self._aggregate(values[:, 0], grid, first, row, column)
 
@@ -155,7 +155,7 @@ class _Filler:
             del self._means[first]
         if target.mode == "aggregate":
             self.store[COARSE][first : first + count] = whole
-            self.built.tallies[COARSE].add(first, whole)
+            self.built.statistics[COARSE].add(first, whole)
         else:
             self._compare(first, whole)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from engine import units
 from engine.dates import When
 from training.data.store_format import COARSE
+from training.preparation.array_statistics import ArrayStatistics, CoarseAgreement
 from training.preparation.planning import StorePlan, Variable, listed
-from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 KELVIN = 273.15
 BETWEEN = 150.0  # no mean on the Earth's surface is that warm in °C, or that cold in K
@@ -29,46 +29,46 @@ LOW_CORRELATION = 0.6
 LARGE_BIAS = 0.5  # of the coarse product's standard deviation
 
 
-def doubts(variable: Variable, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
+def doubts(variable: Variable, numbers: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Say whether a variable's values go with its units and with themselves."""
     label, unit = variable.rasters.label, variable.units
-    span = tally.range
+    span = numbers.range
     if span is None:
         return [f"{label} has no valid cell on the grid: check nodata, valid_range and extent."]
     if not variable.series.traits.scalar:
         return []
-    found = []
+    sentences = []
     low, high = span
     told = f"{label}: values of {low:.6g} to {high:.6g}"
     if units.is_temperature(unit):
         kelvin = abs(units.conversion(unit, "degC", label).offset + KELVIN) < 1
         celsius = units.conversion(unit, "degC", label).identity
-        if celsius and tally.mean > BETWEEN:
-            found.append(f"{told} look like kelvin, but are taken as {unit}: set file_units: K.")
-        elif kelvin and tally.mean < BETWEEN:
-            found.append(f"{told} look like Celsius, but are taken as {unit}: set file_units: degC.")
+        if celsius and numbers.mean > BETWEEN:
+            sentences.append(f"{told} look like kelvin, but are taken as {unit}: set file_units: K.")
+        elif kelvin and numbers.mean < BETWEEN:
+            sentences.append(f"{told} look like Celsius, but are taken as {unit}: set file_units: degC.")
         elif celsius or kelvin:
-            found += _kelvin_dates(label, tally, times)
+            sentences += _kelvin_dates(label, numbers, times)
     elif unit.startswith("mm") and 0 < high < 1 and low >= 0:
-        found.append(f"{told} look like metres, but are taken as {unit}: set file_units.")
+        sentences.append(f"{told} look like metres, but are taken as {unit}: set file_units.")
     elif _per_time(unit, "m") and high > 10:
-        found.append(f"{told} look like millimetres, but are taken as {unit}: set file_units.")
+        sentences.append(f"{told} look like millimetres, but are taken as {unit}: set file_units.")
     elif unit == "m" and variable.indices is None and high > HIGHEST_LAND:
-        found.append(f"{told} are higher than any land in m: check the units.")
+        sentences.append(f"{told} are higher than any land in m: check the units.")
     elif unit in ("%", "percent") and 0 < high <= 1 and low >= 0:
-        found.append(f"{told} look like fractions, but are taken as percent: set file_units: '1'.")
+        sentences.append(f"{told} look like fractions, but are taken as percent: set file_units: '1'.")
     if not units.is_temperature(unit):
-        found += _scale_dates(label, tally, times)
-    return found
+        sentences += _scale_dates(label, numbers, times)
+    return sentences
 
 
 def _per_time(unit: str, length: str) -> bool:
     return unit.replace(" ", "").startswith((f"{length}/d", f"{length}d-1", f"{length}/day"))
 
 
-def _kelvin_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
+def _kelvin_dates(label: str, numbers: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Find dates that are about 273 away from the rest."""
-    means = tally.means
+    means = numbers.means
     if means.size < 3:
         return []
     away = np.flatnonzero(np.abs(np.abs(means - np.nanmedian(means)) - KELVIN) < 60)
@@ -78,11 +78,11 @@ def _kelvin_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> 
     return [f"{label}: kelvin beside Celsius: the mean is about 273 off the others on {dates}."]
 
 
-def _scale_dates(label: str, tally: ArrayStatistics, times: Sequence[When]) -> list[str]:
+def _scale_dates(label: str, numbers: ArrayStatistics, times: Sequence[When]) -> list[str]:
     """Find dates whose mean is several hundred times the others'."""
-    means = tally.means
+    means = numbers.means
     usual = np.nanmedian(means[means > 0]) if (means > 0).any() else 0.0
-    if means.size < 3 or usual <= 0 or float(tally.low.min()) < 0:
+    if means.size < 3 or usual <= 0 or float(numbers.low.min()) < 0:
         return []
     away = np.flatnonzero(means > 300 * usual)
     if not away.size:
@@ -143,7 +143,7 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
     """
     shape = plan.coarse.shape
     grid = plan.coarse.zoom_out(max(1.0, max(shape) / most)) if max(shape) > most else plan.coarse
-    found: list[str] = []
+    sentences: list[str] = []
     fields: list[NDArray[np.float32]] = []
     for variable in plan.variables:
         indices: Sequence[int | None] = (0,)
@@ -156,15 +156,15 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
             indices = [variable.indices[there[i]] for i in at]
             times = tuple(plan.times[there[i]] for i in at)
         values = variable.rasters.read(indices, grid, conserve=variable.name == COARSE)
-        tally = ArrayStatistics(len(indices))
-        tally.add(0, values)
-        if tally.range is not None:  # a date may be empty where others are not
-            found += doubts(variable, tally, times)
+        numbers = ArrayStatistics(len(indices))
+        numbers.add(0, values)
+        if numbers.range is not None:  # a date may be empty where others are not
+            sentences += doubts(variable, numbers, times)
         if variable.source is None:
             fields.append(values[:, 0])
     if len(fields) == 2:
         comparison = CoarseAgreement((grid.shape[0], grid.shape[1]))
         comparison.add(*fields)
         if comparison.count:
-            found += fit(comparison, plan.variables[0].units)
-    return found
+            sentences += fit(comparison, plan.variables[0].units)
+    return sentences

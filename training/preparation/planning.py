@@ -209,9 +209,9 @@ def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list
     result.missing[first.label] = [str(t) for t in gaps(times)]
     if len(pair) == 2:
         other = pair["coarse"]
-        found = partners(times, other.dates, other.label)
-        result.missing[other.label] = [str(t) for t, i in zip(times, found) if i is None]
-        kept = [t for t, i in zip(times, found) if i is not None]
+        indices = partners(times, other.dates, other.label)
+        result.missing[other.label] = [str(t) for t, i in zip(times, indices) if i is None]
+        kept = [t for t, i in zip(times, indices) if i is not None]
         if not kept:
             raise InputError(
                 f"target.fine ({times[0]} to {times[-1]}) and target.coarse ({other.dates[0]} to "

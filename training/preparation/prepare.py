@@ -81,25 +81,25 @@ def prepare(
 
 def _doubts(plan: StorePlan, built: Built) -> list[str]:
     """Return the sentences about the whole data set."""
-    found = []
+    sentences = []
     for variable in plan.variables:
-        found += diagnostics.doubts(variable, built.tallies[variable.name], plan.times)
+        sentences += diagnostics.doubts(variable, built.statistics[variable.name], plan.times)
     if built.comparison is not None:
-        found += diagnostics.fit(built.comparison, plan.variables[0].units)
+        sentences += diagnostics.fit(built.comparison, plan.variables[0].units)
     plan.close()  # files that stay open are counted when they close
     for variable in plan.variables:
-        found += diagnostics.left_out(variable)
-    return found
+        sentences += diagnostics.left_out(variable)
+    return sentences
 
 
 def _statistics(plan: StorePlan, built: Built) -> dict[str, dict[str, Any]]:
     """Return coverage, mean and range of each array, for its attributes."""
     scalar = {v.name for v in plan.variables if v.series.traits.scalar} | {COARSE}
     result: dict[str, dict[str, Any]] = {}
-    for name, tally in built.tallies.items():
-        result[name] = {"covered": round(tally.covered, 6)}
-        if name in scalar and tally.range is not None:
-            result[name] |= {"mean": tally.mean, "actual_range": list(tally.range)}
+    for name, numbers in built.statistics.items():
+        result[name] = {"covered": round(numbers.covered, 6)}
+        if name in scalar and numbers.range is not None:
+            result[name] |= {"mean": numbers.mean, "actual_range": list(numbers.range)}
     return result
 
 

@@ -247,19 +247,19 @@ class Series(Layers):
         return raster
 
     def _find(self, folder: Path) -> list[Path]:
-        found: list[Path] = []
+        paths: list[Path] = []
         for pattern in self.section.patterns:
             path = Path(pattern).expanduser()
             base = path if path.is_absolute() else folder / path
             if base.exists():
-                found.append(base)
+                paths.append(base)
                 continue
             anchor = Path(base.anchor) if base.is_absolute() else Path()
             matches = sorted(anchor.glob(str(base.relative_to(anchor))))
             if not matches:
                 raise InputError(f"{self.label}.files: there is no file {base}.")
-            found += [m for m in matches if m.suffix != ".xml"]
-        return list(dict.fromkeys(found))
+            paths += [m for m in matches if m.suffix != ".xml"]
+        return list(dict.fromkeys(paths))
 
     def _layers(self, paths: Sequence[Path]) -> list[Layer]:
         layers = [layer for path in paths for layer in self._layers_of(path)]
@@ -307,9 +307,9 @@ class Series(Layers):
             raster.close()
         return self._dated(name, raster.dates)
 
-    def _dated(self, name: str, found: Sequence[When | None]) -> list[Layer]:
+    def _dated(self, name: str, stamps: Sequence[When | None]) -> list[Layer]:
         chosen = self.section.band
         if self.section.band_dates is not None:
-            found = count_on(self.section.band_dates, len(found))
-        layers = [Layer(name, i, when) for i, when in enumerate(found, start=1)]
+            stamps = count_on(self.section.band_dates, len(stamps))
+        layers = [Layer(name, i, when) for i, when in enumerate(stamps, start=1)]
         return [layer for layer in layers if chosen is None or layer.band == chosen]

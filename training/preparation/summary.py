@@ -15,9 +15,9 @@ from engine.source_kinds import KINDS
 from training.data.store_format import COARSE
 from training.html.page import Page, facts_html, figure_html
 from training.html.style import drawing
+from training.preparation.array_statistics import ArrayStatistics, CoarseAgreement
 from training.preparation.building import Built
 from training.preparation.planning import StorePlan
-from training.preparation.tallies import ArrayStatistics, CoarseAgreement
 
 MAP_CELLS = 600  # along a map's edge: more than its dots
 
@@ -68,29 +68,29 @@ def _grid(grid: Any) -> str:
 
 
 def _rows(plan: StorePlan, built: Built) -> Iterator[tuple[str, str, str, str, bool, ArrayStatistics]]:
-    """Yield name, title, units, grid, whether its numbers mean something, and tally of each array."""
+    """Yield name, title, units, grid, whether its numbers mean something, and numbers of each array."""
     for variable in plan.variables:
         scalar = variable.series.traits.scalar
-        tally = built.tallies[variable.name]
-        yield variable.name, variable.title, variable.units, variable.grid, scalar, tally
+        numbers = built.statistics[variable.name]
+        yield variable.name, variable.title, variable.units, variable.grid, scalar, numbers
     if plan.get(COARSE) is None:
         truth = plan.variables[0]
-        yield COARSE, f"{truth.title}, aggregate", truth.units, "coarse", True, built.tallies[COARSE]
+        yield COARSE, f"{truth.title}, aggregate", truth.units, "coarse", True, built.statistics[COARSE]
 
 
 def _table(plan: StorePlan, built: Built) -> str:
     lines = []
-    for name, title, units, grid, scalar, tally in _rows(plan, built):
-        low, high = tally.range or (float("nan"), float("nan"))
-        numbers = [f"{v:.5g}" for v in (low, tally.mean, high)] if scalar and tally.range else ["–"] * 3
-        empty = int((tally.count == 0).sum())
-        share = 100 * tally.covered
+    for name, title, units, grid, scalar, own in _rows(plan, built):
+        low, high = own.range or (float("nan"), float("nan"))
+        numbers = [f"{v:.5g}" for v in (low, own.mean, high)] if scalar and own.range else ["–"] * 3
+        empty = int((own.count == 0).sum())
+        share = 100 * own.covered
         cells = [
             f"<td><b>{escape(name)}</b><br>{escape(title)}</td><td>{grid}</td>",
             f"<td>{escape(units or '–')}</td>",
             f'<td><span class="bar"><i style="width:{share:.1f}%"></i></span>{share:.1f} %</td>',
             *(f'<td class="n">{n}</td>' for n in numbers),
-            f'<td class="n">{empty if tally.count.size > 1 else "–"}</td>',
+            f'<td class="n">{empty if own.count.size > 1 else "–"}</td>',
         ]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     heads = ("Array", "Grid", "Units", "Valid cells")
@@ -115,7 +115,7 @@ def _draw(pyplot: Any, store: Path, plan: StorePlan, built: Built) -> Iterator[t
     import zarr
 
     group = zarr.open_group(str(store), mode="r")
-    counts = built.tallies[plan.variables[0].name].count
+    counts = built.statistics[plan.variables[0].name].count
     full = np.flatnonzero(counts > 0)  # dates with anything to see
     chosen = list(dict.fromkeys(int(full[i]) for i in (0, full.size // 2, full.size - 1)))
     changing = [r for r in _rows(plan, built) if r[5].count.size > 1 or _dynamic(plan, r[0])]
@@ -207,13 +207,13 @@ def _means(pyplot: Any, plan: StorePlan, rows: Sequence[Any]) -> Any:
     figure, axes = pyplot.subplots(
         len(rows), 1, figsize=(10, 1.7 * len(rows) + 0.4), sharex=True, squeeze=False, layout="constrained"
     )
-    for axis, (name, _, units, _, _, tally) in zip(axes[:, 0], rows):
+    for axis, (name, _, units, _, _, numbers) in zip(axes[:, 0], rows):
         axis.plot(
-            np.arange(tally.means.size),
-            tally.means,
+            np.arange(numbers.means.size),
+            numbers.means,
             lw=1,
             color="#3b7ea1",
-            marker="." * (tally.means.size < 80),
+            marker="." * (numbers.means.size < 80),
         )
         axis.set_title(f"{name} ({units})", fontsize=9, loc="left")
         axis.grid(alpha=0.3)

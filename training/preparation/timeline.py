@@ -53,31 +53,31 @@ def count_on(section: BandDates, count: int) -> list[When]:
     """Return the dates of bands: the first, and on by days, months or years."""
     first = dates.parse(section.first)
     year, month = first.year, first.month or 1
-    found = []
+    times = []
     for step in range(count):
         if section.step == "year":
-            found.append(When((year or 0) + step))
+            times.append(When((year or 0) + step))
         elif section.step == "month":
             months = month - 1 + step
-            found.append(When(None if year is None else year + months // 12, months % 12 + 1))
+            times.append(When(None if year is None else year + months // 12, months % 12 + 1))
         else:
             day = dt.date(year or 2001, month, first.day or 1) + dt.timedelta(step)
-            found.append(When(day.year if year is not None else None, day.month, day.day))
-    return found
+            times.append(When(day.year if year is not None else None, day.month, day.day))
+    return times
 
 
-def gaps(found: Sequence[When]) -> list[When]:
+def gaps(dated: Sequence[When]) -> list[When]:
     """Return the dates that a regular series of days or months lacks between its first and last."""
-    if not found or found[0].year is None or found[0].month is None:
+    if not dated or dated[0].year is None or dated[0].month is None:
         return []
-    there, missing = set(found), []
-    now, last = found[0], found[-1]
+    there, missing = set(dated), []
+    now, last = dated[0], dated[-1]
     while order(now) < order(last):
         now = following(now)
         if now not in there:
             missing.append(now)
     # A series with a longer step of its own (every 8 days, every season) has no gaps of days.
-    return missing if len(missing) < len(found) else []
+    return missing if len(missing) < len(dated) else []
 
 
 def following(when: When) -> When:
@@ -94,7 +94,7 @@ def following(when: When) -> When:
     return When(year, month, 1 if when.day is not None else None)
 
 
-def partners(times: Sequence[When], found: Sequence[When | None], label: str) -> list[int | None]:
+def partners(times: Sequence[When], own: Sequence[When | None], label: str) -> list[int | None]:
     """Return, for each time, the index of the one date of a series that means the same, or None.
 
     A series by months serves every day of them; one of months of any year serves every year.
@@ -102,7 +102,7 @@ def partners(times: Sequence[When], found: Sequence[When | None], label: str) ->
     Raises:
         InputError: several dates fit one time.
     """
-    index = {when: i for i, when in enumerate(found) if when is not None}
+    index = {when: i for i, when in enumerate(own) if when is not None}
     shapes = {(w.year is None, w.month is None, w.day is None) for w in index}
     result: list[int | None] = []
     for time in times:
@@ -118,7 +118,7 @@ def partners(times: Sequence[When], found: Sequence[When | None], label: str) ->
         if not fitting and time.day is None:  # a time coarser than the series' own dates
             fitting = {i for when, i in index.items() if when.matches(time)}
         if len(fitting) > 1:
-            first = found[min(fitting)]
+            first = own[min(fitting)]
             raise InputError(
                 f"{label} has {len(fitting)} rasters for {time} (the first is {first}): aggregate them to "
                 f"the target's time step first."

@@ -101,16 +101,16 @@ class ZarrVariable:
     def _dates(self, axis: str) -> list[When | None]:
         if axis not in self.store.coords:
             return [None] * self.array.shape[0]
-        found: list[When | None] = []
+        read: list[When | None] = []
         for value in self.store[axis].values:
             if hasattr(value, "year"):  # cftime
-                found.append(When(value.year, value.month, value.day))
+                read.append(When(value.year, value.month, value.day))
             elif np.issubdtype(type(value), np.datetime64):
                 year, month, day = (int(n) for n in str(value.astype("datetime64[D]")).split("-"))
-                found.append(When(year, month, day))
+                read.append(When(year, month, day))
             else:
-                found.append(None)
-        return found
+                read.append(None)
+        return read
 
     @contextmanager
     def file(self, bands: Sequence[int]) -> Iterator[str]:

@@ -66,12 +66,12 @@ def close_ups(truth: np.ndarray, factor: int) -> list[tuple[slice, slice]]:
         )
 
     worth = np.where(sums(valid) >= LEAST_VALID * rows * columns, sums(np.sqrt(variance)), -1.0)
-    found: list[tuple[slice, slice]] = []
+    windows: list[tuple[slice, slice]] = []
     for _ in range(2):
         row, column = np.unravel_index(int(worth.argmax()), worth.shape)
         if worth[row, column] <= 0:
             break
-        found.append(
+        windows.append(
             (
                 slice(int(row) * factor, int(row + rows) * factor),
                 slice(int(column) * factor, int(column + columns) * factor),
@@ -80,7 +80,7 @@ def close_ups(truth: np.ndarray, factor: int) -> list[tuple[slice, slice]]:
         away_rows = np.abs(np.arange(worth.shape[0]) - row) < 1.5 * rows
         away_columns = np.abs(np.arange(worth.shape[1]) - column) < 1.5 * columns
         worth[away_rows[:, None] & away_columns] = -1.0
-    return found
+    return windows
 
 
 def refined(coarse: np.ndarray, factor: int) -> np.ndarray:

@@ -61,10 +61,10 @@ def quantiles_of(metric: QuantileBias, levels: np.ndarray) -> tuple[np.ndarray, 
         metric: what took in the fields; its end bins reach to the extremes seen.
         levels: between 0 and 1.
     """
-    found = []
+    ends = []
     for which, counts in enumerate((metric.prediction, metric.truth)):
         edges = np.linspace(metric.low, metric.high, metric.bins + 1)
         edges[0], edges[-1] = min(edges[0], metric.least[which]), max(edges[-1], metric.greatest[which])
         below = np.concatenate([[0], np.cumsum(counts)])
-        found.append(np.interp(levels * below[-1], below, edges))
-    return found[0], found[1]
+        ends.append(np.interp(levels * below[-1], below, edges))
+    return ends[0], ends[1]

@@ -132,7 +132,7 @@ def _ratio(ratio: Interval | None, score: Score, evaluation: Evaluation) -> str:
 
 def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
     """Return the ensembles' metrics; the CRPS with its gain over the reference's mean absolute error."""
-    found = {(c.method, c.reference, c.measure): c for c in evaluation.comparisons}
+    comparisons = {(c.method, c.reference, c.measure): c for c in evaluation.comparisons}
     values = [{name: metric.compute() for name, metric in s.ensemble.items()} for s in ensembles]
     rows: list[Sequence[str | Cell]] = []
     marked, columns = set(), fitted(columns_of(ENSEMBLE_METRICS), ensembles)
@@ -144,12 +144,12 @@ def _ensembles(evaluation: Evaluation, ensembles: Sequence[Score]) -> str:
         cells: list[str | Cell] = [score.case.title]
         for column in columns:
             small = ""
-            calibration = found.get((name, members_name(name, "mean"), "spread"))
+            calibration = comparisons.get((name, members_name(name, "mean"), "spread"))
             if column.name == "spread_skill" and calibration is not None:
                 small = interval_words(calibration.ratio)
             cells.append(Cell(_number(numbers[column.name], column.form), small))
         for reference in (evaluation.reference, name):
-            one = found.get((name, reference, "crps"))
+            one = comparisons.get((name, reference, "crps"))
             ratio = one.ratio if one else Interval(math.nan, math.nan, math.nan)
             cells.append(Cell(_number(ratio.value, "{:.3f}"), interval_words(ratio)))
         rows.append(cells)

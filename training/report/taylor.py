@@ -22,7 +22,7 @@ MARKS = {"simple": "o", "learned": "s", "model": "D"}
 
 def parts(context: ReportContext) -> Iterator[Part]:
     """Yield the diagram of every method, drawn close to the truth's point."""
-    points = {s.case.name: found for s in context.evaluation.scores if (found := point(s))}
+    points = {s.case.name: location for s in context.evaluation.scores if (location := point(s))}
     if not points:
         return
     figure, axis = context.pyplot.subplots(figsize=(WIDTH, 5.0))

@@ -165,10 +165,10 @@ def spectral_slope(height: np.ndarray, cell: float, low: float, high: float) -> 
     power = np.abs(np.fft.fft2((height - height.mean()) * window)) ** 2
     frequency = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n, cell) for n in height.shape), indexing="ij"))
     edges = np.geomspace(1 / high, 1 / low, 12)
-    found = np.digitize(frequency, edges)
+    bins = np.digitize(frequency, edges)
     centres, means = [], []
     for index in range(1, len(edges)):
-        inside = found == index
+        inside = bins == index
         if inside.any():
             centres.append(np.log(frequency[inside]).mean())
             means.append(np.log(power[inside].mean()))

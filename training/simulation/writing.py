@@ -14,11 +14,11 @@ from odc.geo.geobox import GeoBox
 from engine import dates
 from engine.fields.conservation import aggregate
 from training.data.store_format import COARSE, FINE
+from training.preparation.array_statistics import ArrayStatistics
 from training.preparation.building import Built
 from training.preparation.layout import create, finish
 from training.preparation.planning import StorePlan, Variable
 from training.preparation.series import Layers
-from training.preparation.tallies import ArrayStatistics
 from training.schema.dataset import Dataset
 from training.simulation.parameters import Parameters
 from training.simulation.run import Kept, Simulation
@@ -96,12 +96,12 @@ def write(
     store = create(plan, path, BLOCK, 10**6, EDGE * parameters.grid.factor)
     built = Built()
     for variable in plan.variables:
-        built.tallies[variable.name] = ArrayStatistics(1 if variable.indices is None else len(plan.times))
-    built.tallies[COARSE] = ArrayStatistics(len(plan.times))
+        built.statistics[variable.name] = ArrayStatistics(1 if variable.indices is None else len(plan.times))
+    built.statistics[COARSE] = ArrayStatistics(len(plan.times))
     static = {"elevation": run.surface.height.numpy(), "ndvi": run.plants.ndvi}
     for name, values in static.items():
         store[name][:] = values
-        built.tallies[name].add(0, values[None])
+        built.statistics[name].add(0, values[None])
     first, block = 0, []
     for _, kept in days(run.days()):
         if kept is not None:
@@ -112,8 +112,8 @@ def write(
     if block:
         _write_block(store, built, parameters, first, block)
     statistics = {
-        name: {"covered": tally.covered, "mean": tally.mean, "actual_range": list(tally.range or ())}
-        for name, tally in built.tallies.items()
+        name: {"covered": numbers.covered, "mean": numbers.mean, "actual_range": list(numbers.range or ())}
+        for name, numbers in built.statistics.items()
     }
     learnt = {
         "remarks": [CITATION],
@@ -132,4 +132,4 @@ def _write_block(store: Any, built: Built, parameters: Parameters, first: int, b
     fields.update({name: np.stack([kept.forcings[name] for kept in block]) for name in UNITS})
     for name, values in fields.items():
         store[name][first : first + len(block)] = values
-        built.tallies[name].add(first, values)
+        built.statistics[name].add(first, values)

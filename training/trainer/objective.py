@@ -121,16 +121,16 @@ class Objective:
         if section is None:
             return {}
         unit = scale.mae * (1.0 if batch.gain is None else batch.gain)
-        found = {"crps": section.weight * self._over_scales(members / unit, batch.truth / unit)}
+        terms = {"crps": section.weight * self._over_scales(members / unit, batch.truth / unit)}
         if section.transformed_weight or section.differences:
             seen = normalised(members, self.target) / scale.mae_seen
             wanted = normalised(batch.truth, self.target) / scale.mae_seen
             if section.transformed_weight:
-                found["crps_seen"] = section.transformed_weight * self._over_scales(seen, wanted)
+                terms["crps_seen"] = section.transformed_weight * self._over_scales(seen, wanted)
             if section.differences:
                 texture = differences_crps(seen, wanted, section.differences, section.fairness)
-                found["crps_differences"] = section.differences_weight * texture
-        return found
+                terms["crps_differences"] = section.differences_weight * texture
+        return terms
 
     def _over_scales(self, members: Tensor, truth: Tensor) -> Tensor:
         """Return the mean CRPS over the block sizes; what is left over at the edge does not count."""

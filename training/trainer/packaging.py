@@ -149,8 +149,8 @@ def _plain(value: Any) -> Any:
 
 
 def _units(crs: str) -> str:
-    found = rasterio.crs.CRS.from_user_input(crs)
-    return "degree" if found.is_geographic else (found.linear_units or "metre")
+    parsed = rasterio.crs.CRS.from_user_input(crs)
+    return "degree" if parsed.is_geographic else (parsed.linear_units or "metre")
 
 
 def default_raster(path: Path, archive: Archive, name: str) -> Path:
