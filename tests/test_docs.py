@@ -68,7 +68,7 @@ def bad_paths(text: str, root: Path) -> Iterator[str]:
             continue
         is_path = "/" in name and top in HOUSES and not name.endswith("//")
         is_file = re.fullmatch(
-            r"(build_zip|metadata|pyproject|mkdocs|requirements-\w+)\.(py|txt|toml|yml)", name
+            r"build_zip\.py|metadata\.txt|pyproject\.toml|mkdocs\.yml|requirements-[\w-]+\.txt", name
         )
         if (is_path or is_file) and not list(root.glob(name.rstrip("/"))):
             yield name
