@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.contract import CARD_VERSION
+from engine.contract import CARD_VERSION, RESERVED_IDS
 from engine.errors import PackageError
 from engine.source_kinds import KINDS
 from engine.transforms import TRANSFORMS
@@ -68,6 +68,7 @@ def _validator() -> Any:
     # What the engine knows is told by its own tables.
     schema["properties"]["target"]["properties"]["transform"]["enum"] = list(TRANSFORMS)
     schema["$defs"]["source"]["properties"]["kind"]["enum"] = list(KINDS)
+    schema["properties"]["id"]["not"] = {"enum": sorted(RESERVED_IDS)}
     return Draft202012Validator(schema)
 
 
