@@ -222,6 +222,8 @@ def test_in_a_batch_a_failing_row_does_not_stop_the_others(
 
     # Its entry in the task manager would wait for an event loop at the end of the tests.
     entry = SimpleNamespace(setProgress=lambda value: None)
+    if not hasattr(module, "QgsScopedProxyProgressTask"):
+        pytest.skip("the batch dialog of this QGIS runs in an event loop alone")
     monkeypatch.setattr(module, "QgsScopedProxyProgressTask", lambda name: entry)
     damaged = write_raster("damaged.tif", numpy.ones((10, 12)))
     os.truncate(damaged, os.path.getsize(damaged) - 300)  # its header is whole
@@ -281,9 +283,9 @@ def test_a_designer_model_chains_it_with_a_native_algorithm(
     assert loaded.fromFile(path)
     output = tmp_path / "chained.tif"
     parameters = {"TARGET": rasters["target"], "DEM": rasters["elevation"], "after:RESULT": str(output)}
-    results, fine = loaded.run(parameters, QgsProcessingContext(), feedback)
+    _, fine = loaded.run(parameters, QgsProcessingContext(), feedback)
     assert fine, feedback.said["error"]
-    assert read_raster(results["after:RESULT"]).shape == (40, 48)
+    assert read_raster(str(output)).shape == (40, 48)
 
 
 class TestThread:
