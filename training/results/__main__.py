@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from engine.errors import EngineError, InputError
 from training.console.command import main
@@ -15,7 +16,10 @@ from training.records.record import committed
 from training.results.claims.claim import ResultsSection, claims_table
 from training.results.claims.context import ResultsContext
 from training.results.claims.snow import make_store
+from training.results.markdown import markdown
+from training.results.page import check_page, write_page
 from training.results.parts import PARTS, PROCESSES, in_processes, sections, tell
+from training.results.prose import INTRODUCTION
 from training.results.rerun import find, rerun, side_by_side
 
 
@@ -56,6 +60,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         help="that share the parts, each of one thread (default: %(default)s)",
     )
     parser.add_argument("--rerun", metavar="ID", help="repeat the run of one record, old beside new numbers")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument("--write", metavar="PAGE", type=Path, help="put the parts into a Markdown page")
+    page.add_argument("--check", metavar="PAGE", type=Path, help="fail where a Markdown page says otherwise")
     options = parser.parse_args(arguments)
     if options.rerun:
         record = find(committed(), options.rerun)
@@ -69,14 +76,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for part in parts:
         if part not in PARTS:
             raise InputError(f"--only: there is no part {part} (there are: {', '.join(PARTS)}).")
+    paged = options.write or options.check
+    if paged and options.quick:
+        raise InputError("--quick: a page tells every method; leave it out with --write and --check.")
     begun = time.monotonic()
     context = ResultsContext(tell, options.members, options.quick)
-    if options.processes > 1 and len(parts) > 1:
+    if options.processes > 1 and (len(parts) > 1 or paged):
         _make_store(context, parts)
         found = in_processes(parts, options.members, options.quick, options.processes)
     else:
         found = sections(context, parts)
-    if options.json:
+    if paged:
+        _page(options, {part: markdown(part, section, context) for part, section in zip(parts, found)})
+    elif options.json:
         for section in found:
             for claim in (*section.figures, *section.claims):
                 print(json.dumps(claim.to_json(), ensure_ascii=False))
@@ -86,6 +98,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print(told(found))
     tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
     return 0
+
+
+def _page(options: argparse.Namespace, parts: Mapping[str, str]) -> None:
+    """Write or check the page of the results.
+
+    Raises:
+        InputError: it differs, or its markers are in disorder.
+    """
+    if options.write:
+        write_page(options.write, INTRODUCTION, parts, tuple(PARTS))
+        tell(f"Written: {', '.join(parts)} in {options.write}.")
+    else:
+        check_page(options.check, INTRODUCTION, parts, tuple(PARTS))
+        tell(f"{options.check} agrees with the results: {', '.join(parts)}.")
 
 
 def _make_store(context: ResultsContext, parts: Sequence[str]) -> None:
