@@ -30,14 +30,15 @@ def markdown(part: str, section: ResultsSection, context: ResultsContext) -> str
     except EngineError as error:
         missing.append(f"The text on these numbers is left out. {error}")
     if section.text:
-        blocks += [f"```text\n{block}\n```" for block in section.text.rstrip().split("\n\n")]
+        printed = "\n".join(line.rstrip() for line in section.text.rstrip().splitlines())
+        blocks += [f"```text\n{block}\n```" for block in printed.split("\n\n")]
     figures = [figure for figure in section.figures if math.isfinite(figure.low + figure.high)]
     if figures:
         blocks.append(_table(figures, ("value", "95 % interval", "figure"), _figure))
     if section.claims:
         blocks.append(_table(section.claims, ("value", "95 % interval", "bar", "holds", "claim"), _claim))
         held = sum(bool(claim.holds) for claim in section.claims)
-        blocks.append(f"**{held} of {len(section.claims)} claims hold.**{_missed(section.claims)}")
+        blocks.append(f"**{held} of {len(section.claims)} claims hold.**{_missed(section)}")
     blocks += [f"Missing. {line}" for line in missing]
     blocks.append(f"Printed by `./dev results --only {part}`. {_foundation(prose, context)}")
     return "\n\n".join(block.replace(f"{ROOT}/", "").rstrip() for block in blocks) + "\n"
@@ -63,9 +64,13 @@ def _interval(claim: Claim) -> str:
     return f"{claim.low:.3g} to {claim.high:.3g}" if there else ""
 
 
-def _missed(claims: Iterable[Claim]) -> str:
+def _missed(section: ResultsSection) -> str:
     """Say which claims do not hold, in words."""
-    missed = [f"{claim.claim} ({claim.value:.4g}, bar {claim.bar})" for claim in claims if not claim.holds]
+    missed = [
+        f"{claim.claim.removeprefix(f'{section.title}: ')} ({claim.value:.4g}, bar {claim.bar})"
+        for claim in section.claims
+        if not claim.holds
+    ]
     return f" Missed: {'; '.join(missed)}." if missed else ""
 
 

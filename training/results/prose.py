@@ -70,7 +70,7 @@ def _rain_in_time(n: ToldNumbers) -> list[str]:
         f"other {n.rest(best)}.",
         f"*Without* a climatology, from temperature and elevation alone, the network takes {gain:.0%} off "
         f"the RMSE of its base ({n.number(smooth, '.3f')} to {n.number(without, '.3f')} mm/month); boosted "
-        f"trees with the same covariates reach {n.number('rmse of Boosted trees with temperature', '.3f')}. "
+        f"trees with the same covariates reach {n.number('rmse of Boosted trees', '.3f')}. "
         "The adversarial term moves no error, but the distribution: the same generator without it has an "
         f"RMSE of {n.recorded(generator, 'rmse', '.3f', 'climatology')} and a JS distance of "
         f"{n.recorded(generator, 'js_distance', '.4f', 'climatology')}, the model one of "
@@ -95,7 +95,7 @@ def _rain_in_space(n: ToldNumbers) -> list[str]:
         "What travels is how rain follows terrain, coast and temperature, and it is less than in months "
         f"never seen: the RMSE is {n.interval(known, '.2f')} times that of Bicubic{n.rest(known)} and "
         f"{n.interval(best, '.2f')} times that of the strongest of all other methods{n.rest(best)}. Boosted "
-        f"trees with the same covariates reach {n.number('rmse of Boosted trees with temperature', '.3f')} "
+        f"trees with the same covariates reach {n.number('rmse of Boosted trees', '.3f')} "
         f"mm/month, smooth interpolation {n.number('rmse of Bicubic, smoothly conserved', '.3f')}.",
         "The constraints carry the model: the same network without sources and without conservation, trained "
         f"for {n.steps(gan)} steps as the generator alone was ({n.steps(generator)}), ends at "

@@ -94,16 +94,14 @@ class ToldNumbers:
 
 
 def format_number(value: float, form: str) -> str:
-    """Return a number with a true minus sign and without a negative zero.
+    """Return a number with a true minus sign; one that rounds to zero keeps its sign.
 
     Raises:
         InputError: it is not finite.
     """
     if not math.isfinite(value):
         raise InputError("A number that the text tells is not finite.")
-    text = format(value, form)
-    zero = not any(digit in "123456789" for digit in text)
-    return text.lstrip("-") if zero else text.replace("-", "−", 1)
+    return format(value, form).replace("-", "−", 1)
 
 
 def format_interval(interval: Interval, form: str) -> str:
