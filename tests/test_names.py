@@ -47,6 +47,7 @@ REPLACED = {
     "whens": "dates, times",
     "standing": "base_field",
     "nature": "simulation",
+    "found": "what it holds: evaluation, interval, files",
 }
 
 

@@ -23,10 +23,10 @@ from training.results.prose import INTRODUCTION
 from training.results.rerun import find, rerun, side_by_side
 
 
-def told(found: Sequence[ResultsSection]) -> str:
+def told(filled: Sequence[ResultsSection]) -> str:
     """Return tables and claims as text."""
     parts = []
-    for section in found:
+    for section in filled:
         lines = [section.title, "=" * len(section.title)]
         if section.text:
             lines.append(section.text)
@@ -36,7 +36,7 @@ def told(found: Sequence[ResultsSection]) -> str:
                 lines += ["", claims_table(claims)]
         lines += [f"Missing. {line}" for line in section.missing]
         parts.append("\n".join(lines))
-    claims = [claim for section in found for claim in section.claims]
+    claims = [claim for section in filled for claim in section.claims]
     held = sum(bool(claim.holds) for claim in claims)
     parts.append(f"{held} of {len(claims)} claims hold.")
     return "\n\n".join(parts)
@@ -83,19 +83,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     context = ResultsContext(tell, options.members, options.quick)
     if options.processes > 1 and (len(parts) > 1 or paged):
         _make_store(context, parts)
-        found = in_processes(parts, options.members, options.quick, options.processes)
+        filled = in_processes(parts, options.members, options.quick, options.processes)
     else:
-        found = sections(context, parts)
+        filled = sections(context, parts)
     if paged:
-        _page(options, {part: markdown(part, section, context) for part, section in zip(parts, found)})
+        _page(options, {part: markdown(part, section, context) for part, section in zip(parts, filled)})
     elif options.json:
-        for section in found:
+        for section in filled:
             for claim in (*section.figures, *section.claims):
                 print(json.dumps(claim.to_json(), ensure_ascii=False))
             for line in section.missing:
                 tell(f"Missing. {line}")
     else:
-        print(told(found))
+        print(told(filled))
     tell(f"Done in {(time.monotonic() - begun) / 60:.1f} minutes.")
     return 0
 

@@ -49,13 +49,13 @@ PROCESSES = 2
 
 def sections(context: ResultsContext, parts: Sequence[str]) -> list[ResultsSection]:
     """Return the parts of the results; one that lacks a model, data or a record says so in a line."""
-    found = []
+    filled = []
     for part in parts:
         try:
-            found.append(PARTS[part](context))
+            filled.append(PARTS[part](context))
         except EngineError as error:
-            found.append(ResultsSection(part.replace("_", " ").capitalize()).lack(str(error)))
-    return found
+            filled.append(ResultsSection(part.replace("_", " ").capitalize()).lack(str(error)))
+    return filled
 
 
 def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int) -> list[ResultsSection]:
@@ -69,8 +69,8 @@ def in_processes(parts: Sequence[str], members: int, quick: bool, processes: int
     methods = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, methods, initializer=_one_thread) as pool:
         pending = [(job, pool.submit(_job, job, members, quick)) for job in jobs if job]
-        found = {part: section for job, done in pending for part, section in zip(job, done.result())}
-    return [found[part] for part in parts]
+        by_part = {part: section for job, done in pending for part, section in zip(job, done.result())}
+    return [by_part[part] for part in parts]
 
 
 def _one_thread() -> None:

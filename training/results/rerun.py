@@ -27,14 +27,14 @@ def find(records: Sequence[Record], id: str) -> Record:
     Raises:
         InputError: there is none, or more than one.
     """
-    found = [r for r in records if r.id == id]
-    if not found:
+    matching = [r for r in records if r.id == id]
+    if not matching:
         near = [r.id for r in records if id in r.id]
         told = f" (there are: {', '.join(near[:5])})" if near else ""
         raise InputError(f"--rerun: there is no record {id}{told}.")
-    if len(found) > 1:
-        raise InputError(f"--rerun: {len(found)} records are called {id}.")
-    return found[0]
+    if len(matching) > 1:
+        raise InputError(f"--rerun: {len(matching)} records are called {id}.")
+    return matching[0]
 
 
 def rerun(record: Record, tell: Callable[[str], None]) -> dict[str, dict[str, float | None]]:

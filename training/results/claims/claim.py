@@ -63,9 +63,9 @@ class Claim:
         }
 
 
-def claimed(text: str, found: Interval, bar: Bar | None = None) -> Claim:
+def claimed(text: str, interval: Interval, bar: Bar | None = None) -> Claim:
     """Return a claim from an interval."""
-    value, low, high = (float(number) for number in found)
+    value, low, high = (float(number) for number in interval)
     return Claim(text, value, low, high, bar)
 
 

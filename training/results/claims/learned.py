@@ -34,10 +34,10 @@ def _own_name(record: Record) -> str:
 
 def by_config(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Return records by their configuration's file name, without the suffix."""
-    found: dict[str, list[Record]] = defaultdict(list)
+    stems: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        found[Path(record.config).stem].append(record)
-    return dict(found)
+        stems[Path(record.config).stem].append(record)
+    return dict(stems)
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
@@ -52,8 +52,8 @@ def over_seeds(values: Sequence[float]) -> Interval:
 
 def values(records: Iterable[Record], metric: str) -> list[float]:
     """Return a metric of the runs' own models, where it is there."""
-    found = (own_case(record).get(metric) for record in records)
-    return [float(value) for value in found if value is not None]
+    numbers = (own_case(record).get(metric) for record in records)
+    return [float(value) for value in numbers if value is not None]
 
 
 def tested_alike(context: ResultsContext, config: str) -> dict[str, tuple[Config, list[Record]]]:
@@ -62,13 +62,13 @@ def tested_alike(context: ResultsContext, config: str) -> dict[str, tuple[Config
     They have the same data, factor and split; how many of a store's dates are taken may differ.
     """
     ours = context.config(config)
-    found = {}
+    alike = {}
     for stem, held in by_config(context.records("training")).items():
         path = next(context.configs.rglob(f"{stem}.yaml"), None)
         other = None if path is None else load_config(path)
         if other and _task(other) == _task(ours):
-            found[stem] = (other, held)
-    return found
+            alike[stem] = (other, held)
+    return alike
 
 
 def _task(config: Config) -> tuple[object, ...]:
@@ -79,12 +79,12 @@ def _task(config: Config) -> tuple[object, ...]:
 
 def deterministic_networks(context: ResultsContext, config: str) -> dict[str, float]:
     """Return the MAE of each recorded network, tested as a configuration's model is, that draws nothing."""
-    found = {}
+    lowest = {}
     for stem, (other, held) in tested_alike(context, config).items():
         numbers = values(held, "mae")
         if other.ensemble is None and numbers:
-            found[stem] = min(numbers)
-    return found
+            lowest[stem] = min(numbers)
+    return lowest
 
 
 def is_unconstrained(config: Config) -> bool:
@@ -108,8 +108,8 @@ def records_table(records: Iterable[Record]) -> str:
 def recorded_figures(title: str, held: Iterable[Record], name: str) -> list[Claim]:
     """Return each metric of the recorded runs of a configuration, as the mean over seeds."""
     records = list(held)
-    found = {f"{title}: {metric} of {name}": values(records, metric) for metric in SHOWN}
-    return [claimed(words, over_seeds(numbers)) for words, numbers in found.items() if numbers]
+    by_words = {f"{title}: {metric} of {name}": values(records, metric) for metric in SHOWN}
+    return [claimed(words, over_seeds(numbers)) for words, numbers in by_words.items() if numbers]
 
 
 def encoded_gan(context: ResultsContext) -> ResultsSection:
@@ -126,8 +126,8 @@ def encoded_gan(context: ResultsContext) -> ResultsSection:
         if not case.startswith(tuple(own)):
             rows.append([case, *(_text(numbers.get(metric)) for metric in SHOWN)])
     for stem, records in held.items():
-        found = {metric: values(records, metric) for metric in SHOWN}
-        rows.append([stem, *(_text(over_seeds(f).value if f else None) for f in found.values())])
+        by_metric = {metric: values(records, metric) for metric in SHOWN}
+        rows.append([stem, *(_text(over_seeds(f).value if f else None) for f in by_metric.values())])
         section.figures += recorded_figures(title, records, stem)
     section.text = columns(rows)
     return section

@@ -33,9 +33,9 @@ def held_out(record: Record) -> list[Claim]:
     """Return the cascade's RMSE over the best other method's, for each step and choice of cells."""
     model, claims = str(record.notes.get("model")), []
     for place, ratios in record.notes.get("rmse_ratio", {}).items():
-        found = {name: values.get(f"rmse_{place}") for name, values in record.metrics.items()}
-        others = {name: value for name, value in found.items() if name in ratios and value is not None}
-        if not others or model not in found:
+        errors = {name: values.get(f"rmse_{place}") for name, values in record.metrics.items()}
+        others = {name: value for name, value in errors.items() if name in ratios and value is not None}
+        if not others or model not in errors:
             continue
         best = min(others, key=lambda name: others[name])
         step, _, where = place.partition("_")

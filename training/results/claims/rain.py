@@ -33,34 +33,35 @@ def rain_in_space(context: ResultsContext) -> ResultsSection:
 
 def _accuracy(context: ResultsContext, title: str, config: str, known: str, bar: Bar) -> ResultsSection:
     section = ResultsSection(title)
-    found = context.evaluation(config, require=False)
-    section.text = tables(found)
-    section.figures += figures(found, title)
-    if found.model is None:
+    evaluation = context.evaluation(config, require=False)
+    section.text = tables(evaluation)
+    section.figures += figures(evaluation, title)
+    if evaluation.model is None:
         return section.lack(f"{title}: the model of {config} is not there.")
-    model = found.model
+    model = evaluation.model
     section.claims.append(
         claimed(
-            f"{title}: RMSE of {model} against {_title(found, known)}",
-            found.compare(model, known).ratio,
+            f"{title}: RMSE of {model} against {_title(evaluation, known)}",
+            evaluation.compare(model, known).ratio,
             bar,
         )
     )
-    best = strongest(found, "rmse", lambda s: s.case.group != "model" and s.kind == "central")
+    best = strongest(evaluation, "rmse", lambda s: s.case.group != "model" and s.kind == "central")
     if best != known:
         section.claims.append(
             claimed(
-                f"{title}: RMSE of {model} against the strongest of all other methods, {_title(found, best)}",
-                found.compare(model, best).ratio,
+                f"{title}: RMSE of {model} against the strongest of all other methods, "
+                f"{_title(evaluation, best)}",
+                evaluation.compare(model, best).ratio,
                 bar,
             )
         )
-    for withheld in (n for n in names(found) if n.startswith(f"{model}-without")):
-        if found.score(withheld).kind == "central":
+    for withheld in (n for n in names(evaluation) if n.startswith(f"{model}-without")):
+        if evaluation.score(withheld).kind == "central":
             section.figures.append(
                 claimed(
-                    f"{title}: fall of the RMSE from {_title(found, withheld)} to all sources",
-                    _negative(found, model, withheld),
+                    f"{title}: fall of the RMSE from {_title(evaluation, withheld)} to all sources",
+                    _negative(evaluation, model, withheld),
                 )
             )
     return section
@@ -70,45 +71,49 @@ def rain_ensemble(context: ResultsContext) -> ResultsSection:
     """The model's draws: fair CRPS against the errors of single fields, and calibration."""
     title = "Rain, ensemble"
     section = ResultsSection(title)
-    found = context.evaluation(IN_TIME, require=False)
-    model = found.model
-    if model is None or not found.score(model).members:
+    evaluation = context.evaluation(IN_TIME, require=False)
+    model = evaluation.model
+    if model is None or not evaluation.score(model).members:
         return section.lack(f"{title}: there is no model of {IN_TIME} that draws members.")
-    section.text = ensemble_table(found.scores, found.archive.units)
-    ensemble_claims(context, section, found, IN_TIME, KNOWN_IN_TIME)
+    section.text = ensemble_table(evaluation.scores, evaluation.archive.units)
+    ensemble_claims(context, section, evaluation, IN_TIME, KNOWN_IN_TIME)
     return section
 
 
 def ensemble_claims(
-    context: ResultsContext, section: ResultsSection, found: Evaluation, config: str, known: str | None = None
+    context: ResultsContext,
+    section: ResultsSection,
+    evaluation: Evaluation,
+    config: str,
+    known: str | None = None,
 ) -> None:
     """Add what is claimed of a model's draws: CRPS against the errors of single fields, and calibration.
 
     Args:
         context, section: records, and where the claims go.
-        found: the evaluation of a model that draws members.
+        evaluation: the evaluation of a model that draws members.
         config: file name of its configuration.
         known: a simple method to compare with beside the strongest one.
     """
-    title, model = section.title, str(found.model)
-    simple = strongest(found, "mae", lambda s: s.case.group == "simple")
+    title, model = section.title, str(evaluation.model)
+    simple = strongest(evaluation, "mae", lambda s: s.case.group == "simple")
     which = ({known: ""} if known else {}) | {simple: "the strongest simple method, "}
     for method, words in which.items():
         section.claims.append(
             claimed(
-                f"{title}: fair CRPS of {model} against the MAE of {words}{_title(found, method)}",
-                found.compare(model, method, "crps", "mae").ratio,
+                f"{title}: fair CRPS of {model} against the MAE of {words}{_title(evaluation, method)}",
+                evaluation.compare(model, method, "crps", "mae").ratio,
                 CRPS_SIMPLE,
             )
         )
     section.claims.append(
         claimed(
             f"{title}: fair CRPS of {model} against the MAE of its own single field",
-            found.compare(model, model, "crps", "mae").ratio,
+            evaluation.compare(model, model, "crps", "mae").ratio,
             CRPS_NETWORK,
         )
     )
-    crps = float(found.score(model).ensemble["crps"].compute())
+    crps = float(evaluation.score(model).ensemble["crps"].compute())
     networks = deterministic_networks(context, config)
     if networks:
         name, mae = min(networks.items(), key=lambda item: item[1])
@@ -124,49 +129,49 @@ def ensemble_claims(
     section.claims.append(
         claimed(
             f"{title}: spread over skill of {model}",
-            found.compare(model, f"{model}-mean", "spread", "rmse").ratio,
+            evaluation.compare(model, f"{model}-mean", "spread", "rmse").ratio,
             CALIBRATED,
         )
     )
 
 
-def tables(found: Evaluation) -> str:
+def tables(evaluation: Evaluation) -> str:
     """Return an evaluation's tables as text."""
-    text = table(found.scores, found.archive.units)
-    if all("ralsd" in s.values for s in found.scores):
-        text += "\n" + further_table(found.scores, found.archive.units)
+    text = table(evaluation.scores, evaluation.archive.units)
+    if all("ralsd" in s.values for s in evaluation.scores):
+        text += "\n" + further_table(evaluation.scores, evaluation.archive.units)
     return text
 
 
-def figures(found: Evaluation, title: str) -> Iterator[Claim]:
+def figures(evaluation: Evaluation, title: str) -> Iterator[Claim]:
     """Yield every number of an evaluation's table as a figure."""
-    for score in found.scores:
+    for score in evaluation.scores:
         for name, value in score.values.items():
             yield Claim(f"{title}: {name} of {score.case.title}", float(value))
 
 
-def names(found: Evaluation) -> list[str]:
+def names(evaluation: Evaluation) -> list[str]:
     """Return the names of an evaluation's methods."""
-    return [s.case.name for s in found.scores]
+    return [s.case.name for s in evaluation.scores]
 
 
-def strongest(found: Evaluation, metric: str, wanted: Callable[[Score], bool]) -> str:
+def strongest(evaluation: Evaluation, metric: str, wanted: Callable[[Score], bool]) -> str:
     """Return the method with the lowest value of a metric among those wanted.
 
     Raises:
         InputError: none is.
     """
-    chosen = [s for s in found.scores if wanted(s)]
+    chosen = [s for s in evaluation.scores if wanted(s)]
     if not chosen:
         raise InputError("There is no method to compare with.")
     return min(chosen, key=lambda s: s.values[metric]).case.name
 
 
-def _title(found: Evaluation, name: str) -> str:
-    return found.score(name).case.title
+def _title(evaluation: Evaluation, name: str) -> str:
+    return evaluation.score(name).case.title
 
 
-def _negative(found: Evaluation, method: str, reference: str) -> Interval:
+def _negative(evaluation: Evaluation, method: str, reference: str) -> Interval:
     """Return how far the RMSE falls from the reference to the method."""
-    value, low, high = found.compare(method, reference).difference
+    value, low, high = evaluation.compare(method, reference).difference
     return Interval(-value, -high, -low)

@@ -35,16 +35,16 @@ def snow(context: ResultsContext) -> ResultsSection:
         return section.lack(f"{title}: the configuration {CONFIG} is not there.")
     config = context.config(CONFIG)
     make_store(context, CONFIG)
-    found = context.evaluation(COMPARED, config.model.id, require=False, most=MEMBERS)
-    section.text = tables(found)
-    section.figures += figures(found, title)
-    if found.model is None:
+    evaluation = context.evaluation(COMPARED, config.model.id, require=False, most=MEMBERS)
+    section.text = tables(evaluation)
+    section.figures += figures(evaluation, title)
+    if evaluation.model is None:
         return section.lack(f"{title}: the model of {CONFIG} is not there.")
-    _accuracy(section, title, found)
-    _against_l1(context, section, title, found)
-    if found.score(found.model).members:
-        section.text += "\n" + ensemble_table(found.scores, found.archive.units)
-        ensemble_claims(context, section, found, CONFIG)
+    _accuracy(section, title, evaluation)
+    _against_l1(context, section, title, evaluation)
+    if evaluation.score(evaluation.model).members:
+        section.text += "\n" + ensemble_table(evaluation.scores, evaluation.archive.units)
+        ensemble_claims(context, section, evaluation, CONFIG)
     return section
 
 
@@ -75,16 +75,16 @@ def table_of(context: ResultsContext, title: str, config: str) -> ResultsSection
     if not (context.configs / config).is_file():
         return section.lack(f"{title}: the configuration {config} is not there.")
     make_store(context, config)
-    found = context.evaluation(config, require=False, most=MEMBERS)
-    section.text = tables(found)
-    section.figures += figures(found, title)
-    if found.model is None:
-        _recorded(context, section, title, config, found)
+    evaluation = context.evaluation(config, require=False, most=MEMBERS)
+    section.text = tables(evaluation)
+    section.figures += figures(evaluation, title)
+    if evaluation.model is None:
+        _recorded(context, section, title, config, evaluation)
     return section
 
 
 def _recorded(
-    context: ResultsContext, section: ResultsSection, title: str, config: str, found: Evaluation
+    context: ResultsContext, section: ResultsSection, title: str, config: str, evaluation: Evaluation
 ) -> None:
     """Put the recorded training of a model that is not shipped beside the baselines."""
     held = context.records("training", config)
@@ -94,44 +94,50 @@ def _recorded(
         return
     section.text += f"\n\nIts model is not shipped; as recorded when it was trained:\n{records_table(held)}"
     section.figures += recorded_figures(title, held, "the model")
-    best = found.score(strongest(found, "rmse", lambda score: score.kind == "central"))
+    best = evaluation.score(strongest(evaluation, "rmse", lambda score: score.kind == "central"))
     words = f"{title}: RMSE of the model against the strongest baseline, {best.case.title}"
     section.figures.append(Claim(words, over_seeds(errors).value / best.values["rmse"]))
 
 
-def with_climatology(found: Evaluation, score: Score) -> bool:
+def with_climatology(evaluation: Evaluation, score: Score) -> bool:
     """Return whether a method was given the climatology."""
-    sources = found.archive.sources
+    sources = evaluation.archive.sources
     return any(sources[name].traits.of_target for name in score.case.view.sources if name in sources)
 
 
-def _accuracy(section: ResultsSection, title: str, found: Evaluation) -> None:
-    model = str(found.model)
+def _accuracy(section: ResultsSection, title: str, evaluation: Evaluation) -> None:
+    model = str(evaluation.model)
 
     def without(score: Score) -> bool:
-        return score.case.group != "model" and score.kind == "central" and not with_climatology(found, score)
+        return (
+            score.case.group != "model"
+            and score.kind == "central"
+            and not with_climatology(evaluation, score)
+        )
 
     def given(score: Score) -> bool:
-        return score.case.group != "model" and score.kind == "central" and with_climatology(found, score)
+        return score.case.group != "model" and score.kind == "central" and with_climatology(evaluation, score)
 
     for wanted, words, bar in (
         (without, "the strongest baseline without climatology", ACCURACY),
         (given, "the strongest baseline with climatology", BELOW),
     ):
         try:
-            name = strongest(found, "rmse", wanted)
+            name = strongest(evaluation, "rmse", wanted)
         except InputError:
             section.lack(f"{title}: there is no method to stand for {words}.")
             continue
-        text = f"{title}: RMSE of {model} against {words}, {found.score(name).case.title}"
-        section.claims.append(claimed(text, found.compare(model, name).ratio, bar))
+        text = f"{title}: RMSE of {model} against {words}, {evaluation.score(name).case.title}"
+        section.claims.append(claimed(text, evaluation.compare(model, name).ratio, bar))
 
 
-def _against_l1(context: ResultsContext, section: ResultsSection, title: str, found: Evaluation) -> None:
+def _against_l1(context: ResultsContext, section: ResultsSection, title: str, evaluation: Evaluation) -> None:
     """Compare distribution and spectrum with the network that was trained with an L1 loss alone."""
-    model = str(found.model)
+    model = str(evaluation.model)
     # Distribution and spectrum are those of a draw: a best estimate is smoother than what it estimates.
-    drawn = next((s.case.name for s in found.scores if s.kind == "member" and s.case.group == "model"), model)
+    drawn = next(
+        (s.case.name for s in evaluation.scores if s.kind == "member" and s.case.group == "model"), model
+    )
     networks = {stem: held for stem, (other, held) in tested_alike(context, CONFIG).items() if only_l1(other)}
     if not networks:
         section.lack(f"{title}: no record of a network trained with an L1 loss alone.")
@@ -140,13 +146,12 @@ def _against_l1(context: ResultsContext, section: ResultsSection, title: str, fo
         for metric, words in SHAPES.items():
             theirs = values(held, metric)
             for name in dict.fromkeys([drawn, model]):
-                ours = found.score(name).values.get(metric)
+                ours = evaluation.score(name).values.get(metric)
                 if not theirs or ours is None:
                     section.lack(f"{title}: {stem} or {name} has no {metric}.")
                     continue
-                text = (
-                    f"{title}: {words} of {found.score(name).case.title} against the L1-only network, {stem}"
-                )
+                named = evaluation.score(name).case.title
+                text = f"{title}: {words} of {named} against the L1-only network, {stem}"
                 section.claims.append(Claim(text, ours / (sum(theirs) / len(theirs)), bar=HALF))
 
 

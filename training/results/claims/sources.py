@@ -37,11 +37,11 @@ def ablations(context: ResultsContext) -> ResultsSection:
         if not (context.configs / config).is_file() or not (context.folder / file).is_file():
             section.lack(f"Ablation: no records for {config} (training/records/{file}).")
             continue
-        found = gather(context.config(config), context.folder / file)
-        texts.append(f"{config}: {_table(found)}")
-        section.figures += _figures(config, found)
-        if found.missing:
-            section.lack(f"Ablation: {len(found.missing)} runs of {config} have no record yet.")
+        gathered = gather(context.config(config), context.folder / file)
+        texts.append(f"{config}: {_table(gathered)}")
+        section.figures += _figures(config, gathered)
+        if gathered.missing:
+            section.lack(f"Ablation: {len(gathered.missing)} runs of {config} have no record yet.")
     section.text = "\n\n".join(texts)
     return section
 
@@ -99,28 +99,28 @@ def _gains(where: str, results: Results, groups: tuple[str, ...]) -> list[Claim]
     return figures
 
 
-def _table(found: Gathered) -> str:
+def _table(gathered: Gathered) -> str:
     rows = [["given", *LOWER.values()]]
-    for variant in found.variants:
-        if variant.name in found.retrained.metrics:
-            numbers = (found.retrained.mean(variant.name, m) for m in LOWER)
+    for variant in gathered.variants:
+        if variant.name in gathered.retrained.metrics:
+            numbers = (gathered.retrained.mean(variant.name, m) for m in LOWER)
             rows.append([variant.name, *(f"{n:.4g}" for n in numbers)])
-    count = len(found.retrained.seeds)
+    count = len(gathered.retrained.seeds)
     told = "one seed" if count == 1 else f"means over {count} seeds"
-    return f"{told}, {found.records[0].steps} steps\n" + columns(rows)
+    return f"{told}, {gathered.records[0].steps} steps\n" + columns(rows)
 
 
-def _figures(config: str, found: Gathered) -> list[Claim]:
-    results, groups, where = found.retrained, found.groups, f"Ablation of {config}"
+def _figures(config: str, gathered: Gathered) -> list[Claim]:
+    results, groups, where = gathered.retrained, gathered.groups, f"Ablation of {config}"
     figures = _gains(where, results, groups)
-    for variant in found.variants:
+    for variant in gathered.variants:
         if variant.constraint is None:
             continue
         for metric, words in LOWER.items():
-            change = estimate(results, {variant.name: 1.0, found.reference: -1.0}, metric).both
+            change = estimate(results, {variant.name: 1.0, gathered.reference: -1.0}, metric).both
             figures.append(claimed(f"{where}: rise of the {words} without {variant.constraint}", change))
-    if found.withheld is not None:
-        agreed = agreement(results, found.withheld, groups)
+    if gathered.withheld is not None:
+        agreed = agreement(results, gathered.withheld, groups)
         figures.append(
             Claim(f"{where}: rank correlation of gains, retrained and withheld", agreed.rank_correlation)
         )
@@ -141,13 +141,13 @@ def main_claim(context: ResultsContext) -> ResultsSection:
         if not (context.configs / config).is_file() or not (context.folder / file).is_file():
             section.lack(f"{title}: no records for {config} (training/records/{file}).")
             continue
-        found = gather(context.config(config), context.folder / file)
-        if UNCONSTRAINED not in found.retrained.metrics:
+        gathered = gather(context.config(config), context.folder / file)
+        if UNCONSTRAINED not in gathered.retrained.metrics:
             section.lack(f"{title}: the ablation of {config} has no unconstrained runs.")
             continue
-        full = subset_name(found.groups, found.groups)
-        for given in dict.fromkeys([full, found.reference]):
-            section.claims += _against_unconstrained(config, found.retrained, given)
+        full = subset_name(gathered.groups, gathered.groups)
+        for given in dict.fromkeys([full, gathered.reference]):
+            section.claims += _against_unconstrained(config, gathered.retrained, given)
     for config in SHIPPED:
         if (context.configs / config).is_file():
             _recorded(context, config, section, title)
@@ -175,19 +175,19 @@ def _recorded(context: ResultsContext, config: str, section: ResultsSection, tit
         return
     for stem, held in free.items():
         for metric, words in LOWER.items():
-            found = ratio(ours, held, metric) if ours else _shipped(context, config, held, metric)
-            if found is not None:
+            quotient = ratio(ours, held, metric) if ours else _shipped(context, config, held, metric)
+            if quotient is not None:
                 text = f"Full trainings: {words} of {config} against {stem}, the unconstrained GAN"
-                section.claims.append(claimed(text, found, BETTER))
+                section.claims.append(claimed(text, quotient, BETTER))
 
 
 def _shipped(context: ResultsContext, config: str, held: list[Record], metric: str) -> Interval | None:
     """Return the shipped model's own score over the recorded ones, where its training has no record."""
-    found = context.evaluation(config, require=False)
+    evaluation = context.evaluation(config, require=False)
     theirs = values(held, metric)
-    if found.model is None or not theirs or metric not in found.score(found.model).values:
+    if evaluation.model is None or not theirs or metric not in evaluation.score(evaluation.model).values:
         return None
-    quotients = [found.score(found.model).values[metric] / value for value in theirs]
+    quotients = [evaluation.score(evaluation.model).values[metric] / value for value in theirs]
     mean = sum(quotients) / len(quotients)
     return (
         Interval(mean, min(quotients), max(quotients))
