@@ -21,8 +21,8 @@ def entries() -> list[str]:
 
 
 def test_every_document_is_in_the_navigation_once() -> None:
-    documents = [*pages.FROM_ROOT, *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")), pages.RESULTS]
-    assert sorted(entries()) == sorted({pages.place_of(document) for document in documents})
+    documents = [*pages.FROM_ROOT, *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+    assert sorted(entries()) == sorted(pages.place_of(document) for document in documents)
 
 
 def test_the_site_loads_nothing_from_elsewhere() -> None:
@@ -58,16 +58,6 @@ def test_a_page_and_its_file_find_each_other() -> None:
 )
 def test_links_of_the_repository_become_the_sites(file: str, written: str, on_the_site: str | None) -> None:
     assert pages.site_links(written, file) == (on_the_site or written)
-
-
-def test_a_page_that_is_not_written_yet_is_named_without_a_link(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(pages, "ROOT", tmp_path)
-    assert pages.site_links("See [all results](results.md).", "docs/methods.md") == "See all results."
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "results.md").touch()
-    assert pages.site_links("[Results](docs/results.md)", "README.md") == "[Results](results.md)"
 
 
 def test_the_reference_has_every_module_once() -> None:

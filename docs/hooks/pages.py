@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 HOUSES = ("engine", "training", "msr_plugin")
 FROM_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "CONTRIBUTING.md", "CHANGELOG.md": "CHANGELOG.md"}
 LOOK = ("resources/icons/msr.svg",)  # what the theme shows
-RESULTS = "docs/results.md"  # written by a command; a checkout may lack it
 LINK = re.compile(r"(!?\[(?:[^][]|\[[^]]*\])*\])\(([^)\s]+)\)")
 
 
@@ -50,10 +49,7 @@ def named_files(text: str, file: str) -> Iterator[str]:
 
 
 def site_links(text: str, file: str) -> str:
-    """Return a document with its links to files as the site has them.
-
-    A link to the results becomes plain text where that page is not written yet.
-    """
+    """Return a document with its links to files as the site has them."""
 
     def link(match: re.Match[str]) -> str:
         words, target = match.groups()
@@ -61,8 +57,6 @@ def site_links(text: str, file: str) -> str:
         if not name or re.match(r"[a-z]+:", name):
             return match[0]
         [named] = named_files(match[0], file)
-        if named == RESULTS and not (ROOT / RESULTS).is_file():
-            return words[1:-1]
         start = posixpath.dirname(place_of(file))
         return f"{words}({posixpath.relpath(place_of(named), start or '.')}{mark}{anchor})"
 
@@ -141,8 +135,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = reference()
     for place, text in pages.items():
         files.append(File.generated(config, place, content=text))
-    if not (ROOT / RESULTS).is_file():
-        config.nav = [entry for entry in config.nav or [] if place_of(RESULTS) not in entry.values()]
     houses = {house: [p for p in pages if p.startswith(f"reference/{house}/")] for house in HOUSES}
     config.nav = [*(config.nav or []), {"Python reference": [{house: houses[house]} for house in HOUSES]}]
     return files
