@@ -21,6 +21,7 @@ TERMS = (
     *("halo", "base", "strength", "tile", "member", "supported share", "case", "archive", "patch", "coarse"),
     *("fine", "factor", "covariate", "source kind", "conservation", "climatology", "constructed analogues"),
     *("cascade", "lapse rate", "split", "record", "claim", "nature run", "CRPS", "RALSD", "store", "card"),
+    *("truth", "channel", "window", "estimate"),
 )
 
 
