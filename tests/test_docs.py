@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.diagrams.draw import made
+from docs.diagrams.draw import DIAGRAMS, made
 from tests.source_tree import ROOT
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -158,3 +158,13 @@ def test_every_term_is_defined_once() -> None:
 @pytest.mark.parametrize("path", made(), ids=lambda path: path.name)
 def test_made_pages_are_as_the_command_makes_them(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == made()[path]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_picture_has_a_command(path: Path) -> None:
+    script = (ROOT / "dev").read_text(encoding="utf-8")
+    commands = script[script.index("\npictures)") :].partition(";;")[0]
+    for target in re.findall(r"!\[[^]]*\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        place = (path.parent / target).resolve().relative_to(ROOT).as_posix()
+        drawn = place.removeprefix("docs/diagrams/") in DIAGRAMS and "docs.diagrams.draw" in commands
+        assert drawn or place in commands, place
