@@ -1,4 +1,4 @@
-"""`python -m training.evaluate CONFIG.yaml | --model ID|FOLDER`: other methods beside the model."""
+"""`python -m training.evaluate CONFIG.yaml` (or `--model ID`): other methods beside the model."""
 
 from __future__ import annotations
 
