@@ -24,7 +24,7 @@ MOST_BANDS = 24  # a daily climatology is weighted by season instead of fitted
 BASE_HALO = max(ANALOGUE_HALO, HALO["bicubic"] + REACH)  # coarse cells of context
 
 
-def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], halo: int) -> Tensor:
+def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], margin: int) -> Tensor:
     """Return the base in physical units, conserved.
 
     With a climatology of several bands it is their locally fitted mixture, with few bands or very
@@ -32,15 +32,15 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     the target's transformed space. Where the climatology is invalid, the next best takes its place.
 
     Args:
-        patch: its halo is at least `halo` + `BASE_HALO`.
+        patch: its halo is at least `margin` + `BASE_HALO`.
         target: what is downscaled.
         sources: of the card, for the climatology's kernel.
-        halo: coarse cells that the result keeps around the window.
+        margin: coarse cells around the window that the result keeps; a network's halo, say.
 
     Returns:
-        (B, (h + 2·halo)·k, (w + 2·halo)·k) float32, NaN where there is no coarse value.
+        (B, (h + 2·margin)·k, (w + 2·margin)·k) float32, NaN where there is no coarse value.
     """
-    patch = replace(patch, halo=patch.halo - halo)  # a larger window in a thinner halo
+    patch = replace(patch, halo=patch.halo - margin)  # a larger window in a thinner halo
     k, own = patch.factor, crop(patch.target, patch.halo)
     area = patch.averaging_area(target)
     source = next((s for s in sources if s.traits.of_target), None)

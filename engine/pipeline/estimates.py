@@ -27,7 +27,7 @@ Step = Callable[[float], None]  # hears which share of a tile is done; may raise
 
 @dataclass
 class Fields:
-    """A finished tile: the bands of each product, (h·k, w·k) each, on the processor."""
+    """A finished tile: the bands of each output file, (h·k, w·k) each, on the processor."""
 
     bands: dict[str, list[Tensor]] = field(default_factory=dict)
     residual: float = 0.0  # largest |mean − coarse value|, over the members too
@@ -91,7 +91,7 @@ class Ensemble(Single):
         method: a model with noise.
         target: how to conserve.
         strength: of the conservation, 0..1.
-        wanted: how many members, and which products.
+        wanted: how many members, and which files.
         seed: of the noise.
     """
 

@@ -68,9 +68,9 @@ def _check_numbers(request: SuperResolveRequest) -> None:
 def _check_paths(request: SuperResolveRequest) -> None:
     """Refuse an output that cannot go where it should."""
     seen: dict[Path, str] = {}
-    for product in output_files(request, TargetSpec("target", "")):
-        path = product.path
-        name = "The output" if product.key == MAIN else f"The output of the {product.key}"
+    for file in output_files(request, TargetSpec("target", "")):
+        path = file.path
+        name = "The output" if file.key == MAIN else f"The output of the {file.key}"
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
         if not path.parent.is_dir():
@@ -85,7 +85,7 @@ def _check_paths(request: SuperResolveRequest) -> None:
         place = path.resolve()
         if place in seen:
             raise InputError(f"{name} {path} is also that of the {seen[place]}: choose another file.")
-        seen[place] = "estimate" if product.key == MAIN else product.key
+        seen[place] = "estimate" if file.key == MAIN else file.key
 
 
 def _check_season(choice: Choice, dates: list[When | None]) -> None:

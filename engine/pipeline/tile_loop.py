@@ -35,7 +35,7 @@ _MEMORY_LIMIT = 0.8  # the same where the user asks for a size
 class _Done:
     """One finished tile on its way to the files."""
 
-    bands: dict[str, list[Tensor]]  # (rows, cols) of the output, for each product
+    bands: dict[str, list[Tensor]]  # (rows, cols) of the output, for each output file
     row: int
     col: int
     date: int
@@ -54,7 +54,6 @@ class TileJob:
         self.plan, self.method, self.feedback = plan, method, feedback
         self.grids, self.dates = plan.grids, plan.dates
         request, grids = plan.request, plan.grids
-        self.products = {product.key: product for product in plan.files}
         spec, strength = plan.choice.target, request.conservation
         self.strength = spec.strength if strength is None else strength
         self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
@@ -76,7 +75,7 @@ class TileJob:
         """Write the files, all of them or none."""
         plan = self.plan
         tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
-        writers = {key: self._writer(product, tags) for key, product in self.products.items()}
+        writers = {file.key: self._writer(file, tags) for file in plan.files}
         files = CogSet(writers, self.feedback.check_cancelled)
         hooks = self._listen()
         try:
@@ -133,19 +132,19 @@ class TileJob:
             warnings=warnings,
         )
 
-    def _writer(self, product: OutputFile, tags: dict[str, str]) -> CogWriter:
+    def _writer(self, file: OutputFile, tags: dict[str, str]) -> CogWriter:
         rows, cols = self.grids.output.shape
         return CogWriter(
-            product.path,
+            file.path,
             cols,
             rows,
             self.grids.output.affine,
             crs_wkt(self.grids.output),
-            bands=len(self.dates) * len(product.bands),
-            band_names=product.band_names(self.dates, self.plan.choice.target.name),
-            band_tags=product.band_tags(self.dates),
-            units=product.units,
-            tags={**tags, **product.tags()},
+            bands=len(self.dates) * len(file.bands),
+            band_names=file.band_names(self.dates, self.plan.choice.target.name),
+            band_tags=file.band_tags(self.dates),
+            units=file.units,
+            tags={**tags, **file.tags()},
         )
 
     def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
