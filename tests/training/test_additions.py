@@ -180,8 +180,10 @@ def test_a_transform(monkeypatch, small, quick, tmp_path) -> None:
     from engine.package import card_check
 
     card_check._validator.cache_clear()
-    package = train(parse_config(quick), tmp_path / "runs", quiet=True)
-    card_check._validator.cache_clear()
+    try:
+        package = train(parse_config(quick), tmp_path / "runs", quiet=True)
+    finally:
+        card_check._validator.cache_clear()
     target = package.card.target
     roots = np.sqrt(READERS["small"](factor=2).fine[:9])
     assert target.transform == "root" and target.mean == pytest.approx(float(roots.mean()), rel=0.05)

@@ -227,19 +227,14 @@ def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):
     assert "claims hold." in text and "Missing. Moselle" in text
 
 
-def test_several_processes_tell_what_one_tells_in_the_order_asked_for():
+def test_the_command_shares_its_parts_among_processes_and_tells_what_one_tells():
     parts = ["moselle", "learned_baselines", "encoded_gan"]
     one = results_parts.sections(ResultsContext(print, quick=True), parts)
-    several = results_parts.in_processes(parts, 2, True, 2)
-    assert [s.title for s in several] == [s.title for s in one] and results.told(several) == results.told(one)
-    assert sorted(part for group in results_parts.TOGETHER for part in group) == sorted(results_parts.PARTS)
-
-
-def test_the_command_itself_shares_its_parts_among_processes():
-    command = ["-m", "training.results", "--only", "moselle,encoded_gan", "--processes", "2"]
+    command = ["-m", "training.results", "--only", ",".join(parts), "--processes", "2", "--quick"]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Moselle" in done.stdout and "claims hold." in done.stdout
+    assert done.stdout == f"{results.told(one)}\n" and one[0].title in done.stdout
+    assert sorted(part for group in results_parts.TOGETHER for part in group) == sorted(results_parts.PARTS)
 
 
 def test_a_part_that_fails_is_said_and_the_rest_goes_on(context, monkeypatch):
