@@ -8,13 +8,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("msr_plugin", "engine", "training")
+BY_NAME = {"import_module", "__import__", "run_module", "run_path", "resolve_name"}  # what imports a name
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[int, int, str]]:
     """Yield (line, level, dotted name) of every import; level 0 is absolute.
 
-    `importlib.import_module("x")` and `__import__("x")` count; a computed name is "?".
+    Calls of what imports by name, such as `importlib.import_module("x")`, count, also under another name
+    (`from importlib import import_module as im`); a computed name is "?".
     """
+    importers = BY_NAME | {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in BY_NAME and alias.asname
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -23,11 +32,7 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, int, str]]:
             module = node.module or ""
             for alias in node.names:
                 yield node.lineno, node.level, f"{module}.{alias.name}".strip(".")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {
-            "import_module",
-            "importlib.import_module",
-            "__import__",
-        }:
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in importers:
             first = node.args[0] if node.args else None
             constant = isinstance(first, ast.Constant) and isinstance(first.value, str)
             name = first.value if constant else "?"

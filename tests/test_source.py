@@ -11,6 +11,15 @@ import pytest
 from tests.source_tree import ROOMS, ROOT, plant
 
 MAX_LINES = 400
+IGNORED = re.compile(r"#\s*type:\s*ignore(?!\[[\w-]+\]\s+# \w)")  # without a code, or without a reason
+RENAMES = {"os.replace", "os.rename", "os.renames", "shutil.move"}
+MAY_RENAME = {  # all others write through engine/files
+    "engine/files/atomic.py",
+    "engine/files/partial_files.py",
+    "training/trainer/run.py",  # sets an older run's folder aside
+    "msr_plugin/packages/model_install.py",  # without the engine
+    "msr_plugin/algorithms/model_card.py",  # the same
+}
 FORBIDDEN_CALLS = {
     "eval": "eval runs text as code",
     "exec": "exec runs text as code",
@@ -50,6 +59,12 @@ def call_problem(node: ast.Call, loaders: set[str]) -> str | None:
     return None
 
 
+def renames(node: ast.Call) -> bool:
+    """Return whether a call renames a file: also `Path.replace`, which takes one place and no keyword."""
+    path = isinstance(node.func, ast.Attribute) and node.func.attr == "replace" and len(node.args) == 1
+    return ast.unparse(node.func) in RENAMES or (path and not node.keywords)
+
+
 def unfinished(line: str) -> bool:
     """Return whether a line says that something is left to do."""
     return re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", line) is not None
@@ -66,11 +81,18 @@ def problems(root: Path) -> list[str]:
             if len(lines) >= MAX_LINES:
                 found.append(f"{place}:{len(lines)}: {MAX_LINES} lines or more")
             found += [f"{place}:{n}: unfinished" for n, line in enumerate(lines, 1) if unfinished(line)]
+            found += [
+                f"{place}:{n}: an ignored type without code or reason"
+                for n, line in enumerate(lines, 1)
+                if IGNORED.search(line)
+            ]
             tree = ast.parse(text)
             loaders = safe_loaders(tree)
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call) and (problem := call_problem(node, loaders)):
                     found.append(f"{place}:{node.lineno}: {problem}")
+                if isinstance(node, ast.Call) and renames(node) and place not in MAY_RENAME:
+                    found.append(f"{place}:{node.lineno}: renames a file; engine/files does that")
                 if isinstance(node, ast.ExceptHandler) and node.type is None:
                     found.append(f"{place}:{node.lineno}: bare except")
     return found
@@ -87,6 +109,10 @@ BREACHES = {
     "engine/j.py": "try:\n    import torch\nexcept:\n    torch = None",
     "engine/k.py": "def halo():\n    raise NotImplementedError",
     "engine/l.py": "import numpy as np\nnp.load('a.npy', allow_pickle=True)",
+    "engine/n.py": "import os\nos.replace('a', 'b')",
+    "engine/o.py": "def put(beside, path):\n    beside.replace(path)",
+    "engine/p.py": "x: int = 'a'  # type: ignore",
+    "engine/q.py": "x: int = 'a'  # type: ignore[assignment]",
     "training/d.py": "import subprocess\nsubprocess.run('ls', shell=True)",
     "training/e.py": "import yaml\nyaml.load('a: 1', Loader=yaml.Loader)",
     "msr_plugin/g.py": "exec('import torch')",
@@ -103,7 +129,7 @@ def test_the_checker_sees_a_breach(tmp_path: Path, place: str) -> None:
 
 def test_the_checker_lets_good_code_pass(tmp_path: Path) -> None:
     good = {
-        "engine/a.py": "import torch\nmodel.eval()",
+        "engine/a.py": "import torch\nmodel.eval()\nx: int = 1  # type: ignore[misc]  # its types lie",
         "training/b.py": "import yaml\nclass Own(yaml.SafeLoader): ...\nyaml.load('a: 1', Loader=Own)",
         "training/a.py": "import yaml\nyaml.safe_load('a: 1')",
     }
@@ -113,5 +139,6 @@ def test_the_checker_lets_good_code_pass(tmp_path: Path) -> None:
 
 def test_the_rest_stays_short_too() -> None:
     files = [*ROOT.glob("*.py"), *(ROOT / ".ci").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    files += (ROOT / "docs").rglob("*.py")
     long = [str(p) for p in files if len(p.read_text(encoding="utf-8").splitlines()) >= MAX_LINES]
     assert long == []

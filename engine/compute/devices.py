@@ -60,8 +60,7 @@ class PrecisionPlan:
 
 def lay_out(module: nn.Module, device: torch.device, plan: PrecisionPlan) -> None:
     """Bring a module's weights to a device, in a plan's precision and layout."""
-    # torch's own types leave out that `Module.to` takes a memory format.
-    module.to(device, plan.dtype, memory_format=plan.memory_format)  # type: ignore[call-overload]
+    module.to(device, plan.dtype, memory_format=plan.memory_format)  # type: ignore[call-overload]  # torch's types forget it
 
 
 def list_devices() -> list[dict[str, str]]:

@@ -1,4 +1,7 @@
-"""How much memory is left, and how to tell that it ran out."""
+"""How much memory is left, and how to tell that it ran out.
+
+What a tile needs, each method tells by its `bytes_per_cell`; `engine.pipeline.tiles.edge` cuts tiles by it.
+"""
 
 from __future__ import annotations
 

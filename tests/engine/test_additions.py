@@ -121,6 +121,8 @@ def test_a_network(monkeypatch: pytest.MonkeyPatch, card: dict, tmp_path: Path) 
 
 METHOD = '''"""The coarse value itself."""
 
+from engine.disaggregation.interpolation import mask_like
+from engine.fields.conservation import clipped
 from engine.methods.interface import Method
 
 
@@ -129,7 +131,8 @@ class Nearest(Method):
         rows = slice(patch.halo, patch.target.shape[-2] - patch.halo)
         columns = slice(patch.halo, patch.target.shape[-1] - patch.halo)
         own = patch.target[:, rows, columns]
-        return own.repeat_interleave(self.factor, -1).repeat_interleave(self.factor, -2)
+        field = own.repeat_interleave(self.factor, -1).repeat_interleave(self.factor, -2)
+        return mask_like(clipped(field, self.target), own, self.factor)
 
 
 def build(info, factor, target):
@@ -139,22 +142,22 @@ def build(info, factor, target):
 
 def test_a_simple_method(tmp_path: Path, write_raster) -> None:
     shutil.copytree(ROOT / "engine", tmp_path / "engine")
-    (tmp_path / "engine/methods/nearest.py").write_text(METHOD, encoding="utf-8")
+    (tmp_path / "engine/methods/standin.py").write_text(METHOD, encoding="utf-8")
     methods = tmp_path / "engine/methods/methods.json"
     entries = json.loads(methods.read_text(encoding="utf-8"))
-    entries["nearest"] = {"title": "Nearest", "help": "The coarse value.", "needs": []}
+    entries["standin"] = {"title": "Nearest", "help": "The coarse value.", "needs": []}
     methods.write_text(json.dumps(entries), encoding="utf-8")
 
     def engine(*words: str) -> str:
         command = [sys.executable, "-m", "engine", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
-    (listed,) = (m for m in json.loads(engine("models", "--json"))["baselines"] if m["id"] == "nearest")
+    (listed,) = (m for m in json.loads(engine("models", "--json"))["baselines"] if m["id"] == "standin")
     assert listed["title"] == "Nearest" and listed["needs"] == [] and not listed["needs_climatology"]
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     coarse = write_raster("coarse.tif", values, left=10.0, top=50.0)
     fine = str(tmp_path / "fine.tif")
-    engine("super-resolve", "--model", "nearest", "--factor", "3", "--target", coarse, "--output", fine)
+    engine("super-resolve", "--model", "standin", "--factor", "3", "--target", coarse, "--output", fine)
     with rasterio.open(fine) as raster:
         np.testing.assert_array_equal(raster.read(1), values.repeat(3, 0).repeat(3, 1))
 

@@ -29,8 +29,7 @@ class TrainingPlan:
         """Lay out the modules' weights."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         for module in modules:
-            # torch's own types leave out that `Module.to` takes a memory format.
-            module.to(memory_format=layout)  # type: ignore[call-overload]
+            module.to(memory_format=layout)  # type: ignore[call-overload]  # torch's types forget it
 
     def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[None]:
         """Return the context in which the networks run."""

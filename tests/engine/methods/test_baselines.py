@@ -197,7 +197,7 @@ def test_what_a_method_needs() -> None:
                 method.check(needed - {name})
         method.check(needed)
     with pytest.raises(InputError, match="bilinear"):
-        baseline("nearest", 8, RAIN)
+        baseline("nosuchmethod", 8, RAIN)
     for factor in (1, 101):
         with pytest.raises(InputError, match="factor"):
             baseline("bilinear", factor, RAIN)

@@ -23,7 +23,7 @@ WHOLE = SuperResolveRequest(
     ensemble=EnsembleRequest(20, "s.tif", "q.tif", (0.1, 0.9), "m.tif", "share.tif"),
     models=("here",),
 )
-SENTENCE = "The request's {} needs a path and, if any, a whole number as its band."
+SENTENCE = "The request's {} needs a path and, if any, a whole number from 1 on as its band."
 
 
 def test_a_request_survives_its_message() -> None:
@@ -37,14 +37,19 @@ def test_a_request_survives_its_message() -> None:
         ({"target": None}, "lacks target"),
         ({"target": {"path": "a.tif", "band": "x"}}, "target needs a path"),
         ({"sources": {"elevation": {"path": 3}}}, "elevation needs a path"),
+        ({"target": {"path": "a.tif", "band": 0}}, "target needs a path"),
+        ({"target": {"a": 1}}, "request's target has an unknown key: a"),
+        ({"ensemble": {"a": 1}}, "request's ensemble has an unknown key: a"),
+        ({"ensemble": {}}, "request's ensemble lacks members"),
+        ({"quantity": 10**400}, "quantity is of the wrong kind: 1000.{0,80}$"),
         ({"sources": {"elevation": "b.tif"}}, "malformed"),
         ({"tile": "big"}, "tile is of the wrong kind: 'big'"),
         ({"factor": "8"}, "factor is of the wrong kind"),
         ({"date": 11}, "date is of the wrong kind"),
         ({"seed": 1.5}, "seed is of the wrong kind"),
         ({"ensemble": 20}, "malformed"),
-        ({"ensemble": {"spread": "s.tif"}}, "malformed"),
-        ({"ensemble": {"members": 20, "colour": "red"}}, "malformed"),
+        ({"ensemble": {"spread": "s.tif"}}, "ensemble lacks members"),
+        ({"ensemble": {"members": 20, "colour": "red"}}, "ensemble has an unknown key: colour"),
         ({"ensemble": {"members": "20"}}, "ensemble.members is of the wrong kind: '20'"),
         ({"ensemble": {"members": True}}, "ensemble.members is of the wrong kind"),
         ({"ensemble": {"members": 20, "support": 3}}, "ensemble.support is of the wrong kind"),

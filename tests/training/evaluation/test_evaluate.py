@@ -62,7 +62,7 @@ def test_json_has_every_method_and_agrees_with_the_card(model, capsys):
     assert found["model"] == "rainitur2" and found["units"] == "mm/month"
     expected = BASELINES | {f"{name}-conservative" for name in BASELINES} | CONSERVING
     expected |= {"rainitur2", "rainitur2-without-climatology", "rainitur2-without-sources"}
-    assert set(found["methods"]) == expected
+    assert expected <= set(found["methods"])  # and what others add to the list
     assert all(set(values) == set(METRICS) for values in found["methods"].values())
     for name, values in package.card.raw["metrics"].items():
         for key in ("rmse", "mae", "js_distance"):
