@@ -85,6 +85,24 @@ KINDS: dict[str, SourceKind] = {
     "climatology": SourceKind(lambda classes: ("value",), _as_they_are, scalar=True, of_target=True),
 }
 
+
+class OfKind:
+    """What has a kind, one of `KINDS`, and the classes that go with it."""
+
+    kind: str
+    classes: tuple[int, ...]
+
+    @property
+    def traits(self) -> SourceKind:
+        """What is particular about the kind."""
+        return KINDS[self.kind]
+
+    @property
+    def channels(self) -> int:
+        """Channels of one band as read: fractions per class, sine and cosine of an angle, else one."""
+        return len(self.traits.channels(self.classes))
+
+
 # Of a raster's cells, 1 where they are valid: what coverage is the mean of.
 VALIDITY = SourceKind(
     lambda classes: ("valid",), lambda values, classes: np.isfinite(values).astype(np.float32)

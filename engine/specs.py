@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.source_kinds import KINDS, SourceKind
+from engine.source_kinds import OfKind
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(OfKind):
     """One covariate: what it is, on which grid it belongs, and how it is normalised."""
 
     name: str
@@ -55,13 +55,3 @@ class SourceSpec:
     period: str = "month"  # kind climatology: month (12 bands), day (366)
     kernel_months: float = 0.7  # kind climatology: weights exp(−cyclic distance / kernel)
     default: dict[str, Any] | None = None  # static raster in the package: {file, sha256}
-
-    @property
-    def traits(self) -> SourceKind:
-        """What is particular about its kind."""
-        return KINDS[self.kind]
-
-    @property
-    def channels(self) -> int:
-        """Number of channels as read: fractions per class, sine and cosine of an angle, else one."""
-        return len(self.traits.channels(self.classes))

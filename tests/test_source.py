@@ -65,9 +65,11 @@ def renames(node: ast.Call) -> bool:
     return ast.unparse(node.func) in RENAMES or (path and not node.keywords)
 
 
-def unfinished(line: str) -> bool:
-    """Return whether a line says that something is left to do."""
-    return re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", line) is not None
+def line_problem(line: str) -> str | None:
+    """Return what is wrong with one line."""
+    if re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", line):
+        return "unfinished"
+    return "an ignored type without code or reason" if IGNORED.search(line) else None
 
 
 def problems(root: Path) -> list[str]:
@@ -80,12 +82,9 @@ def problems(root: Path) -> list[str]:
             lines = text.splitlines()
             if len(lines) >= MAX_LINES:
                 found.append(f"{place}:{len(lines)}: {MAX_LINES} lines or more")
-            found += [f"{place}:{n}: unfinished" for n, line in enumerate(lines, 1) if unfinished(line)]
-            found += [
-                f"{place}:{n}: an ignored type without code or reason"
-                for n, line in enumerate(lines, 1)
-                if IGNORED.search(line)
-            ]
+            for number, line in enumerate(lines, 1):
+                if problem := line_problem(line):
+                    found.append(f"{place}:{number}: {problem}")
             tree = ast.parse(text)
             loaders = safe_loaders(tree)
             for node in ast.walk(tree):

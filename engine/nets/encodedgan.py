@@ -181,7 +181,7 @@ class EncodedGenerator(GeneratorNetwork):
         vector: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
-        """Return the field, (B, 1, h·k, w·k) float32; the arguments are those of `Generator`.
+        """Return the field, (B, 1, h·k, w·k) float32; see `GeneratorNetwork.forward`.
 
         Raises:
             InputError: an unknown source, sizes that do not fit, or noise.

@@ -170,14 +170,7 @@ class Generator(GeneratorNetwork):
         vector: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
-        """Return the residual, (B, 1, h·k, w·k) float32, of the window inside the halo.
-
-        `coarse` holds (B, C, H, W), `fine` (B, C, H·k, W·k) with H = h + 2·halo, W alike, each
-        normalised, 0 where invalid, the mask last; `vector` is (B, 2), sine and cosine of the day
-        of year. A source that is absent contributes nothing. Without noise the result is the one
-        deterministic estimate.
-        Raises InputError for an unknown source or sizes that do not fit.
-        """
+        """Return the residual; see `GeneratorNetwork.forward`. An absent source contributes nothing."""
         rows, columns = window_size(self.spec, self.halo, coarse, fine)
         like = self.out.weight
         size = (rows - 2 * self.halo, columns - 2 * self.halo)

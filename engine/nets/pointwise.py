@@ -53,7 +53,7 @@ class Pointwise(GeneratorNetwork):
         vector: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
-        """Return the residual, (B, 1, h·k, w·k); arguments and errors are those of `Generator.forward`."""
+        """Return the residual; see `GeneratorNetwork.forward`."""
         k = self.spec.factor
         rows, columns = window_size(self.spec, self.halo, coarse, fine)
         encoded = [self.coarse[name](source.to(self.mix.weight.dtype)) for name, source in coarse.items()]

@@ -50,28 +50,21 @@ def _problem(error: ValidationError) -> tuple[int, str]:
     """Return what is wrong as a sentence, after a number by which the first to tell is chosen."""
     value: Any = error.instance
     schema: Any = error.schema
-    told = reprlib.repr(value)  # a number of a thousand digits would fill the dialog
     path = [str(part) for part in error.absolute_path]
     place = ".".join(path)
-    if not path and error.validator == "additionalProperties":
-        extra = sorted(set(map(str, value)) - set(schema["properties"]))
-        return 0, f"The request has an unknown key: {reprlib.repr(extra[0])[1:-1]}."
-    if not path and error.validator == "required":
-        return 1, f"The request lacks {next(key for key in schema['required'] if key not in value)}."
+    where = f"The request's {place}" if path else "The request"
     if place in _NEEDED and not value:
         return 1, f"The request lacks {place}."
     if error.validator == "additionalProperties":
         extra = sorted(set(map(str, value)) - set(schema["properties"]))
-        return 2, f"The request's {place} has an unknown key: {reprlib.repr(extra[0])[1:-1]}."
+        return 2 if path else 0, f"{where} has an unknown key: {reprlib.repr(extra[0])[1:-1]}."
     if error.validator == "required":
         lacking = next(key for key in schema["required"] if key not in value)
-        return 3, f"The request's {place} lacks {lacking}."
+        return 3 if path else 1, f"{where} lacks {lacking}."
     if len(path) == _RASTERS.get(path[0] if path else "") and path[-1] in ("path", "band"):
         return 3, f"The request's {path[-2]} needs a path and, if any, a whole number from 1 on as its band."
-    if len(path) == 1 and place not in _HOLD_OTHERS:
-        return 4, f"The request's {place} is of the wrong kind: {told}."
     if path[:2] == ["ensemble", "levels"] and len(path) == 3:
         return 6, "The request's ensemble.levels must be numbers."
-    if path[:1] == ["ensemble"] and len(path) == 2:
-        return 5, f"The request's {place} is of the wrong kind: {told}."
+    if (len(path) == 1 and place not in _HOLD_OTHERS) or (path[:1] == ["ensemble"] and len(path) == 2):
+        return 3 + len(path), f"{where} is of the wrong kind: {reprlib.repr(value)}."
     return 2, f"The request is malformed: {place + ': ' if place else ''}{error.message[:200]}."

@@ -90,7 +90,7 @@ def folds_of(config: Config, levels: Sequence[CascadeLevel]) -> list[Fold]:
     if config.cascade is None:
         raise InputError("cascade: the configuration has none.")
     archive, edge = levels[0].archive, config.cascade.block
-    if any(date.startswith("-") for date in archive.dates):
+    if not archive.has_years:
         raise InputError(f"cascade: the data set {archive.name} has months without years.")
     shape = tuple(max(level.archive.fine.shape[axis] for level in levels) for axis in (1, 2))
     each = [resized(np.isfinite(np.asarray(level.archive.fine)).any(0), shape) for level in levels]

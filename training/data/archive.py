@@ -10,12 +10,12 @@ import numpy as np
 from affine import Affine
 
 from engine.errors import InputError
-from engine.source_kinds import KINDS, SourceKind
+from engine.source_kinds import OfKind
 from training.data.lazy import Array
 
 
 @dataclass(frozen=True)
-class ArchiveSource:
+class ArchiveSource(OfKind):
     """One source on the coarse or the fine grid, float32, NaN where it has no data.
 
     `values` is (T, C, ·, ·), with T = 1 when static and C = 2 (sine, cosine) for angles or one
@@ -30,11 +30,6 @@ class ArchiveSource:
     dynamic: bool = False
     classes: tuple[int, ...] = ()
     values: Array | None = None
-
-    @property
-    def traits(self) -> SourceKind:
-        """What is particular about its kind."""
-        return KINDS[self.kind]
 
     @property
     def array(self) -> Array:
@@ -87,6 +82,11 @@ class Archive:
     def shape(self) -> tuple[int, int]:
         """Coarse rows and columns."""
         return self.coarse.shape[-2], self.coarse.shape[-1]
+
+    @property
+    def has_years(self) -> bool:
+        """Whether each of its dates has a year, and not the month alone."""
+        return not any(date.startswith("-") for date in self.dates)
 
     @property
     def fine_transform(self) -> Affine:

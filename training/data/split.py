@@ -40,7 +40,7 @@ def split_archive(config: Config, archive: Archive) -> Split:
     rule, held = config.split, config.validation
     train_columns = archive.columns_of(rule.train_extent)
     test_columns = archive.columns_of(rule.test_extent)
-    if rule.needs_years and any(date.startswith("-") for date in archive.dates):
+    if rule.needs_years and not archive.has_years:
         raise InputError(f"split.kind: the data set {archive.name} has months without years.")
     dated = [(t, date, int(archive.months[t])) for t, date in enumerate(archive.dates)]
     seen = [t for t, date, month in dated if rule.trains(date, month)]

@@ -20,7 +20,7 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
-from engine.source_kinds import KINDS, SourceKind
+from engine.source_kinds import OfKind
 from training.preparation.timeline import count_on, date_in_name, order
 from training.preparation.zarr_input import ZarrVariable
 from training.schema.dataset import Limits, RasterSection
@@ -70,7 +70,7 @@ class GivenRaster(Raster):
 
 
 @dataclass
-class Layers:
+class Layers(OfKind):
     """What an array of a store is made of.
 
     Attributes:
@@ -81,16 +81,6 @@ class Layers:
     described: str
     kind: str = "continuous"
     classes: tuple[int, ...] = ()
-
-    @property
-    def traits(self) -> SourceKind:
-        """What is particular about its kind."""
-        return KINDS[self.kind]
-
-    @property
-    def channels(self) -> int:
-        """Channels as read."""
-        return len(self.traits.channels(self.classes))
 
 
 class Series(Layers):
@@ -121,8 +111,8 @@ class Series(Layers):
         classes: Sequence[int] = (),
     ) -> None:
         self.section, self.label, self.valid, self.dynamic = section, label, valid, dynamic
-        self.units = units if KINDS[kind].unit is None else ""
         self.kind, self.classes = kind, tuple(classes)
+        self.units = units if self.traits.unit is None else ""
         self.seen = self.outside = 0  # values read, and those outside the valid range
         self._lock = threading.Lock()
         self._kept: dict[str, GivenRaster] = {}

@@ -18,7 +18,7 @@ from training.results.claims.context import ResultsContext
 from training.results.claims.snow import make_store
 from training.results.markdown import markdown
 from training.results.page import check_page, write_page
-from training.results.parts import PARTS, PROCESSES, in_processes, sections, tell
+from training.results.parts import ON_SIMULATED_SNOW, PARTS, PROCESSES, in_processes, sections, tell
 from training.results.prose import INTRODUCTION
 from training.results.rerun import find, rerun, side_by_side
 
@@ -116,7 +116,7 @@ def _page(options: argparse.Namespace, parts: Mapping[str, str]) -> None:
 
 def _make_store(context: ResultsContext, parts: Sequence[str]) -> None:
     """Make the simulated store before several processes look for it; a part without it says so."""
-    if any(part.startswith("snow") or part == "source_gains" for part in parts):
+    if not ON_SIMULATED_SNOW.isdisjoint(parts):
         try:
             make_store(context)
         except EngineError as error:

@@ -44,6 +44,7 @@ TOGETHER = (
     ("snow_in_space",),
     ("ablations", "encoded_gan", "learned_baselines", "moselle"),
 )
+ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}
 PROCESSES = 2
 
 

@@ -15,6 +15,7 @@ import rasterio.shutil
 import torch
 from torch import Tensor
 
+from engine.contract import CARD_VERSION
 from engine.files.atomic import new_file, scratch_file
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package, write_package
@@ -72,7 +73,7 @@ def build_card(
     west, north = archive.transform * (0, 0)
     east, south = archive.transform * (archive.shape[1], archive.shape[0])
     return {
-        "msr_card": 1,
+        "msr_card": CARD_VERSION,
         "id": model.id,
         "name": model.name,
         "version": model.version,

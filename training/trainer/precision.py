@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from engine.compute.devices import PrecisionPlan, lay_out
+
 RUNS = 2
 WORTH = 0.85  # bfloat16 must take less than this share of float32's time to be worth its rounding
 
@@ -25,11 +27,10 @@ class TrainingPlan:
     bfloat16: bool = False
     channels_last: bool = False
 
-    def apply(self, *modules: nn.Module) -> None:
-        """Lay out the modules' weights."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+    def apply(self, device: torch.device, *modules: nn.Module) -> None:
+        """Lay out the modules' weights, float32."""
         for module in modules:
-            module.to(memory_format=layout)  # type: ignore[call-overload]  # torch's types forget it
+            lay_out(module, device, PrecisionPlan(channels_last=self.channels_last))
 
     def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[None]:
         """Return the context in which the networks run."""

@@ -217,7 +217,7 @@ class Trainer:
         batch = self.batch(0, _PLAN)
 
         def trial(plan: TrainingPlan) -> None:
-            plan.apply(*self._networks())
+            plan.apply(self.device, *self._networks())
             drawn = self.generate(batch, plan)
             fine, terms = drawn.judged, self.reconstruction(drawn, batch)
             loss = torch.stack([t.float() for t in terms.values()]).sum()
@@ -247,7 +247,7 @@ class Trainer:
 
     def use_plan(self) -> None:
         """Lay out the networks as the plan says."""
-        self.plan.apply(*self._networks())
+        self.plan.apply(self.device, *self._networks())
 
     # ------------------------------------------------------------------ validation, checkpoints
 

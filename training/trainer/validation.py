@@ -22,7 +22,6 @@ from training.metrics.pointwise.rmse import RootMeanSquareError
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
-CASES = ("all", "without_climatology", "without_sources")  # what a model is given
 ENSEMBLE = ("crps", "spread_skill")
 
 

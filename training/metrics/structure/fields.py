@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from training.metrics.structure.field import Field, pair
@@ -27,11 +26,3 @@ def field_pairs(prediction: ArrayLike | Field, truth: ArrayLike | Field) -> Iter
     size = p.shape[-2:]
     for one, other in zip(p.values.reshape(-1, *size), t.values.reshape(-1, *size)):
         yield pair(one, other)
-
-
-def valid_fields(
-    prediction: ArrayLike | Field, truth: ArrayLike | Field
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the pairs of `field_pairs` as float64 arrays, NaN where invalid."""
-    for p, t in field_pairs(prediction, truth):
-        yield p.values, t.values

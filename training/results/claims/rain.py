@@ -56,14 +56,13 @@ def _accuracy(context: ResultsContext, title: str, config: str, known: str, bar:
                 bar,
             )
         )
-    for withheld in (n for n in names(evaluation) if n.startswith(f"{model}-without")):
-        if evaluation.score(withheld).kind == "central":
-            section.figures.append(
-                claimed(
-                    f"{title}: fall of the RMSE from {_title(evaluation, withheld)} to all sources",
-                    _negative(evaluation, model, withheld),
-                )
+    for withheld in (s.case for s in evaluation.scores if s.case.given != "all" and s.kind == "central"):
+        section.figures.append(
+            claimed(
+                f"{title}: fall of the RMSE from {withheld.title} to all sources",
+                _negative(evaluation, model, withheld.name),
             )
+        )
     return section
 
 
@@ -148,11 +147,6 @@ def figures(evaluation: Evaluation, title: str) -> Iterator[Claim]:
     for score in evaluation.scores:
         for name, value in score.values.items():
             yield Claim(f"{title}: {name} of {score.case.title}", float(value))
-
-
-def names(evaluation: Evaluation) -> list[str]:
-    """Return the names of an evaluation's methods."""
-    return [s.case.name for s in evaluation.scores]
 
 
 def strongest(evaluation: Evaluation, metric: str, wanted: Callable[[Score], bool]) -> str:
