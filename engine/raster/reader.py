@@ -20,7 +20,7 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from engine import dates, units
+from engine import band_dates, units
 from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import Georeference, crs_wkt
@@ -75,7 +75,7 @@ class Raster:
             raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
         self.georeference = Georeference(crs, file.transform, file.width, file.height)
         self._tags = [file.tags(i) for i in file.indexes]
-        self.dates = dates.of_bands(file.descriptions, self._tags, file.tags())
+        self.dates = band_dates.of_bands(file.descriptions, self._tags, file.tags())
         self.units = self._file_units()
         self._convert = units.Conversion()
         if wanted_units and units.known(self.units) and units.known(wanted_units):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine import units
-from engine.dates import When, cyclic_months, find, match, of_bands, parse
+from engine.band_dates import of_bands
+from engine.dates import When, cyclic_months, find, match, parse
 from engine.errors import InputError
 
 
@@ -19,7 +20,21 @@ from engine.errors import InputError
         ("--11", When(None, 11)),
         ("November", When(None, 11)),
         ("Band 1", None),
-        ("2001-02-30", None),
+        ("2001-02-30", When(2001, 2, 30)),  # of a 360-day calendar
+        ("2001-02-29", When(2001, 2, 29)),
+        ("2001-02-31", None),
+        ("2001-04-31", None),
+        ("2024-11-26T06", When(2024, 11, 26, 6)),
+        ("2024-11-26T06:00", When(2024, 11, 26, 6, 0)),
+        ("2024-11-26 06:00Z", When(2024, 11, 26, 6, 0)),
+        ("2024-11-26 06Z", When(2024, 11, 26, 6)),
+        ("tp 2024-11-26T18:30:00.000Z", When(2024, 11, 26, 18, 30)),
+        ("2024-11-26T01:30+02:00", When(2024, 11, 25, 23, 30)),
+        ("wrfout_d01_2001-01-01_03:00:00", When(2001, 1, 1, 3, 0)),
+        ("rain_20241126T0600", When(2024, 11, 26, 6, 0)),
+        ("rain_2024112606", When(2024, 11, 26, 6)),
+        ("rain_20241126_2002", When(2024, 11, 26)),  # may be no time
+        ("--11T06", When(None, 11, None, 6)),
         ("", None),
     ],
 )
@@ -52,7 +67,7 @@ def test_match_finds_the_one_band_or_says_why_not() -> None:
     assert match(days, When(2001, 2), "rain") == 2
     with pytest.raises(InputError, match="rain has no band for 2003-01"):
         match(days, When(2003, 1), "rain")
-    with pytest.raises(InputError, match="2 bands for 2001-01"):
+    with pytest.raises(InputError, match=r"2 dates in 2001-01, from 2001-01-01 to 2001-01-02: give one of"):
         match(days, When(2001, 1), "rain")
     assert match([When(None, m) for m in range(1, 13)], When(1999, 11, 3), "t") == 10
 
