@@ -67,16 +67,43 @@ def finish(files: Sequence[tuple[Path, Path]]) -> None:
     with _lock:
         if _leaving:
             raise Cancelled("The run was cancelled.")
-        done: list[Path] = []
+        done: list[tuple[Path, Path | None]] = []
+        kept: list[Path] = []
         try:
             for path, final in files:
-                os.replace(path, final)
+                old = _second_name(final, alone=len(files) == 1)
+                kept += [old] if old is not None else []
+                try:
+                    os.replace(path, final)
+                except OSError:
+                    if old is not None and not os.path.lexists(final):
+                        os.replace(old, final)
+                    raise
                 _own.discard(path)
-                done.append(final)
+                done.append((final, old))
         except OSError:
-            _remove(done)
+            for final, old in done:
+                if old is not None:
+                    os.replace(old, final)
+                else:
+                    _remove([final])
             raise
-        _finished.extend(done)
+        finally:
+            for old in kept:
+                discard(old)
+        _finished.extend(final for final, _ in done)
+
+
+def _second_name(final: Path, alone: bool) -> Path | None:
+    """Give what stands at a final name another name too, from which it can come back; None for nothing."""
+    if alone or not os.path.lexists(final):  # one file is replaced in one step
+        return None
+    old = partial_path(final)
+    try:
+        os.link(final, old)
+    except OSError:  # a file system without links
+        os.replace(final, old)
+    return old
 
 
 def begin_job() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from engine.dates import When
 from engine.errors import InputError
 from engine.pipeline.inputs import InputRasters
+from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
-from engine.pipeline.output_files import MAIN, OutputFile, output_files
+from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.cog_writer import disk_needed
 from engine.raster.grids import Grids, plan
-from engine.raster.reader import same_file
 from engine.specs import TargetSpec
 
 
@@ -48,10 +48,11 @@ def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
         grids = plan(target, choice.factor, request.grid)
         inputs = InputRasters(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
         with closing(inputs):
+            files = output_files(request, choice.target)
+            check_kept(files, request, choice, inputs)
             choice.check(inputs.names)
             dates = inputs.wanted_dates(request.date, request.all_dates)
             _check_season(choice, dates)
-            files = output_files(request, choice.target)
             _check_disk(files, grids, len(dates))
             yield RunPlan(request, choice, grids, inputs, dates, files, _warnings(choice, grids, inputs))
 
@@ -67,25 +68,18 @@ def _check_numbers(request: SuperResolveRequest) -> None:
 
 def _check_paths(request: SuperResolveRequest) -> None:
     """Refuse an output that cannot go where it should."""
-    seen: dict[Path, str] = {}
-    for file in output_files(request, TargetSpec("target", "")):
-        path = file.path
-        name = "The output" if file.key == MAIN else f"The output of the {file.key}"
+    files = output_files(request, TargetSpec("target", ""))
+    for file in files:
+        path, name = file.path, output_label(file)
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
         if not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
+        if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
             raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
-        for source, ref in {"target": request.target, **request.sources}.items():
-            if path.exists() and same_file(ref.path, path):
-                raise InputError(f"{name} {path} is also the input {source}: choose another file.")
         if path.exists() and not request.overwrite:
             raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
-        place = path.resolve()
-        if place in seen:
-            raise InputError(f"{name} {path} is also that of the {seen[place]}: choose another file.")
-        seen[place] = "estimate" if file.key == MAIN else file.key
+    check_apart(files)
 
 
 def _check_season(choice: Choice, dates: list[When | None]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from engine.feedback import Feedback
 from engine.pipeline.method_choice import ModelCache
+from engine.pipeline.output_files import MAIN
 from engine.pipeline.request import SourceReport, SuperResolveRequest, SuperResolveResult
 from engine.pipeline.residual import against_original
-from engine.pipeline.run_plan import RunPlan, prepare
+from engine.pipeline.run_plan import prepare
 from engine.pipeline.tile_loop import TileJob
 
 
@@ -35,25 +37,23 @@ def super_resolve(
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
         job = TileJob(plan, method, feedback)
-        job.run()
+        residuals: list[float] = []
+        job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
-    residual = job.residual if plan.grids.target_cells else _residual_of_original(plan, feedback)
     warnings = [*plan.warnings, *job.warnings(), *_out_of_range(reports)]
     for line in warnings:
         feedback.log(line, "warning")
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
-    return job.result(residual, reports, warnings, time.monotonic() - started)
+    return job.result(residuals[0], reports, warnings, time.monotonic() - started)
 
 
-def _residual_of_original(plan: RunPlan, feedback: Feedback) -> float:
-    """Compare with the raster as given, which had to be resampled."""
+def _residual_of_original(job: TileJob, output: Path, feedback: Feedback) -> float:
+    """Return the largest difference from the raster as given, read again where it had to be resampled."""
+    plan = job.plan
+    if plan.grids.target_cells:
+        return job.residual
     feedback.progress(0.99, "Comparing with the original raster")
-    try:
-        return against_original(plan.request, plan.choice.units, plan.files[0].path, plan.dates, feedback)
-    except BaseException:  # cancelled, most likely: then nothing may stand there
-        for file in plan.files:
-            file.path.unlink(missing_ok=True)
-        raise
+    return against_original(plan.request, plan.choice.units, output, plan.dates, feedback)
 
 
 def _out_of_range(reports: Sequence[SourceReport]) -> list[str]:

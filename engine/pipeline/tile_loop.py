@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -71,12 +73,15 @@ class TileJob:
         self._queue = TileQueue(rows, cols, size)
         self._started = time.monotonic()
 
-    def run(self) -> None:
-        """Write the files, all of them or none."""
+    def run(self, last: Callable[[Mapping[str, Path]], None]) -> None:
+        """Write the files, all of them or none.
+
+        `last` is called with the whole files before they get their names, and may raise to have none.
+        """
         plan = self.plan
         tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
         writers = {file.key: self._writer(file, tags) for file in plan.files}
-        files = CogSet(writers, self.feedback.check_cancelled)
+        files = CogSet(writers, self.feedback.check_cancelled, last)
         hooks = self._listen()
         try:
             with files:

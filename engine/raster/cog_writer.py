@@ -255,10 +255,16 @@ class CogSet:
     Args:
         writers: one for each file, by what it holds.
         check: called between the files; raises to stop.
+        last: called with the whole files, still under temporary names; raises to have none of them.
     """
 
-    def __init__(self, writers: Mapping[str, CogWriter], check: Callable[[], None] = lambda: None) -> None:
-        self.writers, self._check = dict(writers), check
+    def __init__(
+        self,
+        writers: Mapping[str, CogWriter],
+        check: Callable[[], None] = lambda: None,
+        last: Callable[[Mapping[str, Path]], None] = lambda files: None,
+    ) -> None:
+        self.writers, self._check, self._last = dict(writers), check, last
 
     def __enter__(self) -> CogSet:
         try:
@@ -280,6 +286,8 @@ class CogSet:
                 for writer in self.writers.values():
                     self._check()
                     writer.convert()
+                self._check()
+                self._last({k: w._cog for k, w in self.writers.items() if w._cog is not None})
                 self._check()
                 publish(list(self.writers.values()))
         finally:

@@ -7,7 +7,6 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -117,6 +116,11 @@ class Raster:
     def geobox(self) -> GeoBox:
         """See `Georeference.geobox`."""
         return self.georeference.geobox
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that GDAL reads it from."""
+        return tuple(self._file.files)
 
     def describe(self) -> str:
         """Return the grid in words: size, resolution, CRS."""
@@ -319,14 +323,6 @@ class Raster:
         band = (self.ref.band or 1) - 1
         named = self._file.units[band] or self._tags[band].get("units") or self._tags[band].get("UNITS")
         return (named or self._file.tags().get("UNITS") or "").strip()
-
-
-def same_file(a: str | Path, b: str | Path) -> bool:
-    """Return whether two paths mean the same file."""
-    try:
-        return os.path.samefile(a, b)
-    except OSError:
-        return os.path.abspath(a) == os.path.abspath(b)
 
 
 def _assumed_crs(ref: RasterRef, tags: Mapping[str, str]) -> CRS | None:

@@ -333,6 +333,48 @@ def test_two_outputs_in_one_file_are_refused(request_: SuperResolveRequest) -> N
         super_resolve(replace(request_, overwrite=False), Silent())
 
 
+@pytest.mark.parametrize("key", ["spread", "quantiles", "member_file", "support"])
+def test_no_file_of_an_ensemble_replaces_an_input(request_: SuperResolveRequest, key: str) -> None:
+    before = Path(request_.sources["elevation"].path).read_bytes()
+    linked = Path(request_.output).with_name("linked.tif")
+    linked.hardlink_to(request_.sources["elevation"].path)
+    files = replace(request_.ensemble, **{key: str(linked)})
+    with pytest.raises(InputError, match=r"linked\.tif is also the input elevation"):
+        super_resolve(replace(request_, ensemble=files), Silent())
+    assert linked.read_bytes() == before and folder(request_) == ["linked.tif"]
+
+
+def test_what_stood_there_stays_where_one_of_the_files_cannot_be_written(
+    request_: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    from engine.files import partial_files
+
+    rename = os.replace
+
+    def held_open(path: str, final: str) -> None:
+        if Path(final).name == "quantiles.tif":
+            raise PermissionError(13, "held open", str(path), None, str(final))
+        rename(path, final)
+
+    before = {name: f"an older {name}" for name in ("mean.tif", "quantiles.tif", "spread.tif")}
+    for name, text in before.items():
+        Path(request_.output).with_name(name).write_text(text)
+    monkeypatch.setattr(partial_files.os, "replace", held_open)
+    with pytest.raises(InputError, match=r"quantiles\.tif cannot be written"):
+        super_resolve(request_, Silent())
+    assert {p.name: p.read_text() for p in Path(request_.output).parent.iterdir()} == before
+
+
+def test_a_failure_after_the_last_tile_leaves_what_stood_there(request_: SuperResolveRequest) -> None:
+    Path(request_.output).write_text("an older mean")
+    grid = GridRequest(crs="EPSG:3035", resolution=50_000, extent=(4.4e6, 0.9e6, 5.0e6, 1.3e6))
+    with pytest.raises(Cancelled):
+        super_resolve(replace(request_, grid=grid), Stopping("Comparing"))
+    assert Path(request_.output).read_text() == "an older mean" and folder(request_) == ["mean.tif"]
+
+
 def test_what_has_no_members_says_so(request_: SuperResolveRequest, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="simple method bicubic gives one estimate, no ensemble"):
         super_resolve(replace(request_, model="bicubic", factor=4, sources={}), Silent())

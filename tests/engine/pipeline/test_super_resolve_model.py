@@ -275,3 +275,14 @@ def test_the_cache_keeps_the_model(request_: SuperResolveRequest, monkeypatch: p
     for _ in range(3):
         super_resolve(request_, Silent(), cache)
     assert len(loads) == 1
+
+
+def test_no_file_of_the_model_is_replaced(request_: SuperResolveRequest, model: Path, tmp_path: Path) -> None:
+    before = (model / "elevation.tif").read_bytes()
+    (tmp_path / "link.tif").symlink_to(model / "elevation.tif")
+    (tmp_path / "weights.tif").hardlink_to(model / "weights.safetensors")
+    for output in (model / "elevation.tif", tmp_path / "link.tif", tmp_path / "weights.tif"):
+        with pytest.raises(InputError, match=rf"{output.name} (would replace|is also)"):
+            super_resolve(replace(request_, output=str(output)), Silent())
+    assert (model / "elevation.tif").read_bytes() == before and (tmp_path / "link.tif").is_symlink()
+    assert super_resolve(replace(request_, output=str(model / "new.tif")), Silent()).covered > 0
