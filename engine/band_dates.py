@@ -31,6 +31,14 @@ def of_bands(
     ]
 
 
+def date_tags(when: When | None) -> dict[str, str]:
+    """Return the tags of a band from which its date is read again."""
+    if when is None:
+        return {}
+    usual = when.calendar in (STANDARD, "proleptic_gregorian")
+    return {"DATE": str(when), **({} if usual else {CALENDAR: when.calendar})}
+
+
 def _tagged(band: Mapping[str, str]) -> When | None:
     """Return the date that a band's own tags say."""
     for key in ("DATE", "date", "TIME", "time"):

@@ -296,7 +296,12 @@ def _listed(words: Sequence[str], last: str, most: int = 6) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {last}{shown[-1]}"
 
 
+def cyclic(a: float, b: float, length: float) -> float:
+    """Return the distance of two positions on a circle."""
+    distance = abs(a - b) % length
+    return min(distance, length - distance)
+
+
 def cyclic_months(a: float, b: float) -> float:
     """Return the distance of two positions in the year, in months, round its end."""
-    distance = abs(a - b) % 12
-    return min(distance, 12 - distance)
+    return cyclic(a, b, 12)

@@ -123,7 +123,9 @@ def _what(command: argparse.ArgumentParser) -> None:
 def _when_and_where(command: argparse.ArgumentParser) -> None:
     when = command.add_argument_group("when").add_mutually_exclusive_group()
     when.add_argument(
-        "--date", metavar="D", help="YYYY, YYYY-MM, YYYY-MM-DD, or MM for that month of any year"
+        "--date",
+        metavar="D",
+        help="YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), or MM for that month of any year",
     )
     when.add_argument("--all", action="store_true", help="one dated band for each date of the target")
     where = command.add_argument_group("where (default: the target's cells, each divided by the factor)")

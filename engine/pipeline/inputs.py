@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -81,13 +81,27 @@ class Input:
         return [dates.match(raster.dates, when, name) + 1]
 
     def distances(self, when: When | None) -> list[float]:
-        """Return the distance in months from each band of a climatology to the date."""
+        """Return the distance in months from each band of a climatology to the date.
+
+        Where bands are for hours of the day and the date has one, those of other hours are infinitely far.
+        """
         bands = self._climatology_bands()
         if len(bands) == 1:
             return [0.0]
         if when is None:
             raise InputError(f"{self.raster.label} has a band for each month: give the date, YYYY-MM or MM.")
-        return [dates.cyclic_months(position, when.position) for _, position in bands]
+        months = [dates.cyclic_months(position, when.position) for _, position in bands]
+        clock = [self._hour(band) for band, _ in bands]
+        if when.hour is None or all(hour is None for hour in clock):
+            return months
+        own = when.hour + (when.minute or 0) / 60
+        apart = [np.inf if hour is None else dates.cyclic(hour, own, 24) for hour in clock]
+        return [m if a == min(apart) else float("inf") for m, a in zip(months, apart, strict=True)]
+
+    def _hour(self, band: int) -> float | None:
+        """Return the hour of the day that a climatology's band is of, None where it is of all."""
+        when = self.raster.dates[band]
+        return None if when is None or when.hour is None else when.hour + (when.minute or 0) / 60
 
     def _climatology_bands(self) -> list[tuple[int, float]]:
         """Return (index, position in months) of each band."""
@@ -210,7 +224,7 @@ class InputRasters:
             when = dates.parse(date)
             if own is not None and not when.matches(own):
                 raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
-            wanted = [when]
+            wanted = [self._in_calendar(when)]
         elif target.count > 1 and target.ref.band is None and any(target.dates):
             raise InputError(
                 f"target has {target.count} dates: say which date is wanted (--date, DATE), or take all "
@@ -225,6 +239,11 @@ class InputRasters:
                 if source.spec.traits.of_target:
                     source.distances(each)
         return wanted
+
+    def _in_calendar(self, when: When) -> When:
+        """Return a date in the calendar of the target's bands."""
+        known = next((own for own in self.target.dates if own is not None), when)
+        return replace(when, calendar=known.calendar)
 
     def patch(self, tile: Tile, halo: int, when: When | None) -> Patch:
         """Read one tile with its halo for one date."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.band_dates import date_tags
 from engine.dates import When
 from engine.pipeline.request import SuperResolveRequest, output_path
 from engine.specs import TargetSpec
@@ -44,7 +45,7 @@ class OutputFile:
 
     def band_tags(self, dates: Sequence[When | None]) -> list[dict[str, str]]:
         """Return the tags of each band."""
-        dated = [{"DATE": str(when)} if when else {} for when in dates]
+        dated = [date_tags(when) for when in dates]
         return [{**date, **_told(band)} for date in dated for band in self.bands]
 
     def tags(self) -> dict[str, str]:

@@ -65,7 +65,7 @@ class SuperResolveRequest:
     grid: GridRequest | None = None
     factor: int | None = None  # baselines only; a model has its own
     quantity: str = "auto"  # baselines only: nonnegative, signed, or auto (from units and values)
-    date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, or --MM / MM for a month of any year
+    date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM, or --MM / MM: any year
     all_dates: bool = False
     conservation: float | None = None  # 0..1; None: the model's own
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps

@@ -16,8 +16,10 @@ from .destinations import Destination
 from .rasters import InputRaster, RasterProblem, overlap, same_file
 
 MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
+_CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?"
 _DATE = re.compile(
-    r"\s*(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?|(?:--)?(?:0?[1-9]|1[0-2]))\s*"
+    rf"\s*(?:\d{{4}}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ]{_CLOCK}\s*(?:Z|UTC)?)?)?)?|"
+    rf"(?:--)?(?:0?[1-9]|1[0-2])(?:T{_CLOCK})?)\s*"
 )
 # What a simple method takes; where a network takes more, the engine makes the tiles smaller.
 _BYTES_PER_TILE_CELL = 160
@@ -141,8 +143,8 @@ def check_date(date: str) -> None:
     """
     if date and not _DATE.fullmatch(date):
         raise RasterProblem(
-            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM, YYYY, or MM for a month of any "
-            f"year."
+            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, YYYY, or "
+            "MM for a month of any year."
         )
 
 

@@ -24,7 +24,7 @@ _SUBDATASET = re.compile(
     r"^[A-Za-z0-9_]{2,}:(?:\"(?P<quoted>[^\"]+)\"(?::.*)?|(?P<plain>.+?)(?:://.*|:[^:/\\]*)?)$", re.DOTALL
 )
 # Metadata of a band that the engine reads a date from.
-_DATE_ITEM = re.compile(r">\s*(?:DATE|TIME|NETCDF_DIM_\w+)=", re.IGNORECASE)
+_DATE_ITEM = re.compile(r">\s*(?:DATE|TIME|NETCDF_DIM_\w+|GRIB_VALID_TIME)=", re.IGNORECASE)
 
 
 class RasterProblem(Exception):

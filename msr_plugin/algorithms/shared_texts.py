@@ -15,8 +15,9 @@ TEXTS = {
     "system.",
     "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
     "without dates needs it.",
-    "DATE": "YYYY-MM-DD, YYYY-MM, or MM for a month of any year. It picks the band of rasters whose bands "
-    "carry dates, and weights a climatology. Empty: the date that the target's band carries.",
+    "DATE": "YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, or MM for a month of any year. It picks the "
+    "band of rasters whose bands carry dates, and weights a climatology. Empty: the date that the "
+    "target's band carries.",
     "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
     "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
     "factor, so that the means of its cells are kept exactly.",

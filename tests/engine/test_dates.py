@@ -102,3 +102,68 @@ def test_units_of_another_kind_are_refused_by_name() -> None:
         units.conversion("K", "m", "elevation")
     assert not units.known("unreadable") and units.known("mm/month")
     assert units.is_temperature("degC") and not units.is_temperature("mm")
+
+
+def test_lengths_of_months_are_those_of_the_calendar() -> None:
+    lengths = {"standard": 29, "noleap": 28, "all_leap": 29, "360_day": 30, "julian": 29}
+    for calendar, days in lengths.items():
+        assert When(2000, 2, calendar=calendar).days_in_month == days
+    assert When(1900, 2).days_in_month == 28 and When(1900, 2, calendar="julian").days_in_month == 29
+    assert When(None, 2).days_in_month == 28.25 and When(None, 2, calendar="noleap").days_in_month == 28
+    years = {"standard": 366, "noleap": 365, "all_leap": 366, "360_day": 360}
+    assert {c: When(2000, 5, calendar=c).days_in_year for c in years} == years
+
+
+def test_places_in_the_year_are_those_of_the_calendar() -> None:
+    winter = [When(2000, 2, day, calendar="360_day") for day in (1, 30)]
+    assert [when.day_of_year for when in winter] == [32, 59]
+    assert When(2000, 12, 30, calendar="360_day").day_of_year == 365
+    assert When(2000, 3, 1).day_of_year == 61 and When(2000, 3, 1, calendar="noleap").day_of_year == 60
+    assert winter[0].position == pytest.approx(1.5 + 0.5 / 30)
+    assert When(2001, 1, 1, 0, 0).position == 0.5 and When(2001, 1, 16, 12).position == 1.0
+
+
+def test_dates_are_in_order_whatever_their_precision() -> None:
+    days = [When(2001), When(2001, 1), When(2001, 1, 1), When(2001, 1, 1, 0), When(2001, 1, 1, 0, 30)]
+    assert sorted(reversed(days)) == days and When(None, 12) < days[0]
+    assert [str(day) for day in days[2:]] == ["2001-01-01", "2001-01-01T00", "2001-01-01T00:30"]
+    assert [day.precision for day in days] == ["year", "month", "day", "hour", "minute"]
+    assert days[-1].to("day") == days[2] and days[-1].matches(days[0])
+
+
+@pytest.mark.parametrize("text", ["2001-02-31", "2001-01-01T24", "2001-01-01T06:60", "2001-01T06", "2001 06"])
+def test_no_such_time_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no date"):
+        parse(text)
+
+
+def test_times_are_written_as_they_are_read() -> None:
+    for text in ("2024-11-26T06", "2024-11-26T06:30", "2001-02-30", "--11T06:00", "--11", "2001", "0001-05"):
+        assert str(parse(text)) == text
+    assert parse("2024-11-26 06") == parse("2024-11-26T06Z") == When(2024, 11, 26, 6)
+    assert parse("2024-11-26 06:30:00 UTC") == When(2024, 11, 26, 6, 30)
+
+
+def test_bands_of_one_date_are_told_apart() -> None:
+    day = [When(2024, 11, 26)] * 2
+    further = [{"expver": "1", "level": "2"}, {"expver": "5", "level": "2"}]
+    with pytest.raises(InputError) as told:
+        match(day, day[0], "target", further)
+    assert "2 bands for 2024-11-26 (expver 1 and 5): choose one of them" in str(told.value)
+    assert "#1 or #2" in str(told.value)
+
+
+def test_tags_of_date_time_and_calendar() -> None:
+    tags = [{"DATE": "2001-02-30", "CALENDAR": "360"}, {"DATE": "2001-01-01", "TIME": "06:30"}]
+    dates = of_bands([None, None], tags, {})
+    assert dates == [When(2001, 2, 30), When(2001, 1, 1, 6, 30)]
+    assert dates[0] is not None and dates[0].calendar == "360_day"
+
+
+def test_grib_bands_are_of_the_time_at_which_they_are_valid() -> None:
+    times = [{"GRIB_VALID_TIME": f"{1732579200 + 3600 * hour} sec UTC"} for hour in (0, 0, 1)]
+    assert of_bands(["2[m]"] * 3, times, {}) == [
+        When(2024, 11, 26, 0, 0),
+        When(2024, 11, 26, 0, 0),
+        When(2024, 11, 26, 1, 0),
+    ]

@@ -45,6 +45,8 @@ def test_good_parameters_pass(refusal, good):
     assert refusal("tinyrain", good) == ""
     assert refusal("tinyrain", {**good, "OUTPUT": "TEMPORARY_OUTPUT"}) == ""
     assert refusal("tinyrain", {**good, "DATE": "2001-11", "DEVICE": "cpu", "TILE": 8}) == ""
+    for date in ("2001-11-05T06", "2001-11-05 06:30Z", "2001-02-30", "--11T06"):
+        assert refusal("tinyrain", {**good, "DATE": date}) == ""
     definition = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT")
     assert refusal("tinyrain", {**good, "OUTPUT": definition}) == ""
 
@@ -60,6 +62,7 @@ def test_good_parameters_pass(refusal, good):
         ({"CONSERVATION": 1.5}, ["CONSERVATION"]),
         ({"DATE": "November"}, ["(DATE)", "YYYY-MM"]),
         ({"DATE": "2001-13"}, ["(DATE)"]),
+        ({"DATE": "2001-11-05T24:00"}, ["(DATE)", "HH:MM"]),
         ({"RESOLUTION": 1e-9}, ["(RESOLUTION)", "cells"]),
         ({"CRS": "EPSG:3857"}, ["(CRS)", "RESOLUTION"]),
         ({"EXTENT": "100,110,-50,-40 [EPSG:4326]"}, ["(EXTENT)", "overlap"]),

@@ -1,0 +1,113 @@
+"""Dates of whole runs: hours, other calendars, and days of several steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from scipy.io import netcdf_file
+
+from engine.band_dates import of_bands
+from engine.dates import When
+from engine.errors import InputError
+from engine.feedback import Silent
+from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.super_resolve import super_resolve
+from engine.raster.reference import RasterRef
+
+
+def run(request: SuperResolveRequest, **changes: Any) -> list[str]:
+    return super_resolve(replace(request, **changes), Silent()).dates
+
+
+def fields(count: int) -> np.ndarray:
+    """Return (count, 4, 4) float32; the mean of band b is b."""
+    return np.arange(1.0, count + 1)[:, None, None] + np.zeros((4, 4), np.float32)
+
+
+@pytest.fixture()
+def hourly(write_raster: Any, tmp_path: Path) -> SuperResolveRequest:
+    """A bilinear run on eight steps of three hours, from 26 November 2024, 06:00 on."""
+    stamps = [f"2024-11-{26 + h // 24}T{h % 24:02d}:00" for h in range(6, 30, 3)]
+    path = write_raster("steps.tif", fields(8).astype(np.float32), 1, 10, 10, dates=stamps, units="mm")
+    return SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / "o.tif"), factor=2)
+
+
+def mean(path: str, band: int = 1) -> float:
+    with rasterio.open(path) as file:
+        return float(file.read(band).mean())
+
+
+@pytest.mark.parametrize("date", ["2024-11-26T12", "2024-11-26T12:00", "2024-11-26 12:00Z"])
+def test_a_time_of_day_picks_its_band(hourly: SuperResolveRequest, date: str) -> None:
+    assert len(run(hourly, date=date)) == 1
+    assert mean(hourly.output) == pytest.approx(3)
+
+
+def test_every_time_has_a_band_that_is_read_again(hourly: SuperResolveRequest) -> None:
+    said = run(hourly, all_dates=True)
+    assert said[0] == "2024-11-26T06:00" and said[-1] == "2024-11-27T03:00"
+    with rasterio.open(hourly.output) as file:
+        tags = [file.tags(i) for i in file.indexes]
+        assert file.descriptions[3] == tags[3]["DATE"] == "2024-11-26T15:00"
+        assert of_bands(file.descriptions, tags, {})[3] == When(2024, 11, 26, 15, 0)
+
+
+def test_a_day_of_several_steps_says_so(hourly: SuperResolveRequest) -> None:
+    with pytest.raises(InputError) as told:
+        run(hourly, date="2024-11-26")
+    sentence = str(told.value)
+    assert "target has 6 steps on 2024-11-26, from 2024-11-26T06:00 to 2024-11-26T21:00" in sentence
+    assert "give one of them" in sentence and "day:mean" in sentence and "full date" not in sentence
+
+
+def test_every_day_of_360_is_a_date(tmp_path: Path) -> None:
+    path = tmp_path / "model.nc"
+    with netcdf_file(path, "w") as file:
+        axes = {"time": 54057.5 + np.arange(4.0), "lat": 10.0 - np.arange(4), "lon": 100.0 + np.arange(4)}
+        for name, values in axes.items():
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "d", (name,))
+            axis[:] = values
+            axis.standard_name = {"lat": "latitude", "lon": "longitude"}.get(name, name)
+            axis.units = {"lat": "degrees_north", "lon": "degrees_east"}.get(name, "days since 1850-01-01")
+            if name == "time":
+                axis.calendar = "360_day"
+        rain = file.createVariable("pr", "f", ("time", "lat", "lon"))
+        rain[:], rain.units = fields(4), "mm/day"
+    request = SuperResolveRequest("bilinear", RasterRef(str(path)), str(tmp_path / "o.tif"), factor=2)
+    assert run(request, all_dates=True) == ["2000-02-28", "2000-02-29", "2000-02-30", "2000-03-01"]
+    with rasterio.open(request.output) as file:
+        assert file.tags(3)["DATE"] == "2000-02-30" and file.tags(3)["CALENDAR"] == "360_day"
+    assert run(request, date="2000-02-30") == ["2000-02-30"]
+    assert mean(request.output) == pytest.approx(3)
+    again = replace(request, target=RasterRef(request.output), output=str(tmp_path / "p.tif"))
+    assert run(again) == ["2000-02-30"], "an output is read as it was written"
+
+
+def test_a_climatology_by_hours_of_the_day(write_raster: Any, tmp_path: Path) -> None:
+    target = write_raster("t.tif", np.full((3, 3), 6, np.float32), 1, 10, 10, units="mm")
+    night, noon = np.full((6, 6), 1, np.float32), np.full((6, 6), 1, np.float32)
+    night[::2], noon[:, ::2] = 3, 3
+    bands = np.stack([night, noon, night, noon])
+    stamps = ["--01T00:00", "--01T12:00", "--07T00:00", "--07T12:00"]
+    climatology = write_raster("c.tif", bands, 0.5, 10, 10, units="mm", dates=stamps)
+    request = SuperResolveRequest(
+        "climatologyratio",
+        RasterRef(target),
+        str(tmp_path / "o.tif"),
+        sources={"climatology": RasterRef(climatology)},
+        factor=2,
+        quantity="nonnegative",
+    )
+    for hour, field in (("11", noon), ("23", night), ("00", night)):
+        run(request, date=f"2001-01-15T{hour}")
+        with rasterio.open(request.output) as file:
+            np.testing.assert_allclose(file.read(1), 3.0 * field, rtol=1e-4)
+    run(request, date="2001-01-15")  # of the whole day: all hours
+    with rasterio.open(request.output) as file:
+        np.testing.assert_allclose(file.read(1), 1.5 * (night + noon), rtol=1e-4)
