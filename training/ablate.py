@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import EngineError, InputError
 from training.ablation import page
 from training.ablation.gather import gather
@@ -53,7 +54,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    known = argparse.ArgumentParser(
+    known = Parser(
         prog="python -m training.ablate",
         description="Train many short runs: with every subset of the source groups, without one constraint "
         "at a time, without any, and once with source dropout; score each on the test region and write a "
@@ -62,8 +63,10 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("config", type=Path, help="training configuration (YAML), with its key ablation")
     known.add_argument("--only", default="", help="variants or kinds (subset, constraint, …), by comma")
     known.add_argument("--seeds", help="by comma (default: the configuration's)")
-    known.add_argument("--steps", type=int, help="of each run (default: the configuration's)")
-    known.add_argument("--workers", type=int, default=1, help="processes, one thread each (default: 1)")
+    known.add_argument("--steps", type=whole(1), help="of each run (default: the configuration's)")
+    known.add_argument(
+        "--workers", type=whole(1, 4096), default=1, help="processes, one thread each (default: 1)"
+    )
     known.add_argument("--records", type=Path, help="file of records (default: in the output folder)")
     known.add_argument("--output", type=Path, help="folder of the page (default: runs/ablation/ID)")
     known.add_argument("--list", action="store_true", help="list the runs and whether they are done")

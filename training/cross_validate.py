@@ -6,7 +6,6 @@ holds it. Test dates stay closed. What comes out chooses hyperparameters and the
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.console.command import main
 from training.data.readers import load_archive
@@ -88,14 +88,14 @@ def _mean(scores: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.cross_validate",
         description="Train once for each block of training months (longitudes, dates), without it, and print "
         "the scores on it. Run again, it goes on where it was stopped.",
     )
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
-    parser.add_argument("--threads", type=int, help="processor threads (default: all cores)")
+    parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
     config = load_config(options.config)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from engine.package.folder import Package, find_package
 from training.console.command import main
@@ -48,7 +49,7 @@ def _checked(package: Package, config: Config) -> Package:
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.evaluate",
         description="Print RMSE, MAE, bias, Jensen–Shannon distance and conservation residual of the simple "
         "methods, of boosted trees and of a model on the configuration's test times, all through the engine, "
@@ -79,11 +80,18 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-trees", dest="trees", action="store_false", help="leave out the boosted trees")
     parser.add_argument(
-        "--members", type=int, default=MEMBERS, help=f"drawn from a model with noise (default: {MEMBERS})"
+        "--members",
+        type=whole(2, 1000),
+        default=MEMBERS,
+        help=f"drawn from a model with noise (default: {MEMBERS})",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of draws and intervals (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole(0, 2**31 - 1), default=0, help="of draws and intervals (default: 0)"
+    )
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
-    parser.add_argument("--month", type=int, help="month of the maps (default: the first test month)")
+    parser.add_argument(
+        "--month", type=whole(1, 12), help="month of the maps (default: the first test month)"
+    )
     return parser.parse_args(arguments)
 
 

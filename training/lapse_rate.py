@@ -6,7 +6,6 @@ detail that it makes is physical: for temperature, how it falls with height.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from engine.methods.interface import ELEVATION
 from training.cascade.lapse_rate import SEASONS, fields_of, slope_of
@@ -26,16 +26,16 @@ from training.schema.config import load_config
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.lapse_rate",
         description="Downscale test dates with a trained cascade and every simple method, and print how the "
         "fine detail follows elevation, per kilometre, with 95 % intervals.",
     )
     parser.add_argument("config", help="e.g. training/configs/moselle_temperature.yaml")
     parser.add_argument("--model", help="id or folder of the package (default: runs/ID/package)")
-    parser.add_argument("--dates", type=int, default=24, help="test dates (default: 24)")
+    parser.add_argument("--dates", type=whole(2), default=24, help="test dates (default: 24)")
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="maps of the coldest and warmest date")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument("--threads", type=whole(1, 4096), default=1, help="processor threads (default: 1)")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the slopes to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args(arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.console.command import main
 from training.preparation.prepare import prepare
@@ -17,7 +17,7 @@ from training.preparation.prepare import prepare
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.prepare",
         description="Align the rasters that a YAML file describes on one coarse and one fine grid, and write "
         "a Zarr store to train on, with a summary page beside it. Larger than memory is no matter.",
@@ -28,7 +28,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="stop where units or fields look wrong")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=whole(1, 4096),
         default=psutil.cpu_count() or 2,
         help="threads (default: one for each processor)",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from engine.commands.options import Parser
 from engine.compute.allocator import keep_freed_memory
 from training.console.command import main
 from training.preparation.new_store import new_store
@@ -53,7 +53,7 @@ def simulate(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.simulate",
         description="Simulate terrain, vegetation, weather and snow from seeds and published formulae, and "
         "write a Zarr store to train on, with a page of maps beside it. Nothing is downloaded, nothing "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.cascade.train import train
 from training.console.command import main
@@ -21,7 +21,7 @@ from training.trainer.run import fit
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.train",
         description="Train a model as a YAML configuration says, and write its package with test scores. "
         "A run that was stopped or killed goes on with --resume, as if it had never stopped. "
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
-    parser.add_argument("--threads", type=int, help="processor threads (default: all cores)")
+    parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the test scores to these records")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
     options = parser.parse_args(arguments)

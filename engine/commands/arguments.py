@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from engine.contract import IDLE_SECONDS
+from engine.commands.options import Parser, number, whole
+from engine.commands.sentences import shown
+from engine.contract import IDLE_SECONDS, MOST_MEMBERS
 from engine.errors import InputError
 from engine.version import VERSION
 
@@ -35,19 +38,9 @@ Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled."""
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage; takes no abbreviated options."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[:1].upper()}{message[1:]} (see {self.prog} --help).\n")
-
-
 def build() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m engine",
         description="Super-resolution of geophysical rasters, without QGIS.",
         epilog="`python -m engine COMMAND --help` explains a command.",
@@ -66,7 +59,7 @@ def build() -> argparse.ArgumentParser:
     worker.add_argument("--host-version", metavar="V", help="the plugin's version; another one is refused")
     worker.add_argument(
         "--idle-seconds",
-        type=float,
+        type=number(0),
         default=float(IDLE_SECONDS),
         metavar="S",
         help=f"end after so long without a run ({IDLE_SECONDS})",
@@ -139,11 +132,13 @@ def _how(command: argparse.ArgumentParser) -> None:
     how = command.add_argument_group("how")
     how.add_argument(
         "--conservation",
-        type=_strength,
+        type=number(0, 1),
         metavar="0..1",
         help="how far the fine cells' mean is drawn to their coarse cell (default: as the model's card says)",
     )
-    how.add_argument("--factor", type=int, metavar="K", help="simple methods: fine cells along a coarse cell")
+    how.add_argument(
+        "--factor", type=whole(2, 100), metavar="K", help="simple methods: fine cells along a coarse cell"
+    )
     how.add_argument(
         "--quantity",
         choices=("auto", "nonnegative", "signed"),
@@ -158,7 +153,11 @@ def _how(command: argparse.ArgumentParser) -> None:
         help="of the network; auto measures which is faster here",
     )
     how.add_argument(
-        "--tile", type=int, default=0, metavar="N", help="tile edge in coarse cells (0: by memory)"
+        "--tile",
+        type=whole(0, 100_000),
+        default=0,
+        metavar="N",
+        help="tile edge in coarse cells (0: by memory)",
     )
     _models_option(how)
 
@@ -168,10 +167,17 @@ def _ensemble(command: Any) -> None:
         "ensemble (models with a noise input; the output is then the members' mean)"
     )
     many.add_argument(
-        "--members", type=int, metavar="M", help="draw so many members, each as likely as the next"
+        "--members",
+        type=whole(0, MOST_MEMBERS),
+        metavar="M",
+        help="draw so many members, each as likely as the next",
     )
     many.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the noise: the same seed, the same members (0)"
+        "--seed",
+        type=whole(0, 2**31 - 1),
+        default=0,
+        metavar="N",
+        help="of the noise: the same seed, the same members (0)",
     )
     many.add_argument("--spread", metavar="FILE.tif", help="write their standard deviation")
     many.add_argument("--quantiles-output", metavar="FILE.tif", help="write their quantiles, a band for each")
@@ -233,9 +239,9 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     for text in options.source:
         name, mark, raster = text.partition("=")
         if not (mark and name and raster):
-            raise InputError(f"--source {text} must be NAME=RASTER, such as elevation=dem.tif.")
+            raise InputError(f"--source {shown(text)} must be NAME=RASTER, such as elevation=dem.tif.")
         if name in sources:
-            raise InputError(f"--source {name} is given twice.")
+            raise InputError(f"--source {shown(name)} is given twice.")
         sources[name] = RasterRef.parse(raster)
     sizes = _numbers("--resolution", options.resolution, (1, 2))
     extent = _numbers("--extent", options.extent, (4,))
@@ -297,14 +303,9 @@ def _numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any,
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
+    if not all(map(math.isfinite, numbers)):
+        numbers = ()
     if len(numbers) not in counts:
         wanted = " or ".join(map(str, counts)) if len(counts) < 4 else f"at least {counts[0]}"
-        raise InputError(f"{option} {text} must be {wanted} number(s), with commas between them.")
+        raise InputError(f"{option} {shown(text)} must be {wanted} number(s), with commas between them.")
     return numbers
-
-
-def _strength(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.commands import arguments
-from engine.commands.jobs import State, exit_status, explain, run_job
+from engine.commands.ending import status_of
+from engine.commands.explain import exit_status
+from engine.commands.jobs import State, run_job
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
 
@@ -32,16 +34,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         job, request = arguments.request(options)
         result = _run(job, request, sys.stderr.isatty())
+        print(json.dumps(result, ensure_ascii=False) if options.json else _TEXT[job](result), flush=True)
     except (Exception, KeyboardInterrupt) as error:
-        told = explain(error)
-        if options.debug:
-            print(told["detail"], end="", file=sys.stderr)
-        print(told["message"], file=sys.stderr)
-        return exit_status(told["kind"])
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        print(_TEXT[job](result))
+        return status_of(error, options.debug)
     return 1 if job == "doctor" and not result["ok"] else 0
 
 

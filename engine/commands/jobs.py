@@ -1,4 +1,4 @@
-"""From a request as plain data to a call, and from any error to a kind and one sentence.
+"""From a request as plain data to a call.
 
 Worker and command line share this. A job is a function of (request, feedback, state) that returns
 plain data; `JOBS` lists them. What they need is imported when they run, so that listing or
@@ -8,19 +8,15 @@ refusing is quick, and works where a package is missing.
 from __future__ import annotations
 
 import math
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.compute.memory import is_out_of_memory
 from engine.errors import EngineError, InputError, PackageError
 from engine.feedback import Feedback
 from engine.files.partial_files import begin_job, discard_finished
 
 Json = dict[str, Any]
-EXIT_STATUS = {"input": 2, "package": 2, "version": 2, "cancelled": 130}  # any other kind: 1
 
 
 @dataclass
@@ -35,7 +31,7 @@ def run_job(name: str, request: Any, feedback: Feedback, state: State) -> Json:
 
     Raises:
         InputError: there is no such job, or the request is no object.
-        Exception: whatever the job raises; `explain` puts it into words.
+        Exception: whatever the job raises; `engine.commands.explain` puts it into words.
     """
     if name not in JOBS:
         raise InputError(f"There is no job {name}; there are: {', '.join(JOBS)}.")
@@ -146,41 +142,6 @@ JOBS: dict[str, Callable[[Json, Feedback, State], Json]] = {
     "check_package": check_package,
     "doctor": doctor,
 }
-
-
-def explain(error: BaseException) -> dict[str, str]:
-    """Return the kind, one sentence for the user, and the traceback of an error."""
-    kind, message = _kind_and_sentence(error)
-    detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {"kind": kind, "message": " ".join(message.split()), "detail": detail}
-
-
-def exit_status(kind: str) -> int:
-    """Return the process's exit status for a kind of error."""
-    return EXIT_STATUS.get(kind, 1)
-
-
-def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, EngineError):
-        return error.kind, str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "cancelled", "The run was cancelled."
-    if is_out_of_memory(error):
-        return "memory", "Memory ran out: choose a smaller tile size, or close other programs."
-    if isinstance(error, ImportError):
-        return "failure", (
-            f"The engine's Python ({sys.executable}) cannot import {error.name or 'a package'} "
-            f"({error}): install requirements-engine.txt there."
-        )
-    family = type(error).__module__.split(".")[0]
-    if family == "rasterio":
-        return "input", f"A raster cannot be read or written: {error}."
-    if family == "pyproj":
-        return "input", f"A coordinate reference system cannot be used: {error}."
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        return "failure", f"The system refused{where} ({error.strerror})."
-    return "failure", f"Something unexpected went wrong ({type(error).__name__}: {error})."
 
 
 def _folders(request: Json) -> list[str]:

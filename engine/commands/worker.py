@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.commands.jobs import State, exit_status, explain, finite, run_job
+from engine.commands.explain import exit_status, explain
+from engine.commands.jobs import State, finite, run_job
 from engine.compute.allocator import give_back_memory
 from engine.contract import IDLE_SECONDS, PROTOCOL
 from engine.errors import Cancelled

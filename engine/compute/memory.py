@@ -28,9 +28,9 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if isinstance(error, MemoryError) or type(error).__name__.endswith("OutOfMemoryError"):
             return True
-        if isinstance(error, RuntimeError):
+        if isinstance(error, RuntimeError) or type(error).__module__.startswith("rasterio"):
             text = str(error).lower()
             if any(words in text for words in _OUT_OF_MEMORY_WORDS):
                 return True

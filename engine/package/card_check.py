@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import CARD_VERSION, RESERVED_IDS
 from engine.errors import PackageError
+from engine.files.json_reason import json_reason
 from engine.source_kinds import KINDS
 from engine.transforms import TRANSFORMS
 
@@ -33,7 +34,7 @@ def parse_card(data: bytes, where: str) -> dict[str, Any]:
     try:
         card = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise PackageError(f"{where} is not valid JSON: {error}.") from error
+        raise PackageError(f"{where} is not valid JSON: {json_reason(error)}.") from error
     check_card(card, where)
     return card
 

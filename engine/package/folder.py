@@ -20,6 +20,8 @@ from engine.contract import MAX_CARD_BYTES, RESERVED_IDS
 from engine.errors import InputError, PackageError
 from engine.files.atomic import new_folder
 from engine.files.root import ROOT
+from engine.files.sizes import size_text
+from engine.files.system_errors import system_reason
 from engine.package.card import Card
 from engine.package.card_check import parse_card
 
@@ -66,7 +68,7 @@ class Package:
         try:
             tensors = load(data)
         except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-            raise PackageError(f"{path} is not a whole safetensors file: {error}.") from error
+            raise PackageError(f"{path} is not a whole safetensors file: install the model again.") from error
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise PackageError(f"{path}: the tensor {name} holds values that are not finite.")
@@ -257,7 +259,8 @@ def _inside(path: Path, folder: Path) -> Path:
     except FileNotFoundError as error:
         raise PackageError(f"{path} is missing from the model package.") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise PackageError(f"{path} cannot be read: {error}.") from error
+        reason = system_reason(error) if isinstance(error, OSError) else "its links lead round in a circle"
+        raise PackageError(f"{path} cannot be read: {reason}.") from error
     if not real.is_relative_to(folder.resolve()):
         raise PackageError(f"{path} leads out of the model package's folder.")
     if not real.is_file():
@@ -269,10 +272,10 @@ def _read(path: Path, folder: Path, limit: int) -> bytes:
     real = _inside(path, folder)
     try:
         if real.stat().st_size > limit:
-            raise PackageError(f"{path} is larger than {limit // 2**20} MB.")
+            raise PackageError(f"{path} is larger than {size_text(limit)}.")
         return real.read_bytes()
     except OSError as error:
-        raise PackageError(f"{path} cannot be read: {error}.") from error
+        raise PackageError(f"{path} cannot be read: {system_reason(error)}.") from error
 
 
 def _check_file(folder: Path, entry: Mapping[str, Any], limit: int) -> None:
@@ -281,7 +284,7 @@ def _check_file(folder: Path, entry: Mapping[str, Any], limit: int) -> None:
     try:
         size = real.stat().st_size
         if size > limit:
-            raise PackageError(f"{path} is larger than {limit // 2**20} MB.")
+            raise PackageError(f"{path} is larger than {size_text(limit)}.")
         if size != entry.get("bytes", size):
             raise PackageError(
                 f"{path} has {size} bytes, but its card gives {entry['bytes']}: it is not whole."
@@ -291,7 +294,7 @@ def _check_file(folder: Path, entry: Mapping[str, Any], limit: int) -> None:
                 f"{path} does not have the sha256 that its card gives: it is damaged or was changed."
             )
     except OSError as error:
-        raise PackageError(f"{path} cannot be read: {error}.") from error
+        raise PackageError(f"{path} cannot be read: {system_reason(error)}.") from error
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.dates import When
 from engine.errors import InputError
+from engine.files.sizes import size_text
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
@@ -98,7 +99,7 @@ def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
         free = shutil.disk_usage(folder).free
         if size > free:
             raise InputError(
-                f"The output needs about {size / 1e9:.1f} GB in {folder}, but only {free / 1e9:.1f} GB "
+                f"The output needs about {size_text(size)} in {folder}, but only {size_text(free)} "
                 f"are free: choose another folder or a smaller extent."
             )
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, InputError
 from engine.files.partial_files import discard, discard_stale, finish, partial_path
+from engine.files.sizes import size_text
+from engine.raster.gdal_reasons import gdal_reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -229,8 +231,8 @@ class CogWriter:
         needed, free = disk_needed(self.width, self.height, self.bands), shutil.disk_usage(folder).free
         if needed > free:
             raise InputError(
-                f"The output needs {needed / 1e9:.1f} GB of free disk while it is written, but {folder} has "
-                f"{free / 1e9:.1f} GB."
+                f"The output needs {size_text(needed)} of free disk while it is written, but {folder} has "
+                f"{size_text(free)}: make room there, or choose another folder."
             )
 
     def _close(self) -> None:
@@ -317,6 +319,9 @@ def publish(writers: Sequence[CogWriter]) -> None:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+_REFUSED = "the disk refuses it; check the disk, its rights and its limits"
+
+
 def _gdal() -> Any:
     import rasterio
 
@@ -333,7 +338,6 @@ def _translate(error: BaseException, path: Path) -> None:
 
     if isinstance(error, EngineError):
         return
-    text = str(error)
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     # GDAL does not hand on why it could not write; the temporary files still stand here.
     if full or shutil.disk_usage(path.parent).free < 2**20:
@@ -343,4 +347,4 @@ def _translate(error: BaseException, path: Path) -> None:
             f"{path} cannot be written: it is protected, or another program has it open."
         ) from error
     if isinstance(error, (OSError, RasterioError)):
-        raise EngineError(f"Writing {path} failed: {text}.") from error
+        raise EngineError(f"{path} cannot be written: {gdal_reason(error, str(path), _REFUSED)}.") from error

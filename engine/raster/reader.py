@@ -22,6 +22,7 @@ from rasterio.windows import Window
 from engine import band_dates, units
 from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
+from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.georeference import Georeference, crs_wkt
 from engine.raster.reference import RasterRef
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
@@ -55,9 +56,7 @@ class Raster:
         try:
             self._file = rasterio.open(ref.path)
         except rasterio.errors.RasterioIOError as error:
-            missing = not os.path.exists(ref.path) and ":" not in ref.path
-            why = "the file does not exist" if missing else f"it cannot be read as a raster ({error})"
-            raise InputError(f"{label}: {ref.path}: {why}.") from error
+            raise InputError(f"{label}: {ref.path}: {gdal_reason(error, ref.path)}.") from error
         file = self._file
         if file.count == 0:
             names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])
@@ -292,9 +291,8 @@ class Raster:
                     list(bands), window=window, masked=self._has_mask, out_shape=shape, resampling=thin
                 )
         except rasterio.errors.RasterioIOError as error:
-            raise InputError(
-                f"{self.label}: {self.ref.path} cannot be read: it is damaged or not whole."
-            ) from error
+            why = gdal_reason(error, self.ref.path)
+            raise InputError(f"{self.label}: {self.ref.path} cannot be read: {why}.") from error
         data, whole = np.ma.getdata(raw), raw.dtype.kind in "iu"
         wide = raw.dtype.itemsize > (2 if whole else 4)  # more digits than float32 has
         values = data.astype(np.float64 if wide else np.float32, copy=False)

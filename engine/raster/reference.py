@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from engine.errors import InputError
@@ -23,7 +24,7 @@ class RasterRef:
             InputError: what follows `#` at the end is a number below 1.
         """
         path, mark, band = text.rpartition("#")
-        if not mark or not band.lstrip("-").isdigit():
+        if not mark or not re.fullmatch(r"-?[0-9]{1,9}", band):
             return cls(text)
         if int(band) < 1:
             raise InputError(f"Band {band} of {path} does not exist: bands are counted from 1.")

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import torch
 
+from engine.commands.options import Parser
 from engine.compute.devices import PRECISIONS, PrecisionPlan, choose_device, free_memory, list_devices
 from engine.errors import EngineError, InputError
 from engine.features.network_inputs import NetworkInputs
@@ -309,7 +310,7 @@ def report(figures: Mapping[str, Any]) -> str:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n\n")[1])
+    parser = Parser(prog="./dev bench", description=__doc__.split("\n\n")[1])
     parser.add_argument("--model", default="rainitur8", help="id or folder (default: %(default)s)")
     parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave a source out")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")

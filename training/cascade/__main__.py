@@ -6,7 +6,6 @@ taken again and again down to the fine grid (see `engine.models.cascade`).
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.cascade.train import load_data
 from training.cascade.validation import CELLS, CrossValidation, cross_validate
@@ -56,7 +56,7 @@ def intervals(outcome: CrossValidation, model: str) -> dict[str, dict[str, list[
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.cascade",
         description="Cross-validate a cascade at the coarse scale: train once for each block of cells and "
         "year, without them, and score the block in that year beside every simple method and boosted "
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", help="e.g. training/configs/moselle_temperature.yaml")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--fresh", action="store_true", help="train again also the folds that are finished")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument("--threads", type=whole(1, 4096), default=1, help="processor threads (default: 1)")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args(arguments)

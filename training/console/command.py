@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
+from engine.commands import ending
 from engine.compute.allocator import keep_freed_memory
-from engine.errors import EngineError
+
+DEBUG = "MSR_DEBUG"  # set to anything: show the tracebacks of errors
 
 
 def main(run: Callable[[], int]) -> None:
     """Run a command and exit: 2 for wrong input, 1 for failure, the sentence on standard error."""
     keep_freed_memory()
+    sys.exit(status_of(run))
+
+
+def status_of(run: Callable[[], int]) -> int:
+    """Run a command; return its exit status, an error's sentence told on standard error."""
     try:
-        sys.exit(run())
-    except EngineError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_status)
+        status = run()
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+        return 130
+    except Exception as error:
+        return ending.status_of(error, bool(os.environ.get(DEBUG)))

@@ -6,7 +6,6 @@ own grids, the climatology with one dated band for each training month; and the 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
+from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from engine.files.atomic import new_file
 from training.console.command import main
@@ -109,11 +109,9 @@ def export(archive: Archive, folder: Path, month: int, training_months: Sequence
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.data.export", description=__doc__.split("\n\n")[1]
-    )
+    parser = Parser(prog="python -m training.data.export", description=__doc__.split("\n\n")[1])
     parser.add_argument("config", help="training configuration (YAML)")
-    parser.add_argument("--month", type=int, required=True, choices=range(1, 13), metavar="1..12")
+    parser.add_argument("--month", type=whole(1, 12), required=True, metavar="1..12")
     parser.add_argument("--output", type=Path, required=True, help="folder for the rasters")
     options = parser.parse_args(arguments)
     config = load_config(options.config)

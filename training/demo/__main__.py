@@ -7,7 +7,6 @@ truth and draws the maps.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 import rasterio
 from torch import Tensor
 
+from engine.commands.options import Parser
 from engine.specs import TargetSpec
 from engine.errors import EngineError
 from engine.methods.registry import BASELINES, baseline, variants
@@ -193,7 +193,7 @@ def table(outcomes: Sequence[MethodResult], units: str) -> str:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.split("\n\n")[1])
+    parser = Parser(prog="./dev demo", description=__doc__.split("\n\n")[1])
     parser.add_argument("--json", action="store_true", help="print the results as JSON on the last line")
     parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder (default: demo)")
     options = parser.parse_args(arguments)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.commands.options import Parser, whole
 from engine.errors import EngineError, InputError
 from training.console.command import main
 from training.evaluation.comparison import MEMBERS
@@ -44,18 +45,20 @@ def told(filled: Sequence[ResultsSection]) -> str:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.results",
         description="Compute every published figure again: from the shipped models what needs no training, "
         "from committed records what does; and say which claims hold.",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line: claim, value, low, …")
     parser.add_argument("--only", default="", help=f"parts, by comma: {', '.join(PARTS)}")
-    parser.add_argument("--members", type=int, default=MEMBERS, help="of ensembles (default: %(default)s)")
+    parser.add_argument(
+        "--members", type=whole(2, 1000), default=MEMBERS, help="of ensembles (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="without boosted trees and further metrics")
     parser.add_argument(
         "--processes",
-        type=int,
+        type=whole(1, 4096),
         default=min(PROCESSES, os.cpu_count() or 1),
         help="that share the parts, each of one thread (default: %(default)s)",
     )

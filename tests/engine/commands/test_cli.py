@@ -17,6 +17,7 @@ from affine import Affine
 
 from engine.commands import cli, jobs
 from engine.commands.arguments import build, join_negative
+from engine.commands.explain import MEMORY
 from engine.errors import Cancelled, EngineError, InputError, OutOfMemoryError, PackageError
 from engine.files import partial_files
 from engine.files.root import ROOT
@@ -166,9 +167,7 @@ def test_the_result_in_words(seen: list[dict], capsys: pytest.CaptureFixture[str
         (EngineError("The disk became full."), 1, "The disk became full."),
         (OutOfMemoryError("Too little memory."), 1, "Too little memory."),
         (Cancelled("The run was cancelled."), 130, "The run was cancelled."),
-        (MemoryError(), 1, "Memory ran out: choose a smaller tile size, or close other programs."),
-        (KeyError("x"), 1, "Something unexpected went wrong (KeyError: 'x')."),
-        (rasterio.errors.RasterioIOError("a.tif: no"), 2, "A raster cannot be read or written: a.tif: no."),
+        (MemoryError(), 1, MEMORY),
     ],
 )
 def test_errors(monkeypatch, capsys, error: BaseException, status: int, sentence: str) -> None:
@@ -215,7 +214,7 @@ def test_values_that_cannot_be_read(seen: list[dict], capsys, more: list[str], w
         ([], "COMMAND"),
         (["dance"], "dance"),
         (["super-resolve"], "--model"),
-        ([*BASIC, "--conservation", "1.5"], "1.5 is not between 0 and 1"),
+        ([*BASIC, "--conservation", "1.5"], "--conservation must be a number from 0 to 1, not 1.5"),
         ([*BASIC, "--conservation", "much"], "much"),
         ([*BASIC, "--precision", "float8"], "float8"),
         ([*BASIC, "--date", "11", "--all"], "not allowed with"),

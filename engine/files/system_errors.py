@@ -1,0 +1,54 @@
+"""What the system's refusals mean, in words, with what to do about them."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+_SHARING_VIOLATIONS = (32, 33)  # of Windows: another program has the file open
+_REASONS = {
+    errno.ENOSPC: "the disk is full: make room there, or choose another folder",
+    errno.EDQUOT: "your share of the disk is used up: make room there, or choose another folder",
+    errno.EACCES: "you have no permission for it: change its rights, or choose another place",
+    errno.EPERM: "you have no permission for it: change its rights, or choose another place",
+    errno.EROFS: "it lies on a disk that can only be read: choose another folder",
+    errno.EMFILE: "too many files are open in this process: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine: close other programs",
+    errno.ENOENT: "there is no such file or folder: check the name",
+    errno.ENOTDIR: "a part of its path is a file, no folder: check the name",
+    errno.EISDIR: "it is a folder, and a file is wanted: check the name",
+    errno.EEXIST: "something of this name is there already: choose another name",
+    errno.ENAMETOOLONG: "the name is too long for this system: choose a shorter one",
+    errno.ELOOP: "its links lead round in a circle: mend them",
+    errno.EFBIG: "it would be larger than this disk or your limit (ulimit -f) allows: choose another folder",
+    errno.ETXTBSY: "another program is using it: close that program",
+    errno.EBUSY: "another program is using it: close that program",
+    errno.EIO: "the disk fails to read or write it: check the disk",
+    errno.ENODEV: "its disk or device is gone: connect it again",
+    errno.ENXIO: "its disk or device is gone: connect it again",
+    errno.ESTALE: "the connection to its disk was lost: connect it again",
+    errno.ETIMEDOUT: "its disk or server does not answer: try again later",
+    errno.EAGAIN: "the system has no threads left: close other programs, or raise the limit (ulimit -u)",
+    errno.EINVAL: "the system cannot take it as a file: check the name",
+}
+
+
+def is_no_memory(error: BaseException) -> bool:
+    """Tell whether the system refused for lack of memory."""
+    return isinstance(error, OSError) and error.errno == errno.ENOMEM
+
+
+def system_reason(error: OSError) -> str:
+    """Return why the system refused, and what to do, as the end of a sentence."""
+    if getattr(error, "winerror", None) in _SHARING_VIOLATIONS:
+        return "another program has it open: close it there"
+    return _REASONS.get(error.errno or 0, "the system refused it: check the disk and its rights")
+
+
+def system_sentence(error: OSError) -> str:
+    """Return the whole sentence, with the file's name where the system tells it."""
+    reason = system_reason(error)
+    name = error.filename2 or error.filename
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    return f"{name}: {reason}." if isinstance(name, str) and name else f"{reason[0].upper()}{reason[1:]}."

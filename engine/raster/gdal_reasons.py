@@ -1,0 +1,83 @@
+"""Why GDAL refused a raster, in words, whatever the words of its own message."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from engine.files.system_errors import system_reason
+
+_ABSENT = re.compile(r"^'?(?P<name>.+?)'?(?:: No such file or directory| does not exist in the file system)")
+_WORDS = (
+    ("permission denied", "you have no permission to read it"),
+    ("too many open files", "too many files are open in this process: raise the limit (ulimit -n)"),
+    ("no space left", "the disk is full: make room there"),
+    ("file too large", "it would be larger than this disk or your limit (ulimit -f) allows"),
+    ("read-only file system", "it lies on a disk that can only be read"),
+    ("requested directory", "it has no such page: check the number in GTIFF_DIR"),
+    ("curl", "its server cannot be reached: check the address, or download the file first"),
+    ("http", "its server does not give it: check the address, or download the file first"),
+)
+DAMAGED = "it is damaged or not whole: copy or download it again"
+
+
+def gdal_reason(error: BaseException, name: str, otherwise: str = DAMAGED) -> str:
+    """Return why a raster cannot be opened or read, as the end of a sentence.
+
+    Args:
+        error: rasterio's; those that it was raised from are heard, too.
+        name: the raster's, as it was given to GDAL.
+        otherwise: what to say where GDAL does not tell.
+    """
+    chain = list(_chain(error))
+    for each in chain:
+        if isinstance(each, OSError) and each.errno:
+            return system_reason(each)
+    texts = [str(each) for each in chain]
+    for text in texts:
+        if absent := _ABSENT.match(text):
+            return _absent(absent["name"], name)
+    for text in texts:
+        for words, reason in _WORDS:
+            if words in text.lower():
+                return reason
+    if any("not recognized as" in text for text in texts):
+        return _unknown(name)
+    return otherwise
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _absent(gone: str, name: str) -> str:
+    """Return that a file is not there: the raster itself, or one that a VRT or a GDAL name speaks of."""
+    if gone == name:
+        quoted = re.search(r'"([^"]+)"', name)
+        if quoted and _exists(quoted[1]):
+            return f"{quoted[1]} holds no such part, or is of another kind: check the name"
+        return "the file does not exist: check the name"
+    return f"the file {gone}, which it takes its values from, does not exist"
+
+
+def _unknown(name: str) -> str:
+    try:
+        if os.path.isdir(name):
+            return "it is a folder: name the file in it"
+        if os.path.isfile(name) and os.path.getsize(name) == 0:
+            return "the file is empty"
+    except (OSError, ValueError):
+        pass
+    return "it cannot be read as a raster: it is damaged, or of a kind that GDAL does not know"
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.exists(path)
+    except ValueError:
+        return False
