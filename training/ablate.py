@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from engine.commands.options import Parser, whole
+from engine.commands.sentences import shown
 from engine.errors import EngineError, InputError
 from training.ablation import page
 from training.ablation.gather import gather
@@ -46,7 +47,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
     try:
         seeds = tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise InputError(f"--seeds: {text} is no list of whole numbers such as 0,1,2.") from error
+        raise InputError(f"--seeds: {shown(text)} is no list of whole numbers such as 0,1,2.") from error
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise InputError("--seeds: seeds are different whole numbers from 0 on.")
     return seeds
@@ -80,10 +81,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     config = load_config(options.config)
-    if options.steps is not None and options.steps < 1:
-        raise InputError("--steps must be 1 or more.")
-    if options.workers < 1:
-        raise InputError("--workers must be 1 or more.")
     seeds = seeds_of(options.seeds) if options.seeds else config.ablation.seeds
     folder = options.output or Path("runs") / "ablation" / config.model.id
     records = options.records or folder / "records.jsonl"

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from engine.commands.options import Parser, whole
-from engine.errors import InputError
 from engine.methods.interface import ELEVATION
 from training.cascade.lapse_rate import SEASONS, fields_of, slope_of
 from training.cascade.maps import draw
@@ -39,8 +38,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the slopes to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args(arguments)
-    if options.dates < 2:
-        raise InputError("--dates must be 2 or more.")
     config = load_config(options.config)
     torch.set_num_threads(max(1, options.threads))
     package = options.model or str(Path("runs") / config.model.id / "package")

@@ -10,7 +10,6 @@ import psutil
 import torch
 
 from engine.commands.options import Parser, whole
-from engine.errors import InputError
 from training.console.command import main
 from training.preparation.prepare import prepare
 
@@ -34,8 +33,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the store's path")
     options = parser.parse_args(arguments)
-    if options.workers < 1:
-        raise InputError("--workers must be 1 or more.")
     torch.set_num_threads(1)  # the blocks are what runs in parallel
     start = time.monotonic()
     say = None if options.quiet else print

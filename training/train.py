@@ -37,8 +37,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     config = load_config(options.config)
     if options.threads is not None:
-        if options.threads < 1:
-            raise InputError("--threads must be 1 or more.")
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
     with distributed.joined(torch.device("cpu")) as group:

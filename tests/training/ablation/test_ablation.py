@@ -209,11 +209,18 @@ def test_a_round_that_is_not_whole_is_no_result(path, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--only", "tea"], "tea"), (["--seeds", "a"], "--seeds"), (["--steps", "0"], "1")],
+    [(["--only", "tea"], "tea"), (["--seeds", "a"], "--seeds"), (["--seeds", "9" * 5000], "--seeds")],
 )
 def test_wrong_arguments_are_said(path, arguments, words):
     with pytest.raises(InputError, match=words):
         ablate.run([str(path), *arguments])
+
+
+def test_a_number_that_is_none_is_said(path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        ablate.run([str(path), "--steps", "0"])
+    assert caught.value.code == 2
+    assert "--steps must be a whole number from 1 on, not 0" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------- arithmetic
