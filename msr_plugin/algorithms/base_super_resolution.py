@@ -26,7 +26,16 @@ from . import ensemble, grid_parameters
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .engine_run import run_engine
-from .preflight import check_date, check_distinct, check_memory, check_outputs, check_overlap, check_size
+from .places import absolute
+from .preflight import (
+    check_date,
+    check_distinct,
+    check_memory,
+    check_not_open,
+    check_outputs,
+    check_overlap,
+    check_size,
+)
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster
 from .shared_texts import NUMBERS, TEXTS
 
@@ -148,22 +157,21 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the job in the engine (on a thread of its own, with plain data only)."""
-        request = {**self._request, "output": self.parameterAsOutputLayer(parameters, "OUTPUT", context)}
-        files = {"OUTPUT": request["output"]}
+        names = ["OUTPUT", *(ensemble.FILES if "ensemble" in self._request else ())]
+        given = {name: self.parameterAsOutputLayer(parameters, name, context) for name in names}
+        files = {name: absolute(path) for name, path in given.items() if path}
+        request = {**self._request, "output": files["OUTPUT"]}
         if "ensemble" in request:
-            more = {name: self.parameterAsOutputLayer(parameters, name, context) for name in ensemble.FILES}
-            more = {name: path for name, path in more.items() if path}
-            asked = {ensemble.FILES[name][0]: path for name, path in more.items()}
+            asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
             request["ensemble"] = {**request["ensemble"], **asked}
-            files.update(more)
         result = run_engine("super_resolve", request, feedback, list(files.values()))
         if result is None:
             return {}
         for source in result.get("sources") or []:
             feedback.pushInfo(_source_report(source))
-        for name, path in files.items():
+        for name in files:
             look = self._look if name == "OUTPUT" else ensemble.look_of(name, self._look, request)
-            style_when_loaded(path, look, context)
+            style_when_loaded(given[name], look, context)
         numbers = {name: result.get(key) for name, (key, _) in NUMBERS.items()}
         return {**files, **numbers}
 
@@ -257,6 +265,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         outputs = [Destination("OUTPUT", self.label("OUTPUT"), main, 1)]
         outputs += ensemble.destinations(self, parameters, context, request)
         check_outputs(outputs, [target, *others])
+        check_not_open(outputs, context.project())
         factor = self.factor_of(parameters, context)
         dates = target.bands if request.get("all_dates") else 1
         cells = grid_parameters.output_cells(request["grid"], rasters, factor)

@@ -7,6 +7,8 @@ from typing import Any
 
 from qgis.core import QgsProcessing, QgsProcessingContext, QgsProcessingOutputLayerDefinition
 
+from .places import absolute
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -19,7 +21,7 @@ class Destination:
 
 
 def given_path(value: Any, context: QgsProcessingContext) -> str | None:
-    """Return the path given to a destination parameter: "" for a temporary file, None for no file."""
+    """Return the absolute path given to a destination: "" for a temporary file, None for no file."""
     if isinstance(value, QgsProcessingOutputLayerDefinition):
         value = value.sink
     if hasattr(value, "valueAsString"):  # a QgsProperty
@@ -27,4 +29,4 @@ def given_path(value: Any, context: QgsProcessingContext) -> str | None:
     text = str(value or "")
     if not text:
         return None
-    return "" if text == QgsProcessing.TEMPORARY_OUTPUT else text
+    return "" if text == QgsProcessing.TEMPORARY_OUTPUT else absolute(text)

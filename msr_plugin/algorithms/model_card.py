@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from ..folders import model_folders
 from ..packages.cards import CardError, ModelCard, find_card, installed_cards
 from ..translation import tr
 from .base import MsrAlgorithm
+from .places import absolute, same_place
 
 _STYLE = (
     "body{font-family:sans-serif}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:3px 8px;"
@@ -93,14 +96,19 @@ class ModelInfo(MsrAlgorithm):
             raise QgsProcessingException(str(error)) from error
         page = card_page(card)
         results: dict[str, Any] = {}
-        path = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        path = absolute(self.parameterAsFileOutput(parameters, "OUTPUT", context))
         if path:
-            beside = Path(f"{path}.part")
+            if any(same_place(path, str(file)) for file in card.folder.rglob("*")):
+                raise QgsProcessingException(f"{path} is a file of the model: choose another name.")
+            beside = Path(f"{path}.{os.getpid()}.part")
             try:
-                beside.write_text(page, encoding="utf-8")
+                beside.write_text(page, encoding="utf-8", errors="replace")
                 beside.replace(path)
             except OSError as error:
                 raise QgsProcessingException(f"{path} cannot be written: {error.strerror}.") from error
+            finally:
+                with contextlib.suppress(OSError):
+                    beside.unlink()
             results["OUTPUT"] = path
         feedback.pushInfo(f"{card.name} {card.version}: {card.target_title} [{card.units}], ×{card.factor}")
         return {

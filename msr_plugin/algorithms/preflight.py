@@ -9,12 +9,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from qgis.core import QgsCoordinateTransformContext
+from qgis.core import QgsCoordinateTransformContext, QgsProject
 
 from ..contract import MAX_CELLS
 from .destinations import Destination
-from .rasters import InputRaster, RasterProblem, overlap, same_file
+from .places import files_of, same_place
+from .rasters import InputRaster, RasterProblem, overlap
 
+OPEN_FILES_ARE_HELD = sys.platform == "win32"  # there a file that is open cannot be replaced
 MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
 _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?"
 _DATE = re.compile(
@@ -69,16 +71,36 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         if not os.access(folder, os.W_OK):
             raise RasterProblem(f"{label}: the folder cannot be written to: {folder}")
         for raster in inputs:
-            if same_file(path, raster.path):
+            if any(same_place(path, file) for file in (raster.path, *files_of(raster.path))):
                 raise RasterProblem(
-                    f"{label} is the same file as {raster.label}: {path}. Choose another name."
+                    f"{label} is the same file as {raster.label}, or one that it is read from: {path}. "
+                    "Choose another name."
                 )
         for other in seen:
-            if same_file(path, other.path):
+            if same_place(path, other.path) or path.casefold() == other.path.casefold():
                 raise RasterProblem(
                     f"{label} is the same file as {other.label}: {path}. Choose another name."
                 )
         seen.append(output)
+
+
+def check_not_open(outputs: Iterable[Destination], project: QgsProject | None) -> None:
+    """Refuse an output that is open as a layer, where the system would not let it be replaced.
+
+    Raises:
+        RasterProblem: naming its parameter and the layer.
+    """
+    if not OPEN_FILES_ARE_HELD or project is None:
+        return
+    given = [output for output in outputs if output.path and Path(output.path).exists()]
+    for layer in project.mapLayers().values() if given else ():
+        files = files_of(layer.source().split("|")[0])
+        for output in given:
+            if any(same_place(output.path, file) for file in files):
+                raise RasterProblem(
+                    f"{output.label}: {output.path} is open as the layer “{layer.name()}”, so it cannot be "
+                    "replaced: remove that layer first, or choose another name."
+                )
 
 
 def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary_folder: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
@@ -16,8 +15,10 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRectangle,
 )
+from qgis.PyQt.QtCore import QUrl
 
 from ..compat import RASTER_HINT, WKT2
+from .places import absolute_name
 
 _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
 _SUBDATASET = re.compile(
@@ -70,8 +71,10 @@ def open_raster(text: str, context: QgsProcessingContext) -> QgsRasterLayer | No
     text = text.strip()
     if not text:
         return None
+    if text[:5].lower() == "file:":
+        text = QUrl(text).toLocalFile() or text
     layer = QgsProcessingUtils.mapLayerFromString(text, context, True, RASTER_HINT)
-    if layer is None and file_of(text) != text:
+    if layer is None and (file_of(text) != text or text.startswith("/vsi")):
         layer = QgsRasterLayer(text, text.rsplit(":", 1)[-1], "gdal")
         if not layer.isValid():
             return None
@@ -80,7 +83,7 @@ def open_raster(text: str, context: QgsProcessingContext) -> QgsRasterLayer | No
 
 
 def gdal_path(layer: QgsRasterLayer, label: str) -> str:
-    """Return the name under which GDAL opens a layer's data.
+    """Return the name under which GDAL opens a layer's data, from whatever folder.
 
     Raises:
         RasterProblem: the layer is no GDAL raster (a web service, say).
@@ -99,7 +102,7 @@ def gdal_path(layer: QgsRasterLayer, label: str) -> str:
             f"{label}: “{layer.name()}” lies in the memory of QGIS, where the engine cannot read it; "
             "save it as GeoTIFF and choose that."
         )
-    return path
+    return absolute_name(path)
 
 
 def may_be_dated(layer: QgsRasterLayer, band: int | None) -> bool:
@@ -114,17 +117,6 @@ def file_of(path: str) -> str:
     """Return the file behind a path or a GDAL subdataset name."""
     match = _SUBDATASET.match(path)
     return (match["quoted"] or match["plain"]) if match else path
-
-
-def same_file(one: str, other: str) -> bool:
-    """Return whether two paths (or subdataset names) mean the same file."""
-    one, other = file_of(one), file_of(other)
-    try:
-        if os.path.samefile(one, other):
-            return True
-    except OSError:  # one does not exist yet
-        pass
-    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
 
 
 def overlap(

@@ -148,7 +148,7 @@ def find_card(id_or_folder: str, folders: Iterable[Path]) -> ModelCard:
     for card in cards:
         if card.id == id_or_folder:
             return card
-    folder = Path(id_or_folder).expanduser()
+    folder = Path(os.path.abspath(os.path.expanduser(id_or_folder)))
     if folder.name == CARD_FILE:
         folder = folder.parent
     if id_or_folder and folder.is_dir():

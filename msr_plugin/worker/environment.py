@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsSettings
+from qgis.core import QgsSettings
 
-from ..folders import ROOT
+from ..folders import ROOT, profile_folder
 
 SETTING = "msr/engine_python"
 VARIABLE = "MSR_ENGINE_PYTHON"
@@ -32,6 +32,10 @@ _SCRUBBED = (
     "VIRTUAL_ENV",
     "CONDA_",
 )
+
+
+# Variables that hold the user's folders.
+_PLACES = ("MSR_MODELS", "MSR_CACHE")
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,16 @@ def find_engine() -> Engine:
     """Return the engine's interpreter: the setting, else MSR_ENGINE_PYTHON, else that of `./dev`."""
     setting = str(QgsSettings().value(SETTING, "") or "").strip()
     if setting:
-        return Engine(Path(setting).expanduser(), "the plugin's setting")
+        return Engine(_program(setting), "the plugin's setting")
     variable = os.environ.get(VARIABLE, "").strip()
     if variable:
-        return Engine(Path(variable).expanduser(), f"the variable {VARIABLE}")
+        return Engine(_program(variable), f"the variable {VARIABLE}")
     return Engine(default_python(), "its usual place")
+
+
+def _program(text: str) -> Path:
+    """Return the absolute path; links are kept, an environment's interpreter is one."""
+    return Path(os.path.abspath(os.path.expanduser(text)))
 
 
 def commands() -> list[str]:
@@ -91,7 +100,7 @@ def engine_folder() -> Path:
     """
     if (ROOT / "dev").is_file():
         return ROOT / ".envs" / "engine"
-    return Path(QgsApplication.qgisSettingsDirPath()) / "msr" / "engine"
+    return profile_folder() / "engine"
 
 
 def explain_missing(problem: str) -> str:
@@ -112,6 +121,10 @@ def scrubbed_environment(source: Mapping[str, str] | None = None, root: Path = R
         for name, value in (os.environ if source is None else source).items()
         if not name.upper().startswith(_SCRUBBED)
     }
+    for name in _PLACES:  # the engine stands in another folder
+        if environment.get(name, "").strip():
+            parts = environment[name].split(os.pathsep)
+            environment[name] = os.pathsep.join(os.path.abspath(os.path.expanduser(p)) for p in parts if p)
     environment["PYTHONPATH"] = str(root)
     environment["PYTHONUTF8"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"

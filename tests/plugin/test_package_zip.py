@@ -105,6 +105,63 @@ def test_an_algorithm_runs_from_the_zip(qgis_process, target: Path, tmp_path: Pa
     assert sorted(p.name for p in tmp_path.glob("*.tif")) == ["coarse.tif", "fine.tif"]
 
 
+def test_relative_names_mean_the_callers_folder(
+    qgis_process, profile: Path, target: Path, tmp_path: Path
+) -> None:
+    """As the README's call: nothing is looked for, or written, in the plugin's own folder."""
+    plugin = profile / "profiles/default/python/plugins/msr"
+    before = sorted(plugin.rglob("*.tif"))
+    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+        archive.write(target, "coarse.tif")
+    (tmp_path / "sub").mkdir()
+    gdal.BuildVRT(str(tmp_path / "sub/part.vrt"), str(target)).FlushCache()
+    names = (
+        "coarse.tif",
+        "GTIFF_DIR:1:coarse.tif",
+        "vrt://coarse.tif",
+        "/vsizip/pack.zip/coarse.tif",
+        "sub/part.vrt",
+    )
+    for number, name in enumerate(names):
+        parameters = {"TARGET": name, "METHOD": "bilinear", "FACTOR": FACTOR, "OUTPUT": f"fine{number}.tif"}
+        parameters |= {"REFERENCE": "coarse.tif"} if number == 0 else {}
+        done = qgis_process(
+            "--json", "run", "msr:baseline", "--", *(f"{k}={v}" for k, v in parameters.items())
+        )
+        assert results_of(done)["OUTPUT"] == str(tmp_path / f"fine{number}.tif")
+        assert gdal.Open(str(tmp_path / f"fine{number}.tif")).RasterXSize == (
+            3 if number == 0 else 3 * FACTOR
+        )
+    assert sorted(plugin.rglob("*.tif")) == before
+
+
+def test_the_generic_algorithm_takes_relative_names(qgis_process, profile: Path, tmp_path: Path) -> None:
+    """Model folder, target, source and reference, as one call gives them."""
+    shutil.copytree(ROOT / "resources/models/rainitur8", tmp_path / "my model")
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(4326)
+    for name, cells, step, value in (("rain.tif", 6, 2.0, 50.0), ("t2m.tif", 12, 1.0, 280.0)):
+        raster = gdal.GetDriverByName("GTiff").Create(str(tmp_path / name), cells, cells, 2, gdal.GDT_Float32)
+        raster.SetProjection(reference.ExportToWkt())
+        raster.SetGeoTransform([0, step, 0, 40, 0, -step])
+        for band in (1, 2):
+            raster.GetRasterBand(band).WriteArray(np.full((cells, cells), value, np.float32))
+        raster.FlushCache()
+    parameters = {
+        "MODEL": "my model",
+        "TARGET": "rain.tif",
+        "TARGET_BAND": 1,
+        "DATE": "11",
+        "OUTPUT": "./fine.tif",
+    }
+    parameters |= {"SOURCES": "temperature=t2m.tif#2"}
+    done = qgis_process(
+        "--json", "run", "msr:superresolve", "--", *(f"{k}={v}" for k, v in parameters.items())
+    )
+    assert results_of(done)["OUTPUT"] == str(tmp_path / "fine.tif")
+    assert gdal.Open(str(tmp_path / "fine.tif")).RasterXSize == 48
+
+
 @pytest.mark.parametrize("id", SHIPPED)
 def test_a_shipped_model_runs_from_the_zip(qgis_process, tmp_path: Path, id: str) -> None:
     """On the target alone, on cells of the size that it was trained on."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy
 import pytest
 from qgis.core import (
@@ -12,7 +16,7 @@ from qgis.core import (
 )
 
 from msr_plugin.algorithms import preflight
-from msr_plugin.algorithms.rasters import RasterProblem, file_of, gdal_path, same_file
+from msr_plugin.algorithms.rasters import RasterProblem, file_of, gdal_path
 
 
 @pytest.fixture
@@ -115,6 +119,39 @@ def test_the_output_may_be_no_input(refusal, good, tmp_path):
     assert "same file" in refusal("tinyrain", {**good, "OUTPUT": str(link)})
     definition = QgsProcessingOutputLayerDefinition(good["TARGET"])
     assert "same file" in refusal("tinyrain", {**good, "OUTPUT": definition})
+
+
+def test_the_output_may_be_no_file_that_an_input_is_read_from(refusal, good, tmp_path):
+    from osgeo import gdal
+
+    vrt, nested, hard = (str(tmp_path / name) for name in ("one.vrt", "two.vrt", "hard.tif"))
+    gdal.BuildVRT(vrt, good["TARGET"]).FlushCache()
+    gdal.BuildVRT(nested, vrt).FlushCache()
+    os.link(good["TARGET"], hard)
+    for name in (vrt, nested, f"GTIFF_DIR:1:{good['TARGET']}", f"vrt://{nested}", f"file://{good['TARGET']}"):
+        for output in (good["TARGET"], hard):
+            message = refusal("tinyrain", {**good, "TARGET": name, "OUTPUT": output})
+            assert "(OUTPUT)" in message and "(TARGET)" in message, (name, message)
+        assert refusal("tinyrain", {**good, "TARGET": name}) == ""
+
+
+def test_an_open_output_is_told_before_the_run_where_it_matters(refusal, good, tmp_path, monkeypatch):
+    from qgis.core import QgsProject
+
+    output = Path(good["OUTPUT"])
+    shutil.copy(good["SOURCE_ELEVATION"], output)
+    layer = QgsRasterLayer(str(output), "An earlier result")
+    QgsProject.instance().addMapLayer(layer)
+    project = QgsProject.instance()
+    asked = [preflight.Destination("OUTPUT", "Finer raster (OUTPUT)", str(output), 1)]
+    try:
+        preflight.check_not_open(asked, project)  # a file is replaced although it is open
+        monkeypatch.setattr(preflight, "OPEN_FILES_ARE_HELD", True)
+        with pytest.raises(RasterProblem, match="is open as the layer “An earlier result”"):
+            preflight.check_not_open(asked, project)
+        preflight.check_not_open([preflight.Destination("OUTPUT", "", good["OUTPUT"] + "2.tif", 1)], project)
+    finally:
+        QgsProject.instance().removeMapLayer(layer.id())
 
 
 def test_the_target_is_no_source(refusal, good):
@@ -243,10 +280,3 @@ class TestLayers:
     )
     def test_the_file_behind_a_name(self, name, file):
         assert file_of(name) == file
-
-    def test_names_of_one_file_are_the_same(self, tmp_path):
-        file = tmp_path / "a.nc"
-        file.write_text("x")
-        assert same_file(str(file), f'NETCDF:"{file}":rain')
-        assert same_file(str(tmp_path / "new.tif"), str(tmp_path / "." / "new.tif"))
-        assert not same_file(str(file), str(tmp_path / "b.nc"))
