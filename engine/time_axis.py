@@ -124,6 +124,12 @@ def decode(
     return TimeAxis(tuple(dates), step)
 
 
+def instant(when: When) -> float:
+    """Return the first second that a date may mean, since 2000 in its calendar; in any year, in 2000."""
+    year = 2000 if when.year is None else when.year
+    return _instant(when.calendar, year, when.month or 1, when.day or 1, when.hour or 0, when.minute or 0)
+
+
 def _seconds(values: ArrayLike, units: str, calendar: str) -> NDArray[np.float64] | None:
     """Return seconds since `_EPOCH`, NaN where there is no time; None where units mean no time."""
     held: Any = np.ma.asarray(values)

@@ -26,6 +26,7 @@ ORDER = {
             "dates",
             "time_axis",
             "band_dates",
+            "aggregation",
             "units",
             "source_kinds",
             "specs",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine.aggregation import CHOICES
 from engine.commands.options import Parser, number, whole
 from engine.commands.sentences import shown
 from engine.contract import IDLE_SECONDS, MOST_MEMBERS
@@ -114,13 +115,20 @@ def _what(command: argparse.ArgumentParser) -> None:
 
 
 def _when_and_where(command: argparse.ArgumentParser) -> None:
-    when = command.add_argument_group("when").add_mutually_exclusive_group()
-    when.add_argument(
+    when = command.add_argument_group("when")
+    which = when.add_mutually_exclusive_group()
+    which.add_argument(
         "--date",
         metavar="D",
         help="YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), or MM for that month of any year",
     )
-    when.add_argument("--all", action="store_true", help="one dated band for each date of the target")
+    which.add_argument("--all", action="store_true", help="one dated band for each date of the target")
+    when.add_argument(
+        "--aggregate",
+        choices=CHOICES,
+        metavar="PART:WAY",
+        help=f"make the steps of each date (the hours of a day) one field: {', '.join(CHOICES)}",
+    )
     where = command.add_argument_group("where (default: the target's cells, each divided by the factor)")
     where.add_argument("--like", metavar="RASTER", help="take CRS, resolution and extent of this raster")
     where.add_argument("--crs", metavar="C", help="the output's CRS, such as EPSG:32632")
@@ -261,6 +269,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         quantity=options.quantity,
         date=options.date,
         all_dates=options.all,
+        aggregate=options.aggregate,
         conservation=options.conservation,
         device=options.device,
         precision=options.precision,

@@ -12,11 +12,13 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
 from engine import dates
+from engine.aggregation import Aggregation
 from engine.dates import When
 from engine.errors import InputError
 from engine.fields.patch import Patch
 from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
+from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
 from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
 from engine.raster.reader import Raster
@@ -129,7 +131,7 @@ class Input:
         if self.resampling == Resampling.nearest and self.spec.traits.labels:
             how = "nearest"
         path = f"{self.raster.ref.path}{' (shipped with the model)' if self.shipped else ''}"
-        onto = f"{how}, onto the {self.spec.grid} grid"
+        onto = f"{how}, onto the {self.spec.grid} grid{_told(self.raster)}"
         return SourceReport(self.spec.name, path, self.raster.describe(), onto, covered, outside)
 
 
@@ -143,6 +145,8 @@ class InputRasters:
         given: rasters that the user names, by source.
         shipped: the package's default rasters, by source, for those not given.
         grids: the job's grids.
+        aggregate: what the steps of a date become, of the target and of sources that change with the date;
+            None: they are left alone.
 
     Raises:
         InputError: an unknown source, one that cannot be read or does not overlap the output.
@@ -156,7 +160,9 @@ class InputRasters:
         given: Mapping[str, RasterRef],
         shipped: Mapping[str, RasterRef],
         grids: Grids,
+        aggregate: str | None = None,
     ) -> None:
+        aggregation = Aggregation.parse(aggregate) if aggregate else None
         known = {s.name for s in specs}
         unknown = sorted(set(given) - known)
         if unknown:
@@ -170,7 +176,7 @@ class InputRasters:
             ref = given.get(source.name) or shipped.get(source.name)
             if ref is None:
                 continue
-            raster = Raster(ref, source.name, source.units if source.traits.unit is None else "")
+            raster = self._open(source, ref, aggregation)
             grid = self._grid(source)
             if not raster.overlaps(grid):
                 if source.name in given:
@@ -182,6 +188,23 @@ class InputRasters:
             how = raster.resampling(grid, source.kind)
             self.sources.append(Input(source, raster, how, source.name not in given))
         self._static: dict[str, tuple[Tile, NDArray[np.float32]]] = {}
+
+    def _open(self, source: SourceSpec, ref: RasterRef, aggregation: Aggregation | None) -> Raster:
+        """Open a source; where the target is summed, sources in other units than it are averaged."""
+        units = source.units if source.traits.unit is None else ""
+        if aggregation is None or not source.dynamic:
+            return Raster(ref, source.name, units)
+        if source.traits.scalar:
+            way = aggregation.way if source.units == self.spec.units else "mean"
+            return open_dated(ref, source.name, units, replace(aggregation, way=way))
+        raster = Raster(ref, source.name, units)
+        if ref.band is None and any(w is not None and w != w.to(aggregation.part) for w in raster.dates):
+            raster.close()
+            raise InputError(
+                f"{source.name} is of kind {source.kind}, whose steps have no mean: give one band for each "
+                f"{aggregation.part}."
+            )
+        return raster
 
     def _grid(self, source: SourceSpec) -> GeoBox:
         return self.grids.coarse if source.grid == "coarse" else self.grids.fine
@@ -195,6 +218,11 @@ class InputRasters:
         """Close every file."""
         for raster in (self.target, *(s.raster for s in self.sources)):
             raster.close()
+
+    def remarks(self) -> list[str]:
+        """Say which dates lack steps that were to be aggregated."""
+        rasters = (self.target, *(s.raster for s in self.sources))
+        return [line for raster in rasters if isinstance(raster, AggregatedRaster) for line in raster.remarks]
 
     def target_band(self, when: When | None) -> int:
         """Return the target's band for a date."""
@@ -222,6 +250,12 @@ class InputRasters:
             target.ref = RasterRef(target.ref.path)
         elif date:
             when = dates.parse(date)
+            if isinstance(target, AggregatedRaster) and when != when.to(target.aggregation.part):
+                raise InputError(
+                    f"date: {when} is one step, but aggregate asks for the {target.aggregation.way} of each "
+                    f"{target.aggregation.part}: give the {target.aggregation.part}, "
+                    f"{when.to(target.aggregation.part)}."
+                )
             if own is not None and not when.matches(own):
                 raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
             wanted = [self._in_calendar(when)]
@@ -294,7 +328,8 @@ class InputRasters:
         covered, outside = self._target_counts.shares()
         how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
         path, grid = self.target.ref.path, self.target.describe()
-        first = SourceReport("target", path, grid, f"{how}, onto the coarse grid", covered, outside)
+        onto = f"{how}, onto the coarse grid{_told(self.target)}"
+        first = SourceReport("target", path, grid, onto, covered, outside)
         return [first, *(s.report() for s in self.sources)]
 
     def coarser_than_fine(self) -> list[str]:
@@ -302,6 +337,11 @@ class InputRasters:
         own = scale(self.target.georeference, self.grids.fine)
         fine = [s for s in self.sources if s.spec.grid == "fine"]
         return [s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < own]
+
+
+def _told(raster: Raster) -> str:
+    """Say what became of the steps of a raster's dates."""
+    return f"; {raster.told}" if isinstance(raster, AggregatedRaster) else ""
 
 
 def _tensor(values: NDArray[np.float32]) -> torch.Tensor:

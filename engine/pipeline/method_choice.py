@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
+from engine.aggregation import Aggregation
 from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.feedback import Feedback
@@ -13,6 +14,7 @@ from engine.methods.registry import BASELINES, baseline
 from engine.package.folder import Package, find_package
 from engine.pipeline.infer_target import infer_target
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.aggregated import open_dated
 from engine.raster.grids import Grids, resolution_metres
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
@@ -126,12 +128,27 @@ def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
     """
     choice = _named(request)
     choice.check_ensemble(request)
-    target = Raster(request.target, "target", choice.units)
+    target = open_target(request, choice.units)
     try:
         return choice.for_target(target, request.quantity), target
     except BaseException:
         target.close()
         raise
+
+
+def open_target(request: SuperResolveRequest, units: str) -> Raster:
+    """Open the target in some units, the steps of its dates made one where that is asked for.
+
+    Raises:
+        InputError: it cannot be used, or not so.
+    """
+    if request.aggregate and request.target.band is not None:
+        raise InputError(
+            f"target: band {request.target.band} is one step, so there is nothing to aggregate: leave "
+            f"the band or aggregate out."
+        )
+    aggregation = Aggregation.parse(request.aggregate) if request.aggregate else None
+    return open_dated(request.target, "target", units, aggregation, always=True)
 
 
 def _named(request: SuperResolveRequest) -> Choice:

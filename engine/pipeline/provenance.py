@@ -34,6 +34,8 @@ def tags(
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
     }
+    if request.aggregate:
+        entries["MSR_AGGREGATE"] = request.aggregate
     if request.ensemble is not None:
         entries["MSR_MEMBERS"] = str(request.ensemble.members)
     if choice.package is not None:

@@ -67,6 +67,7 @@ class SuperResolveRequest:
     quantity: str = "auto"  # baselines only: nonnegative, signed, or auto (from units and values)
     date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM, or --MM / MM: any year
     all_dates: bool = False
+    aggregate: str | None = None  # steps of a date made one: day:mean, day:sum, month:mean, month:sum
     conservation: float | None = None  # 0..1; None: the model's own
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
     precision: str = "auto"  # auto, float32, bfloat16

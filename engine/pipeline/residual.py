@@ -9,6 +9,7 @@ from rasterio.enums import Resampling
 
 from engine.dates import When, match
 from engine.feedback import Feedback
+from engine.pipeline.method_choice import open_target
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.grids import window
 from engine.raster.reader import Raster
@@ -30,7 +31,7 @@ def against_original(
     The output is averaged back by area-weighted overlap. Cells of the original raster that the
     output covers in part only are left out; NaN when none is whole.
     """
-    target = Raster(request.target, "target", units)
+    target = open_target(request, units)
     result = Raster(RasterRef(str(output)), "output")
     largest = -np.inf
     try:

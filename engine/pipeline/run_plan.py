@@ -47,7 +47,9 @@ def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
     choice, target = choose(request)
     with closing(target):
         grids = plan(target, choice.factor, request.grid)
-        inputs = InputRasters(target, choice.target, choice.sources, request.sources, choice.shipped, grids)
+        inputs = InputRasters(
+            target, choice.target, choice.sources, request.sources, choice.shipped, grids, request.aggregate
+        )
         with closing(inputs):
             files = output_files(request, choice.target)
             check_kept(files, request, choice, inputs)
@@ -105,7 +107,7 @@ def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
 
 
 def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
-    lines = choice.resolution_warnings(grids)
+    lines = [*choice.resolution_warnings(grids), *inputs.remarks()]
     lines += [
         f"{name}: its cells are no finer than the target's, so it adds no detail."
         for name in inputs.coarser_than_fine()

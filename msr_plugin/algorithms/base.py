@@ -9,6 +9,7 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
 )
 from qgis.PyQt.QtCore import QUrl
@@ -85,6 +86,15 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
         if advanced:
             make_advanced(parameter)
         self.addParameter(parameter)
+
+    def add_choice(
+        self, name: str, label: str, values: tuple[str, ...], default: str, advanced: bool = False
+    ) -> None:
+        """Add a choice whose values are words, so that scripts and models stay readable."""
+        parameter = QgsProcessingParameterEnum(
+            name, label, list(values), defaultValue=default, usesStaticStrings=True
+        )
+        self.add(parameter, advanced)
 
     def add_integer(
         self,

@@ -39,6 +39,8 @@ from .preflight import (
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster
 from .shared_texts import NUMBERS, TEXTS
 
+AGGREGATIONS = ("as they are", "day:mean", "day:sum", "month:mean", "month:sum")
+
 
 class SuperResolutionAlgorithm(MsrAlgorithm):
     """Base of the model algorithms, the generic one and the baselines."""
@@ -99,6 +101,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """Add the date, and the choice of all dates."""
         self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True))
         self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), True)
+        self.add_choice("AGGREGATE", tr("Steps of each date"), AGGREGATIONS, AGGREGATIONS[0], advanced=True)
 
     def add_run(self, strength: float, with_ensemble: bool = False) -> None:
         """Add grid, conservation, ensemble, device, tile size and the outputs."""
@@ -242,6 +245,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             request["date"] = date
         if self.parameterDefinition("ALL_DATES") is not None:
             request["all_dates"] = self.parameterAsBoolean(parameters, "ALL_DATES", context)
+        aggregate = self.parameterAsString(parameters, "AGGREGATE", context)
+        if aggregate in AGGREGATIONS[1:]:
+            request["aggregate"] = aggregate
         return request
 
     def _date(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:

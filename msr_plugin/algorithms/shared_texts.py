@@ -19,6 +19,9 @@ TEXTS = {
     "band of rasters whose bands carry dates, and weights a climatology. Empty: the date that the "
     "target's band carries.",
     "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
+    "AGGREGATE": "What becomes of several steps of a date, such as the hours of a day: the mean or the sum "
+    "of each day's or month's. Sums are for amounts, such as mm of rain; sources in other units "
+    "than the target are averaged.",
     "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
     "factor, so that the means of its cells are kept exactly.",
     "EXTENT": "The extent to write. Empty: the whole target.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterEnum, QgsProcessingParameterRasterLayer
+from qgis.core import QgsProcessingContext, QgsProcessingParameterRasterLayer
 
 from ..method_list import METHODS, needing
 from ..translation import tr
@@ -51,12 +51,12 @@ class Baseline(SuperResolutionAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
         self.add_target(tr("Target raster (coarse)"))
-        self.add(_choice("METHOD", tr("Method"), tuple(METHODS), "bicubic"))
+        self.add_choice("METHOD", tr("Method"), tuple(METHODS), "bicubic")
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
         self.add(QgsProcessingParameterRasterLayer("CLIMATOLOGY", tr("Climatology"), None, optional=True))
         self.add(QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation"), None, optional=True))
         self.add_date()
-        self.add(_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto"), True)
+        self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -94,11 +94,6 @@ class Baseline(SuperResolutionAlgorithm):
 
     def _method(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, "METHOD", context)
-
-
-def _choice(name: str, label: str, values: tuple[str, ...], default: str) -> QgsProcessingParameterEnum:
-    """Return a choice whose values are words, so that scripts and models stay readable."""
-    return QgsProcessingParameterEnum(name, label, list(values), defaultValue=default, usesStaticStrings=True)
 
 
 def _needed_by(source: str) -> str:

@@ -111,3 +111,81 @@ def test_a_climatology_by_hours_of_the_day(write_raster: Any, tmp_path: Path) ->
     run(request, date="2001-01-15")  # of the whole day: all hours
     with rasterio.open(request.output) as file:
         np.testing.assert_allclose(file.read(1), 1.5 * (night + noon), rtol=1e-4)
+
+
+def test_the_steps_of_a_day_are_averaged_or_summed(write_raster: Any, tmp_path: Path) -> None:
+    stamps = [f"2024-11-{26 + h // 24}T{h % 24:02d}:00" for h in range(0, 48, 3)]
+    values = fields(16).astype(np.float32)
+    values[3, 0, 0] = np.nan
+    path = write_raster("steps.tif", values, 1, 10, 10, dates=stamps, units="mm", nodata=np.nan)
+    request = SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / "o.tif"), factor=2)
+    assert run(request, all_dates=True, aggregate="day:mean") == ["2024-11-26", "2024-11-27"]
+    with rasterio.open(request.output) as file:
+        assert file.read(1)[-1, -1] == pytest.approx(4.5) and file.read(2).mean() == pytest.approx(12.5)
+        assert file.read(1)[0, 0] == pytest.approx((36 - 4) / 7, rel=0.2), "of the steps that are there"
+        assert file.tags(2)["DATE"] == "2024-11-27" and file.tags()["MSR_AGGREGATE"] == "day:mean"
+    assert run(request, date="2024-11-26", aggregate="day:sum") == ["2024-11-26"]
+    with rasterio.open(request.output) as file:
+        assert file.read(1)[-1, -1] == pytest.approx(36) and np.isnan(file.read(1)[0, 0])
+    assert run(request, date="2024-11", aggregate="month:mean") == ["2024-11"]
+    with rasterio.open(request.output) as file:
+        assert file.read(1)[-1, -1] == pytest.approx(8.5)
+
+
+def test_steps_that_are_missing_are_told(hourly: SuperResolveRequest) -> None:
+    result = super_resolve(replace(hourly, aggregate="day:mean", all_dates=True), Silent())
+    assert result.dates == ["2024-11-26", "2024-11-27"]
+    (told,) = [line for line in result.warnings if "steps are missing" in line]
+    assert "2 dates (2024-11-26: 6 of 8, 2024-11-27: 2 of 8)" in told
+    with pytest.raises(InputError, match=r"6 of 8.*a sum needs every step: choose day:mean"):
+        run(hourly, aggregate="day:sum", all_dates=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"aggregate": "day:sum", "date": "2024-11-26T06"}, "is one step, but aggregate asks for the sum of"),
+        ({"aggregate": "week:mean"}, "aggregate"),
+        ({"aggregate": "day:mean", "date": "2024-12-01"}, "date asked for is 2024-12-01"),
+    ],
+)
+def test_what_cannot_be_aggregated_is_refused(
+    write_raster: Any, tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    stamps = [f"2024-11-26T{h:02d}:00" for h in range(24)]
+    path = write_raster("d.tif", fields(24).astype(np.float32), 1, 10, 10, dates=stamps, units="mm")
+    request = SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / "o.tif"), factor=2)
+    with pytest.raises(InputError, match=words):
+        run(request, **changes)
+
+
+@pytest.mark.parametrize(("units", "words"), [("K", "a temperature"), ("mm/h", "a rate")])
+def test_only_amounts_are_summed(write_raster: Any, tmp_path: Path, units: str, words: str) -> None:
+    stamps = [f"2024-11-26T{h:02d}:00" for h in range(24)]
+    path = write_raster("d.tif", fields(24).astype(np.float32), 1, 10, 10, dates=stamps, units=units)
+    request = SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / "o.tif"), factor=2)
+    with pytest.raises(InputError, match=f"{words}, whose sum means nothing: choose day:mean"):
+        run(request, aggregate="day:sum")
+    assert run(request, aggregate="day:mean") == ["2024-11-26"]
+    assert mean(request.output) == pytest.approx(12.5)
+
+
+def test_bands_of_months_are_no_steps_of_a_day(write_raster: Any, tmp_path: Path) -> None:
+    path = write_raster(
+        "m.tif", fields(2).astype(np.float32), 1, 10, 10, dates=["2001-01", "2001-02"], units="mm"
+    )
+    request = SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / "o.tif"), factor=2)
+    with pytest.raises(InputError, match=r"a month at each step \(2001-01\), which cannot be aggregated"):
+        run(request, aggregate="day:mean", all_dates=True)
+    with pytest.raises(InputError, match="band 2 is one step"):
+        run(request, aggregate="day:mean", target=RasterRef(path, 2))
+
+
+def test_on_another_grid_the_means_are_held_against_the_means(
+    hourly: SuperResolveRequest,
+) -> None:
+    from engine.raster.reference import GridRequest
+
+    grid = GridRequest(None, None, 0.4, None)
+    result = super_resolve(replace(hourly, aggregate="day:mean", all_dates=True, grid=grid), Silent())
+    assert result.residual_original < 1e-3, "held against the means, not the steps"
