@@ -77,7 +77,7 @@ def steps_by_date(
     Raises:
         InputError: a step without a date, or with one that is coarser than wanted; two of one time.
     """
-    found: dict[When, list[int]] = {}
+    gathered: dict[When, list[int]] = {}
     for index, when in enumerate(dates):
         if when is None:
             raise InputError(f"{label}: band {index + 1} carries no date, so it cannot be aggregated.")
@@ -86,10 +86,10 @@ def steps_by_date(
                 f"{label} has a {when.precision} at each step ({when}), which cannot be aggregated to a "
                 f"{aggregation.part}."
             )
-        found.setdefault(when.to(aggregation.part), []).append(index)
+        gathered.setdefault(when.to(aggregation.part), []).append(index)
     minutes = np.array([instant(when) / _MINUTE if when is not None else np.nan for when in dates])
     groups = []
-    for when, indices in sorted(found.items()):
+    for when, indices in sorted(gathered.items()):
         ordered = sorted(indices, key=lambda i: minutes[i])
         for one, two in zip(ordered, ordered[1:]):
             if dates[one] == dates[two]:
