@@ -14,6 +14,7 @@ from engine.commands.options import Parser, number, whole
 from engine.commands.sentences import shown
 from engine.contract import IDLE_SECONDS, MOST_MEMBERS
 from engine.errors import InputError
+from engine.raster.reference import GridRequest, RasterRef
 from engine.version import VERSION
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _EXAMPLES = """examples:
 `python -m engine models` lists the models and the simple methods.
 Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled."""
 
+_SUCH = {"--units": "temperature=K", "--nodata": "target=-9999"}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -99,7 +101,7 @@ def _what(command: argparse.ArgumentParser) -> None:
         "--target",
         required=True,
         metavar="RASTER[#BAND]",
-        help="the coarse raster; any file or name that GDAL reads; bands count from 1",
+        help="the coarse raster: a file, FILE.nc:VARIABLE, or any name that GDAL reads; bands count from 1",
     )
     what.add_argument(
         "--source",
@@ -108,6 +110,13 @@ def _what(command: argparse.ArgumentParser) -> None:
         metavar="NAME=RASTER[#BAND]",
         help="a source of the model, by its name; give the option once for each",
     )
+    for option, metavar, of_what in (
+        ("--units", "NAME=UNIT", "the units of the target or a source, in place of what its file says"),
+        ("--nodata", "NAME=NUMBER", "a number that means missing, beside those that the file names"),
+    ):
+        what.add_argument(
+            option, action="append", default=[], metavar=metavar, help=f"{of_what}, such as {_SUCH[option]}"
+        )
     what.add_argument(
         "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
     )
@@ -241,7 +250,6 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if options.command != "super-resolve":
         return options.command, {"models": options.models}
     from engine.pipeline.request import SuperResolveRequest
-    from engine.raster.reference import GridRequest, RasterRef
 
     sources: dict[str, RasterRef] = {}
     for text in options.source:
@@ -251,6 +259,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         if name in sources:
             raise InputError(f"--source {shown(name)} is given twice.")
         sources[name] = RasterRef.parse(raster)
+    rasters = _told({"target": RasterRef.parse(options.target), **sources}, options)
     sizes = _numbers("--resolution", options.resolution, (1, 2))
     extent = _numbers("--extent", options.extent, (4,))
     grid = None
@@ -261,9 +270,9 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         grid = GridRequest(options.like, options.crs, resolution, extent)
     made = SuperResolveRequest(
         model=options.model,
-        target=RasterRef.parse(options.target),
+        target=rasters.pop("target"),
         output=options.output,
-        sources=sources,
+        sources=rasters,
         grid=grid,
         factor=options.factor,
         quantity=options.quantity,
@@ -280,6 +289,28 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         models=tuple(options.models),
     )
     return "super_resolve", made.to_json()
+
+
+def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[str, RasterRef]:
+    """Return the rasters with what the user says of them."""
+    told = dict(rasters)
+    for option, texts in (("units", options.units), ("nodata", options.nodata)):
+        for text in texts:
+            name, mark, value = text.partition("=")
+            if not mark or name not in told:
+                known = ", ".join(told)
+                raise InputError(
+                    f"--{option} {text} must be NAME={'UNIT' if option == 'units' else 'NUMBER'}, with the name of "
+                    f"a raster of this run ({known})."
+                )
+            if option == "units":
+                told[name] = replace(told[name], units=value)
+                continue
+            try:
+                told[name] = replace(told[name], nodata=float(value))
+            except ValueError:
+                raise InputError(f"--nodata {text}: {value!r} is no number.") from None
+    return told
 
 
 def _ensemble_request(options: argparse.Namespace) -> EnsembleRequest | None:

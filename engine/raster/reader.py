@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import rasterio
-import rasterio.errors
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from engine import band_dates, units
+from engine import units
 from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
-from engine.raster.gdal_reasons import gdal_reason
-from engine.raster.georeference import Georeference, crs_wkt
+from engine.raster.georeference import crs_wkt
+from engine.raster.opening import open_raster
+from engine.raster.raster_file import thinned
 from engine.raster.reference import RasterRef
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
 
@@ -36,11 +35,11 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"ras
 class Raster:
     """One raster file, open for windowed reads onto any grid.
 
-    Reads return float32 in the wanted units, NaN where there is no data: nodata, masked, not a
-    number or infinite. A raster that goes round the world is continued across the date line.
+    Reads return float32 in the wanted units, NaN where there is no data: nodata, masked or not
+    a number. A raster that goes round the world is continued across the date line.
 
     Args:
-        ref: path and band.
+        ref: path, variable and band, and what the user says of them.
         label: how sentences call it, e.g. "elevation".
         wanted_units: units to convert to, or "" to keep the file's.
 
@@ -52,38 +51,22 @@ class Raster:
     def __init__(self, ref: RasterRef, label: str, wanted_units: str = "") -> None:
         self.ref, self.label = ref, label
         self._lock = threading.Lock()
-        try:
-            self._file = rasterio.open(ref.path)
-        except rasterio.errors.RasterioIOError as error:
-            raise InputError(f"{label}: {ref.path}: {gdal_reason(error, ref.path)}.") from error
-        file = self._file
-        if file.count == 0:
-            names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])
-            choose = f"choose one of its variables, such as {file.subdatasets[0]} (it has {names})"
-            raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
-        if ref.band is not None and ref.band > file.count:
-            raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {file.count}.")
-        crs = file.crs or _assumed_crs(ref, file.tags())
-        if crs is None:
-            raise InputError(
-                f"{label}: {ref.path} has no CRS: assign one, for instance with gdal_edit.py -a_srs."
-            )
-        if file.transform.is_identity or file.transform.determinant == 0:
-            raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
-        self.georeference = Georeference(crs, file.transform, file.width, file.height)
-        self._tags = [file.tags(i) for i in file.indexes]
-        self.dates = band_dates.of_bands(file.descriptions, self._tags, file.tags())
+        self._file = open_raster(ref, label)
+        count = len(self._file.bands)
+        if ref.band is not None and ref.band > count:
+            self._file.close()
+            raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {count}.")
+        self.georeference = self._file.georeference
+        self.dates = [band.when for band in self._file.bands]
         self.units = self._file_units()
         self._convert = units.Conversion()
         if wanted_units and units.known(self.units) and units.known(wanted_units):
             self._convert = units.conversion(self.units, wanted_units, label)
-        masks = {flag for flags in file.mask_flag_enums for flag in flags}
-        self._has_mask = not masks <= {MaskFlags.all_valid, MaskFlags.nodata}  # an alpha or mask band
 
     @property
     def count(self) -> int:
         """Number of bands."""
-        return self._file.count
+        return len(self._file.bands)
 
     @property
     def crs(self) -> CRS:
@@ -116,9 +99,18 @@ class Raster:
         return self.georeference.geobox
 
     @property
+    def notes(self) -> list[str]:
+        """What the file left open and how it was taken, as far as it was read."""
+        numbers = ", ".join(f"{number:g}" for number in self._file.unnamed_missing)
+        told = (
+            f"{numbers} is taken as missing: it lies far from all other values, and the file names no nodata"
+        )
+        return [*self._file.notes, told] if numbers else list(self._file.notes)
+
+    @property
     def files(self) -> tuple[str, ...]:
-        """The names of the files that GDAL reads it from."""
-        return tuple(self._file.files)
+        """The files on disk that it is read from."""
+        return self._file.files
 
     def describe(self) -> str:
         """Return the grid in words: size, resolution, CRS."""
@@ -282,57 +274,26 @@ class Raster:
         Raises:
             InputError: the file is damaged.
         """
-        shape = (len(bands), math.ceil(window.height / step), math.ceil(window.width / step))
-        thin = Resampling.nearest if classes else Resampling.average
-        try:
-            with self._lock:
-                raw = self._file.read(
-                    list(bands), window=window, masked=self._has_mask, out_shape=shape, resampling=thin
-                )
-        except rasterio.errors.RasterioIOError as error:
-            why = gdal_reason(error, self.ref.path)
-            raise InputError(f"{self.label}: {self.ref.path} cannot be read: {why}.") from error
-        data, whole = np.ma.getdata(raw), raw.dtype.kind in "iu"
-        wide = raw.dtype.itemsize > (2 if whole else 4)  # more digits than float32 has
-        values = data.astype(np.float64 if wide else np.float32, copy=False)
-        holes = np.ma.getmaskarray(raw) if self._has_mask else np.zeros((len(bands), 1, 1), bool)
-        for i, band in enumerate(bands):
-            hole, nodata = holes[i], self._file.nodatavals[band - 1]
-            if nodata is not None and math.isfinite(nodata):
-                # A whole number is compared as one: numpy would turn all cells into doubles.
-                hole = hole | (data[i] == (int(nodata) if whole and nodata == int(nodata) else nodata))
-            scale, offset = self._file.scales[band - 1], self._file.offsets[band - 1]
-            factor = scale * self._convert.factor
-            shift = offset * self._convert.factor + self._convert.offset
-            if factor != 1.0:
-                values[i] *= factor
-            if shift != 0.0:
-                values[i] += shift
-            if hole.any():
-                values[i][np.broadcast_to(hole, values[i].shape)] = np.nan
+        with self._lock:
+            if step > 1:
+                values = thinned(self._file, bands, window, step, classes)
+            else:
+                values = self._file.read(bands, window, classes)
+        if self._convert.factor != 1.0:
+            values *= self._convert.factor
+        if self._convert.offset != 0.0:
+            values += self._convert.offset
         with np.errstate(over="ignore", invalid="ignore"):
             single = values.astype(np.float32, copy=False)
-        if not whole and not (finite := np.isfinite(single)).all():
-            single[~finite] = np.nan
+        if np.isinf(single).any():
+            raise InputError(
+                f"{self.label}: {self.ref.path} holds infinite values, or numbers beyond those of float32: "
+                f"make them missing (NaN or nodata) first."
+            )
         return single
 
     def _file_units(self) -> str:
-        band = (self.ref.band or 1) - 1
-        named = self._file.units[band] or self._tags[band].get("units") or self._tags[band].get("UNITS")
-        return (named or self._file.tags().get("UNITS") or "").strip()
-
-
-def _assumed_crs(ref: RasterRef, tags: Mapping[str, str]) -> CRS | None:
-    """Return the CRS that the user gives, or WGS 84 where CF axes are latitude and longitude."""
-    if ref.crs:
-        try:
-            return CRS.from_user_input(ref.crs)
-        except CRSError as error:
-            raise InputError(f"The CRS {ref.crs!r} given for {ref.path} is unknown.") from error
-    axes = {
-        value.split("_")[-1][0] for key, value in tags.items() if value.startswith("degree") and "#" in key
-    }
-    return CRS.from_epsg(4326) if {"n", "e"} <= axes else None
+        return self._file.bands[(self.ref.band or 1) - 1].units
 
 
 def _column_runs(start: int, count: int, width: int, period: int | None) -> list[tuple[int, int, int]]:

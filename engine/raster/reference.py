@@ -10,11 +10,18 @@ from engine.errors import InputError
 
 @dataclass(frozen=True)
 class RasterRef:
-    """A raster that the user names: a path (or GDAL name, such as NETCDF:"f.nc":t2m) and a band."""
+    """A raster that the user names, and what the user says of it in place of the file.
+
+    A path, `f.nc:t2m` for a variable of it, or GDAL's name for one, such as NETCDF:"f.nc":t2m.
+    """
 
     path: str
     band: int | None = None  # 1-based; None: the band that the date picks, else the first
     crs: str | None = None  # the user's, for a file that says none
+    units: str | None = None  # the user's, in place of the file's
+    nodata: float | None = None  # a number that is missing, beside those that the file names
+    scale: float | None = None  # value = number in the file · scale + offset, in place of the file's own
+    offset: float | None = None
 
     @classmethod
     def parse(cls, text: str) -> RasterRef:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import rasterio.errors
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -18,14 +17,12 @@ from rasterio.windows import Window
 from engine import dates
 from engine.dates import When
 from engine.errors import InputError
+from engine.raster.opening import is_cf, is_grib
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.source_kinds import OfKind
 from training.preparation.timeline import count_on, date_in_name, order
-from training.preparation.zarr_input import ZarrVariable
 from training.schema.dataset import Limits, RasterSection
-
-NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
 
 
 @dataclass(frozen=True)
@@ -38,17 +35,12 @@ class Layer:
 
 
 class GivenRaster(Raster):
-    """A raster with the units and the valid range that its describer gives."""
+    """A raster with the valid range that its describer gives."""
 
-    def __init__(
-        self, ref: RasterRef, label: str, wanted: str, file_units: str | None, valid: Limits | None
-    ) -> None:
-        self._given_units, self._valid = file_units, valid
+    def __init__(self, ref: RasterRef, label: str, wanted: str, valid: Limits | None) -> None:
+        self._valid = valid
         self.seen = self.outside = 0
         super().__init__(ref, label, wanted)
-
-    def _file_units(self) -> str:
-        return self._given_units if self._given_units is not None else super()._file_units()
 
     def values(
         self, bands: Sequence[int], window: Window, step: int = 1, classes: bool = False
@@ -116,8 +108,6 @@ class Series(Layers):
         self.seen = self.outside = 0  # values read, and those outside the valid range
         self._lock = threading.Lock()
         self._kept: dict[str, GivenRaster] = {}
-        self._zarr: dict[str, ZarrVariable] = {}
-        self._said: dict[str, str] = {}  # units that a file says, where overrides hide them
         paths = self._find(folder)
         self.layers = self._layers(paths)
         with self.open(self.layers[:1]) as (raster, _):
@@ -193,17 +183,6 @@ class Series(Layers):
     def open(self, layers: Sequence[Layer]) -> Iterator[tuple[GivenRaster, list[int]]]:
         """Open the one file that holds some layers; yields it and their bands."""
         path = layers[0].path
-        if path in self._zarr:
-            variable = self._zarr[path]
-            bands = [layer.band for layer in layers]
-            with variable.file(bands) as name:
-                raster = GivenRaster(RasterRef(name), self.label, self.units, variable.units, self.valid)
-                try:
-                    yield raster, list(range(1, len(bands) + 1))
-                finally:
-                    self._count(raster)
-                    raster.close()
-            return
         raster = self._kept.get(path) or self._raster(path)
         try:
             yield raster, [layer.band for layer in layers]
@@ -219,22 +198,16 @@ class Series(Layers):
             self.seen, self.outside = self.seen + raster.seen, self.outside + raster.outside
 
     def _raster(self, path: str) -> GivenRaster:
-        section, said = self.section, self.section.file_units
-        changes = {"a_nodata": section.nodata, "a_scale": section.scale, "a_offset": section.offset}
-        changes = {key: value for key, value in changes.items() if value is not None}
-        name = path
-        if changes:
-            if said is None:
-                said = self._said.get(path)
-                if said is None:
-                    plain = GivenRaster(RasterRef(path, crs=section.crs), self.label, "", None, None)
-                    said = self._said[path] = plain.units
-                    plain.close()
-            name = f"vrt://{path}?" + "&".join(f"{key}={value!r}" for key, value in changes.items())
-        ref = RasterRef(name, crs=section.crs)
-        raster = GivenRaster(ref, self.label, self.units, said, self.valid)
-        raster.ref = RasterRef(path, crs=section.crs)  # what sentences call it
-        return raster
+        section = self.section
+        ref = RasterRef(
+            path,
+            crs=section.crs,
+            units=section.file_units,
+            nodata=section.nodata,
+            scale=section.scale,
+            offset=section.offset,
+        )
+        return GivenRaster(ref, self.label, self.units, self.valid)
 
     def _find(self, folder: Path) -> list[Path]:
         paths: list[Path] = []
@@ -277,17 +250,15 @@ class Series(Layers):
 
     def _layers_of(self, path: Path) -> list[Layer]:
         section, name = self.section, str(path)
-        if path.is_dir():
-            variable = self._zarr[name] = ZarrVariable(path, section, self.label)
-            return self._dated(name, variable.dates)
-        if path.suffix.lower() in NETCDF and section.variable:
-            name = f'NETCDF:"{path}":{section.variable}'
+        if section.variable and (is_cf(name) or is_grib(name)):
+            name = f"{name}:{section.variable}"
         if section.date is not None:
             return [Layer(name, section.band or 1, date_in_name(path.name, section.date, self.label))]
         in_name = dates.find(path.stem) if self.dynamic else None
-        if in_name is not None and in_name.month is not None and path.suffix.lower() not in NETCDF:
-            with rasterio.open(path) as file:
-                single = file.count == 1 or section.band is not None
+        if in_name is not None and in_name.month is not None and not is_cf(str(path)):
+            raster = self._raster(name)
+            single = raster.count == 1 or section.band is not None
+            raster.close()
             if single:
                 return [Layer(name, section.band or 1, in_name)]
         raster = self._raster(name)

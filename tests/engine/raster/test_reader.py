@@ -53,9 +53,21 @@ def test_scale_offset_nodata_and_units_become_float32_with_nan(tmp_path: Path) -
     np.testing.assert_allclose(values[0], [[-2.15, -1.15], [np.nan, 0.85]], atol=1e-4)
 
 
-def test_nan_and_infinity_do_not_bleed_into_neighbours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_infinities_and_numbers_beyond_float32_are_refused(value: float, tmp_path: Path) -> None:
+    stored = np.full((4, 4), 5.0)
+    stored[3, 3] = value
+    raster = Raster(RasterRef(write(tmp_path / "x.tif", stored, north_up(1, 0, 4))), "x")
+    if np.isfinite(value):  # as large as what programs write for missing cells
+        assert np.isnan(raster.read(raster.geobox, [1], Resampling.nearest)[0, 3, 3])
+        return
+    with pytest.raises(InputError, match="infinite values"):
+        raster.read(raster.geobox, [1], Resampling.nearest)
+
+
+def test_missing_cells_do_not_bleed_into_neighbours(tmp_path: Path) -> None:
     stored = np.full((4, 4), 5.0, np.float32)
-    stored[0, 0], stored[3, 3] = np.nan, np.inf
+    stored[0, 0] = stored[3, 3] = np.nan
     raster = Raster(RasterRef(write(tmp_path / "x.tif", stored, north_up(1, 0, 4))), "x")
     halved = raster.read(box(8, 8, 0.5, 0, 4), [1], Resampling.bilinear)[0]
     assert np.nanmin(halved) == np.nanmax(halved) == 5.0

@@ -1,0 +1,263 @@
+"""A variable of NetCDF, HDF5 or Zarr, read by its CF metadata (xarray, cf_xarray, pyproj, cftime)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from engine import time_axis
+from engine.dates import When
+from engine.errors import InputError
+from engine.raster.cf_axes import horizontal
+from engine.raster.cf_variables import open_field
+from engine.raster.missing_cells import MissingCells
+from engine.raster.raster_file import Band, Overrides, RasterFile
+from engine.raster.reference import RasterRef
+
+_SAMPLE = 512  # cells along each axis that a suspicious number is compared to
+_PROVENANCE = ("frequency", "source", "title", "case", "history")
+_INVERSE = 100.0  # scale factors from here on are to be divided by, as MODIS writes them
+
+
+class CfFile(RasterFile):
+    """One variable of a file or store with CF axes.
+
+    Args:
+        path: of the file, or of the store's folder.
+        variable: its name, with its groups (Grid/precipitation); None: the only one.
+        ref: as the user names it, for sentences; its CRS counts where the file says none.
+        label: how sentences call it.
+        overrides: what the user says of the file.
+
+    Raises:
+        InputError: no such variable, several to choose from, axes that are no even grid, no CRS.
+        NoAxesError: the variable has no axes of one dimension that CF knows.
+    """
+
+    def __init__(
+        self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
+    ) -> None:
+        self.label, self._path, self._name, self._overrides = label, path, ref.path, overrides
+        self._data, name = open_field(path, variable, f"{label}: {ref.path}")
+        try:
+            self._open(name, ref)
+        except BaseException:
+            self._data.close()
+            raise
+
+    def _open(self, name: str, ref: RasterRef) -> None:
+        called = f"{self.label}: {self._name}"
+        place = horizontal(self._data, name, ref.crs, called)
+        self.georeference, self.notes = place.georeference, list(place.notes)
+        array = self._data[name]
+        if array.dtype.kind == "c" or array.dtype.names:
+            raise InputError(f"{called} holds complex numbers: write the part that is meant first.")
+        self._others = [d for d in array.dims if d not in (place.y, place.x)]
+        self._array = array.transpose(*self._others, place.y, place.x)
+        self.variable, self.attributes = name, {k: str(v) for k, v in array.attrs.items()}
+        units = self._overrides.units
+        units = self.attributes.get("units", "").strip() if units is None else units
+        shape = self._array.shape[:-2]
+        self._shape = shape
+        whens = self._whens(array)
+        indices = list(np.ndindex(*shape)) if shape else [()]
+        self.bands = [Band(units, whens[i], self._further(index)) for i, index in enumerate(indices)]
+        self._scale, self._offset = self._packing()
+        self._missing = MissingCells(self._fills(), self._valid(), self._sample)
+
+    def _whens(self, array: Any) -> list[When | None]:
+        """Return the date of each band."""
+        count = int(np.prod(self._shape)) if self._shape else 1
+        axis = self._time(array)
+        if axis is None:
+            return [None] * count
+        times = self._data[axis]
+        attributes = times.attrs
+        bounds = attributes.get("bounds")
+        bounds = self._data[bounds].values if bounds in self._data.variables else None
+        flat = np.asarray(times.values).reshape(-1)
+        told = {key: str(self._data.attrs.get(key, "")) for key in _PROVENANCE}
+        decoded = time_axis.decode(
+            flat,
+            str(attributes.get("units", "")),
+            str(attributes.get("calendar", "")),
+            None if bounds is None else np.asarray(bounds).reshape(flat.size, -1),
+            str(array.attrs.get("cell_methods", "")),
+            told.pop("frequency"),
+            "\n".join(told.values()),
+        )
+        dates, self.step = decoded.dates, decoded.step
+        # From the time's own dimensions to all of the bands'.
+        sizes = [self._array.sizes[d] if d in times.dims else 1 for d in self._others]
+        order = [d for d in self._others if d in times.dims]
+        numbers = np.arange(flat.size).reshape(times.shape)
+        numbers = np.transpose(numbers, [times.dims.index(d) for d in order]).reshape(sizes or (1,))
+        spread = np.broadcast_to(numbers, self._shape or (1,)).reshape(-1)
+        return [dates[i] for i in spread]
+
+    def _time(self, array: Any) -> str | None:
+        """Return the variable that dates the bands: valid times before reference times."""
+        known = [*self._data.cf.axes.get("T", []), *self._data.cf.coordinates.get("time", [])]
+        known += [str(n) for n in self._data.variables if str(n) in ("valid_time", "time")]
+        known += [d for d in self._others if " since " in self._units_of(d) or "%Y" in self._units_of(d)]
+        usable = [
+            n
+            for n in dict.fromkeys(known)
+            if self._data[n].dtype.kind in "iuf" and set(self._data[n].dims) <= set(self._others)
+        ]
+        usable = [n for n in usable if self._units_of(n) or self._data[n].ndim]
+        first = [n for n in usable if n == "valid_time"] or [n for n in usable if self._data[n].ndim]
+        return (first or usable or [None])[0]
+
+    def _units_of(self, name: Any) -> str:
+        return str(self._data[name].attrs.get("units", "")) if name in self._data.variables else ""
+
+    def _further(self, index: Sequence[int]) -> dict[str, str]:
+        """Return a band's coordinates besides time."""
+        further = {}
+        for dim, i in zip(self._others, index, strict=True):
+            if self._array.sizes[dim] == 1 or " since " in self._units_of(dim) or "time" in str(dim).lower():
+                continue
+            held = self._data[dim] if dim in self._data.variables else None
+            value = held.values[i] if held is not None and held.ndim == 1 else i + 1
+            further[str(dim)] = f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
+        return further
+
+    def _packing(self) -> tuple[float, float]:
+        """Return scale and offset: the user's, or the file's own."""
+        attributes = self._array.attrs
+        scale, offset = self._overrides.scale, self._overrides.offset
+        if offset is None:
+            offset = _number(attributes.get("add_offset"), 0.0)
+        if scale is None:
+            scale = _number(attributes.get("scale_factor"), 1.0)
+            if scale >= _INVERSE and offset == 0 and self._array.dtype.kind in "iu":
+                self.notes.append(
+                    f"its scale factor is {scale:g}: values are divided by it, as products of MODIS mean it"
+                )
+                scale = 1 / scale
+        return scale, offset
+
+    def _fills(self) -> list[float]:
+        """Return every number that the file, or the user, calls missing."""
+        fills: list[float] = [] if self._overrides.nodata is None else [self._overrides.nodata]
+        for key in (
+            "_FillValue",
+            "missing_value",
+            "FillValue",
+            "_fillvalue",
+            "fill_value",
+            "CodeMissingValue",
+        ):
+            value = self._array.attrs.get(key, self._array.encoding.get(key))
+            for one in np.ravel(np.asarray(value)) if value is not None else ():
+                try:
+                    fills.append(float(one))
+                except (TypeError, ValueError):
+                    continue
+        if self._array.dtype.kind == "u":  # a signed fill value of bytes that are read unsigned
+            bits = 8 * self._array.dtype.itemsize
+            fills += [fill + 2.0**bits for fill in fills if fill < 0]
+        return fills
+
+    def _valid(self) -> tuple[float | None, float | None]:
+        """Return the valid range in the file's numbers; one that is in units of its own is converted."""
+        attributes = self._array.attrs
+        written = attributes.get("valid_range")
+        pair = list(np.ravel(written)) if written is not None and np.size(written) == 2 else [None, None]
+        limits = []
+        for value, key in zip(pair, ("valid_min", "valid_max"), strict=True):
+            limit = attributes.get(key) if value is None else value
+            try:
+                number = None if limit is None else float(limit)
+            except (TypeError, ValueError):
+                number = None
+            packed = self._array.dtype.kind in "iu" and "scale_factor" in attributes
+            unpacked = packed and np.asarray(limit).dtype.kind == "f"
+            limits.append(
+                (number - self._offset) / self._scale if unpacked and number is not None else number
+            )
+        return limits[0], limits[1]
+
+    def _sample(self) -> NDArray[Any]:
+        rows, columns = self._array.shape[-2:]
+        steps = (max(1, -(-n // _SAMPLE)) for n in (rows, columns))
+        first = {d: 0 for d in self._others}
+        y, x = self._array.dims[-2:]
+        every = {dim: slice(None, None, step) for dim, step in zip((y, x), steps, strict=True)}
+        return self._native(self._array.isel({**first, **every}))
+
+    def _native(self, part: Any) -> NDArray[Any]:
+        try:
+            values = np.asarray(part.values)
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{self.label}: {self._name} cannot be read: it is damaged or not whole."
+            ) from error
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        if str(self._array.attrs.get("_Unsigned", "")).lower() == "true" and values.dtype.kind == "i":
+            values = values.view(f"u{values.dtype.itemsize}")
+        return values
+
+    def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:
+        """See `RasterFile.read`."""
+        y, x = self._array.dims[-2:]
+        rows = slice(int(window.row_off), int(window.row_off + window.height))
+        columns = slice(int(window.col_off), int(window.col_off + window.width))
+        shape = (len(bands), rows.stop - rows.start, columns.stop - columns.start)
+        wide = self._array.dtype.itemsize > (2 if self._array.dtype.kind in "iu" else 4)
+        values = np.empty(shape, np.float64 if wide else np.float32)
+        at = 0
+        for run in self._runs(bands):
+            part = self._array.isel({**run, y: rows, x: columns})
+            raw = self._native(part).reshape(-1, *shape[1:])
+            for field in raw:
+                holes = self._missing.holes(field, labels)
+                values[at] = field
+                if self._scale != 1.0:
+                    values[at] *= self._scale
+                if self._offset != 0.0:
+                    values[at] += self._offset
+                if holes is not None:
+                    values[at][holes] = np.nan
+                at += 1
+        return values
+
+    def _runs(self, bands: Sequence[int]) -> Iterator[dict[Any, Any]]:
+        """Return what to take along the leading dimensions: one slice of times in a row, or band by band."""
+        in_a_row = list(bands) == list(range(bands[0], bands[0] + len(bands)))
+        if len(self._shape) == 1 and in_a_row:
+            yield {self._others[0]: slice(bands[0] - 1, bands[0] - 1 + len(bands))}
+            return
+        for band in bands:
+            index = np.unravel_index(band - 1, self._shape) if self._shape else ()
+            yield {dim: int(i) for dim, i in zip(self._others, index, strict=True)}
+
+    @property
+    def unnamed_missing(self) -> list[float]:
+        """See `RasterFile.unnamed_missing`."""
+        return sorted(self._missing.found)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See `RasterFile.files`."""
+        path = Path(self._path)
+        return (
+            (str(path), *(str(p) for p in path.rglob("*") if p.is_file())) if path.is_dir() else (str(path),)
+        )
+
+    def close(self) -> None:
+        """Close it."""
+        self._data.close()
+
+
+def _number(value: Any, default: float) -> float:
+    try:
+        return float(np.ravel(value)[0]) if value is not None else default
+    except (TypeError, ValueError):
+        return default

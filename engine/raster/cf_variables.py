@@ -1,0 +1,159 @@
+"""What is inside a NetCDF or HDF5 file or a Zarr store: its groups and fields, and the one that is meant."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InputError
+
+_LISTED = 12  # variables that a sentence lists
+_SPOILT = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
+    """Open the group that holds a variable, its values as the file holds them.
+
+    Args:
+        path: of the file, or of the store's folder.
+        variable: its name, with its groups before it: Grid/precipitation; None: the only field.
+        called: how sentences call the raster.
+
+    Returns:
+        The xarray data set, with cf_xarray's axes guessed, and the variable's name in it.
+
+    Raises:
+        InputError: it cannot be read, has no such variable or several fields to choose from.
+    """
+    wanted = variable.strip("/") if variable else None
+    if wanted is not None and "/" in wanted:
+        group, _, name = wanted.rpartition("/")
+        data = _open(path, group, called)
+        if name in data.variables:
+            return data, name
+        data.close()
+        raise InputError(f"{called} has no variable {wanted} ({_inside(_all_fields(path, called))}).")
+    found = list(_all_fields(path, called))
+    if wanted is None:
+        names = [name for name, _ in found]
+        if len(names) != 1:
+            why = "has no variable with two or more dimensions" if not names else "has several variables"
+            pick = f": choose one, as {Path(path).name}:{names[0]}" if names else ""
+            raise InputError(f"{called} {why}{pick} ({_inside(found)}).")
+        wanted = names[0]
+    else:
+        deep = [name for name, _ in found if name.rpartition("/")[2] == wanted]
+        wanted = wanted if wanted in [n for n, _ in found] or len(deep) != 1 else deep[0]
+    group, _, name = wanted.rpartition("/")
+    data = _open(path, group, called)
+    if name not in data.variables:
+        data.close()
+        raise InputError(f"{called} has no variable {wanted} ({_inside(found)}).")
+    return data, name
+
+
+def fields(path: str, called: str) -> list[tuple[str, str]]:
+    """Return the fields inside: (name with its groups, units).
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return list(_all_fields(path, called))
+
+
+def _all_fields(path: str, called: str) -> Iterator[tuple[str, str]]:
+    for group in _groups(path, called):
+        data = _open(path, group, called)
+        try:
+            for name, array in data.data_vars.items():
+                numbers = array.dtype.kind in "iufc"
+                if numbers and array.ndim >= 2 and not _helper(str(name), array):
+                    yield (f"{group}/{name}" if group else str(name)), str(array.attrs.get("units", ""))
+        finally:
+            data.close()
+
+
+def _helper(name: str, array: Any) -> bool:
+    """Return whether a variable only describes others: bounds, or places of cells."""
+    tail = array.dims[-1] in ("bnds", "bounds", "nv", "nbnd", "vertices", "nvertex", "tbnds", "axis_nbounds")
+    place = array.attrs.get("standard_name") in ("longitude", "latitude", "time")
+    return (
+        tail or place or name.lower() in ("lat", "lon", "latitude", "longitude", "xlat", "xlong", "time_bnds")
+    )
+
+
+def _inside(found: Any) -> str:
+    words = [f"{name} [{units}]" if units else name for name, units in found]
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return f"it has {', '.join(words[:_LISTED])}{more}" if words else "it has none"
+
+
+def _open(path: str, group: str, called: str) -> Any:
+    """Open one group as it is: nothing decoded but what are coordinates."""
+    import cf_xarray  # noqa: F401  (adds .cf)
+    import xarray
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if is_store(path):
+                raw = xarray.open_zarr(path, group=group or None, decode_cf=False, chunks=None)
+            else:
+                raw = xarray.open_dataset(
+                    path, engine="netcdf4", group=group or None, decode_cf=False, cache=False
+                )
+            data = xarray.decode_cf(
+                raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
+            )
+            return data.cf.guess_coord_axis()
+    except ImportError as error:
+        raise InputError(
+            f"{called}: the library that reads such files ({error.name}) is missing: run the doctor, or set "
+            f"the environment up again."
+        ) from error
+    except _SPOILT as error:
+        kind = "Zarr store" if is_store(path) else "NetCDF or HDF5 file"
+        raise InputError(f"{called} cannot be read as a {kind}: it is damaged or of another kind.") from error
+
+
+def is_store(path: str) -> bool:
+    """Return whether a path is that of a Zarr store."""
+    folder = Path(path)
+    return folder.is_dir() and any(
+        (folder / n).exists() for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+    )
+
+
+def _groups(path: str, called: str) -> list[str]:
+    """Return the groups of a file, "" for its root first."""
+    if is_store(path):
+        return _store_groups(path, called)
+    import netCDF4
+
+    def walk(group: Any, name: str) -> Iterator[str]:
+        yield name
+        for key, inner in group.groups.items():
+            yield from walk(inner, f"{name}/{key}".strip("/"))
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            return list(walk(file, ""))
+    except _SPOILT as error:
+        raise InputError(
+            f"{called} cannot be read as a NetCDF or HDF5 file: it is damaged or of another kind."
+        ) from error
+
+
+def _store_groups(path: str, called: str) -> list[str]:
+    import zarr
+
+    try:
+        root = zarr.open_group(path, mode="r")
+        inner = [str(name) for name, member in root.members(max_depth=4) if isinstance(member, zarr.Group)]
+        return ["", *inner]
+    except _SPOILT as error:
+        raise InputError(
+            f"{called} cannot be read as a Zarr store: it is damaged or of another kind."
+        ) from error

@@ -1,0 +1,192 @@
+"""A raster that GDAL reads: GeoTIFF, GRIB, VRT and all that has no CF axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.errors
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
+from rasterio.errors import CRSError
+from rasterio.windows import Window
+
+from engine import band_dates
+from engine.errors import InputError
+from engine.raster.gdal_reasons import gdal_reason
+from engine.raster.georeference import Georeference
+from engine.raster.missing_cells import MissingCells
+from engine.raster.raster_file import Band, Overrides, RasterFile
+from engine.raster.reference import RasterRef
+
+_SAMPLE = 512  # cells along each axis that a suspicious number is compared to
+_GRIB = ("GRIB_ELEMENT", "GRIB_SHORT_NAME", "GRIB_COMMENT")
+
+
+class GdalFile(RasterFile):
+    """A raster opened by GDAL.
+
+    Args:
+        path: of a file, or GDAL's name for one.
+        variable: of a GRIB file: its element, such as TMP; None: all bands.
+        ref: as the user names it, for sentences; its CRS counts where the file says none.
+        label: how sentences call it.
+        overrides: what the user says of the file.
+
+    Raises:
+        InputError: it cannot be opened, or has no band, variable, CRS or usable georeference.
+    """
+
+    def __init__(
+        self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
+    ) -> None:
+        self.label, self.notes, self._name = label, [], ref.path
+        self._overrides = overrides
+        try:
+            self._file = rasterio.open(path)
+        except rasterio.errors.RasterioIOError as error:
+            raise InputError(f"{label}: {ref.path}: {gdal_reason(error, path)}.") from error
+        file = self._file
+        if file.count == 0:
+            names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])
+            choose = f"choose one of its variables, such as {(file.subdatasets or [''])[0]} (it has {names})"
+            raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
+        tags = [file.tags(i) for i in file.indexes]
+        self._indices = self._chosen(tags, variable)
+        self.georeference = Georeference(self._crs(ref), file.transform, file.width, file.height)
+        placed = not file.transform.is_identity
+        if not placed or file.transform.determinant == 0:
+            raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
+        self._tags = [tags[i - 1] for i in self._indices]
+        names_of = [file.descriptions[i - 1] for i in self._indices]
+        whens = band_dates.of_bands(names_of, self._tags, file.tags())
+        self.bands = [
+            Band(self._units(i, band), when, _further(band))
+            for i, band, when in zip(self._indices, self._tags, whens, strict=True)
+        ]
+        self.variable = variable or self._tags[0].get("NETCDF_VARNAME", "") or self._tags[0].get(_GRIB[0], "")
+        self.attributes = {key: value for key, value in self._tags[0].items() if key.islower()} | {
+            key: value for key, value in self._tags[0].items() if key.startswith("GRIB_")
+        }
+        self._missing: dict[int, MissingCells] = {}
+        masks = {flag for flags in file.mask_flag_enums for flag in flags}
+        self._has_mask = not masks <= {MaskFlags.all_valid, MaskFlags.nodata}  # an alpha or mask band
+        if any(np.dtype(kind).kind == "c" for kind in map(_numpy_type, file.dtypes)):
+            raise InputError(
+                f"{label}: {ref.path} holds complex numbers: write the part that is meant first."
+            )
+
+    def _chosen(self, tags: Sequence[Mapping[str, str]], variable: str | None) -> list[int]:
+        """Return the bands of a variable; all of them where none is asked for."""
+        if variable is None:
+            return list(self._file.indexes)
+        found = [i for i, band in enumerate(tags, 1) if variable in [band.get(key) for key in _GRIB]]
+        if not found:
+            there = ", ".join(dict.fromkeys(band.get(_GRIB[0], "") for band in tags if band.get(_GRIB[0])))
+            raise InputError(
+                f"{self.label}: {self._name} has no variable {variable} (it has {there or 'no names'})."
+            )
+        return found
+
+    def _crs(self, ref: RasterRef) -> CRS:
+        if self._file.crs:
+            return self._file.crs
+        if ref.crs:
+            try:
+                return CRS.from_user_input(ref.crs)
+            except CRSError as error:
+                raise InputError(f"The CRS {ref.crs!r} given for {ref.path} is unknown.") from error
+        tags = self._file.tags()
+        axes = {v.split("_")[-1][0] for k, v in tags.items() if v.startswith("degree") and "#" in k}
+        if {"n", "e"} <= axes:
+            self.notes.append("its axes are in degrees and name no CRS: read as EPSG:4326")
+            return CRS.from_epsg(4326)
+        raise InputError(
+            f"{self.label}: {ref.path} has no CRS: assign one, for instance with gdal_edit.py -a_srs."
+        )
+
+    def _units(self, index: int, band: Mapping[str, str]) -> str:
+        if self._overrides.units is not None:
+            return self._overrides.units
+        named = self._file.units[index - 1] or band.get("units") or band.get("UNITS") or band.get("GRIB_UNIT")
+        return (named or self._file.tags().get("UNITS") or "").strip()
+
+    def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:
+        """See `RasterFile.read`."""
+        raw = self._raw(bands, window, self._has_mask)
+        data, whole = np.ma.getdata(raw), raw.dtype.kind in "iu"
+        wide = raw.dtype.itemsize > (2 if whole else 4)  # more digits than float32 has
+        values = data.astype(np.float64 if wide else np.float32, copy=False)
+        for i, band in enumerate(bands):
+            holes = self._missing_of(band).holes(data[i], labels)
+            if self._has_mask:
+                mask = np.ma.getmaskarray(raw)[i]
+                holes = mask if holes is None else holes | mask
+            index = self._indices[band - 1] - 1
+            scale, offset = self._file.scales[index], self._file.offsets[index]
+            scale = scale if self._overrides.scale is None else self._overrides.scale
+            offset = offset if self._overrides.offset is None else self._overrides.offset
+            if values is data and (scale != 1.0 or offset != 0.0 or holes is not None):
+                values = data.copy()
+            if scale != 1.0:
+                values[i] *= scale
+            if offset != 0.0:
+                values[i] += offset
+            if holes is not None:
+                values[i][holes] = np.nan
+        return values
+
+    def _raw(self, bands: Sequence[int], window: Window | None, masked: bool, **how: Any) -> NDArray[Any]:
+        indices = [self._indices[band - 1] for band in bands]
+        try:
+            return self._file.read(indices, window=window, masked=masked, **how)
+        except rasterio.errors.RasterioIOError as error:
+            why = gdal_reason(error, self._name)
+            raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from error
+
+    def _missing_of(self, band: int) -> MissingCells:
+        if band not in self._missing:
+            nodata = self._file.nodatavals[self._indices[band - 1] - 1]
+            named = [n for n in (nodata, self._overrides.nodata) if n is not None]
+
+            def sample() -> NDArray[Any]:
+                rows, columns = (min(_SAMPLE, n) for n in self._file.shape)
+                return self._raw([band], None, False, out_shape=(1, rows, columns))
+
+            self._missing[band] = MissingCells(named, (None, None), sample)
+        return self._missing[band]
+
+    @property
+    def unnamed_missing(self) -> list[float]:
+        """See `RasterFile.unnamed_missing`."""
+        return sorted({number for missing in self._missing.values() for number in missing.found})
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See `RasterFile.files`."""
+        return tuple(self._file.files)
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+
+
+def _further(band: Mapping[str, str]) -> dict[str, str]:
+    """Return a band's coordinates besides time, y and x."""
+    further = {
+        key.removeprefix("NETCDF_DIM_"): value
+        for key, value in band.items()
+        if key.startswith("NETCDF_DIM_") and "time" not in key.lower()
+    }
+    if element := band.get("GRIB_ELEMENT"):
+        further["variable"] = element
+    if level := band.get("GRIB_SHORT_NAME"):
+        further["level"] = level
+    return further
+
+
+def _numpy_type(name: str) -> str:
+    return {"complex_int16": "complex64", "complex_int32": "complex64"}.get(name, name)
