@@ -52,6 +52,7 @@ MAY_IMPORT = {"msr_plugin": set(), "engine": {"engine"}, "training": {"engine", 
 # Of the engine, what only a process of its own runs.
 NOT_FOR_TRAINING = ("engine.commands.worker", "engine.commands.jobs", "engine.__main__")
 IMPORT_NAMES = {
+    "netcdf4": "netCDF4",
     "pyyaml": "yaml",
     "odc-geo": "odc",
     "scikit-learn": "sklearn",

@@ -300,8 +300,8 @@ def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[st
             if not mark or name not in told:
                 known = ", ".join(told)
                 raise InputError(
-                    f"--{option} {text} must be NAME={'UNIT' if option == 'units' else 'NUMBER'}, with the name of "
-                    f"a raster of this run ({known})."
+                    f"--{option} {text} must be NAME={'UNIT' if option == 'units' else 'NUMBER'}, with "
+                    f"the name of a raster of this run ({known})."
                 )
             if option == "units":
                 told[name] = replace(told[name], units=value)

@@ -180,8 +180,8 @@ def _crs(
 ) -> tuple[CRS, list[str]]:
     """Return the CRS of a variable, and what was left open."""
     mapping = _grid_mapping(data, array)
-    if mapping is not None and (found := _of_mapping(mapping, called)) is not None:
-        return found, []
+    if mapping is not None and (its_own := _of_mapping(mapping, called)) is not None:
+        return its_own, []
     if given is not None:
         try:
             return CRS.from_user_input(given), []

@@ -16,7 +16,7 @@ from engine.errors import InputError
 from engine.raster.cf_axes import horizontal
 from engine.raster.cf_variables import open_field
 from engine.raster.missing_cells import MissingCells
-from engine.raster.raster_file import Band, Overrides, RasterFile
+from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
@@ -64,13 +64,13 @@ class CfFile(RasterFile):
         units = self.attributes.get("units", "").strip() if units is None else units
         shape = self._array.shape[:-2]
         self._shape = shape
-        whens = self._whens(array)
+        dates = self._dates(array)
         indices = list(np.ndindex(*shape)) if shape else [()]
-        self.bands = [Band(units, whens[i], self._further(index)) for i, index in enumerate(indices)]
+        self.bands = [FileBand(units, dates[i], self._further(index)) for i, index in enumerate(indices)]
         self._scale, self._offset = self._packing()
         self._missing = MissingCells(self._fills(), self._valid(), self._sample)
 
-    def _whens(self, array: Any) -> list[When | None]:
+    def _dates(self, array: Any) -> list[When | None]:
         """Return the date of each band."""
         count = int(np.prod(self._shape)) if self._shape else 1
         axis = self._time(array)
@@ -241,7 +241,7 @@ class CfFile(RasterFile):
     @property
     def unnamed_missing(self) -> list[float]:
         """See `RasterFile.unnamed_missing`."""
-        return sorted(self._missing.found)
+        return sorted(self._missing.unnamed)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -35,22 +35,22 @@ def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
             return data, name
         data.close()
         raise InputError(f"{called} has no variable {wanted} ({_inside(_all_fields(path, called))}).")
-    found = list(_all_fields(path, called))
+    inside = list(_all_fields(path, called))
     if wanted is None:
-        names = [name for name, _ in found]
+        names = [name for name, _ in inside]
         if len(names) != 1:
             why = "has no variable with two or more dimensions" if not names else "has several variables"
             pick = f": choose one, as {Path(path).name}:{names[0]}" if names else ""
-            raise InputError(f"{called} {why}{pick} ({_inside(found)}).")
+            raise InputError(f"{called} {why}{pick} ({_inside(inside)}).")
         wanted = names[0]
     else:
-        deep = [name for name, _ in found if name.rpartition("/")[2] == wanted]
-        wanted = wanted if wanted in [n for n, _ in found] or len(deep) != 1 else deep[0]
+        deep = [name for name, _ in inside if name.rpartition("/")[2] == wanted]
+        wanted = wanted if wanted in [n for n, _ in inside] or len(deep) != 1 else deep[0]
     group, _, name = wanted.rpartition("/")
     data = _open(path, group, called)
     if name not in data.variables:
         data.close()
-        raise InputError(f"{called} has no variable {wanted} ({_inside(found)}).")
+        raise InputError(f"{called} has no variable {wanted} ({_inside(inside)}).")
     return data, name
 
 
@@ -84,8 +84,8 @@ def _helper(name: str, array: Any) -> bool:
     )
 
 
-def _inside(found: Any) -> str:
-    words = [f"{name} [{units}]" if units else name for name, units in found]
+def _inside(inside: Any) -> str:
+    words = [f"{name} [{units}]" if units else name for name, units in inside]
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     return f"it has {', '.join(words[:_LISTED])}{more}" if words else "it has none"
 

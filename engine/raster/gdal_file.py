@@ -19,7 +19,7 @@ from engine.errors import InputError
 from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.georeference import Georeference
 from engine.raster.missing_cells import MissingCells
-from engine.raster.raster_file import Band, Overrides, RasterFile
+from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
@@ -62,10 +62,10 @@ class GdalFile(RasterFile):
             raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
         self._tags = [tags[i - 1] for i in self._indices]
         names_of = [file.descriptions[i - 1] for i in self._indices]
-        whens = band_dates.of_bands(names_of, self._tags, file.tags())
+        dates = band_dates.of_bands(names_of, self._tags, file.tags())
         self.bands = [
-            Band(self._units(i, band), when, _further(band))
-            for i, band, when in zip(self._indices, self._tags, whens, strict=True)
+            FileBand(self._units(i, band), when, _further(band))
+            for i, band, when in zip(self._indices, self._tags, dates, strict=True)
         ]
         self.variable = variable or self._tags[0].get("NETCDF_VARNAME", "") or self._tags[0].get(_GRIB[0], "")
         self.attributes = {key: value for key, value in self._tags[0].items() if key.islower()} | {
@@ -83,13 +83,13 @@ class GdalFile(RasterFile):
         """Return the bands of a variable; all of them where none is asked for."""
         if variable is None:
             return list(self._file.indexes)
-        found = [i for i, band in enumerate(tags, 1) if variable in [band.get(key) for key in _GRIB]]
-        if not found:
+        indices = [i for i, band in enumerate(tags, 1) if variable in [band.get(key) for key in _GRIB]]
+        if not indices:
             there = ", ".join(dict.fromkeys(band.get(_GRIB[0], "") for band in tags if band.get(_GRIB[0])))
             raise InputError(
                 f"{self.label}: {self._name} has no variable {variable} (it has {there or 'no names'})."
             )
-        return found
+        return indices
 
     def _crs(self, ref: RasterRef) -> CRS:
         if self._file.crs:
@@ -162,7 +162,7 @@ class GdalFile(RasterFile):
     @property
     def unnamed_missing(self) -> list[float]:
         """See `RasterFile.unnamed_missing`."""
-        return sorted({number for missing in self._missing.values() for number in missing.found})
+        return sorted({number for missing in self._missing.values() for number in missing.unnamed})
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class MissingCells:
         self._span: tuple[float, float] | None = None
 
     @property
-    def found(self) -> list[float]:
+    def unnamed(self) -> list[float]:
         """The numbers that were taken as missing though the file does not name them."""
         return [number for number, missing in self._verdicts.items() if missing]
 

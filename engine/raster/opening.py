@@ -44,21 +44,21 @@ def open_raster(ref: RasterRef, label: str) -> RasterFile:
         InputError: it is not there, cannot be read, or does not say which field is meant.
     """
     overrides = Overrides(ref.units, ref.nodata, ref.scale, ref.offset)
-    found = locate(ref.path)
-    path = found.path if found else ref.path
+    located = locate(ref.path)
+    path = located.path if located else ref.path
     _check_there(path, ref, label)
-    if found is None or not is_cf(found.path):
-        return GdalFile(path, found.variable if found else None, ref, label, overrides)
+    if located is None or not is_cf(located.path):
+        return GdalFile(path, located.variable if located else None, ref, label, overrides)
     try:
-        return CfFile(found.path, found.variable, ref, label, overrides)
+        return CfFile(located.path, located.variable, ref, label, overrides)
     except NoAxesError:
-        return _by_gdal(found, ref, label, overrides)
+        return _by_gdal(located, ref, label, overrides)
 
 
-def _by_gdal(found: Located, ref: RasterRef, label: str, overrides: Overrides) -> RasterFile:
+def _by_gdal(located: Located, ref: RasterRef, label: str, overrides: Overrides) -> RasterFile:
     """Open what has no CF axes but perhaps a geotransform, as GDAL writes it."""
-    driver = "HDF5" if Path(found.path).suffix.lower() in (".h5", ".hdf5", ".he5") else "NETCDF"
-    name = f'{driver}:"{found.path}":{found.variable}' if found.variable else found.path
+    driver = "HDF5" if Path(located.path).suffix.lower() in (".h5", ".hdf5", ".he5") else "NETCDF"
+    name = f'{driver}:"{located.path}":{located.variable}' if located.variable else located.path
     try:
         return GdalFile(name, None, ref, label, overrides)
     except InputError as error:

@@ -19,7 +19,7 @@ _ROWS = 2_000_000  # cells read at once while a window is thinned
 
 
 @dataclass(frozen=True)
-class Band:
+class FileBand:
     """One field of a file."""
 
     units: str = ""  # as written
@@ -49,7 +49,7 @@ class RasterFile(ABC):
     """
 
     georeference: Georeference
-    bands: Sequence[Band]
+    bands: Sequence[FileBand]
     variable: str = ""
     attributes: Mapping[str, str]
     step: str = ""  # between its dates, such as "month"

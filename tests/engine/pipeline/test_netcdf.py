@@ -55,7 +55,7 @@ def test_a_variable_is_read_with_its_axes_units_and_packing(forcing: Path) -> No
 
 def test_a_file_of_several_variables_asks_for_one(forcing: Path) -> None:
     with pytest.raises(
-        InputError, match=r"has several variables: choose one, as forcing.nc:t2m \(it has t2m \[K\], pre"
+        InputError, match=r"several variables: choose one, as forcing.nc:t2m \(it has t2m \[K\]"
     ):
         Raster(RasterRef(str(forcing)), "temperature")
 
