@@ -15,8 +15,10 @@ from pyproj import CRS as ProjCRS
 from pyproj import Transformer
 
 from engine.raster.georeference import Georeference, crs_wkt, same_crs
+from engine.raster.longitudes import circle
 
 _SAMPLES = 21  # points along each axis of the grid
+_MOST_SAMPLES = 160  # the same where a part of the grid lies off the map
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Footprint:
     col: int
     height: int
     width: int
-    shift: float  # degrees to add to the file's longitudes, a multiple of 360
+    shift: float  # to add to the file's longitudes: full turns, in units of its CRS
     round_the_world: bool  # the grid holds a pole or most longitudes
 
 
@@ -40,23 +42,34 @@ def footprint(raster: Georeference, grid: GeoBox, margin: int) -> list[Footprint
     same = same_crs(raster.crs, crs_wkt(grid))
     x, y = _sample(grid)
     pole_rows: list[float] = []
+    reach = (0.0, 0.0)
+    whole = False
     if not same:
         to_raster = _transformer(crs_wkt(grid), raster.crs.to_wkt())
         x, y = to_raster.transform(x, y)
-        if raster.crs.is_geographic:
-            x = _unwrap(x)
+        if not (np.isfinite(x) & np.isfinite(y)).all():
+            # A part of the grid lies off the map, so the raster reaches up to somewhere between the samples.
+            samples = min(max(*grid.shape, _SAMPLES - 1), _MOST_SAMPLES) + 1
+            x, y = to_raster.transform(*_sample(grid, samples))
+            reach = _steps(raster, x, y, samples)
+        if raster.circle is not None:
             pole_rows = _poles_inside(raster, grid)
+            turned = _unwrap(x, raster.circle)
+            near = turned[np.isfinite(turned)]
+            whole = bool(pole_rows) or bool(near.size and np.ptp(near) > raster.circle * 5 / 6)
+            # PROJ's own longitudes go half a turn to either side of zero.
+            x = _unwrap(x, raster.circle, 0.0) if whole else turned
     good = np.isfinite(x) & np.isfinite(y)
     if not good.any():
         return []
     x, y = x[good], y[good]
-    whole = raster.crs.is_geographic and not same and (bool(pole_rows) or bool(np.ptp(x) > 300))
+    if whole and raster.circle is not None:
+        x, y = np.append(x, [-raster.circle / 2, raster.circle / 2]), np.append(y, y[[0, 0]])
     windows = []
     for shift in _shifts(raster, x):
         cols, rows = ~raster.transform * (x - shift, y)
-        rows = np.concatenate([rows, pole_rows])
-        if whole and raster.period:
-            cols = np.array([0.0, raster.period])
+        rows = np.concatenate([rows - reach[0], rows + reach[0], pole_rows])
+        cols = np.concatenate([cols - reach[1], cols + reach[1]])
         window = _clip(raster, rows, cols, margin)
         if window is not None:
             windows.append(Footprint(*window, shift, whole))
@@ -74,7 +87,8 @@ def scale(raster: Georeference, grid: GeoBox) -> float:
     (x0, y0), (x1, y1), (x2, y2) = corners
     dx1, dx2 = x1 - x0, x2 - x0
     if raster.crs.is_geographic:  # a step over the date line is still a small one
-        dx1, dx2 = (np.mod(d + 180, 360) - 180 for d in (dx1, dx2))
+        turn = circle(raster.crs) or 360.0
+        dx1, dx2 = (np.mod(d + turn / 2, turn) - turn / 2 for d in (dx1, dx2))
     area = np.abs(dx1 * (y2 - y0) - dx2 * (y1 - y0)) / abs(raster.transform.determinant)
     area = area[np.isfinite(area)]
     return math.sqrt(float(np.median(area))) if area.size else 0.0
@@ -98,36 +112,58 @@ def _sample(grid: GeoBox, samples: int = _SAMPLES) -> tuple[NDArray[np.float64],
     return np.ravel(x), np.ravel(y)
 
 
-def _unwrap(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bring longitudes within 180° of their circular mean."""
+def _steps(
+    raster: Georeference, x: NDArray[np.float64], y: NDArray[np.float64], samples: int
+) -> tuple[float, float]:
+    """Return the largest step between neighbouring samples, in the raster's rows and columns."""
+    good = np.isfinite(x) & np.isfinite(y)
+    x, y = (np.where(good, v, np.nan).reshape(samples, -1) for v in (x, y))
+    columns, rows = ~raster.transform * (x, y)
+    turn = raster.circle / abs(raster.transform.a) if raster.circle is not None else None
+    largest = []
+    for values, round_at in ((rows, None), (columns, turn)):
+        steps = np.concatenate([np.diff(values, axis=k).ravel() for k in (0, 1)])
+        steps = steps[np.isfinite(steps)]
+        if round_at is not None:  # a step over a seam is still a small one
+            steps = np.mod(steps + round_at / 2, round_at) - round_at / 2
+        largest.append(float(np.abs(steps).max()) if steps.size else 0.0)
+    return largest[0], largest[1]
+
+
+def _unwrap(x: NDArray[np.float64], turn: float, centre: float | None = None) -> NDArray[np.float64]:
+    """Bring longitudes within half a turn of a centre, by default their circular mean."""
     good = x[np.isfinite(x)]
     if not good.size:
         return x
-    centre = np.rad2deg(np.angle(np.exp(1j * np.deg2rad(good)).sum()))
-    return np.where(np.isfinite(x), np.mod(x - centre + 180, 360) - 180 + centre, x)
+    if centre is None:
+        centre = np.angle(np.exp(2j * np.pi * good / turn).sum()) * turn / (2 * np.pi)
+    held = np.where(np.isfinite(x), x, centre)
+    return np.where(np.isfinite(x), np.mod(held - centre + turn / 2, turn) - turn / 2 + centre, x)
 
 
 def _poles_inside(raster: Georeference, grid: GeoBox) -> list[float]:
-    """Return the raster's row coordinate of each pole that lies inside the grid."""
+    """Return the raster's row coordinate of each pole inside the grid; its edges are sampled anyway."""
     from_raster = _transformer(raster.crs.to_wkt(), crs_wkt(grid))
     rows = []
-    for latitude in (90.0, -90.0):
+    turn = raster.circle or 360.0
+    for latitude in (turn / 4, -turn / 4):
         x, y = from_raster.transform(0.0, latitude)
         if not (math.isfinite(x) and math.isfinite(y)):
             continue
         c, r = ~grid.affine * (x, y)
-        if 0 <= c <= grid.shape[1] and 0 <= r <= grid.shape[0]:
+        if 0 < c < grid.shape[1] and 0 < r < grid.shape[0]:
             rows.append((~raster.transform * (0.0, latitude))[1])
     return rows
 
 
 def _shifts(raster: Georeference, x: NDArray[np.float64]) -> list[float]:
-    """Return the multiples of 360° at which the raster may lie under longitudes x."""
-    if not raster.crs.is_geographic or raster.period:
+    """Return the full turns at which the raster may lie under longitudes x."""
+    turn = raster.circle
+    if turn is None or raster.period:
         return [0.0]
     left, right = sorted((raster.transform.c, raster.transform.c + raster.transform.a * raster.width))
-    turns = range(math.floor((x.min() - right) / 360), math.ceil((x.max() - left) / 360) + 1)
-    return [360.0 * t for t in turns if left + 360 * t < x.max() and right + 360 * t > x.min()]
+    turns = range(math.floor((x.min() - right) / turn), math.ceil((x.max() - left) / turn) + 1)
+    return [turn * t for t in turns if left + turn * t < x.max() and right + turn * t > x.min()]
 
 
 def _clip(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,17 +13,22 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Geod
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform_bounds
 
 from engine.contract import MAX_CELLS
 from engine.errors import InputError
 from engine.raster.georeference import crs_wkt, same_crs
+from engine.raster.georeference_check import checked_crs
+from engine.raster.longitudes import circle, goes_round, grid_circle, middle, turned
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 
 _WGS84 = Geod(ellps="WGS84")
+_LONGEST = 2**31 - 1  # columns or rows of a raster file
+_LESS = ("a smaller extent", "fewer dates or a smaller extent")
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def refine(grid: GeoBox, factor: int) -> GeoBox:
     return GeoBox((rows * factor, cols * factor), grid.affine * Affine.scale(1 / factor), grid.crs)
 
 
-def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
+def plan(target: Raster, factor: int, wanted: GridRequest | None, name: str = "The output") -> Grids:
     """Lay out the grids.
 
     Without `wanted`, the output's cells are the target's own, each divided by the factor. With a
@@ -80,6 +87,7 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
         target: the coarse raster.
         factor: fine cells along the edge of a coarse one.
         wanted: a reference raster, or CRS, resolution and extent (each is the target's when absent).
+        name: of the fine grid, in sentences.
 
     Raises:
         InputError: a rotated grid, an unknown CRS, no overlap, a silly size.
@@ -90,17 +98,25 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
         )
     native = target.geobox
     if wanted is None or wanted == GridRequest():
-        return _checked(Grids(factor, native, refine(native, factor), 0, 0, True))
-    output = _reference(wanted.like) if wanted.like else _asked(target, factor, wanted)
+        rows, cols = (n * factor for n in native.shape)
+        check_size(cols, rows, name)
+        return Grids(factor, native, refine(native, factor), 0, 0, True)
+    output = _reference(wanted.like) if wanted.like else _asked(target, factor, wanted, name)
+    check_size(output.shape[1], output.shape[0], name)
+    same = same_crs(target.crs, crs_wkt(output))
+    if same:  # the output keeps its own longitudes
+        native = turned(native, middle(output), circle(target.crs))
     step = ~refine(native, factor).affine * output.affine
-    if same_crs(target.crs, crs_wkt(output)) and _whole_cells(step, max(output.shape)):
+    grids: Grids | None = None
+    if same and _whole_cells(step, max(output.shape)):
         row, col = round(step.f), round(step.c)
         top, left = math.floor(row / factor), math.floor(col / factor)
         bottom = math.ceil((row + output.shape[0]) / factor)
         right = math.ceil((col + output.shape[1]) / factor)
         coarse = window(native, top, left, bottom - top, right - left)
-        grids = Grids(factor, coarse, output, row - top * factor, col - left * factor, True)
-    else:
+        if target.georeference.aligned(coarse):
+            grids = Grids(factor, coarse, output, row - top * factor, col - left * factor, True)
+    if grids is None:
         rows, cols = (math.ceil(n / factor) for n in output.shape)
         coarse = GeoBox((rows, cols), output.affine * Affine.scale(factor), output.crs)
         grids = Grids(factor, coarse, output, 0, 0, False)
@@ -108,7 +124,72 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None) -> Grids:
         raise InputError(
             f"{target.label}: {target.ref.path} does not overlap the output: check extent and CRS."
         )
-    return _checked(grids)
+    return grids
+
+
+def check_size(columns: float, rows: float, name: str, bands: int = 1) -> None:
+    """Refuse a raster that is too large to be meant.
+
+    Raises:
+        InputError: too many cells over all bands, or more columns or rows than a file can have.
+    """
+    if columns * rows * bands > MAX_CELLS or max(columns, rows) > _LONGEST:
+        shape = f"{columns:.15g} × {rows:.15g} cells" + (f" in {bands} bands" if bands > 1 else "")
+        raise InputError(
+            f"{name} would have {shape}: check the resolution and its unit, or choose {_LESS[bands > 1]}."
+        )
+
+
+def part(grid: GeoBox, extent: Sequence[float], label: str) -> GeoBox:
+    """Return the cells of a north-up grid that touch an extent in its CRS, at whatever turn of the globe.
+
+    Args:
+        grid: of which the cells are taken.
+        extent: xmin, ymin, xmax, ymax.
+        label: how sentences call the grid.
+
+    Raises:
+        InputError: they do not overlap.
+    """
+    grid = turned(grid, (extent[0] + extent[2]) / 2, grid_circle(grid))
+    left, top = ~grid.affine * (extent[0], extent[3])
+    right, bottom = ~grid.affine * (extent[2], extent[1])
+    tiny = 1e-6
+    first_row, last_row = max(math.floor(top + tiny), 0), min(math.ceil(bottom - tiny), grid.shape[0])
+    first_column, last_column = math.floor(left + tiny), math.ceil(right - tiny)
+    if not goes_round(grid):
+        first_column, last_column = max(first_column, 0), min(last_column, grid.shape[1])
+    if first_row >= last_row or first_column >= last_column:
+        raise InputError(f"{label} does not overlap the extent {[round(v, 6) for v in extent]}.")
+    return window(grid, first_row, first_column, last_row - first_row, last_column - first_column)
+
+
+def bounds_in(grid: GeoBox, crs: CRS) -> tuple[float, float, float, float]:
+    """Return xmin, ymin, xmax, ymax of a grid in a CRS; across the date line xmax goes on beyond it.
+
+    Raises:
+        InputError: the grid has no bounds there.
+    """
+    left, bottom, right, top = grid.boundingbox
+    if same_crs(crs, crs_wkt(grid)):
+        return left, bottom, right, top
+    turn = grid_circle(grid)
+    if turn is not None:
+        bottom, top = max(bottom, -turn / 4), min(top, turn / 4)  # cells may be centred on a pole
+        if goes_round(grid):
+            left, right = -turn / 2, turn / 2
+    try:
+        own = CRS.from_wkt(crs_wkt(grid))
+        left, bottom, right, top = transform_bounds(own, crs, left, bottom, right, top, densify_pts=41)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise InputError(f"The target cannot be brought into {_named(crs)}: give an extent.") from error
+    if not all(math.isfinite(v) for v in (left, bottom, right, top)):
+        raise InputError(f"The target goes beyond what {_named(crs)} can show: give an extent.")
+    return left, bottom, right + (circle(crs) or 0.0) * (right < left), top
+
+
+def _named(crs: CRS) -> str:
+    return crs.to_string() if len(crs.to_string()) < 32 else "the CRS asked for"
 
 
 def cell_sizes(grid: GeoBox) -> NDArray[np.float32]:
@@ -155,7 +236,7 @@ def _reference(path: str) -> GeoBox:
         raster.close()
 
 
-def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
+def _asked(target: Raster, factor: int, wanted: GridRequest, name: str) -> GeoBox:
     """Return the grid of a CRS, resolution and extent."""
     crs = target.crs
     if wanted.crs:
@@ -163,6 +244,7 @@ def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
             crs = CRS.from_user_input(wanted.crs)
         except CRSError as error:
             raise InputError(f"The CRS {wanted.crs!r} is unknown: give a code such as EPSG:3035.") from error
+        crs = checked_crs(crs, f"The CRS {wanted.crs!r} of the grid")
     own = target.geobox
     same = same_crs(crs, crs_wkt(own))
     if wanted.resolution is None and not same:
@@ -170,33 +252,37 @@ def _asked(target: Raster, factor: int, wanted: GridRequest) -> GeoBox:
     if wanted.resolution is None:
         dx, dy = abs(own.affine.a) / factor, abs(own.affine.e) / factor
     elif isinstance(wanted.resolution, (int, float)):
-        dx = dy = float(wanted.resolution)
+        dx = dy = _number(wanted.resolution)
     else:
-        dx, dy = (float(r) for r in wanted.resolution)
+        dx, dy = (_number(r) for r in wanted.resolution)
     if not (dx > 0 and dy > 0 and math.isfinite(dx) and math.isfinite(dy)):
-        raise InputError(f"The resolution {wanted.resolution} is not a positive number.")
-    box: tuple[float, ...] | None = wanted.extent
-    if box is None:
-        here = own.boundingbox
-        box = tuple(here) if same else transform_bounds(target.crs, crs, *here, densify_pts=41)
-    xmin, ymin, xmax, ymax = (float(v) for v in box)
-    if not all(math.isfinite(v) for v in (xmin, ymin, xmax, ymax)) or xmax <= xmin or ymax <= ymin:
-        raise InputError(f"The extent {box} is empty: give xmin, ymin, xmax, ymax in the output's CRS.")
-    rows, cols = (max(1, math.ceil(n - 1e-6)) for n in ((ymax - ymin) / dy, (xmax - xmin) / dx))
-    return GeoBox((rows, cols), Affine(dx, 0, xmin, 0, -dy, ymax), crs.to_wkt())
+        raise InputError(f"The resolution {reprlib.repr(wanted.resolution)} is not a positive number.")
+    box = bounds_in(own, crs) if wanted.extent is None else tuple(_number(v) for v in wanted.extent)
+    xmin, ymin, xmax, ymax = box
+    turn = circle(crs)
+    if not all(math.isfinite(v) for v in box) or xmax <= xmin or ymax <= ymin:
+        over = turn is not None and xmax < xmin <= turn and ymin < ymax
+        seam = f" (across the seam of the longitudes {xmin:g} to {xmax + (turn or 0):g})" if over else ""
+        raise InputError(
+            f"The extent {reprlib.repr(wanted.extent)} is empty: give xmin, ymin, xmax, ymax in the output's "
+            f"CRS{seam}."
+        )
+    rows, cols = (max(1.0, n - 1e-6) for n in ((ymax - ymin) / dy, (xmax - xmin) / dx))
+    check_size(cols, rows, name)
+    if turn is not None and xmax - xmin > turn + dx:
+        raise InputError(f"The extent {reprlib.repr(wanted.extent)} goes round the globe more than once.")
+    return GeoBox((math.ceil(rows), math.ceil(cols)), Affine(dx, 0, xmin, 0, -dy, ymax), crs.to_wkt())
+
+
+def _number(value: float) -> float:
+    """Return a number that may have hundreds of digits as a float, infinite where none can hold it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _whole_cells(step: Affine, size: int) -> bool:
     """Return whether a grid's cells are cells of another, given the map from one's cells to the other's."""
     same_size = abs(step.a - 1) * size < 1e-2 and abs(step.e - 1) * size < 1e-2
     return same_size and abs(step.c - round(step.c)) < 1e-2 and abs(step.f - round(step.f)) < 1e-2
-
-
-def _checked(grids: Grids) -> Grids:
-    rows, cols = grids.output.shape
-    if rows * cols > MAX_CELLS:
-        raise InputError(
-            f"The output would have {cols} × {rows} cells: check the resolution and its unit, or choose "
-            f"a smaller extent."
-        )
-    return grids

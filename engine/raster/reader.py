@@ -171,50 +171,57 @@ class Raster:
         kind: SourceKind,
         classes: Sequence[int],
     ) -> NDArray[np.float32]:
-        rows, columns = grid.shape
-        channels = len(bands) * len(kind.channels(classes))
         if self.georeference.aligned(grid) and resampling == Resampling.nearest:
             return self._read_aligned(grid, bands, kind, classes)
+        return self._warped(grid, bands, resampling, kind, classes)
+
+    def _warped(
+        self,
+        grid: GeoBox,
+        bands: Sequence[int],
+        resampling: Resampling,
+        kind: SourceKind,
+        classes: Sequence[int],
+        frame: int = 0,
+    ) -> NDArray[np.float32]:
+        """Warp what lies under a grid onto it, in pieces that are small enough and have no seam."""
+        rows, columns = grid.shape
+        channels = len(bands) * len(kind.channels(classes))
         prints = footprint(self.georeference, grid, margin=_MARGIN)
         out = np.full((channels, rows, columns), np.nan, np.float32)
         cells = sum(p.width * p.height for p in prints)
-        # Near a pole the average of a cell across the date line would take in the whole row.
-        too_wide = resampling == Resampling.average and any(p.round_the_world for p in prints)
-        if (cells > READ_LIMIT and rows * columns > 1) or (too_wide and rows * columns > 64):
+        # A piece that goes round the world has its seam somewhere, where cells would be torn or lost.
+        too_wide = any(p.round_the_world for p in prints)
+        if (cells > READ_LIMIT or too_wide) and rows * columns > 1:
             half_r, half_c = (rows + 1) // 2, (columns + 1) // 2
             for r in (slice(0, half_r), slice(half_r, rows)):
                 for c in (slice(0, half_c), slice(half_c, columns)):
                     if r.start < r.stop and c.start < c.stop:
-                        out[:, r, c] = self._read(grid[r, c], bands, resampling, kind, classes)
+                        out[:, r, c] = self._warped(grid[r, c], bands, resampling, kind, classes, frame)
             return out
         for piece in prints:
-            warped = self._warp(piece, grid, bands, resampling, kind, classes)
+            warped = self._warp(piece, grid, bands, resampling, kind, classes, frame)
             out = np.where(np.isnan(out), warped, out)
         return out
 
     def coverage(self, grid: GeoBox, band: int) -> NDArray[np.float32]:
         """Return the share of each of the grid's cells under valid cells of the raster, (rows, columns)."""
-        out = np.zeros(grid.shape, np.float32)
         # Empty cells round the file, so that edges count.
         frame = math.ceil(scale(self.georeference, grid)) + _MARGIN
-        for piece in footprint(self.georeference, grid, margin=_MARGIN):
-            valid = self._warp(piece, grid, [band], Resampling.average, VALIDITY, (), frame)[0]
-            out = np.maximum(out, np.nan_to_num(valid))
-        return out
+        return np.nan_to_num(self._warped(grid, [band], Resampling.average, VALIDITY, (), frame)[0])
 
     def _read_aligned(
         self, grid: GeoBox, bands: Sequence[int], kind: SourceKind, classes: Sequence[int]
     ) -> NDArray[np.float32]:
         """Copy cells, without any warping; columns go round the world where the raster does."""
-        shift = ~self.geobox.affine * grid.affine
-        row0, col0 = round(shift.f), round(shift.c)
+        row0, col0 = self.georeference.place(grid) or (0, 0)
         rows, columns = grid.shape
         channels = len(bands) * len(kind.channels(classes))
         out = np.full((channels, rows, columns), np.nan, np.float32)
         top, bottom = max(row0, 0), min(row0 + rows, self.height)
         if top >= bottom:
             return out
-        for start, stop, at in _column_runs(col0, columns, self.width, self.georeference.period):
+        for start, stop, at in _column_runs(col0, columns, self.width, self.georeference.turn):
             file_col = start if self.transform.a > 0 else self.width - stop
             file_row = top if self.transform.e < 0 else self.height - bottom
             part = self.values(bands, Window(file_col, file_row, stop - start, bottom - top))
@@ -296,15 +303,25 @@ class Raster:
         return self._file.bands[(self.ref.band or 1) - 1].units
 
 
-def _column_runs(start: int, count: int, width: int, period: int | None) -> list[tuple[int, int, int]]:
-    """Split columns start … start+count into runs (first, end, place in the result) inside the file."""
-    if period is None:
+def _column_runs(start: int, count: int, width: int, turn: int | None) -> list[tuple[int, int, int]]:
+    """Split columns start … start+count into runs (first, end, place in the result) inside the file.
+
+    Columns beyond the file are those a full turn away, if the file has them.
+    """
+    if turn is None:
         first, end = max(start, 0), min(start + count, width)
         return [(first, end, first - start)] if first < end else []
     runs, at = [], 0
     while at < count:
-        first = (start + at) % period
-        length = min(period - first, count - at)
-        runs.append((first, first + length, at))
-        at += length
+        column = start + at
+        inside = 0 <= column < width
+        first = column if inside else column % turn
+        end = min(width if inside or turn > width else turn, first + count - at)
+        if column < 0:
+            end = min(end, first - column)
+        if first < end:
+            runs.append((first, end, at))
+            at += end - first
+        else:
+            at += turn - first
     return runs

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
+from rasterio.crs import CRS
 
 from engine.errors import InputError
+from engine.raster.longitudes import circle
 from engine.source_kinds import OfKind
 from training.data.lazy import Array
 
@@ -98,12 +100,27 @@ class Archive:
         return [i for i, month in enumerate(self.months) if int(month) in months]
 
     def columns_of(self, longitudes: tuple[float, float] | None) -> tuple[int, int]:
-        """Return first and last + 1 coarse column whose centre lies between two x coordinates."""
+        """Return first and last + 1 coarse column whose centre lies between two x coordinates.
+
+        Longitudes may be given at another turn of the globe than the archive's.
+
+        Raises:
+            InputError: the archive's axis begins between them, so the columns do not lie together.
+        """
         width = self.shape[1]
         if longitudes is None:
             return 0, width
         centres = self.transform.c + (np.arange(width) + 0.5) * self.transform.a
-        inside = np.flatnonzero((centres >= longitudes[0]) & (centres < longitudes[1]))
+        first, last = longitudes
+        turn = circle(CRS.from_user_input(self.crs))
+        if turn is not None and last - first < turn:
+            centres = first + np.mod(centres - first, turn)
+        inside = np.flatnonzero((centres >= first) & (centres < last))
+        if inside.size and inside[-1] - inside[0] >= inside.size:
+            raise InputError(
+                f"The longitudes {first:g} to {last:g} lie at both ends of the data set, whose axis begins between "
+                f"them: choose others, or prepare it with a grid that begins elsewhere."
+            )
         return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
 
 

@@ -10,18 +10,19 @@ from pathlib import Path
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
-from rasterio.warp import transform_bounds
 
 from engine.dates import When
 from engine.errors import InputError
 from engine.raster.georeference import crs_wkt, same_crs
-from engine.raster.grids import plan, refine, window
+from engine.raster.grids import bounds_in, check_size, part, plan, refine
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 from training.data.store_format import COARSE, FINE
 from training.preparation.series import Layers, Series
 from training.preparation.timeline import gaps, partners
 from training.schema.dataset import Dataset, DatasetSource
+
+_FINE = "grid: the fine grid"  # in sentences
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
         if section is not None
     }
     coarse = coarse_grid(dataset, folder, pair.get("fine"), pair.get("coarse"))
+    rows, columns = (n * dataset.factor for n in coarse.shape)
+    check_size(columns, rows, _FINE)
     result = StorePlan(dataset, coarse, (), ())
     times = _times(dataset, pair, result)
     variables = [
@@ -164,39 +167,16 @@ def coarse_grid(dataset: Dataset, folder: Path, fine: Series | None, coarse: Ser
         elif coarse is None and same_crs(CRS.from_user_input(asked.crs), crs_wkt(base.grid)):
             own = (abs(base.grid.affine.a), abs(base.grid.affine.e))
         with base.open(base.layers[:1]) as (raster, _):
-            return plan(raster, factor, GridRequest(None, asked.crs, own, asked.extent)).coarse
+            return plan(raster, factor, GridRequest(None, asked.crs, own, asked.extent), _FINE).coarse
     native, extent = base.grid, asked.extent if asked is not None else None
     if coarse is not None and fine is not None and extent is None and fine.grid is not None:
-        extent = _bounds(fine.grid, native)
+        extent = bounds_in(fine.grid, CRS.from_wkt(crs_wkt(native)))
     if extent is not None:
-        native = _part(native, extent, base.label)
+        native = part(native, extent, base.label)
     if coarse is not None:
         return native
     rows, columns = (math.ceil(n / factor) for n in native.shape)
     return GeoBox((rows, columns), native.affine * Affine.scale(factor), native.crs)
-
-
-def _bounds(grid: GeoBox, other: GeoBox) -> tuple[float, float, float, float]:
-    """Return the bounds of a grid in the CRS of another."""
-    own, wanted = CRS.from_wkt(crs_wkt(grid)), CRS.from_wkt(crs_wkt(other))
-    left, bottom, right, top = grid.boundingbox
-    if same_crs(own, crs_wkt(other)):
-        return left, bottom, right, top
-    left, bottom, right, top = transform_bounds(own, wanted, left, bottom, right, top, densify_pts=41)
-    return left, bottom, right, top
-
-
-def _part(grid: GeoBox, extent: Sequence[float], label: str) -> GeoBox:
-    """Return the cells of a grid that touch an extent."""
-    left, top = ~grid.affine * (extent[0], extent[3])
-    right, bottom = ~grid.affine * (extent[2], extent[1])
-    tiny = 1e-6
-    first_row, first_column = max(math.floor(top + tiny), 0), max(math.floor(left + tiny), 0)
-    last_row = min(math.ceil(bottom - tiny), grid.shape[0])
-    last_column = min(math.ceil(right - tiny), grid.shape[1])
-    if first_row >= last_row or first_column >= last_column:
-        raise InputError(f"{label} does not overlap the extent {[round(v, 6) for v in extent]}.")
-    return window(grid, first_row, first_column, last_row - first_row, last_column - first_column)
 
 
 def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list[When]:
