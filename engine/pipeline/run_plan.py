@@ -18,6 +18,7 @@ from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.cog_writer import disk_needed
+from engine.raster.georeference_check import repeated_column
 from engine.raster.grids import Grids, plan
 from engine.specs import TargetSpec
 
@@ -112,4 +113,6 @@ def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
         f"{name}: its cells are no finer than the target's, so it adds no detail."
         for name in inputs.coarser_than_fine()
     ]
-    return lines
+    rasters = [inputs.target, *(source.raster for source in inputs.sources)]
+    repeated = [repeated_column(raster.georeference, raster.label) for raster in rasters]
+    return lines + [line for line in repeated if line]

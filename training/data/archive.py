@@ -118,8 +118,8 @@ class Archive:
         inside = np.flatnonzero((centres >= first) & (centres < last))
         if inside.size and inside[-1] - inside[0] >= inside.size:
             raise InputError(
-                f"The longitudes {first:g} to {last:g} lie at both ends of the data set, whose axis begins between "
-                f"them: choose others, or prepare it with a grid that begins elsewhere."
+                f"The longitudes {first:g} to {last:g} lie at both ends of the data set, whose axis begins "
+                f"between them: choose others, or prepare it with a grid that begins elsewhere."
             )
         return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
 
@@ -132,7 +132,12 @@ def crop(archive: Archive, bounds: Sequence[float]) -> Archive:
     """
     height, width = archive.shape
     grid = "" if len(bounds) == 4 else "four numbers, "
+    turn = circle(CRS.from_user_input(archive.crs))
     if len(bounds) == 4:
+        if turn is not None:  # longitudes of another turn of the globe than the archive's
+            own = archive.transform.c + archive.transform.a * width / 2
+            turns = round((own - (bounds[0] + bounds[2]) / 2) / turn)
+            bounds = [bounds[0] + turns * turn, bounds[1], bounds[2] + turns * turn, bounds[3]]
         left, top = ~archive.transform * (bounds[0], bounds[3])
         right, bottom = ~archive.transform * (bounds[2], bounds[1])
         edges = [round(v) for v in (left, top, right, bottom)]
