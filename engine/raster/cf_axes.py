@@ -14,6 +14,7 @@ from rasterio.errors import CRSError
 
 from engine.errors import InputError
 from engine.raster.georeference import Georeference
+from engine.raster.georeference_check import checked
 
 if TYPE_CHECKING:
     import xarray
@@ -74,7 +75,7 @@ def horizontal(data: xarray.Dataset, name: str, given_crs: str | None, called: s
     affine = Affine(dx, 0, across[0] - dx / 2, 0, dy, along[0] - dy / 2)
     if turned:
         notes.append("its longitudes are turned by 360° where they pass the seam")
-    place = Georeference(crs, affine, across.size, along.size)
+    place = checked(Georeference(crs, affine, across.size, along.size), called)
     return Horizontal(str(data[y].dims[0]), str(data[x].dims[0]), place, tuple(notes))
 
 

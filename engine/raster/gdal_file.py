@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from engine import band_dates
 from engine.errors import InputError
 from engine.raster.gdal_reasons import gdal_reason
-from engine.raster.georeference import Georeference
+from engine.raster.georeference_check import placed
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
@@ -56,10 +56,7 @@ class GdalFile(RasterFile):
             raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
         tags = [file.tags(i) for i in file.indexes]
         self._indices = self._chosen(tags, variable)
-        self.georeference = Georeference(self._crs(ref), file.transform, file.width, file.height)
-        placed = not file.transform.is_identity
-        if not placed or file.transform.determinant == 0:
-            raise InputError(f"{label}: {ref.path} is not georeferenced: warp or georeference it first.")
+        self.georeference = placed(file, lambda: self._crs(ref), f"{label}: {ref.path}")
         self._tags = [tags[i - 1] for i in self._indices]
         names_of = [file.descriptions[i - 1] for i in self._indices]
         dates = band_dates.of_bands(names_of, self._tags, file.tags())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,12 +19,12 @@ _FARTHEST = 1e8  # metres from the origin of a projected CRS: numbers of zones s
 _TURNS = 2  # full turns that longitudes may be away from zero
 
 
-def placed(file: Any, crs: CRS | None, what: str) -> Georeference:
+def placed(file: Any, crs: Callable[[], CRS], what: str) -> Georeference:
     """Return the georeference of a raster that GDAL has opened.
 
     Args:
         file: a `rasterio.DatasetReader`.
-        crs: the file's, or the one that it is given.
+        crs: returns the file's CRS, or the one that it is given.
         what: how sentences call it.
 
     Raises:
@@ -31,9 +32,7 @@ def placed(file: Any, crs: CRS | None, what: str) -> Georeference:
     """
     if file.transform.is_identity:
         _refuse_other_georeference(file, what)
-    if crs is None:
-        raise InputError(f"{what} has no CRS: assign one, for instance with gdal_edit.py -a_srs.")
-    return checked(Georeference(crs, file.transform, file.width, file.height), what)
+    return checked(Georeference(crs(), file.transform, file.width, file.height), what)
 
 
 def _refuse_other_georeference(file: Any, what: str) -> None:
