@@ -122,8 +122,16 @@ def tidy(outputs: Iterable[str], pid: int | None, final: bool) -> None:
 
 
 def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+    """Remove a file; one that a dying worker still holds open (on Windows) once it lets go."""
+    for wait in (0.1, 0.2, 0.4, 0.8, 0.0):
+        try:
+            path.unlink()
+        except PermissionError:
+            time.sleep(wait)
+        except OSError:
+            return
+        else:
+            return
 
 
 def _duration(seconds: float) -> str:

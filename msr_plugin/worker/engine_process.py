@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess  # nosec B404: the engine is a program of its own; argument list, no shell
 import threading
 import time
@@ -104,8 +106,9 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """The worker's process id."""
-        return self._process.pid
+        """The worker's own process id: what was started may be a launcher, as an environment's on Windows."""
+        told = (self.hello or {}).get("pid")
+        return told if isinstance(told, int) and told > 0 else self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -198,6 +201,10 @@ class EngineProcess:
             with contextlib.suppress(OSError):
                 self._process.kill()
             self._wait(10.0)
+        if self.pid != self._process.pid and not self._ended.wait(1.0):  # the launcher alone has ended
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGTERM)
+            self._ended.wait(5.0)
         if self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._process.stdin.close()

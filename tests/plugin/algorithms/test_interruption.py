@@ -128,3 +128,20 @@ def test_an_engine_that_cannot_start_is_told_with_the_commands(
     monkeypatch.setenv("MSR_ENGINE_PYTHON", str(python))
     with pytest.raises(QgsProcessingException, match=r"(?s)No module named torch.*-m venv"):
         run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 2, "OUTPUT": str(tmp_path / "a.tif")})
+
+
+def test_a_file_that_a_dying_worker_holds_open_is_removed_once_it_lets_go(tmp_path, monkeypatch):
+    from msr_plugin.algorithms import engine_run
+
+    partial = tmp_path / "fine.tif.0123abcd-77-1.part.tif"
+    partial.write_text("half")
+    unlink, refusals = Path.unlink, [PermissionError(13, "held open")] * 2
+
+    def held(self, missing_ok=False):
+        if refusals:
+            raise refusals.pop()
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", held)
+    engine_run.tidy([str(tmp_path / "fine.tif")], 77, final=False)
+    assert list(tmp_path.iterdir()) == []

@@ -179,6 +179,56 @@ def test_runs_of_several_threads_keep_apart(start_fake):
     assert answers == {n: {"number": n} for n in range(8)}
 
 
+def ended(pid: int) -> bool:
+    """Whether a process, perhaps not ours to reap, ends within a moment."""
+    state = "R"
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture
+def start_launched(fake_worker):
+    """Start the fake worker through a launcher, as the python.exe of an environment on Windows is one."""
+    started = []
+
+    def start(behaviour: str) -> EngineProcess:
+        command = [sys.executable, "-u", str(fake_worker), behaviour]
+        program = f"import subprocess, sys; sys.exit(subprocess.call({command}))"
+        started.append(
+            EngineProcess(Path(sys.executable), Path.cwd(), "0.1.0", dict(os.environ), ["-c", program])
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+def test_the_process_id_is_the_workers_own_not_its_launchers(start_launched):
+    process = start_launched("killed")
+    launcher = process.pid
+    told = process.wait_for_hello()["pid"]
+    assert process.pid == told != launcher
+    with pytest.raises(WorkerError) as error:
+        run(process)
+    assert error.value.kind == "died" and error.value.pid == told  # whose files are tidied
+
+
+def test_stop_ends_the_worker_behind_its_launcher(start_launched):
+    process = start_launched("good")
+    process.wait_for_hello()
+    assert process.alive
+    process.stop()
+    assert ended(process.pid) and not process.alive
+
+
 class TestService:
     """The shared worker."""
 
