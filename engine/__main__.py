@@ -6,11 +6,19 @@ import os
 import sys
 
 from engine.commands.cli import main
+from engine.commands.ending import status_of
+from engine.commands.signals import heed_signals
 from engine.compute.allocator import keep_freed_memory
+from engine.files.partial_files import discard_all
 
 # GDAL would take a share of the machine's memory, and reads this once, at its first use.
 os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 if __name__ == "__main__":
     keep_freed_memory()
-    sys.exit(main(sys.argv[1:]))
+    heed_signals(lambda: discard_all(finished=True))
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt as interrupt:
+        status = status_of(interrupt)
+    sys.exit(status)

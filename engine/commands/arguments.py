@@ -35,7 +35,7 @@ _EXAMPLES = """examples:
         --output fine.tif --spread spread.tif --quantiles-output q.tif --quantiles 0.1,0.9
 
 `python -m engine models` lists the models and the simple methods.
-Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled."""
+Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled (143 by SIGTERM, 129 by SIGHUP)."""
 
 _SUCH = {"--units": "temperature=K", "--nodata": "target=-9999"}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

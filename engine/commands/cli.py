@@ -15,6 +15,7 @@ from engine.commands import arguments
 from engine.commands.ending import status_of
 from engine.commands.explain import exit_status
 from engine.commands.jobs import State, run_job
+from engine.commands.signals import Ended, say
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
 
@@ -22,7 +23,7 @@ _GRACE_SECONDS = 2.0  # for a job to heed Ctrl-C
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit status: 0, 2 wrong input, 1 failure, 130 cancelled."""
+    """Run one command and return its exit status: 0, 2 wrong input, 1 failure, 130 or 143 cancelled."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console may not know every sign
@@ -109,13 +110,15 @@ def _run(job: str, request: dict[str, Any], interactive: bool) -> dict[str, Any]
     try:
         while not done.wait(0.1):
             pass
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         terminal.cancelled.set()
         if not done.wait(_GRACE_SECONDS):
             terminal.clear()
-            print("The run was cancelled.", file=sys.stderr, flush=True)
+            say("The run was cancelled.")
             discard_all(finished=True)
-            os._exit(exit_status("cancelled"))
+            os._exit(interrupt.status if isinstance(interrupt, Ended) else exit_status("cancelled"))
+        if isinstance(outcome[0], Cancelled):
+            outcome[0] = interrupt
     terminal.clear()
     if isinstance(outcome[0], BaseException):
         raise outcome[0]

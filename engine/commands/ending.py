@@ -7,6 +7,7 @@ import sys
 
 from engine.commands.debug_log import with_log
 from engine.commands.explain import exit_status, explain, says_all
+from engine.commands.signals import Ended, say
 
 PIPE_CLOSED = 141  # as a shell tells of a program that wrote to a pipe that nobody reads any more
 
@@ -18,6 +19,9 @@ def status_of(error: BaseException, debug: bool = False) -> int:
         _drop_output()
     if isinstance(error, BrokenPipeError):  # whoever read the output has heard enough
         return PIPE_CLOSED
+    if isinstance(error, Ended):
+        say("The run was cancelled.")
+        return error.status
     told = explain(error)
     sentence = told["message"]
     if debug:

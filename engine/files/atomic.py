@@ -1,19 +1,30 @@
 """Files and folders that take their name only when they are whole.
 
 They are written under a temporary name in the same folder, so on the same file system, where a
-rename is one step: a reader sees the old one or the whole new one, whenever the writer ends.
+rename is one step: a reader sees the old one or the whole new one, whenever the writer ends. The
+temporary name says which process of which machine writes: what a dead one left, the next writer of
+the same file removes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
+_OLD = ".old"
+_counter = itertools.count(1)
+_own: set[Path] = set()
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -33,12 +44,19 @@ def new_file(final: Path, suffix: str = "") -> Iterator[Path]:
 @contextmanager
 def scratch_file(final: Path, suffix: str = "") -> Iterator[Path]:
     """Give a path beside `final` for what is needed only while it is made; in the end it is removed."""
-    path = _temporary(final, suffix)
-    try:
+    discard_stale(final)
+    with _temporary(final, suffix) as path:
         yield path
-    finally:
-        with contextlib.suppress(OSError):  # still open, on Windows
-            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(final: Path) -> Iterator[Path]:
+    """Give a new folder beside `final` for what is needed only while it is made; in the end it is removed."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    discard_stale(final)
+    with _temporary(final) as path:
+        path.mkdir()
+        yield path
 
 
 @contextmanager
@@ -48,18 +66,16 @@ def new_folder(final: Path) -> Iterator[Path]:
     After an error nothing is left, and what stood there stands there still.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = _temporary(final), _temporary(final, mark=".old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        yield fresh
-        if final.exists():
-            os.replace(final, old)
-        os.replace(fresh, final)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if old.exists() and not final.exists():
-            os.replace(old, final)
-        shutil.rmtree(old, ignore_errors=True)
+    discard_stale(final)
+    with _temporary(final) as fresh, _temporary(final, mark=_OLD) as old:
+        try:
+            yield fresh
+            if final.exists():
+                os.replace(final, old)
+            os.replace(fresh, final)
+        finally:
+            if old.exists() and not final.exists():
+                os.replace(old, final)
 
 
 def write_text(final: Path, text: str) -> None:
@@ -68,12 +84,35 @@ def write_text(final: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def discard_stale_folders(final: Path) -> None:
-    """Remove what dead processes left of their `new_folder` for the same place."""
-    for left in final.parent.glob(f".{short_name(final)}.*.part"):
-        number = re.search(r"\.(\d+)\.part$", left.name)
-        if number and not writer_alive(int(number[1]), left):
-            shutil.rmtree(left, ignore_errors=True)
+def discard_stale(final: Path) -> None:
+    """Remove what dead processes of this machine left for the same place.
+
+    A folder that one of them had moved aside, and not yet replaced, comes back.
+    """
+    pattern = re.compile(rf"\.{re.escape(short_name(final))}(\.old)?\.{HOST}-(\d+)-\d+\.part")
+    try:
+        names = os.listdir(final.parent)
+    except OSError:
+        return
+    for name in sorted(names, reverse=True):  # what was moved aside comes first
+        match = pattern.match(name)
+        if match is None:
+            continue
+        path = final.with_name(name)
+        if path in _own or writer_alive(int(match[2]), path):
+            continue
+        if match[1] and path.is_dir() and not os.path.lexists(final):
+            with contextlib.suppress(OSError):  # another process was faster
+                os.replace(path, final)
+        _remove(path)
+
+
+def discard_own() -> None:
+    """Remove every temporary file and folder of this process, which is about to end without unwinding."""
+    with _lock:
+        paths = list(_own)
+    for path in paths:
+        _remove(path)
 
 
 def short_name(final: Path) -> str:
@@ -93,10 +132,28 @@ def writer_alive(pid: int, path: Path) -> bool:
         return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
-    except psutil.AccessDenied:
+    except (psutil.Error, OSError):
         return True
 
 
-def _temporary(final: Path, suffix: str = "", mark: str = "") -> Path:
-    """Return a hidden name, one for each process: two may write the same file."""
-    return final.with_name(f".{short_name(final)}{mark}.{os.getpid()}.part{suffix}")
+@contextmanager
+def _temporary(final: Path, suffix: str = "", mark: str = "") -> Iterator[Path]:
+    """Give a hidden name of its own, which is removed in the end if it is still there."""
+    number = next(_counter)
+    path = final.with_name(f".{short_name(final)}{mark}.{HOST}-{os.getpid()}-{number}.part{suffix}")
+    with _lock:
+        _own.add(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        with _lock:
+            _own.discard(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):  # still open, on Windows: the next writer removes it
+            path.unlink(missing_ok=True)

@@ -8,20 +8,17 @@ leave at once take them along.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import re
-import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.contract import PARTIAL_ENDING
 from engine.errors import Cancelled
-from engine.files.atomic import short_name, writer_alive
+from engine.files.atomic import HOST, short_name, writer_alive
 
-_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
 _counter = itertools.count(1)
 _own: set[Path] = set()
 _finished: list[Path] = []
@@ -32,7 +29,7 @@ _lock = threading.RLock()  # a signal may come while it is held
 def partial_path(final: Path) -> Path:
     """Return a new temporary name beside `final`, to be given to `discard` in the end."""
     path = final.with_name(
-        short_name(final) + PARTIAL_ENDING.format(host=_HOST, pid=os.getpid(), number=next(_counter))
+        short_name(final) + PARTIAL_ENDING.format(host=HOST, pid=os.getpid(), number=next(_counter))
     )
     with _lock:
         _own.add(path)
@@ -144,7 +141,7 @@ def _remove(paths: Sequence[Path]) -> None:
 
 def discard_stale(final: Path) -> None:
     """Remove what dead processes of this machine left for the same output."""
-    ending = PARTIAL_ENDING.replace(".", r"\.").format(host=_HOST, pid=r"(\d+)", number=r"\d+")
+    ending = PARTIAL_ENDING.replace(".", r"\.").format(host=HOST, pid=r"(\d+)", number=r"\d+")
     pattern = re.compile(re.escape(short_name(final)) + ending)
     try:
         names = os.listdir(final.parent)

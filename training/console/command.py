@@ -7,14 +7,19 @@ import sys
 from collections.abc import Callable
 
 from engine.commands import ending
+from engine.commands.signals import Ended, heed_signals, say
 from engine.compute.allocator import keep_freed_memory
 
 DEBUG = "MSR_DEBUG"  # set to anything: show the tracebacks of errors
 
 
 def main(run: Callable[[], int]) -> None:
-    """Run a command and exit: 2 for wrong input, 1 for failure, the sentence on standard error."""
+    """Run a command and exit: 2 for wrong input, 1 for failure, the sentence on standard error.
+
+    Ctrl-C, SIGTERM and SIGHUP end it with 128 and the signal's number, temporary files removed.
+    """
     keep_freed_memory()
+    heed_signals()
     sys.exit(status_of(run))
 
 
@@ -24,8 +29,8 @@ def status_of(run: Callable[[], int]) -> int:
         status = run()
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        say("Stopped.")
+        return interrupt.status if isinstance(interrupt, Ended) else 130
     except Exception as error:
         return ending.status_of(error, bool(os.environ.get(DEBUG)))

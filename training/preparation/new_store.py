@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.files.atomic import discard_stale_folders, new_folder
+from engine.files.atomic import new_folder
 
 
 @contextmanager
@@ -21,6 +21,5 @@ def new_store(final: Path, overwrite: bool) -> Iterator[Path]:
     """
     if final.exists() and not overwrite:
         raise InputError(f"{final} is there already: choose another --output, or say --overwrite.")
-    discard_stale_folders(final)
     with new_folder(final) as fresh:
         yield fresh

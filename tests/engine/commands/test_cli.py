@@ -298,8 +298,9 @@ CTRL_C = """
 import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
-from engine.commands import cli, jobs
+from engine.commands import cli, jobs, signals
 from engine.files import partial_files
+signals.heed_signals(partial_files.discard_all)
 def job(request, feedback, state):
     path = partial_files.partial_path(Path(request["output"]))
     path.write_bytes(b"x")
@@ -319,14 +320,15 @@ sys.exit(cli.main(["super-resolve", "--model", "m", "--target", "t", "--output",
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signal to one process")
 @pytest.mark.parametrize("how", ["heeds", "deaf"])
-def test_ctrl_c(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_a_run_and_leaves_nothing(tmp_path: Path, how: str, name: str, status: int) -> None:
     command = [sys.executable, "-c", CTRL_C, how, str(tmp_path / "o.tif")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert told == "The run was cancelled.\n"
     assert os.listdir(tmp_path) == []
 

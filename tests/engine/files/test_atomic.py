@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,66 @@ def test_after_an_error_the_old_folder_stands(tmp_path: Path) -> None:
     assert names(tmp_path) == ["store"]
 
 
-def test_stale_folders_are_those_of_dead_processes(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (tmp_path / f".store.{dead.pid}.part").mkdir()
-    (tmp_path / f".store.old.{dead.pid}.part").mkdir()
-    (tmp_path / f".other.{dead.pid}.part").mkdir()
-    (tmp_path / f".store.{os.getppid()}.part").mkdir()
-    atomic.discard_stale_folders(tmp_path / "store")
-    assert names(tmp_path) == sorted([f".other.{dead.pid}.part", f".store.{os.getppid()}.part"])
+@pytest.fixture()
+def dead() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_dead_processes_left_is_removed_by_the_next_writer(tmp_path: Path, dead: int) -> None:
+    here, parent = f"{atomic.HOST}-{dead}", f"{atomic.HOST}-{os.getppid()}"
+    (tmp_path / f".store.{here}-1.part").mkdir()
+    (tmp_path / f".store.{here}-2.part.png").write_text("half")
+    (tmp_path / "store").mkdir()
+    (tmp_path / f".store.old.{here}-3.part").mkdir()
+    stay = [f".other.{here}-4.part", f".store.{parent}-5.part", f".store.00000000-{dead}-6.part", "store"]
+    for name in stay[:-1]:
+        (tmp_path / name).mkdir()
+    with atomic.new_folder(tmp_path / "store") as fresh:
+        fresh.mkdir()
+        assert names(tmp_path) == sorted([*stay, fresh.name])
+    assert names(tmp_path) == sorted(stay)
+
+
+def test_a_folder_that_a_dead_process_had_moved_aside_comes_back(tmp_path: Path, dead: int) -> None:
+    """Killed between its two renames."""
+    for name, text in (
+        (f".store.old.{atomic.HOST}-{dead}-1.part", "old"),
+        (f".store.{atomic.HOST}-{dead}-2.part", "new"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / text).write_text(text)
+    atomic.discard_stale(tmp_path / "store")
+    assert names(tmp_path) == ["store"] and names(tmp_path / "store") == ["old"]
+
+
+def test_another_process_under_a_dead_ones_number_does_not_keep_its_file(tmp_path: Path) -> None:
+    """The number is a live process's, which began after the file was written."""
+    path = tmp_path / "half"
+    path.write_text("x")
+    time.sleep(1.5)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as young:
+        assert not atomic.writer_alive(young.pid, path)
+        path.write_text("y")
+        assert atomic.writer_alive(young.pid, path)
+
+
+def test_all_of_a_process_is_discarded_at_once(tmp_path: Path) -> None:
+    with atomic.new_folder(tmp_path / "store") as fresh, atomic.scratch_file(tmp_path / "a") as path:
+        fresh.mkdir()
+        (fresh / "x").write_text("x")
+        path.write_text("x")
+        atomic.discard_own()
+        assert names(tmp_path) == []
+        fresh.mkdir()
+    assert names(tmp_path) == ["store"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    final = tmp_path / "a.txt"
+    with atomic.new_file(final) as one, atomic.new_file(final) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert names(tmp_path) == ["a.txt"] and final.read_text() == "one"

@@ -1,0 +1,57 @@
+"""Commands that a signal ends: nothing half-written stays, and the status is the signal's."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.source_tree import ROOT
+
+_COMMAND = """
+import signal, sys, time
+from pathlib import Path
+from engine.files.atomic import new_file, new_folder
+from training.console.command import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
+folder, how = Path(sys.argv[1]), sys.argv[2]
+def run():
+    with new_folder(folder / "store") as fresh, new_file(folder / "a.txt") as path:
+        fresh.mkdir()
+        path.write_text("half")
+        print("ready", flush=True)
+        if how == "computes":  # the main thread does not come to hear the signal
+            import torch
+            torch.set_num_threads(1)
+            a = torch.ones(20_000, 20_000, dtype=torch.int8)
+            a.sort(0)
+        time.sleep(600)
+    return 0
+main(run)
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("how", ["waits", "computes"])
+def test_a_signal_ends_a_command_and_leaves_nothing(tmp_path: Path, name: str, status: int, how: str) -> None:
+    command = [sys.executable, "-c", _COMMAND, str(tmp_path), how]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, name))
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (status, "Stopped.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    program = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from training.console.command import main\n"
+        "def run():\n    os.kill(os.getpid(), signal.SIGHUP)\n    return 7\nmain(run)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 7
