@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from rasterio.windows import Window
 
 from engine import units
 from engine.errors import InputError
 from engine.raster.reader import Raster
+from engine.raster.sampling import CELLS
 from engine.specs import TargetSpec
-
-_SAMPLE = 512  # cells along each axis that are looked at
 
 
 def infer_target(raster: Raster, quantity: str = "auto") -> TargetSpec:
@@ -45,13 +43,12 @@ def infer_target(raster: Raster, quantity: str = "auto") -> TargetSpec:
 
 
 def value_range(raster: Raster) -> tuple[float, float]:
-    """Return the least and largest value of a raster, over a regular sample when it is large."""
-    step = max(1, math.ceil(math.sqrt(raster.width * raster.height) / _SAMPLE))
+    """Return the least and largest value of a raster, over blocks of a sample when it is large."""
     low, high = math.inf, -math.inf
     bands = [raster.ref.band] if raster.ref.band else range(1, min(raster.count, 24) + 1)
     for band in bands:
-        for row in range(0, raster.height, step):
-            values = raster.values([band], Window(0, row, raster.width, 1))[0, 0, ::step]
+        for part in raster.sample_windows(CELLS // len(bands)):
+            values = raster.values([band], part)
             values = values[np.isfinite(values)]
             if values.size:
                 low, high = min(low, float(values.min())), max(high, float(values.max()))

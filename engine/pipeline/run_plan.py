@@ -18,8 +18,10 @@ from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.cog_writer import disk_needed
+from engine.raster.declared_size import MOST_READ
+from engine.raster.footprint import scale
 from engine.raster.georeference_check import repeated_column
-from engine.raster.grids import Grids, plan
+from engine.raster.grids import Grids, check_size, plan
 from engine.specs import TargetSpec
 
 
@@ -57,6 +59,7 @@ def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
             choice.check(inputs.names)
             dates = inputs.wanted_dates(request.date, request.all_dates)
             _check_season(choice, dates)
+            _check_reading(grids, inputs)
             _check_disk(files, grids, len(dates))
             yield RunPlan(request, choice, grids, inputs, dates, files, _warnings(choice, grids, inputs))
 
@@ -91,14 +94,32 @@ def _check_season(choice: Choice, dates: list[When | None]) -> None:
         raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or MM.")
 
 
+def _check_reading(grids: Grids, inputs: InputRasters) -> None:
+    """Refuse rasters so much finer than the output that reading them would take days."""
+    rows, cols = grids.output.shape
+    for raster in (inputs.target, *(source.raster for source in inputs.sources)):
+        cells = rows * cols * scale(raster.georeference, grids.output) ** 2
+        if min(cells, raster.width * raster.height) > MOST_READ:
+            raise InputError(
+                f"{raster.label}: {raster.ref.path} has {cells:.2g} cells under the output: average it first "
+                f"to cells near the output's, for instance with gdalwarp -r average -tr, or choose a smaller "
+                f"extent."
+            )
+
+
 def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
     """Refuse before long work what the writers would refuse after it."""
     rows, cols = grids.output.shape
-    needed: dict[Path, int] = {}
+    needed: dict[int, int] = {}
+    folders: dict[int, Path] = {}
     for file in files:
-        more = disk_needed(cols, rows, dates * len(file.bands))
-        needed[file.path.parent] = needed.get(file.path.parent, 0) + more
-    for folder, size in needed.items():
+        bands = dates * len(file.bands)
+        check_size(cols, rows, output_label(file), bands)
+        disk = os.stat(file.path.parent).st_dev
+        folders.setdefault(disk, file.path.parent)
+        needed[disk] = needed.get(disk, 0) + disk_needed(cols, rows, bands)
+    for disk, size in needed.items():
+        folder = folders[disk]
         free = shutil.disk_usage(folder).free
         if size > free:
             raise InputError(

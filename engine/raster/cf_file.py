@@ -15,12 +15,15 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf_axes import horizontal
 from engine.raster.cf_variables import open_field
+from engine.raster.declared_size import check_block
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
+from engine.raster.sampling import CELLS, sample_windows
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _PROVENANCE = ("frequency", "source", "title", "case", "history")
+_LINES = 2**18  # cells of the lines read at once where a file has no chunks
 _INVERSE = 100.0  # scale factors from here on are to be divided by, as MODIS writes them
 
 
@@ -69,6 +72,9 @@ class CfFile(RasterFile):
         self.bands = [FileBand(units, dates[i], self._further(index)) for i, index in enumerate(indices)]
         self._scale, self._offset = self._packing()
         self._missing = MissingCells(self._fills(), self._valid(), self._sample)
+        remedy = "nccopy -c (or ncks --cnk_dmn) IN OUT"
+        size = self._array.dtype.itemsize
+        check_block(list(self._chunk().values()), size, f"{self.label}: {self._name}", remedy)
 
     def _dates(self, array: Any) -> list[When | None]:
         """Return the date of each band."""
@@ -186,9 +192,15 @@ class CfFile(RasterFile):
 
     def _sample(self) -> NDArray[Any]:
         rows, columns = self._array.shape[-2:]
-        steps = (max(1, -(-n // _SAMPLE)) for n in (rows, columns))
         first = {d: 0 for d in self._others}
         y, x = self._array.dims[-2:]
+        if rows * columns > CELLS:
+            pieces = [
+                self._native(self._array.isel({**first, y: slice(*rows), x: slice(*columns)})).ravel()
+                for rows, columns in (w.toranges() for w in sample_windows(rows, columns, self.block))
+            ]
+            return np.concatenate(pieces)
+        steps = (max(1, -(-n // _SAMPLE)) for n in (rows, columns))
         every = {dim: slice(None, None, step) for dim, step in zip((y, x), steps, strict=True)}
         return self._native(self._array.isel({**first, **every}))
 
@@ -242,6 +254,18 @@ class CfFile(RasterFile):
     def unnamed_missing(self) -> list[float]:
         """See `RasterFile.unnamed_missing`."""
         return sorted(self._missing.unnamed)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """See `RasterFile.block`."""
+        chunk, (y, x) = self._chunk(), self._array.dims[-2:]
+        return chunk.get(y, max(1, _LINES // self._array.sizes[x])), chunk.get(x, self._array.sizes[x])
+
+    def _chunk(self) -> dict[Any, int]:
+        """Return the cells of a chunk along each dimension, nothing where the variable has none."""
+        held = self._data[self.variable]
+        sizes = held.encoding.get("chunksizes") or held.encoding.get("chunks") or ()
+        return dict(zip(held.dims, (int(n) for n in sizes), strict=False))
 
     @property
     def files(self) -> tuple[str, ...]:

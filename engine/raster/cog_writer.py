@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from affine import Affine
 
+_STRIPS = 2**25  # bytes of a band that lines of cells may share, since GDAL's cache holds them all
+_LONG = 8  # times longer than wide: a thin raster
 GDAL_CACHE_MB = 64  # GDAL's own default is a share of the machine's memory
 # DEFLATE is read by every GDAL. Level 1 with the floating point predictor writes 30 million cells a
 # second on two cores; level 6 makes files 2 % smaller and takes a third longer.
@@ -37,9 +39,18 @@ COG_OPTIONS = {
 def disk_needed(width: int, height: int, bands: int = 1) -> int:
     """Return the bytes that must be free while an output is written.
 
-    The plain file takes 4 bytes a cell, the compressed one with its overviews at most 4/3 of that.
+    The plain file takes 4 bytes a cell, the compressed one with its overviews at most 4/3 of that, and its
+    overviews stand beside it while it is made.
     """
-    return width * height * bands * 10 + 2**20
+    return width * height * bands * 11 + 2**20
+
+
+def _plain_blocks(width: int, height: int, edge: int) -> dict[str, Any]:
+    """Return the layout of the plain file: blocks that its cells fill, few for each window."""
+    if width < edge or width * height * 4 < _STRIPS:
+        return {"tiled": False, "blockysize": max(1, min(height, 2**18 // width))}
+    across = edge if height >= edge else 2**12
+    return {"tiled": True, "blockxsize": across, "blockysize": min(edge, -(-height // 16) * 16)}
 
 
 class CogWriter:
@@ -109,9 +120,7 @@ class CogWriter:
                     nodata=self.nodata,
                     crs=self.crs,
                     transform=self.transform,
-                    tiled=True,
-                    blockxsize=self._block(),
-                    blockysize=self._block(),
+                    **_plain_blocks(self.width, self.height, self._block()),
                     interleave="band",
                     BIGTIFF="IF_SAFER",
                 )
@@ -202,7 +211,7 @@ class CogWriter:
             # GDAL may report a full disk only in its log when it closes a file.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _gdal():
-            copy(self._plain, cog, driver="COG", BLOCKSIZE=self._block(), **COG_OPTIONS)
+            copy(self._plain, cog, driver="COG", BLOCKSIZE=self._tile(), **COG_OPTIONS)
             with rasterio.open(cog) as check:  # its last cells come last into the file
                 check.read(window=Window(self.width - 1, self.height - 1, 1, 1))
 
@@ -219,6 +228,13 @@ class CogWriter:
     def _block(self) -> int:
         """Tile edge: a tile of the COG holds all bands, and must not grow with their number."""
         return 512 if self.bands <= 4 else 256 if self.bands <= 16 else 128
+
+    def _tile(self) -> int:
+        """Tile edge of the COG: a long thin raster has smaller ones, which its cells fill."""
+        edge, thin = self._block(), min(self.width, self.height)
+        while edge >= 2 * max(thin, 16) and max(self.width, self.height) > _LONG * thin:
+            edge //= 2
+        return edge
 
     def _check_folder(self) -> None:
         folder = self.path.parent
@@ -308,15 +324,24 @@ def publish(writers: Sequence[CogWriter]) -> None:
         EngineError: the system refuses for another reason.
     """
     made = [(writer._cog, writer.path) for writer in writers if writer._cog is not None]
+    # GDAL writes a CRS that GeoTIFF has no keys for, such as a rotated pole, into a file beside it.
+    beside = [(_aux(cog), _aux(path)) for cog, path in made if _aux(cog).exists()]
     try:
-        finish(made)
+        finish([*made, *beside])
     except BaseException as failure:
         _translate(failure, Path(getattr(failure, "filename2", None) or writers[0].path))
         raise
     # Statistics and overviews of an earlier file of this name would be taken for this one's.
+    kept = {path for _, path in beside}
     for _, path in made:
         for suffix in (".aux.xml", ".ovr", ".msk"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            stale = path.with_name(path.name + suffix)
+            if stale not in kept:
+                stale.unlink(missing_ok=True)
+
+
+def _aux(path: Path) -> Path:
+    return path.with_name(path.name + ".aux.xml")
 
 
 _REFUSED = "the disk refuses it; check the disk, its rights and its limits"

@@ -16,11 +16,13 @@ from rasterio.windows import Window
 
 from engine import band_dates
 from engine.errors import InputError
+from engine.raster.declared_size import check_file
 from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.georeference_check import placed
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
+from engine.raster.sampling import CELLS, sample_windows
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _GRIB = ("GRIB_ELEMENT", "GRIB_SHORT_NAME", "GRIB_COMMENT")
@@ -54,6 +56,7 @@ class GdalFile(RasterFile):
             names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])
             choose = f"choose one of its variables, such as {(file.subdatasets or [''])[0]} (it has {names})"
             raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
+        check_file(file, f"{label}: {ref.path}")
         tags = [file.tags(i) for i in file.indexes]
         self._indices = self._chosen(tags, variable)
         self.georeference = placed(file, lambda: self._crs(ref), f"{label}: {ref.path}")
@@ -151,7 +154,12 @@ class GdalFile(RasterFile):
 
             def sample() -> NDArray[Any]:
                 rows, columns = (min(_SAMPLE, n) for n in self._file.shape)
-                return self._raw([band], None, False, out_shape=(1, rows, columns))
+                if self._file.width * self._file.height <= CELLS or self._file.overviews(
+                    self._indices[band - 1]
+                ):
+                    return self._raw([band], None, False, out_shape=(1, rows, columns))
+                windows = sample_windows(self._file.height, self._file.width, self.block)
+                return np.concatenate([self._raw([band], w, False).ravel() for w in windows])
 
             self._missing[band] = MissingCells(named, (None, None), sample)
         return self._missing[band]
@@ -160,6 +168,11 @@ class GdalFile(RasterFile):
     def unnamed_missing(self) -> list[float]:
         """See `RasterFile.unnamed_missing`."""
         return sorted({number for missing in self._missing.values() for number in missing.unnamed})
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """See `RasterFile.block`."""
+        return self._file.block_shapes[self._indices[0] - 1]
 
     @property
     def files(self) -> tuple[str, ...]:

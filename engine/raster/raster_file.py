@@ -70,6 +70,11 @@ class RasterFile(ABC):
 
     @property
     @abstractmethod
+    def block(self) -> tuple[int, int]:
+        """Rows and columns of the blocks that the file is best read in."""
+
+    @property
+    @abstractmethod
     def files(self) -> tuple[str, ...]:
         """The files on disk that it is read from."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from affine import Affine
@@ -23,9 +23,11 @@ from engine.raster.georeference import crs_wkt
 from engine.raster.opening import open_raster
 from engine.raster.raster_file import thinned
 from engine.raster.reference import RasterRef
+from engine.raster.sampling import sample_windows
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
 
-READ_LIMIT = 16_000_000  # source cells held at once while a window is warped
+READ_LIMIT = 16_000_000  # source cells, over all channels, held at once while a window is warped
+_PIECE = 4_000_000  # cells read at once, over all bands
 _MARGIN = 4  # source cells around a window, for the widest kernel
 
 # rasterio says so of its own arrays in memory while it warps; a file's georeference is checked below.
@@ -50,6 +52,7 @@ class Raster:
 
     def __init__(self, ref: RasterRef, label: str, wanted_units: str = "") -> None:
         self.ref, self.label = ref, label
+        self.check: Callable[[], None] = _go_on  # called between the pieces of a read; may raise to stop it
         self._lock = threading.Lock()
         self._file = open_raster(ref, label)
         count = len(self._file.bands)
@@ -62,6 +65,10 @@ class Raster:
         self._convert = units.Conversion()
         if wanted_units and units.known(self.units) and units.known(wanted_units):
             self._convert = units.conversion(self.units, wanted_units, label)
+
+    def sample_windows(self, cells: int) -> list[Window]:
+        """Return windows of the file that lie evenly over it and hold about so many cells together."""
+        return sample_windows(self.height, self.width, self._file.block, cells)
 
     @property
     def count(self) -> int:
@@ -189,7 +196,7 @@ class Raster:
         channels = len(bands) * len(kind.channels(classes))
         prints = footprint(self.georeference, grid, margin=_MARGIN)
         out = np.full((channels, rows, columns), np.nan, np.float32)
-        cells = sum(p.width * p.height for p in prints)
+        cells = channels * sum(p.width * p.height for p in prints)
         # A piece that goes round the world has its seam somewhere, where cells would be torn or lost.
         too_wide = any(p.round_the_world for p in prints)
         if (cells > READ_LIMIT or too_wide) and rows * columns > 1:
@@ -242,7 +249,9 @@ class Raster:
         """Warp one window of the file, with `frame` zeros round it, onto the grid."""
         from rasterio.warp import reproject
 
-        parts, step = [], max(1, math.ceil(math.sqrt(piece.width * piece.height / READ_LIMIT)))
+        self.check()
+        held = piece.width * piece.height * len(bands) * len(kind.channels(classes))
+        parts, step = [], max(1, math.ceil(math.sqrt(held / READ_LIMIT)))
         for start, stop, _ in _column_runs(piece.col, piece.width, self.width, self.georeference.period):
             window = Window(start, piece.row, stop - start, piece.height)
             parts.append(self.values(bands, window, step, kind.labels))
@@ -281,6 +290,16 @@ class Raster:
         Raises:
             InputError: the file is damaged.
         """
+        rows = max(1, _PIECE // max(1, window.width * step * len(bands))) * step
+        pieces = []
+        for top in range(0, max(1, int(window.height)), rows):  # between them a run may be stopped
+            self.check()
+            height = min(rows, window.height - top)
+            piece = Window(window.col_off, window.row_off + top, window.width, height)
+            pieces.append(self._values(bands, piece, step, classes))
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+    def _values(self, bands: Sequence[int], window: Window, step: int, classes: bool) -> NDArray[np.float32]:
         with self._lock:
             if step > 1:
                 values = thinned(self._file, bands, window, step, classes)
@@ -301,6 +320,10 @@ class Raster:
 
     def _file_units(self) -> str:
         return self._file.bands[(self.ref.band or 1) - 1].units
+
+
+def _go_on() -> None:
+    """Never stop."""
 
 
 def _column_runs(start: int, count: int, width: int, turn: int | None) -> list[tuple[int, int, int]]:

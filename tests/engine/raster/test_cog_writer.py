@@ -17,7 +17,7 @@ from affine import Affine
 from engine.errors import Cancelled, EngineError, InputError
 from engine.files import partial_files
 from engine.files.root import ROOT
-from engine.raster.cog_writer import CogWriter
+from engine.raster.cog_writer import CogWriter, disk_needed
 
 TRANSFORM = Affine(0.25, 0, -10, 0, -0.25, 50)
 
@@ -240,3 +240,20 @@ def test_long_names(tmp_path: Path) -> None:
     with CogWriter(path, 4, 4, TRANSFORM, None) as writer:
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("shape", [(1, 300_000), (300_000, 1), (3, 50_000), (40, 60), (700, 30)])
+def test_a_thin_raster_takes_no_more_disk_than_its_cells(tmp_path: Path, shape: tuple[int, int]) -> None:
+    height, width = shape
+    values = np.arange(height * width, dtype=np.float32).reshape(shape)
+    path = tmp_path / "thin.tif"
+    with CogWriter(path, width, height, Affine(1, 0, 9, 0, -1, 9), "EPSG:3035") as writer:
+        writer.write(values, 0, 0)
+        writer._dataset.close()
+        assert writer._plain is not None
+        assert writer._plain.stat().st_size < values.nbytes * 1.5 + 4096
+        assert writer._plain.stat().st_size < disk_needed(width, height)
+    with rasterio.open(path) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        np.testing.assert_array_equal(file.read(1), values)
+        assert max(file.block_shapes[0]) <= 512
