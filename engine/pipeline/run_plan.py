@@ -17,10 +17,10 @@ from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.checks.declared_size import MOST_READ
+from engine.raster.checks.georeference_check import repeated_column
 from engine.raster.cog_writer import disk_needed
-from engine.raster.declared_size import MOST_READ
 from engine.raster.footprint import scale
-from engine.raster.georeference_check import repeated_column
 from engine.raster.grids import Grids, check_size, plan
 from engine.specs import TargetSpec
 

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from engine.errors import InputError
+from engine.raster.checks.georeference_check import checked
 from engine.raster.georeference import Georeference
-from engine.raster.georeference_check import checked
 
 if TYPE_CHECKING:
     import xarray

@@ -15,7 +15,7 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf_axes import horizontal
 from engine.raster.cf_variables import open_field
-from engine.raster.declared_size import check_block
+from engine.raster.checks.declared_size import check_block
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef

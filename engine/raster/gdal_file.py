@@ -16,9 +16,9 @@ from rasterio.windows import Window
 
 from engine import band_dates
 from engine.errors import InputError
-from engine.raster.declared_size import check_file
+from engine.raster.checks.declared_size import check_file
+from engine.raster.checks.georeference_check import placed
 from engine.raster.gdal_reasons import gdal_reason
-from engine.raster.georeference_check import placed
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef

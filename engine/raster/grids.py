@@ -20,8 +20,8 @@ from rasterio.warp import transform_bounds
 
 from engine.contract import MAX_CELLS
 from engine.errors import InputError
+from engine.raster.checks.georeference_check import checked_crs
 from engine.raster.georeference import crs_wkt, same_crs
-from engine.raster.georeference_check import checked_crs
 from engine.raster.longitudes import circle, goes_round, grid_circle, middle, turned
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef

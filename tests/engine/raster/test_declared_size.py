@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from engine.errors import Cancelled, InputError
 from engine.pipeline.infer_target import value_range
-from engine.raster import declared_size
+from engine.raster.checks import declared_size
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import sample_windows

@@ -22,7 +22,7 @@ from engine.errors import InputError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster.georeference_check import checked_crs, repeated_column
+from engine.raster.checks.georeference_check import checked_crs, repeated_column
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 
