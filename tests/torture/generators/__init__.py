@@ -1,0 +1,1 @@
+"""Makers of cases, a file for each kind; `listing.GENERATORS` names them all."""

@@ -1,0 +1,1 @@
+"""Cases run: long-lived workers, forked commands, processes from nothing."""
