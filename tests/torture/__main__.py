@@ -18,9 +18,10 @@ from pathlib import Path
 from tests.torture.case import Judged
 from tests.torture.generators.listing import GENERATORS
 from tests.torture.generators.shared import Shared, make_shared, unmount
-from tests.torture.report import one, table
+from tests.torture.report import in_words, table
 from tests.torture.running.lane import Lane, begin, run_case
 from tests.torture.running.surroundings import ROOT
+
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -29,12 +30,20 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Hostile requests, files, packages, configurations, kills, limits and environments; each "
         "outcome is judged. Ends with status 1 where one was wrong; failures are kept in build/torture.",
     )
-    parser.add_argument("--minutes", type=float, help="stop after so long (default: when all requests are done)")
+    parser.add_argument(
+        "--minutes", type=float, help="stop after so long (default: when all requests are done)"
+    )
     parser.add_argument("--seed", default="0", help="a seed, or several: 0-9 (0)")
     parser.add_argument("--requests", type=int, default=320, help="cases of each seed (320)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="cases at a time (one a processor)")
-    parser.add_argument("--only", type=int, metavar="N", help="the case N of the seed alone; its files are kept")
-    parser.add_argument("--kind", action="append", default=[], choices=[*GENERATORS], help="cases of this kind alone")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 2, help="cases at a time (one a processor)"
+    )
+    parser.add_argument(
+        "--only", type=int, metavar="N", help="the case N of the seed alone; its files are kept"
+    )
+    parser.add_argument(
+        "--kind", action="append", default=[], choices=[*GENERATORS], help="cases of this kind alone"
+    )
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "torture", help="where failures go")
     return parser.parse_args(arguments)
 
@@ -80,12 +89,14 @@ def main() -> int:
             lane = Lane(scratch / "lane", chosen.keep, shared)
             judged.append(lane.run(seeds(chosen.seed)[0], chosen.only, tuple(chosen.kind), keep_all=True))
             lane.close()
-            print(f"{judged[0].kind}: {judged[0].what}\n  {judged[0].ended}: {judged[0].message}\n  {judged[0].kept}")
+            (one,) = judged
+            print(one.kind, one.what, one.ended, one.message, one.kept, sep="\n  ")
+            print(in_words(one) if one.findings else "nothing wrong")
         else:
             for each in campaign(chosen, scratch, shared):
                 judged.append(each)
                 if each.findings:
-                    print(one(each), flush=True)
+                    print(in_words(each), flush=True)
                 if len(judged) % 100 == 0:
                     told = f"{len(judged)} cases, {sum(bool(j.findings) for j in judged)} failed"
                     print(f"{told}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)

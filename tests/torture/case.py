@@ -58,9 +58,9 @@ class Limits:
 class Case:
     """What is asked, in which surroundings, and what is right.
 
-    `way`: worker (request of `job`), lines (raw lines to a worker), command (`module` with `argv`, forked from
-    a process that has imported it all), process (the same, from nothing) or killed worker (one of its own, which
-    gets the request and then the signal, or the message that `streams` names as goodbye).
+    `way`: worker (request of `job`), lines (raw lines to a worker), command (`module` with `argv`, forked
+    from a process that has imported it all), process (the same, from nothing) or killed worker (one of its
+    own, which gets the request and then the signal, or the message that `streams` names as goodbye).
     """
 
     kind: str

@@ -9,7 +9,17 @@ from tests.torture.case import Judged
 
 # The classes of the counts, and the sorts of findings that each is made of.
 CLASSES = {
-    "wrong rasters": ("georeference", "means", "mask", "range", "units", "dates", "values", "store", "accepted"),
+    "wrong rasters": (
+        "georeference",
+        "means",
+        "mask",
+        "range",
+        "units",
+        "dates",
+        "values",
+        "store",
+        "accepted",
+    ),
     "lost inputs": ("inputs",),
     "hangs": ("hang",),
     "leftovers": ("leftovers", "outputs"),
@@ -36,7 +46,9 @@ def table(judged: Sequence[Judged]) -> str:
         refused = sum(j.ended == "error" for j in of)
         failed = sum(bool(j.findings) for j in of)
         mean = sum(j.seconds for j in of) / len(of)
-        lines.append(f"{kind:<16}{len(of):>7}{sum(j.kills for j in of):>7}{done:>7}{refused:>9}{failed:>8}{mean:>8.2f}")
+        lines.append(
+            f"{kind:<16}{len(of):>7}{sum(j.kills for j in of):>7}{done:>7}{refused:>9}{failed:>8}{mean:>8.2f}"
+        )
     failed = sum(bool(j.findings) for j in judged)
     kills, seeds = sum(j.kills for j in judged), len({j.seed for j in judged})
     lines.append(f"{'all':<16}{len(judged):>7}{kills:>7}{'':>16}{failed:>8}   ({seeds} seeds)")
@@ -47,7 +59,7 @@ def table(judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def one(judged: Judged) -> str:
+def in_words(judged: Judged) -> str:
     """Return a failed case in a few lines."""
     head = f"FAILED {judged.kind}: {judged.what[:200]}"
     head += f"\n  ./dev torture --seed {judged.seed} --only {judged.number}"

@@ -67,7 +67,9 @@ def coarse_world(rng: np.random.Generator, quantity: str = "", bands: int | None
     count = bands or int(rng.choice([1, 1, 2, 3]))
     whole = rng.random() < 0.2
     if whole:
-        step, (rows, cols), crs = (15.0, (10, 24), "EPSG:4326") if rng.random() < 0.5 else (10.0, (14, 36), "EPSG:4326")
+        step, (rows, cols), crs = (
+            (15.0, (10, 24), "EPSG:4326") if rng.random() < 0.5 else (10.0, (14, 36), "EPSG:4326")
+        )
         left, top = -180.0, rows * step / 2
     else:
         rows, cols = int(rng.integers(5, 13)), int(rng.integers(5, 16))
@@ -91,7 +93,9 @@ def coarse_world(rng: np.random.Generator, quantity: str = "", bands: int | None
 
 def _values(rng: np.random.Generator, quantity: str, count: int, rows: int, cols: int) -> NDArray[np.float64]:
     """Return values in tenths, so that packed integers hold them exactly; some are missing."""
-    smooth = np.add.outer(np.sin(np.arange(rows) / 3 + rng.random()), np.cos(np.arange(cols) / 4 + rng.random()))
+    smooth = np.add.outer(
+        np.sin(np.arange(rows) / 3 + rng.random()), np.cos(np.arange(cols) / 4 + rng.random())
+    )
     shape = (count, rows, cols)
     if quantity == "rain":
         values = rng.gamma(1.2, 30, shape) * (1.5 + 0.5 * smooth) * (rng.random(shape) > 0.1)

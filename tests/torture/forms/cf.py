@@ -21,7 +21,16 @@ VARIABLES = {
     "elevation": ("orog", "z", "height_of_ground"),
     "climatology": ("clim", "pr_clim", "ppt"),
 }
-_CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "noleap", "365_day", "all_leap", "360_day", "julian")
+_CALENDARS = (
+    "standard",
+    "gregorian",
+    "proleptic_gregorian",
+    "noleap",
+    "365_day",
+    "all_leap",
+    "360_day",
+    "julian",
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,9 @@ class Axes:
     y: np.ndarray
 
 
-def axes_of(world: World, rng: np.random.Generator, names: tuple[str, str, str], timed: bool) -> tuple[Axes, str]:
+def axes_of(
+    world: World, rng: np.random.Generator, names: tuple[str, str, str], timed: bool
+) -> tuple[Axes, str]:
     """Turn a field's axes about: order of dimensions, of rows, and where longitudes begin."""
     rows, cols = world.shape
     x = world.left + world.step * (np.arange(cols) + 0.5)
@@ -66,7 +77,9 @@ def times_of(world: World, rng: np.random.Generator) -> tuple[np.ndarray, str, s
     calendar = str(rng.choice(_CALENDARS))
     unit = str(rng.choice(["days", "hours", "minutes", "seconds", "days", "hours"]))
     stamp = str(rng.choice(["first", "middle"]))
-    since = str(rng.choice(["1900-01-01", "1970-01-01 00:00:00", "1850-01-01T00:00:00Z", "1990-1-1 12:00:0.0"]))
+    since = str(
+        rng.choice(["1900-01-01", "1970-01-01 00:00:00", "1850-01-01T00:00:00Z", "1990-1-1 12:00:0.0"])
+    )
     days = []
     for date in world.dates:
         parts = [int(p) for p in date.split("-")]
@@ -79,7 +92,11 @@ def times_of(world: World, rng: np.random.Generator) -> tuple[np.ndarray, str, s
 
 def _netcdf(world: World, folder: Path, rng: np.random.Generator) -> Written:
     kind = str(rng.choice(["NETCDF4", "NETCDF4_CLASSIC", "NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET"]))
-    ending = ".h5" if kind == "NETCDF4" and rng.random() < 0.15 else str(rng.choice([".nc", ".nc", ".nc4", ".cdf"]))
+    ending = (
+        ".h5"
+        if kind == "NETCDF4" and rng.random() < 0.15
+        else str(rng.choice([".nc", ".nc", ".nc4", ".cdf"]))
+    )
     variable = str(rng.choice(VARIABLES[world.quantity]))
     timed = bool(world.dates)
     geographic = world.geographic
@@ -114,7 +131,9 @@ def _netcdf(world: World, folder: Path, rng: np.random.Generator) -> Written:
     return Written(name, ", ".join(w for w in words if w), variable=variable, files=str(path))
 
 
-def _axis(file: netCDF4.Dataset, rng: np.random.Generator, name: str, values: np.ndarray, meaning: str) -> None:
+def _axis(
+    file: netCDF4.Dataset, rng: np.random.Generator, name: str, values: np.ndarray, meaning: str
+) -> None:
     file.createDimension(name, len(values))
     axis = file.createVariable(name, str(rng.choice(["f8", "f8", "f4"])), (name,))
     axis[:] = values
@@ -132,9 +151,11 @@ def _time_axis(
     numbers, units, calendar, stamp = times_of(world, rng)
     file.createDimension(name, None if unlimited else len(numbers))
     whole = bool(np.all(numbers == np.round(numbers)))
-    axis = file.createVariable(name, "f8" if not whole or rng.random() < 0.6 else "i4" , (name,))
+    axis = file.createVariable(name, "f8" if not whole or rng.random() < 0.6 else "i4", (name,))
     if axis.dtype == np.int32 and np.abs(numbers).max() >= 2**31:  # seconds since long ago
-        numbers = cftime.date2num(cftime.num2date(numbers, units, calendar), f"days since {units[-19:]}", calendar)
+        numbers = cftime.date2num(
+            cftime.num2date(numbers, units, calendar), f"days since {units[-19:]}", calendar
+        )
     axis[:] = numbers
     axis.units, axis.calendar, axis.standard_name = units, calendar, "time"
     if rng.random() < 0.3:
@@ -186,7 +207,11 @@ def _zarr(world: World, folder: Path, rng: np.random.Generator) -> Written:
     variable = str(rng.choice(VARIABLES[world.quantity]))
     names = ("time", "lat", "lon") if world.geographic else ("time", "y", "x")
     axes, told = axes_of(world, rng, names, bool(world.dates))
-    meanings = ("latitude", "longitude") if world.geographic else ("projection_y_coordinate", "projection_x_coordinate")
+    meanings = (
+        ("latitude", "longitude")
+        if world.geographic
+        else ("projection_y_coordinate", "projection_x_coordinate")
+    )
     degrees = ("degrees_north", "degrees_east") if world.geographic else ("m", "m")
     coordinates = {
         names[1]: (names[1], axes.y, {"standard_name": meanings[0], "units": degrees[0]}),
@@ -205,7 +230,9 @@ def _zarr(world: World, folder: Path, rng: np.random.Generator) -> Written:
     encoding = {}
     if rng.random() < 0.4:
         encoding[variable] = {"dtype": "int16", "scale_factor": 0.1, "add_offset": 0.0, "_FillValue": -32768}
-    xarray.Dataset(data, coordinates).to_zarr(path, zarr_format=version, consolidated=version == 2, encoding=encoding)
+    xarray.Dataset(data, coordinates).to_zarr(
+        path, zarr_format=version, consolidated=version == 2, encoding=encoding
+    )
     packed = ", packed" if encoding else ""
     return Written(str(path), f"Zarr {version}{packed}, {told}", variable=variable, files=str(path))
 

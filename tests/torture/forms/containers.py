@@ -141,7 +141,9 @@ def _ascii(world: World, folder: Path, rng: np.random.Generator) -> Written:
     rows, cols = world.shape
     path = folder / "grid.asc"
     stored = np.where(np.isnan(world.values[0]), -9999, world.values[0])
-    head = f"ncols {cols}\nnrows {rows}\nxllcorner {world.left!r}\nyllcorner {world.top - rows * world.step!r}\n"
+    head = (
+        f"ncols {cols}\nnrows {rows}\nxllcorner {world.left!r}\nyllcorner {world.top - rows * world.step!r}\n"
+    )
     head += f"cellsize {world.step!r}\nNODATA_value -9999\n"
     path.write_text(head + "\n".join(" ".join(f"{v:.1f}" for v in row) for row in stored) + "\n")
     return Written(str(path), "ESRI ASCII grid, CRS given", crs=world.crs, unitless=True)

@@ -74,7 +74,9 @@ def _packed(world: World, folder: Path, rng: np.random.Generator) -> Written:
     offset = 0.0 if dtype.kind == "i" and rng.random() < 0.5 else float(np.floor(np.nanmin(world.values)) - 5)
     numbers = np.round((world.values - offset) * 10)
     info = np.iinfo(dtype)
-    nodata = int(rng.choice([info.min, info.max])) if dtype.itemsize == 2 else -9999 if dtype.kind == "i" else 0
+    nodata = (
+        int(rng.choice([info.min, info.max])) if dtype.itemsize == 2 else -9999 if dtype.kind == "i" else 0
+    )
     if np.nanmax(numbers) >= min(info.max, 2**53) or np.nanmin(numbers) <= info.min:
         return plain(world, folder, rng)
     stored = np.where(np.isnan(numbers), nodata, numbers).astype(dtype)
@@ -138,7 +140,9 @@ def _turned(world: World, folder: Path, rng: np.random.Generator) -> Written:
     path = write_tif(
         folder / "turned.tif", world, np.ascontiguousarray(stored), transform=Affine(a, 0, c, 0, e, f)
     )
-    return Written(str(path), f"GeoTIFF, {'south up' if south else ''}{' east first' if west else ''}".strip())
+    return Written(
+        str(path), f"GeoTIFF, {'south up' if south else ''}{' east first' if west else ''}".strip()
+    )
 
 
 def _east(world: World, folder: Path, rng: np.random.Generator) -> Written:

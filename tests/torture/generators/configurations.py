@@ -17,7 +17,17 @@ from tests.torture.generators.shared import Shared, training_settings
 from tests.torture.running.surroundings import Folders
 
 Rng = np.random.Generator
-_LONG = {"steps", "members", "widths", "validated", "boxes", "width", "size", "batch", "scales"}  # large ones take long
+_LONG = {
+    "steps",
+    "members",
+    "widths",
+    "validated",
+    "boxes",
+    "width",
+    "size",
+    "batch",
+    "scales",
+}  # large ones take long
 _BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(f'*{chr(97 + i)}' for _ in range(9))}]\n" for i in range(9)
 )
@@ -69,7 +79,16 @@ def make(rng: Rng, folders: Folders, shared: Shared) -> Case:
     if preparing:
         argv = [str(file), "--output", str(out / "made.zarr"), "--workers", "1", "--quiet"]
     else:
-        argv = [str(file), "--runs", str(out / "runs"), "--output", str(out / "package"), "--threads", "1", "--quiet"]
+        argv = [
+            str(file),
+            "--runs",
+            str(out / "runs"),
+            "--output",
+            str(out / "package"),
+            "--threads",
+            "1",
+            "--quiet",
+        ]
     if rng.random() < 0.1:
         wrong = ["--workers", "--threads", "--nonsense", "--output", "", "--resume=1", "--runs"]
         argv.append(str(rng.choice(wrong)))

@@ -88,7 +88,9 @@ _STREAMS = (
 
 def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
     """Run a good request in odd surroundings, in a process from nothing."""
-    question = draw(rng, folders.inputs / "plain", shared, ("bicubic", "bicubicsmooth", "elevationregression", "tinyrain"))
+    question = draw(
+        rng, folders.inputs / "plain", shared, ("bicubic", "bicubicsmooth", "elevationregression", "tinyrain")
+    )
     written = choose(rng, question.world).write(question.world, folders.inputs, rng)
     if written.may_refuse or written.unitless:
         path = str(write_tif(folders.inputs / "target.tif", question.world))
@@ -147,7 +149,9 @@ def _surround(rng: np.random.Generator, case: Case, folders: Folders, output: Pa
         case.cwd = str(here)
         names = [str(output), *(w for w in case.argv if str(folders.inputs) in w)]
         if rng.random() < 0.7:  # relative paths mean the caller's folder
-            case.argv = [_relative(word, folders) if word in names or "=" in word else word for word in case.argv]
+            case.argv = [
+                _relative(word, folders) if word in names or "=" in word else word for word in case.argv
+            ]
         case.what = f"from another folder: {case.argv[case.argv.index('--target') + 1]}"
 
 

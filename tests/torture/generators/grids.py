@@ -8,7 +8,7 @@ import numpy as np
 import rasterio
 from pyproj import Transformer
 
-from tests.torture.case import Case, FineField, Finding, Outcome
+from tests.torture.case import Case, Finding, FineField, Outcome
 from tests.torture.forms.geotiff import write_tif
 from tests.torture.generators.question import Question, draw
 from tests.torture.generators.shared import Shared
@@ -37,14 +37,21 @@ _NONSENSE: tuple[tuple[str, dict[str, object]], ...] = (
 
 def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
     """Ask for a grid of some kind."""
-    question = draw(rng, folders.inputs, shared, ("bicubic", "bilinear", "bicubicsmooth", "elevationregression", "tinyrain"))
+    question = draw(
+        rng,
+        folders.inputs,
+        shared,
+        ("bicubic", "bilinear", "bicubicsmooth", "elevationregression", "tinyrain"),
+    )
     output = folders.outputs / "fine.tif"
     how = str(rng.choice(["window", "window", "reference", "resolution", "crs", "nonsense"]))
     if how == "nonsense":
         what, grid = _NONSENSE[int(rng.integers(len(_NONSENSE)))]
         request = question.asked(output, grid=grid)
         names = ("extent", "resolution", "CRS", "grid", "cells", "like", "reference", "overlap")
-        return Case("grids", what, request=request, refusal="due", status=(2,), names=names, outputs=("fine.tif",))
+        return Case(
+            "grids", what, request=request, refusal="due", status=(2,), names=names, outputs=("fine.tif",)
+        )
     makers = {"window": _window, "reference": _reference, "resolution": _resolution, "crs": _crs}
     return makers[how](rng, folders, question)
 
@@ -91,7 +98,9 @@ def _window(rng: np.random.Generator, folders: Folders, question: Question) -> C
     by_file = rng.random() < 0.3
     grid: dict[str, object] = {"extent": [xmin, ymin, xmax, ymax]}
     if by_file:
-        fine = World("elevation", np.zeros((1, *good.shape)), step / question.factor, xmin, ymax, world.crs, "m")
+        fine = World(
+            "elevation", np.zeros((1, *good.shape)), step / question.factor, xmin, ymax, world.crs, "m"
+        )
         grid = {"like": str(write_tif(folders.inputs / "like.tif", fine))}
     words = f"{question.model}, {world.crs} from {world.left:g} by {step:g}: a window {grid}"
     request = question.asked(output, grid=grid)
@@ -108,7 +117,15 @@ def _reference(rng: np.random.Generator, folders: Folders, question: Question) -
     rows, cols = (n * factor for n in world.shape)
     top, left = int(rng.integers(0, rows // 2)), int(rng.integers(0, cols // 2))
     shape = (int(rng.integers(2, rows - top)), int(rng.integers(2, cols - left)))
-    place = World("elevation", np.zeros((1, *shape)), step, world.left + left * step, world.top - top * step, world.crs, "m")
+    place = World(
+        "elevation",
+        np.zeros((1, *shape)),
+        step,
+        world.left + left * step,
+        world.top - top * step,
+        world.crs,
+        "m",
+    )
     like = write_tif(folders.inputs / "like.tif", place)
     plain = folders.inputs / "plain.out.tif"
     good = FineField(
@@ -128,7 +145,9 @@ def _reference(rng: np.random.Generator, folders: Folders, question: Question) -
             return [Finding("values", f"{off:g} off the same cells of the whole field, span {span:g}")]
         return []
 
-    words = f"{question.model}, {world.crs}: a reference with fine cells from row {top}, column {left}, {shape}"
+    words = (
+        f"{question.model}, {world.crs}: a reference with fine cells from row {top}, column {left}, {shape}"
+    )
     return Case(
         "grids", words, request=question.asked(output, grid={"like": str(like)}), plain=question.asked(plain),
         good=good, further=same, outputs=("fine.tif",),
@@ -185,17 +204,30 @@ def _near(world: World, question: Question, output) -> object:
         col = np.floor((np.asarray(x) - world.left) / world.step).astype(int)
         row = np.floor((world.top - np.asarray(y)) / world.step).astype(int)
         inside = (row >= 0) & (row < world.shape[0]) & (col >= 0) & (col < world.shape[1])
-        coarse = world.values[question.chosen][:, row.clip(0, world.shape[0] - 1), col.clip(0, world.shape[1] - 1)]
+        coarse = world.values[question.chosen][
+            :, row.clip(0, world.shape[0] - 1), col.clip(0, world.shape[1] - 1)
+        ]
         both = inside & np.isfinite(coarse) & np.isfinite(values)
-        deep = inside & np.isfinite(_eroded(world.values[question.chosen]))[:, row.clip(0, world.shape[0] - 1), col.clip(0, world.shape[1] - 1)]
+        deep = (
+            inside
+            & np.isfinite(_eroded(world.values[question.chosen]))[
+                :, row.clip(0, world.shape[0] - 1), col.clip(0, world.shape[1] - 1)
+            ]
+        )
         found = []
         if (deep & ~np.isfinite(values)).any():
-            found.append(Finding("mask", f"{int((deep & ~np.isfinite(values)).sum())} cells missing in the field's midst"))
+            found.append(
+                Finding(
+                    "mask", f"{int((deep & ~np.isfinite(values)).sum())} cells missing in the field's midst"
+                )
+            )
         if both.sum() > 20:
             span = float(np.nanmax(world.values) - np.nanmin(world.values)) + 1e-6
             off = abs(float(values[both].mean() - coarse[both].mean()))
             if off > 0.5 * span:
-                found.append(Finding("values", f"the mean is {off:g} off the coarse field's, whose span is {span:g}"))
+                found.append(
+                    Finding("values", f"the mean is {off:g} off the coarse field's, whose span is {span:g}")
+                )
         return found
 
     return check

@@ -1,4 +1,4 @@
-"""Processes killed at any moment: nothing half written stands there, and the next run goes on or begins anew."""
+"""Processes killed at any moment: nothing half written stands there, and the next run makes it whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def large_world(rng: Rng) -> World:
 
 
 def _run(rng: Rng, folders: Folders, shared: Shared) -> Case:
-    question = draw(rng, folders.inputs, shared, ("elevationregression", "bicubicsmooth", "tinyrain"), large_world(rng))
+    question = draw(
+        rng, folders.inputs, shared, ("elevationregression", "bicubicsmooth", "tinyrain"), large_world(rng)
+    )
     output = folders.outputs / "fine.tif"
     argv = ["super-resolve", "--model", question.model, "--target", str(question.files["target"])]
     argv += ["--output", str(output), "--device", "cpu", "--precision", "float32", "--tile", "24", "--json"]

@@ -31,9 +31,19 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
         argv += ["--output", str(out / "fine.tif"), "--device", "cpu", "--json"]
         module = "engine"
     elif what == "prepare":
-        argv, module = [str(shared.dataset), "--output", str(out / "small.zarr"), "--workers", "2", "--quiet"], "training.prepare"
+        argv, module = (
+            [str(shared.dataset), "--output", str(out / "small.zarr"), "--workers", "2", "--quiet"],
+            "training.prepare",
+        )
     else:
-        argv = [str(shared.training), "--runs", str(out / "runs"), "--output", str(out / "package"), "--quiet"]
+        argv = [
+            str(shared.training),
+            "--runs",
+            str(out / "runs"),
+            "--output",
+            str(out / "package"),
+            "--quiet",
+        ]
         module = "training.train"
     case = Case(
         kind="limits",

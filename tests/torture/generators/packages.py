@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.torture.case import Case, Finding
 from tests.torture.forms.containers import write_vrt
-from tests.torture.generators.hostile_files import Canary
+from tests.torture.generators.canary import Canary
 from tests.torture.generators.question import draw
 from tests.torture.generators.requests import JUNK
 from tests.torture.generators.shared import Shared
@@ -205,7 +205,9 @@ def _files(rng: Rng, package: Path, canary: Canary) -> tuple[str, str]:
     """Names in the card that lead out of the folder, and files that are missing."""
     card = json.loads((package / "card.json").read_text("utf-8"))
     name = str(
-        rng.choice(["../outside.safetensors", "/etc/passwd", "gone.safetensors", "", ".", "card.json", "a\0b", "CON"])
+        rng.choice(
+            ["../outside.safetensors", "/etc/passwd", "gone.safetensors", "", ".", "card.json", "a\0b", "CON"]
+        )
     )
     card["weights"]["file"] = name
     (package / "card.json").write_text(json.dumps(card), "utf-8")

@@ -82,7 +82,9 @@ def draw(
         world = replace(world, units=CARDS[model][1])
     sources: dict[str, World] = {}
     if model in _FINE_GROUND:
-        sources["elevation"] = ground(rng, world, factor, margin=int(rng.choice([0, 0, 1])) if not world.world_wide else 0)
+        sources["elevation"] = ground(
+            rng, world, factor, margin=int(rng.choice([0, 0, 1])) if not world.world_wide else 0
+        )
     if model in _CLIMATE:
         sources["climatology"] = climate(rng, world, factor)
     if model in CARDS and rng.random() < 0.6:

@@ -13,17 +13,82 @@ from tests.torture.running.surroundings import Folders
 
 Rng = np.random.Generator
 JUNK: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1, 2, 10**9, 10**30, -(10**400), 1.5, -0.0, 1e308, float("nan"), float("inf")),
-    *("", " ", "0", "auto", "nan", "1e999", "\0", "\ud800", "a" * 5000, "../../etc/passwd", "雨", "-1", "[]", "{}"),
-    *("'; DROP TABLE x; --", "%s%n", "{0}", "$(touch x)", "\n\r\t", "<script>", "‮abc", "NaN", "true", "file:///"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2,
+        10**9,
+        10**30,
+        -(10**400),
+        1.5,
+        -0.0,
+        1e308,
+        float("nan"),
+        float("inf"),
+    ),
+    *(
+        "",
+        " ",
+        "0",
+        "auto",
+        "nan",
+        "1e999",
+        "\0",
+        "\ud800",
+        "a" * 5000,
+        "../../etc/passwd",
+        "雨",
+        "-1",
+        "[]",
+        "{}",
+    ),
+    *(
+        "'; DROP TABLE x; --",
+        "%s%n",
+        "{0}",
+        "$(touch x)",
+        "\n\r\t",
+        "<script>",
+        "\u202eabc",
+        "NaN",
+        "true",
+        "file:///",
+    ),
     *([], [None], [[]], [1, 2], ["a"] * 3, {}, {"": ""}, {"path": None}, {"a": {"b": {"c": []}}}),
 )
 _KEYS = (
-    *("model", "target", "output", "sources", "grid", "factor", "quantity", "date", "all_dates", "conservation"),
+    *(
+        "model",
+        "target",
+        "output",
+        "sources",
+        "grid",
+        "factor",
+        "quantity",
+        "date",
+        "all_dates",
+        "conservation",
+    ),
     *("device", "precision", "tile", "seed", "ensemble", "overwrite", "models"),
 )
 _DATES = (
-    *("2001-13", "2001-02-30", "0000-01", "99999-01", "yesterday", "13", "00", "--13", "2001-1", "1-1-2001", "2001/01"),
+    *(
+        "2001-13",
+        "2001-02-30",
+        "0000-01",
+        "99999-01",
+        "yesterday",
+        "13",
+        "00",
+        "--13",
+        "2001-1",
+        "1-1-2001",
+        "2001/01",
+    ),
     *("2001-01-01T00:00", "2001-01-01 25:00", "٢٠٠١-٠١", "2001-01-", "-2001-01", "1e3", "2001-W05", "٣"),
 )
 _INSIDE: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -69,7 +134,9 @@ def make(rng: Rng, folders: Folders, shared: Shared) -> Case:
         line = _LINES[int(rng.integers(len(_LINES)))]
         if not line.strip():
             line = b"\x00"
-        return Case("requests", f"the line {line[:60]!r}", way="lines", lines=[line], refusal="due", status=(1, 2))
+        return Case(
+            "requests", f"the line {line[:60]!r}", way="lines", lines=[line], refusal="due", status=(1, 2)
+        )
     question = draw(rng, folders.inputs, shared)
     request = question.asked(folders.outputs / "fine.tif")
     told = [_spoil(rng, request, folders) for _ in range(int(rng.choice([1, 1, 2])))]
@@ -139,4 +206,6 @@ def _harmless(request: Json, folders: Folders) -> None:
             many["members"] = 201
     grid = request.get("grid")
     if isinstance(grid, dict) and grid.get("resolution") in (1, 1.5, 2, True):
-        grid["resolution"] = 0  # metres of a continent: too many cells to wait for, and not too many to ask for
+        grid["resolution"] = (
+            0  # metres of a continent: too many cells to wait for, and not too many to ask for
+        )

@@ -69,11 +69,26 @@ def make_shared(folder: Path) -> Shared:
         {"name": "temperature", "grid": "coarse", "dynamic": True, "files": "temperature.tif"},
     ]
     about = {"name": "small", "title": "Small", "citation": "none", "licence": "CC0-1.0", "simulated": True}
-    shared.dataset.write_text(yaml.safe_dump({**about, "factor": 2, "target": target, "sources": sources}), "utf-8")
-    _run(folder, "-m", "training.prepare", str(shared.dataset), "--output", str(shared.store), "--workers", "1")
+    shared.dataset.write_text(
+        yaml.safe_dump({**about, "factor": 2, "target": target, "sources": sources}), "utf-8"
+    )
+    _run(
+        folder, "-m", "training.prepare", str(shared.dataset), "--output", str(shared.store), "--workers", "1"
+    )
     shared.training.write_text(yaml.safe_dump(training_settings(shared.store)), "utf-8")
     runs, package = folder / "runs", shared.trained
-    _run(folder, "-m", "training.train", str(shared.training), "--runs", str(runs), "--output", str(package), "--threads", "1")
+    _run(
+        folder,
+        "-m",
+        "training.train",
+        str(shared.training),
+        "--runs",
+        str(runs),
+        "--output",
+        str(package),
+        "--threads",
+        "1",
+    )
     _mount(shared.small_disk)
     return shared
 
@@ -81,7 +96,12 @@ def make_shared(folder: Path) -> Shared:
 def training_settings(store: Path) -> dict[str, object]:
     """Return a configuration of a training over the store."""
     model = {"id": "tiny", "name": "Tiny", "version": "1.0.0", "licence": "CC0-1.0", "citation": "none"}
-    split = {"kind": "period", "train": [["2001-01", "2002-03"]], "test": [["2002-07", "2002-12"]], "gap_days": 20}
+    split = {
+        "kind": "period",
+        "train": [["2001-01", "2002-03"]],
+        "test": [["2002-07", "2002-12"]],
+        "gap_days": 20,
+    }
     return {
         "model": model,
         "data": {"name": "store", "options": {"path": str(store)}},

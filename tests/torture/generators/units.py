@@ -15,8 +15,14 @@ from tests.torture.world import World, coarse_world
 
 # (spelling, number in the file = value · factor + offset, whether a refusal is as good)
 TEMPERATURE = (
-    *((s, 1.0, 273.15, False) for s in ("K", "kelvin", "Kelvin", "degK", "deg K", "[K]", "degrees K", "Kelvins")),
-    *((s, 1.0, 0.0, False) for s in ("degC", "°C", "Celsius", "celsius", "degrees Celsius", "deg_C", "C", "[C]")),
+    *(
+        (s, 1.0, 273.15, False)
+        for s in ("K", "kelvin", "Kelvin", "degK", "deg K", "[K]", "degrees K", "Kelvins")
+    ),
+    *(
+        (s, 1.0, 0.0, False)
+        for s in ("degC", "°C", "Celsius", "celsius", "degrees Celsius", "deg_C", "C", "[C]")
+    ),
     *((s, 1.0, 0.0, False) for s in ("degree_Celsius", "degrees_C", "degreesC", "degree_C")),
     *((s, 1.8, 32.0, False) for s in ("degF", "°F", "fahrenheit", "Fahrenheit", "degrees_F", "deg F")),
     *((s, 1.0, 0.0, True) for s in ("celcius", "grad C", "℃", "centigrade")),
@@ -28,11 +34,17 @@ TEMPERATURE = (
 ELEVATION = (
     *((s, 1.0, 0.0, False) for s in ("m", "metre", "metres", "meter", "meters", "Meter", "[m]", "METERS")),
     *((s, 1 / 0.3048, 0.0, False) for s in ("ft", "foot", "feet", "Feet", "international_foot")),
-    *((s, 3937 / 1200, 0.0, False) for s in ("US survey foot", "us_survey_foot", "US survey feet", "survey_foot")),
+    *(
+        (s, 3937 / 1200, 0.0, False)
+        for s in ("US survey foot", "us_survey_foot", "US survey feet", "survey_foot")
+    ),
     *((s, 1e-3, 0.0, False) for s in ("km", "kilometre", "kilometers")),
     *((s, 100.0, 0.0, False) for s in ("cm", "centimeters")),
     *((s, 10.0, 0.0, False) for s in ("dm", "decimetre")),
-    *((s, 1.0, 0.0, True) for s in ("m a.s.l.", "masl", "m asl", "gpm", "m (EGM96)", "meters above sea level")),
+    *(
+        (s, 1.0, 0.0, True)
+        for s in ("m a.s.l.", "masl", "m asl", "gpm", "m (EGM96)", "meters above sea level")
+    ),
     ("ftUS", 3937 / 1200, 0.0, True),
     ("yd", 1 / 0.9144, 0.0, True),
 )
@@ -45,13 +57,67 @@ _AMOUNTS = (
     ("cm/month", 0.1, False),
     ("in/month", 1 / 25.4, False),
 )
-_PER_DAY = ("mm/day", "mm day-1", "mm/d", "mm d-1", "kg m-2 d-1", "kg m-2 day-1", "mm per day", "mm day**-1", "mm.d-1")
-_PER_SECOND = ("kg m-2 s-1", "kg m**-2 s**-1", "kg/m2/s", "kg/m^2/s", "kg.m-2.s-1", "mm/s", "mm s-1", "kg/(m2 s)")
+_PER_DAY = (
+    "mm/day",
+    "mm day-1",
+    "mm/d",
+    "mm d-1",
+    "kg m-2 d-1",
+    "kg m-2 day-1",
+    "mm per day",
+    "mm day**-1",
+    "mm.d-1",
+)
+_PER_SECOND = (
+    "kg m-2 s-1",
+    "kg m**-2 s**-1",
+    "kg/m2/s",
+    "kg/m^2/s",
+    "kg.m-2.s-1",
+    "mm/s",
+    "mm s-1",
+    "kg/(m2 s)",
+)
 _PER_HOUR = ("mm/h", "mm/hr", "mm h-1", "mm/hour", "mm hr-1", "kg m-2 h-1")
 _NONE = {
-    "elevation": ("K", "kg", "mm/month", "bananas", "furlong per", "m per", "???", "x" * 300, "m\n", "<b>m</b>", "‮m"),
-    "temperature": ("m", "mm", "bananas", "kg m-2", "%", "hPa", "1e400 K", "K K K K K", "(((((", "__import__('os')"),
-    "target": ("K", "degC", "hPa", "bananas", "mm/banana", "m3 s-1", "W m-2", "m/s2", "()", "mm//month", "kg**1e9"),
+    "elevation": (
+        "K",
+        "kg",
+        "mm/month",
+        "bananas",
+        "furlong per",
+        "m per",
+        "???",
+        "x" * 300,
+        "m\n",
+        "<b>m</b>",
+        "\u202em",
+    ),
+    "temperature": (
+        "m",
+        "mm",
+        "bananas",
+        "kg m-2",
+        "%",
+        "hPa",
+        "1e400 K",
+        "K K K K K",
+        "(((((",
+        "__import__('os')",
+    ),
+    "target": (
+        "K",
+        "degC",
+        "hPa",
+        "bananas",
+        "mm/banana",
+        "m3 s-1",
+        "W m-2",
+        "m/s2",
+        "()",
+        "mm//month",
+        "kg**1e9",
+    ),
 }
 
 

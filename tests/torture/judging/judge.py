@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from pathlib import Path
 
 from tests.torture.case import Case, Finding, Outcome
 from tests.torture.judging.fine_field import check_fine_field
@@ -77,6 +78,7 @@ def _killed(case: Case, outcome: Outcome) -> list[Finding]:
         found.append(Finding("status", f"{outcome.status} after {name}"))
     if _HEX.search(outcome.message) or len(outcome.message.splitlines()) > 1:
         found.append(Finding("sentence", f"after {name}: {outcome.message[-400:]!r}"))
-    if outcome.status == 0 and case.good is not None:
+    there = case.good is not None and (case.way != "killed worker" or Path(case.good.path).exists())
+    if outcome.status == 0 and case.good is not None and there:
         found += check_fine_field(case.good)
     return found

@@ -24,7 +24,9 @@ def prints(folder: Path) -> dict[str, Print]:
     found: dict[str, Print] = {}
     for path in sorted(folder.rglob("*")):
         info = path.lstat()
-        sort = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "folder"}.get(stat.S_IFMT(info.st_mode), "other")
+        sort = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "folder"}.get(
+            stat.S_IFMT(info.st_mode), "other"
+        )
         content = ""
         if sort == "file" and info.st_size <= _LARGEST:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -72,7 +74,9 @@ class Traces:
     def _inputs(self) -> list[Finding]:
         now = prints(self.folders.inputs)
         found = [Finding("inputs", f"{name} is gone") for name in self.inputs if name not in now]
-        found += [Finding("inputs", f"{name} is new beside the inputs") for name in now if name not in self.inputs]
+        found += [
+            Finding("inputs", f"{name} is new beside the inputs") for name in now if name not in self.inputs
+        ]
         return found + [
             Finding("inputs", f"{name} was changed")
             for name, was in self.inputs.items()
@@ -89,11 +93,15 @@ class Traces:
             was = self.outputs.get(name)
             if was is not None:
                 if was != is_now and not (within and whole) and is_now[0] != "folder":
-                    found.append(Finding("outputs", f"{name}, which was there before, was changed by a failure"))
+                    found.append(
+                        Finding("outputs", f"{name}, which was there before, was changed by a failure")
+                    )
                 continue
             unfinished = any(UNFINISHED.search(part) for part in Path(name).parts)
             if unfinished:
-                killed = outcome.killed and self.case.kill is not None and self.case.kill.signal == signal.SIGKILL
+                killed = (
+                    outcome.killed and self.case.kill is not None and self.case.kill.signal == signal.SIGKILL
+                )
                 if not killed:
                     found.append(Finding("leftovers", f"beside the outputs: {name}"))
             elif not within:

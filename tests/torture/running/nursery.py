@@ -17,11 +17,23 @@ from typing import Any
 
 LIBRARIES = (
     *("numpy", "torch", "rasterio", "rasterio.warp", "rasterio.shutil", "pyproj", "odc.geo.geobox", "xarray"),
-    *("zarr", "dask.array", "yaml", "pydantic", "cftime", "pint", "jsonschema", "safetensors.torch", "scipy.stats"),
+    *(
+        "zarr",
+        "dask.array",
+        "yaml",
+        "pydantic",
+        "cftime",
+        "pint",
+        "jsonschema",
+        "safetensors.torch",
+        "scipy.stats",
+    ),
     *("netCDF4", "matplotlib.figure", "filelock", "tqdm", "engine.commands.jobs", "engine.commands.worker"),
     *("engine.pipeline.super_resolve", "training.preparation.prepare", "training.cascade.train"),
     *("training.data.readers", "training.data.store", "training.data.split", "engine.models.loading"),
 )
+
+MOST_MEMORY = 3 * 2**30  # bytes that a case may use at all: the machine is needed for the others
 
 
 def _stream(path: str | None, number: int, flags: int) -> None:
@@ -35,10 +47,9 @@ def _stream(path: str | None, number: int, flags: int) -> None:
 
 
 def _limit(limits: dict[str, int | None]) -> None:
-    if limits.get("address"):
-        with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + (limits["address"] or 0),) * 2)
+    with open("/proc/self/statm", encoding="ascii") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (limits.get("address") or MOST_MEMORY),) * 2)
     if limits.get("files"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limits["files"] or 0,) * 2)
     if limits.get("file_size"):

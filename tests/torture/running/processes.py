@@ -199,7 +199,9 @@ def run_killed_worker(case: Case, folders: Folders, nursery: Nursery) -> Outcome
         return Outcome("hung", seconds=time.monotonic() - begun, killed=True)
     if goodbye != "signal" or alone:
         case.kill.signal = int(signal.SIGTERM)  # an orderly end: nothing may be left
-    return Outcome("died" if status < 0 else "error", status, "", seconds=time.monotonic() - begun, killed=True)
+    return Outcome(
+        "died" if status < 0 else "error", status, "", seconds=time.monotonic() - begun, killed=True
+    )
 
 
 def _text(folders: Folders, name: str) -> str:
