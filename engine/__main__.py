@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from engine.commands.cli import main
@@ -10,11 +9,10 @@ from engine.commands.ending import status_of
 from engine.commands.signals import heed_signals
 from engine.compute.allocator import keep_freed_memory
 from engine.files.partial_files import discard_all
-
-# GDAL would take a share of the machine's memory, and reads this once, at its first use.
-os.environ.setdefault("GDAL_CACHEMAX", "128")
+from engine.raster.gdal_variables import scrub
 
 if __name__ == "__main__":
+    scrub()
     keep_freed_memory()
     heed_signals(lambda: discard_all(finished=True))
     try:

@@ -17,7 +17,7 @@ from engine.pipeline.request import SuperResolveRequest
 from engine.raster.aggregated import open_dated
 from engine.raster.grids import Grids, resolution_metres
 from engine.raster.reader import Raster
-from engine.raster.reference import RasterRef
+from engine.raster.reference import RasterRef, ShippedRaster
 from engine.specs import SourceSpec, TargetSpec
 
 _KEPT = 2  # models
@@ -170,6 +170,6 @@ def _named(request: SuperResolveRequest) -> Choice:
         card.target,
         card.sources,
         package,
-        {name: RasterRef(str(path)) for name, path in shipped.items() if path},
+        {name: ShippedRaster(str(path)) for name, path in shipped.items() if path},
         bool(card.network.get("season")),
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.errors
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -18,6 +18,7 @@ from engine import band_dates
 from engine.errors import InputError
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
+from engine.raster.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
@@ -47,8 +48,9 @@ class GdalFile(RasterFile):
     ) -> None:
         self.label, self.notes, self._name = label, [], ref.path
         self._overrides = overrides
+        self._environment = partial(environment, path, ref.plain)  # of each thread that reads
         try:
-            self._file = rasterio.open(path)
+            self._file = open_by_gdal(path, label, ref.plain)
         except rasterio.errors.RasterioIOError as error:
             raise InputError(f"{label}: {ref.path}: {gdal_reason(error, path)}.") from error
         file = self._file
@@ -142,7 +144,8 @@ class GdalFile(RasterFile):
     def _raw(self, bands: Sequence[int], window: Window | None, masked: bool, **how: Any) -> NDArray[Any]:
         indices = [self._indices[band - 1] for band in bands]
         try:
-            return self._file.read(indices, window=window, masked=masked, **how)
+            with self._environment():
+                return self._file.read(indices, window=window, masked=masked, **how)
         except rasterio.errors.RasterioIOError as error:
             why = gdal_reason(error, self._name)
             raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from error

@@ -44,6 +44,8 @@ def open_raster(ref: RasterRef, label: str) -> RasterFile:
         InputError: it is not there, cannot be read, or does not say which field is meant.
     """
     overrides = Overrides(ref.units, ref.nodata, ref.scale, ref.offset)
+    if ref.plain:
+        return GdalFile(ref.path, None, ref, label, overrides)
     located = locate(ref.path)
     path = located.path if located else ref.path
     _check_there(path, ref, label)

@@ -23,6 +23,11 @@ class RasterRef:
     scale: float | None = None  # value = number in the file · scale + offset, in place of the file's own
     offset: float | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is opened as a GeoTIFF alone, with nothing beside it."""
+        return False
+
     @classmethod
     def parse(cls, text: str) -> RasterRef:
         """Read `RASTER` or `RASTER#BAND` (1-based).
@@ -36,6 +41,15 @@ class RasterRef:
         if int(band) < 1:
             raise InputError(f"Band {band} of {path} does not exist: bands are counted from 1.")
         return cls(path, int(band))
+
+
+class ShippedRaster(RasterRef):
+    """A raster that a model package brings: nobody has looked at it, so nothing but its cells is read."""
+
+    @property
+    def plain(self) -> bool:
+        """It is."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from engine.commands import ending
 from engine.commands.signals import Ended, heed_signals, say
 from engine.compute.allocator import keep_freed_memory
+from engine.raster.gdal_variables import scrub
 
 DEBUG = "MSR_DEBUG"  # set to anything: show the tracebacks of errors
 
@@ -18,6 +19,7 @@ def main(run: Callable[[], int]) -> None:
 
     Ctrl-C, SIGTERM and SIGHUP end it with 128 and the signal's number, temporary files removed.
     """
+    scrub()
     keep_freed_memory()
     heed_signals()
     sys.exit(status_of(run))

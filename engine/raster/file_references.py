@@ -1,0 +1,139 @@
+"""What a raster's file refers to: a VRT's sources and code, a service's address. Rasters stay closed."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import stat
+from pathlib import Path
+
+from engine.errors import InputError
+
+_REMOTE = re.compile(
+    r"/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)"
+    r"|(?<![a-z0-9+.])(?!(?:file|vrt|zip|tar|gzip)://)[a-z][a-z0-9+.]+://"
+    r"|^\s*(?:WMS|WMTS|WCS|OGCAPI|NGW|EEDAI?|DAAS|PLMosaic|PLScenes|STACTA|STACIT|HTTP|PG|MySQL|MSSQL|MongoDBv?3?"
+    r"|Carto|AmigoCloud|ES|CSW|WFS3?|OAPIF|GFT)\s*:(?![\\/])",
+    re.IGNORECASE,
+)
+_SERVICE = re.compile(
+    r"<(?:GDAL_WMS|WMT?S?_?(?:MS_)?Capabilities|WCS_GDAL|GDAL_WMTS|OGCAPI\w*|GDALTileIndexDataset|Capabilities|kml)\b"
+    r'|"(?:stac_version|stac_extensions|tileMatrixSet\w*|links)"\s*:',
+    re.IGNORECASE,
+)
+_NAMES = re.compile(r"<(SourceFilename|SourceDataset)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
+_OVERVIEW = re.compile(r"<MDI\s[^>]*\bkey\s*=\s*[\"']OVERVIEW_FILE[\"'][^>]*>(.*?)</MDI", re.I | re.DOTALL)
+_CODE = re.compile(r"<PixelFunctionLanguage\b[^>]*>\s*Python|<PixelFunctionCode\b", re.IGNORECASE)
+_CACHED = re.compile(r"<CachedSource\b", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:/vsi[a-z0-9_]+[/?]|[a-z][a-z0-9+.]+://)[^\s<>\"']*", re.IGNORECASE)
+_XMLNS = re.compile(
+    r"\bxmlns(?::\w+)?\s*=\s*(\"[^\"]*\"|'[^']*')|\bxsi:schemaLocation\s*=\s*(\"[^\"]*\"|'[^']*')"
+)
+_INNER = re.compile(
+    r"^(?:vrt://|NETCDF:|HDF5:|ZARR:|GTIFF_DIR:\d+:|GTIFF_RAW:|DERIVED_SUBDATASET:\w+:)(.*)$", re.I | re.S
+)
+_LONGEST = 64 * 2**20  # of a text that names rasters
+_DEEPEST = 12  # VRTs of VRTs
+
+
+def is_remote(path: str) -> bool:
+    """Return whether a raster's name is itself an address or leads to a server."""
+    return bool(_REMOTE.search(path))
+
+
+def check_references(path: str, label: str) -> None:
+    """Refuse a raster whose file leads to a server or to code, directly or by way of others.
+
+    What the user's own name leads to is the user's choice; what a file names is not.
+
+    Args:
+        path: a file, or one of GDAL's names.
+        label: how sentences call it.
+
+    Raises:
+        InputError: naming the file and what it refers to; or it is no regular file.
+    """
+    _Check(label, is_remote(path)).name(path, None, 0)
+
+
+def check_text(text: str, path: str, label: str) -> None:
+    """Do as `check_references` for a VRT's text that GDAL has read from `path`."""
+    _Check(label, is_remote(path)).text(text, path, None, 0)
+
+
+class _Check:
+    def __init__(self, label: str, remote: bool) -> None:
+        self.label, self.remote = label, remote
+        self.seen: set[str] = set()
+
+    def name(self, name: str, beside: Path | None, depth: int, where: str = "the text given") -> None:
+        """Follow a name; `beside` is the folder of the file that gives it, None for the user's own."""
+        if name.lstrip().startswith("<"):
+            self.text(name, where, beside, depth)
+            return
+        if match := _INNER.match(name):
+            inner = match[1].partition("?")[0] if name[:3].lower() == "vrt" else match[1]
+            quoted = re.match(r'"([^"]*)"', inner)
+            name = (
+                quoted[1] if quoted else inner if os.path.exists(inner) else inner.rpartition(":")[0] or inner
+            )
+        name = name.removeprefix("file://")
+        if name.startswith("/vsistdin"):
+            raise InputError(f"{self.label}: {name} is no file: give the path of a raster.")
+        path = Path(name) if beside is None else beside / name
+        real = os.path.realpath(path)
+        if real in self.seen:
+            return
+        self.seen.add(real)
+        try:
+            kind = os.stat(real).st_mode
+        except (OSError, ValueError):
+            return  # one of GDAL's names, or not there: GDAL says so
+        if stat.S_ISDIR(kind):
+            return
+        if not stat.S_ISREG(kind):
+            raise InputError(f"{self.label}: {path} is no regular file: give the path of a raster.")
+        self.file(path, depth)
+
+    def file(self, path: Path, depth: int) -> None:
+        try:
+            with path.open("rb") as stream:
+                start = stream.read(1024)
+                lead = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+                if lead not in (b"<", b"{"):
+                    return
+                text = (start + stream.read(_LONGEST)).decode("utf-8", "replace")
+        except OSError:
+            return  # GDAL says so
+        self.text(text, str(path), path.parent, depth)
+
+    def text(self, text: str, where: str, beside: Path | None, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise InputError(f"{self.label}: {where} names rasters that name others too many times over.")
+        if _CODE.search(text):
+            raise InputError(
+                f"{self.label}: {where} holds Python code of its own, which is not run: write its result as "
+                "a GeoTIFF first."
+            )
+        if _SERVICE.search(text[:4096]):
+            self._refuse(where, self._first(_XMLNS.sub("", text)) or "other rasters by an index")
+        if _CACHED.search(text):
+            self._refuse(where, self._first(text) or "another raster that it keeps a copy of")
+        for name in [*(match[2] for match in _NAMES.finditer(text)), *_OVERVIEW.findall(text)]:
+            plain = html.unescape(re.sub(r"<!--.*?-->|<!\[CDATA\[|\]\]>", "", name, flags=re.DOTALL)).strip()
+            if not plain.startswith("<") and is_remote(plain) and not self.remote:
+                self._refuse(where, plain)
+            self.name(plain, beside, depth + 1, where)
+
+    def _refuse(self, where: str, what: str) -> None:
+        what = what if len(what) <= 200 else what[:199] + "…"
+        raise InputError(
+            f"{self.label}: {where} refers to {what}; only an address that you give yourself is opened, so "
+            "give that, or save a copy of it as a GeoTIFF."
+        )
+
+    @staticmethod
+    def _first(text: str) -> str | None:
+        match = _ADDRESS.search(html.unescape(text))
+        return match[0] if match else None
