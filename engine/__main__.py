@@ -9,7 +9,7 @@ from engine.commands.ending import status_of
 from engine.commands.signals import heed_signals
 from engine.compute.allocator import keep_freed_memory
 from engine.files.partial_files import discard_all
-from engine.raster.gdal_variables import scrub
+from engine.raster.gdal.gdal_variables import scrub
 
 if __name__ == "__main__":
     scrub()

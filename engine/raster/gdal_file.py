@@ -18,7 +18,7 @@ from engine import band_dates
 from engine.errors import InputError
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
-from engine.raster.gdal_environment import environment, open_by_gdal
+from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from engine.commands import ending
 from engine.commands.signals import Ended, heed_signals, say
 from engine.compute.allocator import keep_freed_memory
-from engine.raster.gdal_variables import scrub
+from engine.raster.gdal.gdal_variables import scrub
 
 DEBUG = "MSR_DEBUG"  # set to anything: show the tracebacks of errors
 

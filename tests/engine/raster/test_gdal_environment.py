@@ -16,8 +16,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from engine.errors import InputError, PackageError
-from engine.raster.gdal_environment import environment, open_by_gdal
-from engine.raster.gdal_variables import SERVICES, scrub
+from engine.raster.gdal.gdal_environment import environment, open_by_gdal
+from engine.raster.gdal.gdal_variables import SERVICES, scrub
 
 
 class Listener:

@@ -14,8 +14,8 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from engine.errors import PackageError
-from engine.raster.file_references import check_references, check_text, is_remote
-from engine.raster.gdal_variables import SERVICES
+from engine.raster.gdal.file_references import check_references, check_text, is_remote
+from engine.raster.gdal.gdal_variables import SERVICES
 
 _ALWAYS = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",
