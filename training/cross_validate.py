@@ -17,6 +17,7 @@ import torch
 from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.console.command import main
+from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.schema.config import Config, load_config, parse_config
@@ -66,8 +67,9 @@ def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str,
         folder = runs / f"{config.model.id}-fold{number}"
         if not quiet:
             print(f"Fold {number}: without {held}")
-        resume = (folder / CHECKPOINT).is_file()
-        trainer = fit(fold, archive, split_archive(fold, archive), folder, resume, quiet)
+        with sole_writer(folder, "training in"):
+            resume = (folder / CHECKPOINT).is_file()
+            trainer = fit(fold, archive, split_archive(fold, archive), folder, resume, quiet)
         folds.append({**held, **trainer.best})
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from engine.package.folder import Package, find_package
 from training.console.command import main
+from training.console.kept_inputs import check_kept
+from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
 from training.data.region import Region
 from training.data.split import split_archive
@@ -120,6 +123,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
     config, package = what_to_test(options)
     compare = [_checked(find_package(wanted), config) for wanted in options.compare]
+    packages = [p.folder for p in (package, *compare) if p is not None]
+    results = [p for p in (options.maps, options.report) if p is not None]
+    beside = [p.with_suffix(s) for p in (options.report,) if p is not None for s in (".csv", ".json")]
+    check_kept([*results, *beside], [*packages, *([options.config] if options.config is not None else [])])
+    with ExitStack() as held:
+        for place in results:
+            held.enter_context(sole_writer(place, "writing"))
+        return _evaluate(options, config, package, compare)
+
+
+def _evaluate(
+    options: argparse.Namespace, config: Config, package: Package | None, compare: Sequence[Package]
+) -> int:
+    """Score, print, draw and write what the command line asks for."""
     archive = load_archive(config)
     split = split_archive(config, archive)
     time = None

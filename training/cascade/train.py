@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.package.folder import Package
+from engine.package.folder import CARD_FILE, Package, find_package
 from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
+from training.console.kept_inputs import check_kept, check_replaceable
+from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
 from training.data.store import as_given
 from training.evaluation.cases import baseline_cases
@@ -88,8 +90,13 @@ def train(
 ) -> Package:
     """Train what a configuration describes, a cascade or one network, to its package.
 
-    Args, Raises: as `training.trainer.run.train_network`.
+    Args, Raises: as `training.trainer.run.train_network`; also where another process trains in the folder.
     """
-    if config.cascade is not None:
-        return train_cascade(config, runs, output, resume, command, quiet)
-    return train_network(config, runs, output, resume, command, quiet, further)
+    package = output or runs / config.model.id / "package"
+    check_replaceable(package, CARD_FILE, "model package")
+    if config.start_from is not None:
+        check_kept([package], [find_package(config.start_from).folder])
+    with sole_writer(runs / config.model.id, "training in"):
+        if config.cascade is not None:
+            return train_cascade(config, runs, output, resume, command, quiet)
+        return train_network(config, runs, output, resume, command, quiet, further)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.errors import InputError
 from engine.files.atomic import new_folder
+from training.console.kept_inputs import check_replaceable
+from training.console.sole_writer import sole_writer
 
 
 @contextmanager
@@ -17,9 +19,10 @@ def new_store(final: Path, overwrite: bool) -> Iterator[Path]:
     What a run that was killed left behind is removed.
 
     Raises:
-        InputError: something is there already, and must not be overwritten.
+        InputError: something is there already, and must not be overwritten, or another process writes it.
     """
     if final.exists() and not overwrite:
         raise InputError(f"{final} is there already: choose another --output, or say --overwrite.")
-    with new_folder(final) as fresh:
+    check_replaceable(final, ".zgroup", "store")
+    with sole_writer(final, "writing"), new_folder(final) as fresh:
         yield fresh

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
+from training.console.kept_inputs import check_kept
 from training.data.store_format import COARSE
 from training.preparation import diagnostics
 from training.preparation.building import Built, build
@@ -17,7 +19,7 @@ from training.preparation.layout import finish
 from training.preparation.new_store import new_store
 from training.preparation.planning import StorePlan, make_plan
 from training.preparation.summary import write_summary
-from training.schema.dataset import load_dataset
+from training.schema.dataset import Dataset, RasterSection, load_dataset
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,10 @@ def prepare(
         InputError: the description or its rasters are wrong.
     """
     dataset = load_dataset(description)
-    final = output or Path("stores") / f"{dataset.name}.zarr"
-    plan = make_plan(dataset, description.resolve().parent)
+    final, folder = output or Path("stores") / f"{dataset.name}.zarr", description.resolve().parent
+    page = final.with_suffix(".html")
+    check_kept((final, page), (description.absolute(), *_inputs(dataset, folder)), folder)
+    plan = make_plan(dataset, folder)
     try:
         for remark in plan.remarks:
             _tell(say, remark)
@@ -72,11 +76,19 @@ def prepare(
                 if remark not in plan.remarks and remark not in early:
                     _tell(say, remark)
             finish(part, _statistics(plan, built), {"remarks": remarks, "missing": plan.missing})
-            page = final.with_suffix(".html")
             write_summary(page, part, plan, built, remarks)
     finally:
         plan.close()
     return Prepared(final, page, tuple(remarks))
+
+
+def _inputs(dataset: Dataset, folder: Path) -> list[str]:
+    """Return the names of what the description names, patterns as the files that they match."""
+    target = dataset.target
+    sections = [s for s in (target.fine, target.coarse, *dataset.sources) if isinstance(s, RasterSection)]
+    names = [pattern for section in sections for pattern in section.patterns]
+    names += [dataset.grid.like] if dataset.grid is not None and dataset.grid.like else []
+    return [*names, *(match for name in names for match in glob(name, root_dir=folder, recursive=True))]
 
 
 def _doubts(plan: StorePlan, built: Built) -> list[str]:

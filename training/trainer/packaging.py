@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.contract import CARD_VERSION
-from engine.files.atomic import new_file, scratch_file
+from engine.files.atomic import new_file, scratch_file, scratch_folder
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package, write_package
 from engine.specs import SourceSpec, TargetSpec
@@ -47,9 +46,10 @@ def write(
         command: that trains the model again.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command)
-    with tempfile.TemporaryDirectory() as temporary:
+    folder = folder.absolute()
+    with scratch_folder(folder.with_name(f"{folder.name}.rasters")) as temporary:
         rasters = {
-            section.name: default_raster(Path(temporary) / f"{section.name}.tif", archive, section.name)
+            section.name: default_raster(temporary / f"{section.name}.tif", archive, section.name)
             for section in config.sources
             if section.default
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -294,3 +296,16 @@ def test_what_does_not_fit_is_one_sentence(rasters, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="cannot be read as a Zarr store"):
         store.load(2, str(tmp_path / "empty"))
+
+
+def test_a_store_does_not_take_the_place_of_what_it_is_made_of(rasters, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("rain.tif", "elevation.tif", "temperature.tif", "fine.yaml"):
+        shutil.copy(rasters[0] / name, folder / name)
+    os.link(folder / "fine.yaml", folder / "out.html")  # as the summary page would be named
+    for output in (folder, folder / "rain.tif", folder / "out.zarr"):
+        with pytest.raises(InputError, match="would replace .*, which is read"):
+            prepare(folder / "fine.yaml", output, overwrite=True)
+    (folder / "out.html").unlink()
+    assert prepare(folder / "fine.yaml", folder / "out.zarr").store.is_dir()
