@@ -305,7 +305,7 @@ def test_a_store_does_not_take_the_place_of_what_it_is_made_of(rasters, tmp_path
         shutil.copy(rasters[0] / name, folder / name)
     os.link(folder / "fine.yaml", folder / "out.html")  # as the summary page would be named
     for output in (folder, folder / "rain.tif", folder / "out.zarr"):
-        with pytest.raises(InputError, match="would replace .*, which is read"):
+        with pytest.raises(InputError, match=r"would replace .*, which is read"):
             prepare(folder / "fine.yaml", output, overwrite=True)
     (folder / "out.html").unlink()
     assert prepare(folder / "fine.yaml", folder / "out.zarr").store.is_dir()
