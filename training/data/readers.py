@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from engine.commands.sentences import shown
 from engine.errors import InputError
 from training.data import itur, store
 from training.data.archive import Archive
 from training.schema.config import Config
+from training.schema.problems import first_error
 
 READERS: dict[str, Callable[..., Archive]] = {
     "itur": itur.load,
@@ -30,10 +36,7 @@ def load_archive(config: Config) -> Archive:
     if reader is None:
         known = ", ".join(sorted(READERS))
         raise InputError(f"data.name: there is no data set {config.data.name} (there are: {known}).")
-    try:
-        archive = reader(factor=config.factor, **config.data.options)
-    except TypeError as error:
-        raise InputError(f"data.options: {error}.") from error
+    archive = _checked(reader, config.data.options)(factor=config.factor, **config.data.options)
     for source in config.sources:
         held = archive.sources.get(source.name)
         if source.default and held is not None and (held.dynamic or held.traits.of_target):
@@ -42,3 +45,28 @@ def load_archive(config: Config) -> Archive:
             known = ", ".join(sorted(archive.sources))
             raise InputError(f"sources: {config.data.name} has no source {source.name} (it has: {known}).")
     return archive
+
+
+def _checked(reader: Callable[..., Archive], options: Mapping[str, Any]) -> Callable[..., Archive]:
+    """Return the reader when the options are those that it takes, of the kinds that it wants.
+
+    Raises:
+        InputError: naming the option.
+    """
+    signature = inspect.signature(reader, eval_str=True)
+    known = [name for name in signature.parameters if name != "factor"]
+    for name in options:
+        if name not in known:
+            takes = f"it takes {', '.join(known) or 'none'}"
+            raise InputError(f"data.options: there is no option {shown(name)} ({takes}).")
+    for name in known:
+        parameter = signature.parameters[name]
+        if name not in options:
+            if parameter.default is parameter.empty:
+                raise InputError(f"data.options: the option {name} is missing.")
+        elif parameter.annotation is not parameter.empty:
+            try:
+                TypeAdapter(parameter.annotation).validate_python(options[name])
+            except ValidationError as error:
+                raise InputError(first_error(error, f"data.options.{name}")) from error
+    return reader

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import InputError
 from engine.files.atomic import write_text
-from training.schema.config import Config, parse_config, read_yaml
+from training.schema.config import Config, parse_config
+from training.schema.yaml_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parent
 NOT_HASHED = ("model", "ablation")  # words on a package, and how runs are made from a configuration

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from engine.contract import RESERVED_IDS
@@ -14,14 +13,16 @@ from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
 from training.schema.cascade import CascadeSection, order_of_steps
+from training.schema.problems import first_error
 from training.schema.split import SPLITS, Day, SplitSection, check_periods
+from training.schema.yaml_file import read_yaml
 
 
 def _known_transform(name: Any) -> Any:
     if name in TRANSFORMS:
         return name
-    *first, last = (repr(known) for known in TRANSFORMS)
-    raise ValueError(f"Input should be {', '.join(first)} or {last}")
+    *first, last = TRANSFORMS
+    raise ValueError(f"must be {', '.join(first)} or {last}")
 
 
 TransformName = Annotated[str, BeforeValidator(_known_transform)]
@@ -258,21 +259,6 @@ class Config(Section):
         return self
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def load_config(path: str | Path) -> Config:
     """Read and validate a configuration.
 
@@ -280,30 +266,6 @@ def load_config(path: str | Path) -> Config:
         InputError: no such file, no YAML, or a wrong key; the sentence names file and key.
     """
     return parse_config(read_yaml(path), str(path))
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file of keys and values.
-
-    Raises:
-        InputError: no such file, no YAML, a key that stands twice, or no keys.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise InputError(f"The configuration {path} cannot be read: {reason}.") from error
-    try:
-        data = yaml.load(text, Loader=_UniqueKeys)  # nosec B506: a SafeLoader, plain data only
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "no valid YAML"
-        raise InputError(f"The configuration {path} is wrong{where}: {problem}.") from error
-    if not isinstance(data, dict):
-        raise InputError(f"The configuration {path} holds no keys.")
-    return data
 
 
 def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:
@@ -315,20 +277,4 @@ def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise InputError(first_error(error, label)) from error
-
-
-def first_error(error: ValidationError, label: str) -> str:
-    """Say the first of the errors in one sentence; unknown keys first, they explain missing ones."""
-    errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = errors[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in SPLITS)
-    if first["type"] == "extra_forbidden":
-        return f"{label}: there is no key {key}."
-    if first["type"] == "missing":
-        return f"{label}: the key {key} is missing."
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    given = first.get("input")
-    told = f" (it is {given!r})" if isinstance(given, (str, int, float)) else ""
-    return f"{label}: {key + ': ' if key else ''}{message}{told}."
+        raise InputError(first_error(error, label, SPLITS)) from error

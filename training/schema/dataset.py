@@ -14,7 +14,8 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.source_kinds import KINDS
 from training.schema.base import Positive, Section, Share
-from training.schema.config import first_error, read_yaml
+from training.schema.problems import first_error
+from training.schema.yaml_file import read_yaml
 
 # Names that inputs of the network and coordinates of the store have already.
 TAKEN = frozenset({"target", "base", "climatology", "target_coarse", "target_fine"}) | frozenset(
@@ -140,8 +141,8 @@ def _known_kind(name: Any) -> Any:
     known = [kind for kind, traits in KINDS.items() if not traits.of_target]
     if name in known:
         return name
-    *first, last = (repr(kind) for kind in known)
-    raise ValueError(f"Input should be {', '.join(first)} or {last}")
+    *first, last = known
+    raise ValueError(f"must be {', '.join(first)} or {last}")
 
 
 KindName = Annotated[str, BeforeValidator(_known_kind)]

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from engine.errors import InputError
 from training.schema.base import NotNegative, Positive, Section, Share
-from training.schema.config import first_error, read_yaml
+from training.schema.problems import first_error
+from training.schema.yaml_file import read_yaml
 
 Correlation = Annotated[float, Field(ge=0, lt=1)]
 Monthly = Annotated[tuple[float, ...], Field(min_length=12, max_length=12)]
