@@ -191,7 +191,7 @@ def test_a_transform(monkeypatch, small, quick, tmp_path) -> None:
 
 def test_a_source_kind(monkeypatch, archive) -> None:
     described = {"name": "flow", "grid": "fine", "kind": "eastward", "files": "flow.tif"}
-    with pytest.raises(ValueError, match="must be .*angle.* or "):
+    with pytest.raises(ValueError, match=r"must be .*angle.* or "):
         DatasetSource.model_validate(described)
     kind = SourceKind(
         lambda classes: ("east",),

@@ -10,6 +10,7 @@ from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
 from training.console.kept_inputs import check_kept, check_replaceable
 from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
+from training.data.readers import check_options
 from training.data.store import as_given
 from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
@@ -30,10 +31,8 @@ def load_data(config: Config) -> tuple[Archive, list[CascadeLevel]]:
         raise InputError("cascade: only a store of training.prepare can be taken one level up.")
     options = dict(config.data.options)
     region = options.pop("region", None)
-    try:
-        given = as_given(**options)
-    except TypeError as error:
-        raise InputError(f"data.options: {error}.") from error
+    check_options(as_given, options)
+    given = as_given(**options)
     if given.factor != config.factor:
         raise InputError(f"factor: the store has factor {given.factor}, not {config.factor}.")
     if "climatology" in given.sources:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from training.data.whole_store import whole_store
+
 
 class LazyArray:
     """A view of an array on disk that behaves as a NumPy array does where an archive is cut.
@@ -43,7 +45,9 @@ class LazyArray:
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        values = np.asarray(self._array[tuple(r if isinstance(r, int) else slice(*r) for r in self._ranges)])
+        parts = tuple(r if isinstance(r, int) else slice(*r) for r in self._ranges)
+        with whole_store(str(getattr(self._array, "store_path", "that the data are read from"))):
+            values = np.asarray(self._array[parts])
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def astype(self, dtype: Any) -> np.ndarray:
@@ -107,6 +111,7 @@ class FourAxes:
         self._array, self._there, self.dtype = array, (time, channel, True, True), array.dtype
         lengths = iter(array.shape)
         self.shape = tuple(next(lengths) if there else 1 for there in self._there)
+        self.store_path = getattr(array, "store_path", "")
 
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
         values = np.asarray(self._array[tuple(part for part, there in zip(key, self._there) if there)])

@@ -36,7 +36,8 @@ def load_archive(config: Config) -> Archive:
     if reader is None:
         known = ", ".join(sorted(READERS))
         raise InputError(f"data.name: there is no data set {config.data.name} (there are: {known}).")
-    archive = _checked(reader, config.data.options)(factor=config.factor, **config.data.options)
+    check_options(reader, config.data.options)
+    archive = reader(factor=config.factor, **config.data.options)
     for source in config.sources:
         held = archive.sources.get(source.name)
         if source.default and held is not None and (held.dynamic or held.traits.of_target):
@@ -47,8 +48,8 @@ def load_archive(config: Config) -> Archive:
     return archive
 
 
-def _checked(reader: Callable[..., Archive], options: Mapping[str, Any]) -> Callable[..., Archive]:
-    """Return the reader when the options are those that it takes, of the kinds that it wants.
+def check_options(reader: Callable[..., Archive], options: Mapping[str, Any]) -> None:
+    """Check that the options are those that a reader takes, of the kinds that it wants.
 
     Raises:
         InputError: naming the option.
@@ -69,4 +70,3 @@ def _checked(reader: Callable[..., Archive], options: Mapping[str, Any]) -> Call
                 TypeAdapter(parameter.annotation).validate_python(options[name])
             except ValidationError as error:
                 raise InputError(first_error(error, f"data.options.{name}")) from error
-    return reader

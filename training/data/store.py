@@ -34,6 +34,7 @@ from training.data.archive import Archive, ArchiveSource, crop
 from training.data.lazy import FourAxes, LazyArray
 from training.data.repeats import repeated
 from training.data.store_format import COARSE, FINE, VERSION
+from training.data.whole_store import whole_store
 
 SHARE = 0.4  # of the memory that is free
 
@@ -60,6 +61,12 @@ def load(
         InputError: no store, one of another version, another factor or other parameters, or dates
             without months.
     """
+    with whole_store(path):
+        archive = _load(factor, path, memory_gib, every, sha256)
+    return archive if region is None else crop(archive, region)
+
+
+def _load(factor: int, path: str, memory_gib: float | None, every: int, sha256: str | None) -> Archive:
     _, attributes = _open(path)
     own, coarse_only = int(attributes["factor"]), str(attributes["mode"]) == "coarse"
     if not coarse_only and factor != own:
@@ -71,7 +78,7 @@ def load(
     archive = as_given(path, memory_gib, every)
     if coarse_only:
         archive = one_level_up(archive, factor, attributes["weights"] == "area")
-    return archive if region is None else crop(archive, region)
+    return archive
 
 
 def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Archive:
@@ -80,10 +87,18 @@ def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Arch
     Raises:
         InputError: as `load`.
     """
+    with whole_store(path):
+        return _as_given(path, memory_gib, every)
+
+
+def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
     group, attributes = _open(path)
     own = int(attributes["factor"])
+    _check_shapes(group, attributes)
     if every < 1:
         raise InputError("data.options.every must be 1 or more.")
+    if memory_gib is not None and not memory_gib >= 0:
+        raise InputError("data.options.memory_gib must be 0 or more.")
     times = [dates.parse(str(text)) for text in group["date"][:][::every]]
     undated = next((w for w in times if w.month is None), None)
     if undated is not None:
@@ -192,12 +207,33 @@ def _open(path: str) -> tuple[Any, Mapping[str, Any]]:
         raise InputError(f"data.options.path: there is no store {path}: make it with training.prepare.")
     try:
         group = zarr.open_group(path, mode="r")
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"data.options.path: {path} cannot be read as a Zarr store ({error}).") from error
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise InputError(
+            f"data.options.path: {path} cannot be read as a Zarr store: make it with training.prepare."
+        ) from error
     attributes = dict(group.attrs)
     if attributes.get("msr_store") != VERSION:
         raise InputError(f"data.options.path: {path} was not made by this version of training.prepare.")
     return group, attributes
+
+
+def _check_shapes(group: Any, attributes: Mapping[str, Any]) -> None:
+    """Compare the arrays' shapes with what the attributes say.
+
+    Raises:
+        ValueError: they differ.
+    """
+    rows, columns = attributes["shape"]
+    times, factor = group["date"].shape[0], int(attributes["factor"])
+    expected: dict[str, tuple[int, ...]] = {COARSE: (times, rows, columns)}
+    if FINE in group:
+        expected[FINE] = (times, rows * factor, columns * factor)
+    for source in attributes["sources"]:
+        scale = factor if source["grid"] == "fine" else 1
+        expected[source["name"]] = (rows * scale, columns * scale)
+    for name, shape in expected.items():
+        if tuple(group[name].shape[-len(shape) :]) != shape:
+            raise ValueError(f"{name} has the shape {group[name].shape}, not {shape}")
 
 
 def _arrays(group: Any, names: Sequence[str], budget: int) -> dict[str, Any]:
