@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from engine.commands.options import nearest
 from engine.commands.sentences import shown
@@ -62,7 +61,7 @@ def first_error(error: ValidationError, label: str, tags: Mapping[str, Any] | No
     return f"{label}: {_problem(errors[0], tags or {})}."
 
 
-def _problem(first: ErrorDetails, tags: Mapping[str, Any]) -> str:
+def _problem(first: Mapping[str, Any], tags: Mapping[str, Any]) -> str:
     kind, place = first["type"], first["loc"]
     if kind == "extra_forbidden" or kind.startswith("unexpected_"):
         key = _key([*_keys(place[:-1], tags), shown(place[-1])])
@@ -86,7 +85,7 @@ def _written(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _message(first: ErrorDetails) -> str:
+def _message(first: Mapping[str, Any]) -> str:
     kind, details = first["type"], first.get("ctx") or {}
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
