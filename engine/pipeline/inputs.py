@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,8 +15,9 @@ from rasterio.enums import Resampling
 from engine import dates
 from engine.aggregation import Aggregation
 from engine.dates import When
-from engine.errors import InputError
+from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
+from engine.pipeline.early_look import doubts, early_look
 from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
 from engine.raster.aggregated import AggregatedRaster, open_dated
@@ -172,6 +174,8 @@ class InputRasters:
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
         self._target_counts = _CellCounts()
         self.sources: list[Input] = []
+        self._out_of_reach: list[str] = []  # rasters of the package that do not overlap the output
+        self._stopped = threading.Event()
         for source in specs:
             ref = given.get(source.name) or shipped.get(source.name)
             if ref is None:
@@ -184,6 +188,8 @@ class InputRasters:
                         f"{source.name}: {ref.path} does not overlap the output: check extent and CRS, or "
                         f"leave it out."
                     )
+                raster.close()
+                self._out_of_reach.append(source.name)
                 continue
             how = raster.resampling(grid, source.kind)
             self.sources.append(Input(source, raster, how, source.name not in given))
@@ -208,6 +214,37 @@ class InputRasters:
 
     def _grid(self, source: SourceSpec) -> GeoBox:
         return self.grids.coarse if source.grid == "coarse" else self.grids.fine
+
+    def listen(self, check: Callable[[], None] | None) -> None:
+        """Call `check`, which may raise, between the pieces of every read; see `stop`."""
+
+        def look() -> None:
+            if self._stopped.is_set():
+                raise Cancelled("Stopped.")
+            if check is not None:
+                check()
+
+        for raster in (self.target, *(s.raster for s in self.sources)):
+            raster.check = look
+
+    def stop(self) -> None:
+        """Let a read of another thread end at its next piece."""
+        self._stopped.set()
+
+    def early_doubts(self, when: When | None) -> list[str]:
+        """Return what a few cells of each raster tell before the run: too little of it, strange values."""
+        lines = [
+            f"{name}: the raster that the model brings does not reach the output, so it is left out."
+            for name in self._out_of_reach
+        ]
+        for source in self.sources:
+            span = source.spec.range if source.spec.traits.scalar else None
+            look = early_look(source.raster, self.grids.output, source.bands(when)[0], span)
+            lines += doubts(source.raster.label, look, span, source.spec.units)
+        look = early_look(self.target, self.grids.output, self.target_band(when), self.spec.range)
+        if self.grids.output != self.grids.fine or look.outside:
+            lines += doubts("target", look, self.spec.range, self.spec.units)
+        return lines
 
     @property
     def names(self) -> set[str]:

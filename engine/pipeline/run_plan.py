@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,12 @@ class RunPlan:
 
 
 @contextmanager
-def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
+def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = None) -> Iterator[RunPlan]:
     """Give the plan of a run whose rasters are open, and close them in the end.
+
+    Args:
+        request: what to do.
+        check: called between the pieces of every read; raises to stop.
 
     Raises:
         InputError: the request or a raster is wrong.
@@ -54,6 +58,7 @@ def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
             target, choice.target, choice.sources, request.sources, choice.shipped, grids, request.aggregate
         )
         with closing(inputs):
+            inputs.listen(check)
             files = output_files(request, choice.target)
             check_kept(files, request, choice, inputs)
             choice.check(inputs.names)
@@ -61,7 +66,8 @@ def prepare(request: SuperResolveRequest) -> Iterator[RunPlan]:
             _check_season(choice, dates)
             _check_reading(grids, inputs)
             _check_disk(files, grids, len(dates))
-            yield RunPlan(request, choice, grids, inputs, dates, files, _warnings(choice, grids, inputs))
+            warnings = [*_warnings(choice, grids, inputs), *inputs.early_doubts(dates[0])]
+            yield RunPlan(request, choice, grids, inputs, dates, files, warnings)
 
 
 def _check_numbers(request: SuperResolveRequest) -> None:

@@ -32,17 +32,20 @@ def super_resolve(
     """
     started = time.monotonic()
     feedback.progress(0.0, "Checking the inputs")
-    with prepare(request) as plan:
+    with prepare(request, feedback.check_cancelled) as plan:
         feedback.check_cancelled()
+        for line in plan.warnings:
+            feedback.log(line, "warning")
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
         job = TileJob(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
-    warnings = [*plan.warnings, *job.warnings(), *_out_of_range(reports)]
-    for line in warnings:
+    found = [*job.warnings(), *_out_of_range(reports)]
+    for line in found:
         feedback.log(line, "warning")
+    warnings = [*plan.warnings, *found]
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
     return job.result(residuals[0], reports, warnings, time.monotonic() - started)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -164,7 +165,7 @@ class TileJob:
 
     def _loop(self, writers: dict[str, CogWriter]) -> None:
         write = WriteBehind(partial(self._write, writers), _BEHIND)
-        with Prefetcher(self._read, self._steps) as read, write:
+        with Prefetcher(self._read, self._steps) as read, write, self._stopping():
             step = 0
             while step < self._steps:
                 self.feedback.check_cancelled()
@@ -182,6 +183,15 @@ class TileJob:
                 if done is not None:
                     write(done)
                 step += 1
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """End a read ahead when the run ends before its time."""
+        try:
+            yield
+        except BaseException:
+            self.plan.inputs.stop()
+            raise
 
     @property
     def _steps(self) -> int:

@@ -76,6 +76,30 @@ def footprint(raster: Georeference, grid: GeoBox, margin: int) -> list[Footprint
     return windows
 
 
+def cells_under(
+    raster: Georeference, grid: GeoBox, columns: NDArray[np.float64], rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the raster's row and column under places of a grid; NaN where there is no such place.
+
+    Args:
+        raster: on which they are looked for, at whatever turn of the globe.
+        grid: in whose rows and columns the places are given.
+        columns, rows: of the grid, with fractions: 0.5 is the middle of the first cell.
+    """
+    affine: Any = grid.affine
+    x, y = affine * (columns, rows)
+    if not same_crs(raster.crs, crs_wkt(grid)):
+        x, y = _transformer(crs_wkt(grid), raster.crs.to_wkt()).transform(x, y)
+    good = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(good, x, np.nan), np.where(good, y, np.nan)
+    if raster.circle is not None:
+        left = min(raster.transform.c, raster.transform.c + raster.transform.a * raster.width)
+        x = left + np.mod(x - left, raster.circle)
+    back: Any = ~raster.transform
+    column, row = back * (x, y)
+    return row, column
+
+
 def scale(raster: Georeference, grid: GeoBox) -> float:
     """Return how many of the raster's cells one cell of the grid spans, along one axis."""
     here = _sample(grid, 9)
