@@ -49,8 +49,8 @@ def early_look(raster: Raster, grid: GeoBox, band: int = 1, span: Sequence[float
         whole = raster.values([band], Window(0, 0, raster.width, raster.height))[0]
         values = np.array([whole[place] for place in places])
     else:
-        found = {(r, c): raster.values([band], Window(c, r, 1, 1))[0, 0, 0] for r, c in sorted(set(places))}
-        values = np.array([found[place] for place in places])
+        read = {(r, c): raster.values([band], Window(c, r, 1, 1))[0, 0, 0] for r, c in sorted(set(places))}
+        values = np.array([read[place] for place in places])
     values = values[np.isfinite(values)]
     covered = values.size / max(y.size, 1)
     if span is None or not values.size:

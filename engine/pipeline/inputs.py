@@ -242,7 +242,7 @@ class InputRasters:
             look = early_look(source.raster, self.grids.output, source.bands(when)[0], span)
             lines += doubts(source.raster.label, look, span, source.spec.units)
         look = early_look(self.target, self.grids.output, self.target_band(when), self.spec.range)
-        if self.grids.output != self.grids.fine or look.outside:
+        if self.grids.coarse != self.target.geobox or look.outside:
             lines += doubts("target", look, self.spec.range, self.spec.units)
         return lines
 

@@ -42,10 +42,10 @@ def super_resolve(
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
-    found = [*job.warnings(), *_out_of_range(reports)]
-    for line in found:
+    later = [*job.warnings(), *_out_of_range(reports)]
+    for line in later:
         feedback.log(line, "warning")
-    warnings = [*plan.warnings, *found]
+    warnings = [*plan.warnings, *later]
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
     return job.result(residuals[0], reports, warnings, time.monotonic() - started)
 
