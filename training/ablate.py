@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
+import subprocess  # nosec B404: several processes of this program; argument list, no shell
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +117,10 @@ def _spread(arguments: list[str], workers: int) -> None:
     """
     command = [sys.executable, "-m", "training.ablate", *arguments, "--workers", "1", "--no-page"]
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
-    started = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+    started = [
+        subprocess.Popen(command, env=environment)  # nosec B603: no shell; this interpreter
+        for _ in range(workers)
+    ]
     try:
         statuses = [process.wait() for process in started]
     except KeyboardInterrupt:

@@ -60,7 +60,8 @@ class PrecisionPlan:
 
 def lay_out(module: nn.Module, device: torch.device, plan: PrecisionPlan) -> None:
     """Bring a module's weights to a device, in a plan's precision and layout."""
-    module.to(device, plan.dtype, memory_format=plan.memory_format)  # type: ignore[call-overload]  # torch's types forget it
+    layout = plan.memory_format
+    module.to(device, plan.dtype, memory_format=layout)  # type: ignore[call-overload]  # torch's types lack it
 
 
 def list_devices() -> list[dict[str, str]]:

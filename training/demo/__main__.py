@@ -18,32 +18,30 @@ import rasterio
 from torch import Tensor
 
 from engine.commands.options import Parser
-from engine.specs import TargetSpec
 from engine.errors import EngineError
-from engine.methods.registry import BASELINES, baseline, variants
-from training.metrics.distribution.scale import truth_scale
-from training.metrics.registry import METRICS
-from training.metrics.pointwise.residual import ConservationResidual
-from training.metrics.distribution.js_distance import JensenShannonDistance
-from training.metrics.distribution.histogram import percentile_range
-from engine.fields.patch import Patch
 from engine.feedback import Silent
-from engine.raster.reference import RasterRef
+from engine.fields.patch import Patch
+from engine.files.root import ROOT
+from engine.methods.registry import BASELINES, baseline, variants
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from training.figures.close_up import draw_close_up
+from engine.raster.reference import RasterRef
+from engine.specs import TargetSpec
 from training.console.command import main
-from training.schema.config import Config, load_config
-from training.data.readers import load_archive
 from training.data.archive import Archive, block_mean
 from training.data.export import export
 from training.data.patches import View
-from training.figures.maps import draw
-from engine.files.root import ROOT
+from training.data.readers import load_archive
+from training.data.region import Region
 from training.demo.qgis_headless import make_profile, run_algorithm
 from training.evaluation.predict import Case
-from training.data.region import Region
 from training.evaluation.scores import Score
+from training.figures.close_up import draw_close_up
+from training.figures.maps import draw
+from training.metrics.distribution.scale import truth_scale
+from training.metrics.pointwise.residual import ConservationResidual
+from training.metrics.registry import METRICS
+from training.schema.config import Config, load_config
 
 CONFIG = ROOT / "training" / "configs" / "rain_itur.yaml"  # the shipped model's
 MONTH = 11  # one that no method has seen

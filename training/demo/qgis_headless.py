@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.files.root import ROOT
 from engine.errors import EngineError, InputError
+from engine.files.root import ROOT
 
 _FOREIGN = ("PYTHON", "GDAL_", "PROJ_", "QT_", "QGIS_", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _SECONDS = 1800

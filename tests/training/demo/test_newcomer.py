@@ -1,4 +1,4 @@
-"""From a folder of dated rasters to a model in QGIS, by the two files and the commands of docs/training.md."""
+"""From a folder of dated rasters to a model in QGIS, by two files and the commands of docs/training.md."""
 
 from __future__ import annotations
 
