@@ -160,7 +160,9 @@ class CfFile(RasterFile):
             "fill_value",
             "CodeMissingValue",
         ):
-            value = self._array.attrs.get(key, self._array.encoding.get(key))
+            value = self._array.attrs.get(key)
+            if value is None and key != "fill_value":  # there Zarr keeps what unwritten chunks hold: often 0
+                value = self._array.encoding.get(key)
             for one in np.ravel(np.asarray(value)) if value is not None else ():
                 try:
                     fills.append(float(one))

@@ -128,7 +128,7 @@ def _netcdf(world: World, folder: Path, rng: np.random.Generator) -> Written:
     name = f"{path}:{variable}" if several and rng.random() < 0.5 else f'NETCDF:"{path}":{variable}'
     if not several and rng.random() < 0.6:
         name = str(path)
-    return Written(name, ", ".join(w for w in words if w), variable=variable, files=str(path))
+    return Written(name, ", ".join(w for w in words if w), variable=variable, files=str(path), rough=True)
 
 
 def _axis(
@@ -153,9 +153,8 @@ def _time_axis(
     whole = bool(np.all(numbers == np.round(numbers)))
     axis = file.createVariable(name, "f8" if not whole or rng.random() < 0.6 else "i4", (name,))
     if axis.dtype == np.int32 and np.abs(numbers).max() >= 2**31:  # seconds since long ago
-        numbers = cftime.date2num(
-            cftime.num2date(numbers, units, calendar), f"days since {units[-19:]}", calendar
-        )
+        when, units = cftime.num2date(numbers, units, calendar), f"days since {units.partition(' since ')[2]}"
+        numbers = cftime.date2num(when, units, calendar)
     axis[:] = numbers
     axis.units, axis.calendar, axis.standard_name = units, calendar, "time"
     if rng.random() < 0.3:
@@ -175,6 +174,8 @@ def _data(
     file: netCDF4.Dataset, world: World, rng: np.random.Generator, name: str, axes: Axes, kind: str
 ) -> str:
     packing = str(rng.choice(["float", "float", "double", "short", "int"]))
+    if packing == "short" and np.nanmax(np.abs(world.values)) > 3000:
+        packing = "int"
     fill_value: float | int | None
     if packing in ("float", "double"):
         dtype, scale, offset = ("f4" if packing == "float" else "f8"), 1.0, 0.0
@@ -228,13 +229,15 @@ def _zarr(world: World, folder: Path, rng: np.random.Generator) -> Written:
     version = int(rng.choice([2, 3]))
     path = folder / "field.zarr"
     encoding = {}
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 and np.nanmax(np.abs(world.values)) < 3000:
         encoding[variable] = {"dtype": "int16", "scale_factor": 0.1, "add_offset": 0.0, "_FillValue": -32768}
     xarray.Dataset(data, coordinates).to_zarr(
         path, zarr_format=version, consolidated=version == 2, encoding=encoding
     )
     packed = ", packed" if encoding else ""
-    return Written(str(path), f"Zarr {version}{packed}, {told}", variable=variable, files=str(path))
+    return Written(
+        str(path), f"Zarr {version}{packed}, {told}", variable=variable, files=str(path), rough=True
+    )
 
 
 FORMS = (Form("NetCDF", _netcdf, weight=8), Form("Zarr", _zarr, weight=4))

@@ -131,7 +131,7 @@ def _copied(driver: str, ending: str, **options: str):
         source, path = write_tif(folder / "source.tif", world), folder / f"copy{ending}"
         rasterio.shutil.copy(source, path, driver=driver, **options)
         source.unlink()
-        return Written(str(path), f"{driver} ({ending})")
+        return Written(str(path), f"{driver} ({ending})", unitless=driver == "ENVI")
 
     return write
 

@@ -21,6 +21,7 @@ class Written:
     what: str
     band: int | None = None
     crs: str | None = None  # to be given by the user
+    rough: bool = False  # places or dates are as near as the form can say them
     unitless: bool = False  # the form cannot say units
     may_refuse: bool = False  # a clear refusal is as good as the right values
     variable: str | None = None  # for a description of a data set, where path is the plain file

@@ -30,15 +30,15 @@ def make(rng: Rng, folders: Folders, shared: Shared) -> Case:
     place = request["target"] if role == "target" else request["sources"][role]
     place["path"] = path
     trace = folders.inputs / "ran"
-    if role != "target" and what.startswith("all "):
-        may = True
+    if role != "target" and (what.startswith("all ") or what == "rotated"):
+        may = True  # a source is warped anyway, and may be missing
     return Case(
         kind="files",
         what=f"{question.model}, {role} {what}",
         request=request,
         refusal="may" if may else "due",
         status=(2,),
-        names=("target", *question.sources, path[-12:]),
+        names=("target", "output", *question.sources, path[-12:]),
         outputs=("fine.tif",),
         always=lambda: [Finding("let in", "code in a VRT was run")] if trace.exists() else [],
     )

@@ -112,7 +112,7 @@ def _same_store(store: Path, other: Path) -> list[Finding]:
 
 def _export(rng: Rng, folders: Folders, shared: Shared) -> Case:
     out = folders.outputs / "rasters"
-    argv = [str(shared.training), "--month", "7", "--output", str(out)]
+    argv = [str(shared.exported), "--month", "7", "--output", str(out)]
     return Case(
         "kills", "", way="command", module="training.data.export", argv=argv, outputs=("rasters",), seconds=60
     )

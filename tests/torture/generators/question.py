@@ -59,6 +59,11 @@ class Question:
         )
 
     @property
+    def seasonal(self) -> bool:
+        """Whether the answer depends on the date."""
+        return self.model in _CLIMATE or self.model == "lapserate"
+
+    @property
     def units(self) -> str:
         """The units of the output: the card's, else the target's."""
         return CARDS[self.model][1] if self.model in CARDS else self.world.units

@@ -33,6 +33,10 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
         good.units = None
         for each in (request, unasked):
             each["quantity"] = "nonnegative" if world.nonnegative else "signed"
+    if written.rough:
+        good.tolerance = 1e-3
+        if role == "target" and len(world.dates) == 1 and question.seasonal:
+            good.plain = None  # a day where the plain form says a month: another season, a little
     if rng.random() < 0.3:
         request["tile"] = int(rng.integers(2, 9))
     return Case(

@@ -45,6 +45,11 @@ class Shared:
         return self.folder / "training.yaml"
 
     @property
+    def exported(self) -> Path:
+        """A configuration over one year, whose rasters can be exported."""
+        return self.folder / "exported.yaml"
+
+    @property
     def trained(self) -> Path:
         """The package that this training writes where nothing stops it."""
         return self.folder / "trained"
@@ -75,6 +80,17 @@ def make_shared(folder: Path) -> Shared:
     _run(
         folder, "-m", "training.prepare", str(shared.dataset), "--output", str(shared.store), "--workers", "1"
     )
+    whole = yaml.safe_load(shared.dataset.read_text("utf-8"))
+    year, one_year = folder / "year.yaml", folder / "year.zarr"
+    year.write_text(yaml.safe_dump({**whole, "period": ["2001-01", "2001-12"]}), "utf-8")
+    _run(folder, "-m", "training.prepare", str(year), "--output", str(one_year), "--workers", "1")
+    exported = training_settings(one_year)
+    exported["split"] = {
+        "kind": "period",
+        "train": [["2001-01", "2001-09"]],
+        "test": [["2001-11", "2001-12"]],
+    }
+    shared.exported.write_text(yaml.safe_dump(exported), "utf-8")
     shared.training.write_text(yaml.safe_dump(training_settings(shared.store)), "utf-8")
     runs, package = folder / "runs", shared.trained
     _run(

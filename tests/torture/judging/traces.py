@@ -14,6 +14,7 @@ from tests.torture.running.surroundings import Folders
 
 _LARGEST = 64 * 2**20  # bytes of a file whose content is looked at
 UNFINISHED = re.compile(r"\.part\b|\.tmp\b|^tmp|\.old\.\d+")
+_LIBRARIES = "torchinductor_"  # torch keeps a cache of this name for each user of a machine
 _OWN = {"in", "out", "tmp", "cache", "stdout", "stderr", "stdin.pipe", "stdout.pipe"}
 
 Print = tuple[str, int, int, str]
@@ -57,6 +58,7 @@ class Traces:
             folders.append(("the worker's TMPDIR", self.peer.temporary))
         for name, folder in folders:
             left = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+            left = [place for place in left if not place.startswith(_LIBRARIES)]
             if left:
                 found.append(Finding("leftovers", f"in {name}: {', '.join(left[:5])}"))
                 if folder == self.peer.temporary:  # told once
