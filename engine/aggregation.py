@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from engine.dates import When, match
 from engine.errors import InputError
-from engine.time_axis import instant
 
 PARTS, WAYS = ("day", "month"), ("mean", "sum")
 CHOICES = tuple(f"{part}:{way}" for part in PARTS for way in WAYS)
@@ -77,6 +76,8 @@ def steps_by_date(
     Raises:
         InputError: a step without a date, or with one that is coarser than wanted; two of one time.
     """
+    from engine.time_axis import instant  # which needs cftime; the command line must start without
+
     gathered: dict[When, list[int]] = {}
     for index, when in enumerate(dates):
         if when is None:

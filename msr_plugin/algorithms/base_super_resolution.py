@@ -26,6 +26,7 @@ from . import ensemble, grid_parameters
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .engine_run import run_engine
+from .faults import guarded, sentence_of
 from .places import absolute
 from .preflight import (
     check_date,
@@ -132,6 +133,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             self._check(parameters, context)
         except RasterProblem as problem:
             return False, str(problem)
+        except Exception as error:  # of ours: the dialog shows a sentence, not a traceback
+            return False, sentence_of(error)
         return True, ""
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -143,6 +146,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         if not self.is_given(parameters, "TARGET", context):
             raise RasterProblem(f"{self.label('TARGET')} is missing.")
 
+    @guarded
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
@@ -153,9 +157,10 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             self._request = self._make_request(parameters, context, rasters)
             self._look = self.look_of(parameters, context)
         except RasterProblem as problem:
-            raise QgsProcessingException(str(problem)) from problem
+            raise QgsProcessingException(str(problem)) from None
         return True
 
+    @guarded
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from qgis.PyQt.QtCore import QThread
 
 from ..compat import push_warning
 from ..contract import partial_file_of
+from ..worker.debug_log import with_log
 from ..worker.engine_process import WorkerCancelled, WorkerError
 from ..worker.engine_service import SERVICE
 from ..worker.environment import explain_missing
 
+SAY_ALL = ("input", "package", "memory", "version", "cancelled")  # errors of which the sentence says all
 _NEWS_SECONDS = 15.0  # how often the log tells the time left
 
 
@@ -83,12 +85,11 @@ def run_engine(
         feedback.pushInfo("Cancelled.")
         return None
     except WorkerError as error:
-        if error.detail:
-            feedback.pushDebugInfo(error.detail)
         tidy(outputs, error.pid, final=False)
+        sentence = str(error) if error.kind in SAY_ALL else with_log(str(error), error.detail)
         if error.kind == "start":
-            raise QgsProcessingException(explain_missing(str(error))) from error
-        raise QgsProcessingException(str(error)) from error
+            sentence = explain_missing(sentence)
+        raise QgsProcessingException(sentence) from None  # a traceback would stand before it in the log
     for text in result.get("warnings") or []:
         reporter.warn(str(text))
     return result

@@ -53,12 +53,12 @@ def request_of(
     if not given:
         return None
     crs = _crs(algorithm, parameters, context, rasters["TARGET"])
-    grid: dict[str, Any] = {"crs": crs_text(crs)}
+    grid: dict[str, Any] = {"crs": crs_text(crs)} if crs.isValid() else {}  # else the target's, by the engine
     if "RESOLUTION" in given:
         grid["resolution"] = algorithm.parameterAsDouble(parameters, "RESOLUTION", context)
         if grid["resolution"] <= 0:
             raise RasterProblem(f"{algorithm.label('RESOLUTION')} must be more than 0.")
-    elif crs != rasters["TARGET"].crs:
+    elif crs.isValid() and crs != rasters["TARGET"].crs:
         raise RasterProblem(f"{algorithm.label('CRS')} is not the target's, so RESOLUTION must be given too.")
     if "EXTENT" in given:
         box = algorithm.parameterAsExtent(parameters, "EXTENT", context, crs)
@@ -95,7 +95,7 @@ def output_cells(grid: dict[str, Any] | None, rasters: dict[str, InputRaster], f
     if grid and "resolution" in grid and "extent" in grid:
         left, bottom, right, top = grid["extent"]
         return round((right - left) * (top - bottom) / grid["resolution"] ** 2)
-    if grid and "resolution" in grid and grid["crs"] == crs_text(target.crs):
+    if grid and "resolution" in grid and grid.get("crs", "") == crs_text(target.crs):
         return round(target.extent.width() * target.extent.height() / grid["resolution"] ** 2)
     return target.width * target.height * factor**2
 

@@ -24,6 +24,7 @@ from ..worker.engine_service import SERVICE
 from ..worker.environment import find_engine
 from .base import MsrAlgorithm
 from .engine_run import Reporter
+from .faults import guarded
 
 PROVIDER = "msr"
 
@@ -60,6 +61,7 @@ class InstallModel(MsrAlgorithm):
         self.addOutput(QgsProcessingOutputString("VERSION", tr("Version")))
         self.addOutput(QgsProcessingOutputString("FOLDER", tr("Folder")))
 
+    @guarded
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class InstallModel(MsrAlgorithm):
         except InstallError as error:
             if feedback.isCanceled():
                 return {}
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(str(error)) from None
         card = installed.card
         what = "replaced" if installed.replaced else "installed"
         feedback.pushInfo(f"{card.name} {card.version} is {what} as {PROVIDER}:{card.id}.")

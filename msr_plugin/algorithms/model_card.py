@@ -24,6 +24,7 @@ from ..folders import model_folders
 from ..packages.cards import CardError, ModelCard, find_card, installed_cards
 from ..translation import tr
 from .base import MsrAlgorithm
+from .faults import guarded
 from .places import absolute, same_place
 
 _STYLE = (
@@ -86,6 +87,7 @@ class ModelInfo(MsrAlgorithm):
                 return False, f"{self.label('MODEL')}: {error}"
         return fine, message
 
+    @guarded
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -93,7 +95,7 @@ class ModelInfo(MsrAlgorithm):
         try:
             card = self._card(parameters, context)
         except CardError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(str(error)) from None
         page = card_page(card)
         results: dict[str, Any] = {}
         path = absolute(self.parameterAsFileOutput(parameters, "OUTPUT", context))

@@ -127,6 +127,8 @@ def overlap(
     transforms: QgsCoordinateTransformContext,
 ) -> bool:
     """Return False only where two extents certainly do not meet; longitudes go round."""
+    if not (crs.isValid() and other_crs.isValid()):  # what the engine makes of them, QGIS cannot tell
+        return True
     try:
         moved = QgsCoordinateTransform(crs, other_crs, transforms).transformBoundingBox(extent)
     except QgsCsException:  # reaches beyond what the projection can do: the engine will tell
@@ -154,9 +156,14 @@ def _checked_band(layer: QgsRasterLayer, label: str, band: int | None) -> int | 
 
 
 def _checked_crs(layer: QgsRasterLayer, label: str) -> QgsCoordinateReferenceSystem:
-    """Return the file's own CRS, which is what the engine sees, else the one that the user gave the layer."""
+    """Return the file's own CRS, else the one that the user gave the layer, which may be none.
+
+    Whether a file of another kind than GeoTIFF needs one the engine decides: it reads NetCDF by its axes,
+    where QGIS may see no CRS.
+    """
     crs = layer.dataProvider().crs()
-    if not crs.isValid() and not layer.crs().isValid():
+    plain = gdal_path(layer, label).lower().endswith((".tif", ".tiff"))
+    if plain and not crs.isValid() and not layer.crs().isValid():  # no axes that could tell
         raise RasterProblem(
             f"{label}: “{layer.name()}” has no coordinate reference system in its file; give it one with "
             "“Assign projection”."
@@ -172,7 +179,9 @@ def _checked_crs(layer: QgsRasterLayer, label: str) -> QgsCoordinateReferenceSys
 
 
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
-    """Return a CRS as the engine reads it: its code where it has one, else WKT."""
+    """Return a CRS as the engine reads it: its code where it has one, else WKT; "" for none."""
+    if not crs.isValid():
+        return ""
     code = crs.authid()
     return code if code.split(":")[0] in ("EPSG", "ESRI", "IAU_2015") else crs.toWkt(WKT2)
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess  # nosec B404: the engine is a program of its own; argument list, no shell
 import threading
@@ -23,6 +24,9 @@ ASKED_SECONDS = 0.5  # what a worker gets to obey a cancel
 TERMINATED_SECONDS = 0.3  # what it then gets to end by itself, before it is killed
 HELLO_SECONDS = 180.0  # a cold disk may need a minute to import torch
 _TAIL_LINES = 200
+_TERMINATE_IS_GENTLE = os.name != "nt"  # on Windows it kills at once, as nothing there is heard as a signal
+_CRASHED = 0x80000000  # Windows: exit statuses from here on are those of crashes
+_NO_MEMORY = (0xC0000017, 0xC000012D)  # Windows: STATUS_NO_MEMORY, STATUS_COMMITMENT_LIMIT
 
 Message = dict[str, Any]
 Listener = Callable[[Message], None]
@@ -191,6 +195,8 @@ class EngineProcess:
 
     def stop(self, asked: float = 0.0) -> None:
         """End the worker: ask (for `asked` seconds), then terminate, then kill; returns when it is gone."""
+        if not _TERMINATE_IS_GENTLE:  # then only a message lets it tidy up
+            asked = max(asked, TERMINATED_SECONDS)
         if asked and self._process.poll() is None and self.send({"type": "shutdown"}):
             self._wait(asked)
         if self._process.poll() is None:
@@ -308,13 +314,18 @@ class EngineProcess:
         if silent:
             return f"The engine did not answer within {timeout:.0f} seconds of its start."
         self._wait_for_last_words()
-        words = next((line.strip() for line in reversed(self._tail) if line.strip()), "it said nothing")
-        return f"The engine ended at its start (exit status {self._process.poll()}): {words}"
+        absent = re.findall(r"No module named '?([\w.]+)", self.tail)
+        why = f"its Python lacks {absent[-1]}" if absent else "its Python or a package of it is broken"
+        return f"The engine ended at its start (exit status {self._process.poll()}): {why}."
 
     def _died(self, started: bool) -> WorkerError:
         self._wait_for_last_words()
         status = self._process.poll()
-        if status is not None and status < 0:
+        if status in _NO_MEMORY:
+            how = "ended because memory ran out"
+        elif status is not None and status >= _CRASHED:
+            how = f"crashed (exit status {status:#x}), perhaps because memory ran out"
+        elif status is not None and status < 0:
             how = f"was killed (signal {-status}), perhaps because memory ran out"
         else:
             how = f"stopped unexpectedly (exit status {status})"

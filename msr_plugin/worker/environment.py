@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +50,11 @@ class Engine:
     @property
     def problem(self) -> str | None:
         """One sentence if this interpreter cannot be started, else None."""
+        if is_store_stand_in(self.python):
+            return (
+                f"The engine's Python, {self.python} (from {self.origin}), is the Microsoft Store's "
+                "stand-in, which only opens the Store: install Python from python.org."
+            )
         if not self.python.is_file():
             return f"The engine's Python, {self.python} (from {self.origin}), does not exist."
         if not os.access(self.python, os.X_OK):
@@ -57,7 +64,8 @@ class Engine:
 
 def default_python() -> Path:
     """Return the interpreter that `./dev` or the two commands made, or would make."""
-    made = (venv_python(ROOT / ".envs" / "engine"), venv_python(engine_folder()))
+    folders = (ROOT / ".envs" / "engine", engine_folder(), *store_folders(engine_folder()))
+    made = [venv_python(folder) for folder in folders]
     return next((python for python in made if python.is_file()), venv_python(engine_folder()))
 
 
@@ -82,15 +90,43 @@ def _program(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 
-def commands() -> list[str]:
-    """Return the two commands that make an environment for the engine."""
+def is_store_stand_in(python: Path) -> bool:
+    """Return whether a program is Windows' stand-in for Python, which opens the Store and runs nothing."""
+    parts = [part.lower() for part in re.split(r"[\\/]", str(python))]
+    try:
+        return "windowsapps" in parts and os.path.lexists(python) and os.lstat(python).st_size == 0
+    except OSError:
+        return False
+
+
+def store_folders(folder: Path) -> list[Path]:
+    """Return where the Microsoft Store's Python really puts a folder that it is told to make in AppData."""
+    roaming, local = os.environ.get("APPDATA", ""), os.environ.get("LOCALAPPDATA", "")
+    if not (roaming and local and folder.is_relative_to(roaming)):
+        return []
+    packages = Path(local, "Packages").glob("PythonSoftwareFoundation.Python.3.*")
+    return [package / "LocalCache" / "Roaming" / folder.relative_to(roaming) for package in sorted(packages)]
+
+
+def commands(windows: bool = os.name == "nt") -> list[str]:
+    """Return the two commands that make an environment for the engine, as a shell (PowerShell) takes them."""
     folder = engine_folder()
-    python = "py -3" if os.name == "nt" else "python3"
     requirements = ROOT / "requirements-engine.txt"
+    if windows:  # “&”: PowerShell would only print a path in quotes; the command prompt takes none
+        program = f"& {_powershell(folder / 'Scripts' / 'python.exe')}"
+        return [
+            f"py -3 -m venv {_powershell(folder)}",
+            f"{program} -m pip install -r {_powershell(requirements)}",
+        ]
     return [
-        f'{python} -m venv "{folder}"',
-        f'"{venv_python(folder)}" -m pip install -r "{requirements}"',
+        f"python3 -m venv {shlex.quote(str(folder))}",
+        f"{shlex.quote(str(folder / 'bin' / 'python'))} -m pip install -r {shlex.quote(str(requirements))}",
     ]
+
+
+def _powershell(path: Path) -> str:
+    """Return a path in PowerShell's own quotes, in which nothing else has a meaning."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def engine_folder() -> Path:
@@ -106,9 +142,10 @@ def engine_folder() -> Path:
 def explain_missing(problem: str) -> str:
     """Return what to do about an engine that is not there."""
     first, second = commands()
+    where = ", in PowerShell" if os.name == "nt" else ""
     return (
         f"{problem}\nThe engine runs in a Python environment of its own. "
-        f"These two commands make it (Python 3.10 or later):\n\n{first}\n{second}\n\n"
+        f"These two commands make it{where} (Python 3.10 or later):\n\n{first}\n{second}\n\n"
         "QGIS finds it there; another one is named under Settings > Options > Super-resolution "
         f"or in the variable {VARIABLE}."
     )

@@ -69,7 +69,7 @@ def test_what_is_no_message_does_no_harm(start_fake, behaviour):
         ("refuses", "version", "refuses plugin"),
         ("other version", "version", "9.9.9"),
         ("other protocol", "version", "protocol 7"),
-        ("dies", "start", "No module named 'torch'"),
+        ("dies", "start", "its Python lacks torch"),
     ],
 )
 def test_a_worker_that_does_not_fit_is_refused_and_stopped(start_fake, behaviour, kind, words):
