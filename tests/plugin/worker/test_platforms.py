@@ -1,4 +1,4 @@
-"""What differs by platform: commands, the Store's Python, the ends of a process; the other one is simulated."""
+"""What differs by platform: commands, the Store's Python, how a process ends; others are simulated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_shell_gets_quoted_paths(monkeypatch, qgis_app, tmp_path) -> None:
     monkeypatch.setattr(environment, "engine_folder", lambda: folder)
     second = environment.commands(windows=False)[1]
     told = subprocess.run(
-        ["sh", "-c", f"printf %s {second.split(' -m ')[0]}"], capture_output=True, text=True
+        ["sh", "-c", f"printf %s {second.split(' -m ')[0]}"], capture_output=True, text=True, check=True
     )
     assert told.stdout == str(folder / "bin" / "python")
 
