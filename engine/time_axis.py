@@ -130,6 +130,11 @@ def instant(when: When) -> float:
     return _instant(when.calendar, year, when.month or 1, when.day or 1, when.hour or 0, when.minute or 0)
 
 
+def dates_of(instants: ArrayLike, calendar: str, precision: str) -> list[When | None]:
+    """Return the dates of instants, as `instant` counts them, to a precision; None where one is NaN."""
+    return _labels(np.asarray(instants, np.float64), calendar, precision)
+
+
 def _seconds(values: ArrayLike, units: str, calendar: str) -> NDArray[np.float64] | None:
     """Return seconds since `_EPOCH`, NaN where there is no time; None where units mean no time."""
     held: Any = np.ma.asarray(values)

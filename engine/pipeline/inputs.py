@@ -82,7 +82,7 @@ class Input:
             if raster.count == 1:
                 return [1]
             raise InputError(f"{name} has {raster.count} dates: say which date is wanted.")
-        return [dates.match(raster.dates, when, name) + 1]
+        return [dates.match(raster.dates, when, name, raster.further) + 1]
 
     def distances(self, when: When | None) -> list[float]:
         """Return the distance in months from each band of a climatology to the date.
@@ -266,7 +266,7 @@ class InputRasters:
         if self.target.ref.band is not None:
             return self.target.ref.band
         if when is not None and any(self.target.dates):
-            return dates.match(self.target.dates, when, "target") + 1
+            return dates.match(self.target.dates, when, "target", self.target.further) + 1
         return 1
 
     def wanted_dates(self, date: str | None, all_dates: bool) -> list[When | None]:

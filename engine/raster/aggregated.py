@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from engine import units
-from engine.aggregation import Aggregation, DateSteps, Reduction, lacking, steps_by_date
+from engine.aggregation import Aggregation, Reduction, lacking, steps_by_date
 from engine.errors import InputError
+from engine.raster.raster_file import FileBand, RasterFile
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 
@@ -21,72 +23,109 @@ _RATE = re.compile(
 )
 
 
+class AggregatedFile(RasterFile):
+    """A file's bands, gathered by date: one field for each.
+
+    Args:
+        file: open; it is closed with this one.
+        aggregation: what the steps of a date become.
+        label: how sentences call it.
+        wanted_units: that the values are to be converted to. Where they are a rate and the file holds
+            amounts, a mean is that of the steps times their number, the amount of the whole date.
+
+    Raises:
+        InputError: bands that cannot be aggregated, and sums that mean nothing.
+    """
+
+    def __init__(self, file: RasterFile, aggregation: Aggregation, label: str, wanted_units: str) -> None:
+        self._file, self._way = file, aggregation.way
+        self.check: Callable[[], None] = lambda: None  # called before each step; may raise to stop
+        self.georeference, self.variable = file.georeference, file.variable
+        self.attributes, self.step, self.notes = file.attributes, aggregation.part, file.notes
+        unit = file.bands[0].units
+        if aggregation.way == "sum":
+            check_sum(unit, wanted_units, label, aggregation.part)
+        self._total = is_rate(wanted_units) and not is_rate(unit)
+        further = [band.further for band in file.bands]
+        groups = steps_by_date([band.when for band in file.bands], aggregation, label, further)
+        whole = [group for group in groups if group.whole]
+        summed = aggregation.way == "sum"
+        if summed and not whole:
+            why = lacking(groups, label, "a sum needs every step")[:-1]
+            raise InputError(f"{why}: choose {aggregation.part}:mean, or give whole dates.")
+        what = "a sum needs every step, so there is none" if summed else "their means are of those there are"
+        self.remarks = [line for line in [lacking(groups, label, what)] if line]
+        self._groups = whole if summed else groups
+        self.bands = [FileBand(unit, group.when) for group in self._groups]
+
+    def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:
+        """Read as `RasterFile.read` does; a band is a date."""
+        fields = []
+        for band in bands:
+            group = self._groups[band - 1]
+            reduction = Reduction(self._way == "mean", self._way == "sum")
+            for index in group.indices:
+                self.check()
+                reduction.add(self._file.read([index + 1], window, labels))
+            many = group.expected if self._way == "mean" and self._total else 1
+            fields.append(reduction.result() * np.float32(many))
+        return np.concatenate(fields)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """See `RasterFile.block`."""
+        return self._file.block
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files on disk that it is read from."""
+        return self._file.files
+
+    @property
+    def unnamed_missing(self) -> list[float]:
+        """See `RasterFile.unnamed_missing`."""
+        return self._file.unnamed_missing
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class AggregatedRaster(Raster):
     """A raster of one band for each date, made of the bands of that date.
 
-    Amounts that are wanted as a rate (mm as mm/day) are averaged as rates, which gives their sum over the
-    date. A sum is of all steps: dates that lack some are not there, but told of in `remarks`.
-
     Args:
         ref, label, wanted_units: as of `Raster`; the reference names no band.
-        aggregation: what to do.
+        aggregation: what to do. Amounts that are wanted as a rate (mm as mm/day) become that of the whole
+            date either way. A sum is of all steps: dates that lack some are not there, but told of in
+            `remarks`.
 
     Raises:
         InputError: as `Raster`; bands that cannot be aggregated, and sums that mean nothing.
     """
 
     def __init__(self, ref: RasterRef, label: str, wanted_units: str, aggregation: Aggregation) -> None:
-        self._dated: list[DateSteps] | None = None
-        super().__init__(ref, label, wanted_units)
-        self.aggregation = aggregation
+        self.aggregation, self._wanted = aggregation, wanted_units
         self.remarks: list[str] = []
-        try:
-            groups = self._dated = self._gather(wanted_units)
-        except BaseException:
-            self.close()
-            raise
-        self.dates = [group.when for group in groups]
+        super().__init__(ref, label, wanted_units)
 
-    def _gather(self, wanted_units: str) -> list[DateSteps]:
-        summed = self.aggregation.way == "sum"
-        self._mean = not summed or is_rate(wanted_units)
-        if summed:
-            check_sum(self.units, wanted_units, self.label, self.aggregation.part)
-        groups = steps_by_date(self.dates, self.aggregation, self.label)
-        whole = [group for group in groups if group.whole]
-        if summed and not whole:
-            raise InputError(
-                f"{lacking(groups, self.label, 'a sum needs every step')[:-1]}: choose "
-                f"{self.aggregation.part}:mean, or give whole dates."
-            )
-        what = "a sum needs every step, so there is none" if summed else "their means are of those there are"
-        self.remarks = [line for line in [lacking(groups, self.label, what)] if line]
-        return whole if summed else groups
+    def _open(self) -> RasterFile:
+        file = super()._open()
+        try:
+            gathered = AggregatedFile(file, self.aggregation, self.label, self._wanted)
+        except BaseException:
+            file.close()
+            raise
+        self.remarks, gathered.check = gathered.remarks, self._checked
+        return gathered
+
+    def _checked(self) -> None:
+        self.check()  # whichever it is by then
 
     @property
     def told(self) -> str:
         """What was done, in words."""
         return f"{self.aggregation.way} of each {self.aggregation.part}'s steps"
-
-    @property
-    def count(self) -> int:
-        """Number of dates."""
-        return super().count if self._dated is None else len(self._dated)
-
-    def values(
-        self, bands: Sequence[int], window: Window, step: int = 1, classes: bool = False
-    ) -> NDArray[np.float32]:
-        """Read as `Raster.values` does; a band is a date."""
-        fields = []
-        for band in bands:
-            reduction = Reduction(self._mean, self.aggregation.way == "sum")
-            for index in self._steps(band):
-                reduction.add(super().values([index + 1], window, step, classes))
-            fields.append(reduction.result())
-        return np.concatenate(fields)
-
-    def _steps(self, band: int) -> tuple[int, ...]:
-        return (band - 1,) if self._dated is None else self._dated[band - 1].indices
 
 
 def is_rate(unit: str) -> bool:

@@ -14,7 +14,7 @@ from engine import time_axis
 from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf_axes import horizontal
-from engine.raster.cf_variables import open_field
+from engine.raster.cf_variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
@@ -46,12 +46,13 @@ class CfFile(RasterFile):
         self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
     ) -> None:
         self.label, self._path, self._name, self._overrides = label, path, ref.path, overrides
-        self._data, name = open_field(path, variable, f"{label}: {ref.path}")
-        try:
-            self._open(name, ref)
-        except BaseException:
-            self._data.close()
-            raise
+        with LIBRARY:
+            self._data, name = open_field(path, variable, f"{label}: {ref.path}")
+            try:
+                self._open(name, ref)
+            except BaseException:
+                self._data.close()
+                raise
 
     def _open(self, name: str, ref: RasterRef) -> None:
         called = f"{self.label}: {self._name}"
@@ -208,7 +209,8 @@ class CfFile(RasterFile):
 
     def _native(self, part: Any) -> NDArray[Any]:
         try:
-            values = np.asarray(part.values)
+            with LIBRARY:
+                values = np.asarray(part.values)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{self.label}: {self._name} cannot be read: it is damaged or not whole."
@@ -279,7 +281,8 @@ class CfFile(RasterFile):
 
     def close(self) -> None:
         """Close it."""
-        self._data.close()
+        with LIBRARY:
+            self._data.close()
 
 
 def _number(value: Any, default: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from engine.errors import InputError
 
 _LISTED = 12  # variables that a sentence lists
 _SPOILT = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+LIBRARY = threading.RLock()  # netCDF's and HDF5's libraries crash where two threads are in them at once
 
 
 def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
@@ -60,7 +63,8 @@ def fields(path: str, called: str) -> list[tuple[str, str]]:
     Raises:
         InputError: it cannot be read.
     """
-    return list(_all_fields(path, called))
+    with LIBRARY:
+        return list(_all_fields(path, called))
 
 
 def _all_fields(path: str, called: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from affine import Affine
@@ -21,7 +21,7 @@ from engine.errors import InputError
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
 from engine.raster.opening import open_raster
-from engine.raster.raster_file import thinned
+from engine.raster.raster_file import RasterFile, thinned
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import sample_windows
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
@@ -54,7 +54,7 @@ class Raster:
         self.ref, self.label = ref, label
         self.check: Callable[[], None] = _go_on  # called between the pieces of a read; may raise to stop it
         self._lock = threading.Lock()
-        self._file = open_raster(ref, label)
+        self._file = self._open()
         count = len(self._file.bands)
         if ref.band is not None and ref.band > count:
             self._file.close()
@@ -69,6 +69,14 @@ class Raster:
     def sample_windows(self, cells: int) -> list[Window]:
         """Return windows of the file that lie evenly over it and hold about so many cells together."""
         return sample_windows(self.height, self.width, self._file.block, cells)
+
+    def _open(self) -> RasterFile:
+        return open_raster(self.ref, self.label)
+
+    @property
+    def further(self) -> list[Mapping[str, str]]:
+        """What tells each band from others of its date, such as a level or a member."""
+        return [band.further for band in self._file.bands]
 
     @property
     def count(self) -> int:

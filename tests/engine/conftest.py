@@ -9,20 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, settings
 
 WriteRaster = Callable[..., str]
-
-# Properties: the same examples every time, few enough for each test to take a second or two.
-settings.register_profile(
-    "bounded",
-    derandomize=True,
-    max_examples=60,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("bounded")
 
 
 @pytest.fixture()

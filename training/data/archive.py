@@ -67,7 +67,7 @@ class Archive:
     weights: str  # how the coarse product was made: count, area
     months: np.ndarray  # (T,), 1..12
     days: np.ndarray  # (T,), day of the year
-    dates: tuple[str, ...]  # (T,), as the engine reads them: --MM, YYYY-MM, YYYY-MM-DD
+    dates: tuple[str, ...]  # (T,), as the engine reads them: --MM, YYYY-MM, YYYY-MM-DD, …THH:MM
     period: str  # the times covered, in words
     coarse: np.ndarray  # (T, h, w), physical units
     fine: Array  # (T, h·k, w·k)
@@ -75,6 +75,7 @@ class Archive:
     crs: str
     wrap: bool  # whether the columns go round the globe
     cell_size: np.ndarray  # (2, h·k): height and width of each fine row's cells, metres
+    hours: np.ndarray | None = None  # (T,), hour of the day, NaN for days; None: no date has one
     area: np.ndarray | None = None  # (h·k,), relative area, None when cells count equally
     sources: dict[str, ArchiveSource] = field(default_factory=dict)
     # (time) → rasters of that time in their own grids; None: only the aligned ones exist

@@ -101,13 +101,20 @@ def _climatology(
 
 
 def _distances(archive: Archive, window: Window, view: View) -> list[float]:
-    """Months from each climatology band to the sample, infinite for those withheld."""
-    month = int(archive.months[window.time])
+    """Months from each climatology band to the sample, infinite for those withheld, or of other hours."""
+    month, own = int(archive.months[window.time]), _hour(archive, window.time)
     distances = []
     for time in view.climatology_times:
-        other = int(archive.months[time])
-        distances.append(float("inf") if other in window.withheld else cyclic_months(month, other))
+        other, hour = int(archive.months[time]), _hour(archive, time)
+        apart = own is not None and hour is not None and hour != own
+        gone = apart or other in window.withheld
+        distances.append(float("inf") if gone else cyclic_months(month, other))
     return distances
+
+
+def _hour(archive: Archive, time: int) -> float | None:
+    hour = np.nan if archive.hours is None else archive.hours[time]
+    return None if np.isnan(hour) else float(hour)
 
 
 def _cut(

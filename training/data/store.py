@@ -99,7 +99,8 @@ def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
         raise InputError("data.options.every must be 1 or more.")
     if memory_gib is not None and not memory_gib >= 0:
         raise InputError("data.options.memory_gib must be 0 or more.")
-    times = [dates.parse(str(text)) for text in group["date"][:][::every]]
+    calendar = str(group["time"].attrs.get("calendar", "standard")) if "time" in group else "standard"
+    times = [replace(dates.parse(str(text)), calendar=calendar) for text in group["date"][:][::every]]
     undated = next((w for w in times if w.month is None), None)
     if undated is not None:
         raise InputError(f"data.options.path: the dates of {path} name no month ({undated}).")
@@ -134,6 +135,7 @@ def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
         months=np.array([w.month for w in times]),
         days=np.array([w.day_of_year for w in times]),
         dates=tuple(str(w) for w in times),
+        hours=None if all(w.hour is None for w in times) else np.array([_hour(w) for w in times]),
         period=f"{times[0]} to {times[-1]}",
         coarse=arrays[COARSE],
         fine=truth,
@@ -271,6 +273,10 @@ def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:
         classes=tuple(int(c) for c in entry["classes"]),
         values=values,
     )
+
+
+def _hour(when: dates.When) -> float:
+    return np.nan if when.hour is None else when.hour + (when.minute or 0) / 60
 
 
 def _free() -> int:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from engine.dates import When
+from engine.dates import STANDARD, When
 from engine.raster.georeference import crs_of, crs_wkt
+from engine.time_axis import instant
 from training.data.store_format import COARSE, VERSION
 from training.preparation.planning import StorePlan, Variable
-
-EPOCH = dt.date(1970, 1, 1)
 
 
 def create(plan: StorePlan, path: Path, times: int, coarse_edge: int, fine_edge: int) -> Any:
@@ -63,7 +62,7 @@ def create(plan: StorePlan, path: Path, times: int, coarse_edge: int, fine_edge:
         **_axes(plan.coarse, ""),
         **_axes(plan.fine, "fine_"),
         "time": ("time", *_time(plan.times)),
-        "date": ("time", np.array([str(t) for t in plan.times], dtype="U10")),
+        "date": ("time", np.array([str(t) for t in plan.times], dtype="U16")),
         "spatial_ref": ((), np.int32(0), mapping),
     }
     dataset = xarray.Dataset(fields, coordinates, _global(plan))
@@ -115,12 +114,21 @@ def _axes(grid: GeoBox, prefix: str) -> dict[str, Any]:
 
 
 def _time(times: tuple[When, ...]) -> tuple[np.ndarray, dict[str, str]]:
-    """Return days since 1970 of the first day that a date may mean; numbers where there are no years."""
-    days = [(dt.date(t.year, t.month or 1, t.day or 1) - EPOCH).days for t in times if t.year is not None]
-    if len(days) < len(times):
+    """Return days or minutes from 1970 to the first that a date may mean; numbers where years are unknown."""
+    if any(t.year is None for t in times):
         return np.arange(len(times)), {"long_name": "number of the time"}
-    units = {"units": f"days since {EPOCH}", "calendar": "proleptic_gregorian", "standard_name": "time"}
-    return np.array(days, np.int64), units
+    calendar = calendar_of(times)
+    start = instant(When(1970, 1, 1, calendar=calendar))
+    seconds = np.array([instant(replace(t, calendar=calendar)) for t in times]) - start
+    unit, length = ("days", 86400) if all(t.hour is None for t in times) else ("minutes", 60)
+    units = {"units": f"{unit} since 1970-01-01", "calendar": calendar, "standard_name": "time"}
+    return np.round(seconds / length).astype(np.int64), units
+
+
+def calendar_of(times: Sequence[When]) -> str:
+    """Return the calendar of dates; those of a store are all of one."""
+    special = [t.calendar for t in times if t.calendar not in (STANDARD, "proleptic_gregorian")]
+    return special[0] if special else "proleptic_gregorian"
 
 
 def _global(plan: StorePlan) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
     rows, columns = (n * dataset.factor for n in coarse.shape)
     check_size(columns, rows, _FINE)
     result = StorePlan(dataset, coarse, (), ())
+    for series in pair.values():
+        result.remarks += series.remarks
     times = _times(dataset, pair, result)
     variables = [
         Variable(
@@ -124,6 +126,7 @@ def make_plan(dataset: Dataset, folder: Path) -> StorePlan:
             section.kind,
             section.classes,
         )
+        result.remarks += series.remarks
         indices = None
         if section.dynamic:
             indices = tuple(partners(times, series.dates, series.label))
@@ -189,6 +192,7 @@ def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list
     result.missing[first.label] = [str(t) for t in gaps(times)]
     if len(pair) == 2:
         other = pair["coarse"]
+        _check_steps(times[0], other)
         indices = partners(times, other.dates, other.label)
         result.missing[other.label] = [str(t) for t, i in zip(times, indices) if i is None]
         kept = [t for t, i in zip(times, indices) if i is not None]
@@ -199,6 +203,19 @@ def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list
             )
         times = kept
     return times
+
+
+def _check_steps(when: When, other: Series) -> None:
+    """Refuse a coarse product whose dates are coarser than the truth's: it is of another time."""
+    theirs = next((w for w in other.dates if w is not None), when)
+    here, there = (sum(part is not None for part in w.parts[1:]) for w in (when, theirs))
+    if there < here:
+        part = theirs.precision
+        how = f" with aggregate: {part}:mean or {part}:sum" if part in ("day", "month") else ""
+        raise InputError(
+            f"target.fine has a {when.precision} at each step ({when}) and target.coarse a {part} "
+            f"({theirs}): bring the fine one to the same step{how}."
+        )
 
 
 def _check_dates(result: StorePlan) -> None:

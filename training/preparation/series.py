@@ -15,14 +15,18 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from engine import dates
+from engine.aggregation import Aggregation, DateSteps, Reduction, lacking, steps_by_date
 from engine.dates import When
 from engine.errors import InputError
+from engine.raster.aggregated import check_sum
 from engine.raster.opening import is_cf, is_grib
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.source_kinds import OfKind
-from training.preparation.timeline import count_on, date_in_name, order
+from training.preparation.timeline import count_on, date_in_name
 from training.schema.dataset import Limits, RasterSection
+
+_AT_ONCE = 16  # steps of a date that are held in memory
 
 
 @dataclass(frozen=True)
@@ -110,14 +114,36 @@ class Series(Layers):
         self._kept: dict[str, GivenRaster] = {}
         paths = self._find(folder)
         self.layers = self._layers(paths)
+        self.remarks: list[str] = []
+        self._groups: list[DateSteps] | None = None  # layers of each date, where they are made one
         with self.open(self.layers[:1]) as (raster, _):
             self.file_units = raster.units
             self.grid = raster.geobox if raster.upright else None
             self.described = raster.describe()
+        if section.aggregate is not None and dynamic:
+            self._gather(Aggregation.parse(section.aggregate))
+
+    def _gather(self, aggregation: Aggregation) -> None:
+        """Make the layers of each date one."""
+        if not self.traits.scalar:
+            raise InputError(f"{self.label}.aggregate: steps of kind {self.kind} have no mean.")
+        if aggregation.way == "sum":
+            check_sum(self.file_units, self.units, self.label, aggregation.part)
+        stamps = [layer.when for layer in self.layers]
+        groups = steps_by_date(stamps, aggregation, self.label)
+        what = "their means are of those there are" if aggregation.way == "mean" else "they are left out"
+        self.remarks += [line for line in [lacking(groups, self.label, what)] if line]
+        self._groups = [g for g in groups if g.whole] if aggregation.way == "sum" else groups
+        if not self._groups:
+            raise InputError(f"{lacking(groups, self.label, 'a sum needs every step')}")
+        self._way = aggregation.way
+        self.described = f"{self.described}; {aggregation.way} of each {aggregation.part}'s steps"
 
     @property
     def dates(self) -> list[When | None]:
-        """Of the layers."""
+        """Of the layers, or of what is made of them."""
+        if self._groups is not None:
+            return [group.when for group in self._groups]
         return [layer.when for layer in self.layers]
 
     def close(self) -> None:
@@ -145,6 +171,24 @@ class Series(Layers):
         Returns:
             (T, channels, rows, columns) float32 in the wanted units, NaN where invalid.
         """
+        if self._groups is None:
+            return self._read(indices, grid, conserve)
+        out = np.full((len(indices), self.channels, *grid.shape), np.nan, np.float32)
+        for place, index in enumerate(indices):
+            if index is not None:
+                out[place] = self._made_one(self._groups[index], grid, conserve)
+        return out
+
+    def _made_one(self, group: DateSteps, grid: GeoBox, conserve: bool) -> NDArray[np.float32]:
+        """Read the steps of a date as their mean or sum, (channels, rows, columns)."""
+        reduction = Reduction(self._way == "mean", self._way == "sum")
+        for first in range(0, len(group.indices), _AT_ONCE):
+            for field in self._read(group.indices[first : first + _AT_ONCE], grid, conserve):
+                reduction.add(field)
+        return reduction.result()
+
+    def _read(self, indices: Sequence[int | None], grid: GeoBox, conserve: bool) -> NDArray[np.float32]:
+        """Read layers as `read` does, without making any one."""
         out = np.full((len(indices), self.channels, *grid.shape), np.nan, np.float32)
         start = 0
         while start < len(indices):
@@ -241,7 +285,7 @@ class Series(Layers):
                 f"{self.label}: {undated.path}, band {undated.band}, carries no date: say where it stands in "
                 f"the name (key date), or give band_dates."
             )
-        layers.sort(key=lambda layer: order(layer.when))
+        layers.sort(key=lambda layer: layer.when or When(None))
         for one, two in zip(layers, layers[1:]):
             if one.when == two.when:
                 other = f"band {two.band} of it" if one.path == two.path else two.path

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from engine import dates
-from engine.dates import When
+from engine.dates import When, parse
 from engine.errors import InputError
+from engine.time_axis import dates_of, instant
 from training.schema.dataset import FIELDS, BandDates
 
-
-def order(when: When | None) -> tuple[int, int, int]:
-    """Return a key that sorts dates."""
-    return (when.year or 0, when.month or 0, when.day or 0) if when else (0, 0, 0)
+DAY = 86400  # s
 
 
 def date_in_name(name: str, pattern: str, label: str) -> When:
@@ -37,61 +37,81 @@ def date_in_name(name: str, pattern: str, label: str) -> When:
     if match is None:
         raise InputError(f"{label}.date: the file name {name} does not fit {pattern}.")
     given = {key: int(value) for key, value in match.groupdict().items()}
-    year = given.get("year")
+    year, month, day = given.get("year"), given.get("month"), given.get("day")
+    if "doy" in given:
+        counted = dt.date(year or 2001, 1, 1) + dt.timedelta(given["doy"] - 1)
+        month, day = counted.month, counted.day
+    when = When(year, month, day, given.get("hour"), given.get("minute"))
+    known = [n is not None for n in when.parts[1:]]
+    if known != sorted(known, reverse=True):
+        raise InputError(f"{label}.date: {pattern} has a part of a date without the one before it.")
     try:
-        if "doy" in given:
-            day = dt.date(year or 2001, 1, 1) + dt.timedelta(given["doy"] - 1)
-            return When(year, day.month, day.day)
-        if given.get("month") is not None:
-            dt.date(year or 2000, given["month"], given.get("day", 1))
-    except ValueError as error:
-        raise InputError(f"{label}.date: the file name {name} holds no date ({error}).") from error
-    return When(year, given.get("month"), given.get("day"))
+        return replace(when, calendar=parse(str(when)).calendar)
+    except InputError as error:
+        raise InputError(f"{label}.date: the file name {name} holds no date ({when}).") from error
 
 
 def count_on(section: BandDates, count: int) -> list[When]:
-    """Return the dates of bands: the first, and on by days, months or years."""
-    first = dates.parse(section.first)
-    year, month = first.year, first.month or 1
-    times = []
-    for step in range(count):
-        if section.step == "year":
-            times.append(When((year or 0) + step))
-        elif section.step == "month":
-            months = month - 1 + step
-            times.append(When(None if year is None else year + months // 12, months % 12 + 1))
-        else:
-            day = dt.date(year or 2001, month, first.day or 1) + dt.timedelta(step)
-            times.append(When(day.year if year is not None else None, day.month, day.day))
-    return times
+    """Return the dates of bands: the first, and on by its step."""
+    first, (step, unit) = dates.parse(section.first), section.counted
+    if unit in ("year", "month"):
+        start = replace(first, month=first.month or 1).to("month") if unit == "month" else first.to("year")
+        return [_months_on(start, n * step, unit) for n in range(count)]
+    seconds = {"day": DAY, "hour": 3600, "minute": 60}[unit]
+    precision = "day" if unit == "day" else "minute"
+    return [_seconds_on(first, n * step * seconds, precision) for n in range(count)]
+
+
+def _months_on(when: When, count: int, unit: str) -> When:
+    if unit == "year" or when.month is None:
+        return When((when.year or 0) + count)
+    months = when.month - 1 + count
+    return When(None if when.year is None else when.year + months // 12, months % 12 + 1)
+
+
+def _seconds_on(when: When, seconds: int, precision: str) -> When:
+    """Return a date some seconds on, in its calendar."""
+    (later,) = dates_of([instant(when) + seconds], when.calendar, precision)
+    if later is None:
+        raise ValueError(f"{when} has no date {seconds} s on")
+    return later if when.year is not None else replace(later, year=None)
 
 
 def gaps(dated: Sequence[When]) -> list[When]:
-    """Return the dates that a regular series of days or months lacks between its first and last."""
-    if not dated or dated[0].year is None or dated[0].month is None:
+    """Return the dates that a regular series of months, days or shorter steps lacks."""
+    if len(dated) < 2 or dated[0].year is None or dated[0].month is None:
         return []
     there, missing = set(dated), []
-    now, last = dated[0], dated[-1]
-    while order(now) < order(last):
-        now = following(now)
-        if now not in there:
-            missing.append(now)
+    if dated[0].hour is None:
+        now, last = dated[0], dated[-1]
+        while now < last:
+            now = following(now)
+            if now not in there:
+                missing.append(now)
+    else:
+        seconds = np.array([instant(when) for when in dated])
+        step = float(np.median(np.diff(seconds)))
+        if step <= 0 or (np.diff(seconds) % step).any():
+            return []
+        every = np.arange(seconds[0], seconds[-1], step)
+        lacking = [w for w in dates_of(every, dated[0].calendar, "minute") if w is not None]
+        missing = [w for w in lacking if w not in there]
     # A series with a longer step of its own (every 8 days, every season) has no gaps of days.
     return missing if len(missing) < len(dated) else []
 
 
 def following(when: When) -> When:
-    """Return the next day or month.
+    """Return the next day or month, in the date's calendar.
 
     Raises:
         ValueError: a date without year or month.
     """
     if when.year is None or when.month is None:
         raise ValueError(f"{when} has no next date: its year or month is not known")
-    if when.day is not None and when.day < calendar.monthrange(when.year, when.month)[1]:
-        return When(when.year, when.month, when.day + 1)
+    if when.day is not None and when.day < when.days_in_month:
+        return replace(when, day=when.day + 1)
     year, month = (when.year, when.month + 1) if when.month < 12 else (when.year + 1, 1)
-    return When(year, month, 1 if when.day is not None else None)
+    return replace(when, year=year, month=month, day=1 if when.day is not None else None)
 
 
 def partners(times: Sequence[When], own: Sequence[When | None], label: str) -> list[int | None]:
@@ -102,26 +122,46 @@ def partners(times: Sequence[When], own: Sequence[When | None], label: str) -> l
     Raises:
         InputError: several dates fit one time.
     """
+    result = _partners(times, own, label)
+    if any(index is not None for index in result):
+        return result
+    by_month = ([w.to("month") for w in times], [w and w.to("month") for w in own])
+    if monthly(times) and monthly([w for w in own if w is not None]):
+        return _partners(*by_month, label)
+    return result
+
+
+def monthly(dated: Sequence[When]) -> bool:
+    """Return whether days are stamps of months: one in each, at the same place in all of them."""
+    days = [when.day for when in dated if when.day is not None]
+    months = {(when.year, when.month) for when in dated}
+    return bool(days) and len(days) == len(months) == len(dated) and max(days) - min(days) <= 3
+
+
+def _partners(times: Sequence[When], own: Sequence[When | None], label: str) -> list[int | None]:
     index = {when: i for i, when in enumerate(own) if when is not None}
-    shapes = {(w.year is None, w.month is None, w.day is None) for w in index}
+    shapes = {tuple(part is None for part in when.parts) for when in index}
+    by_day: dict[When, set[int]] = {}  # what is finer than the times, by their days and months
+    for when, i in index.items():
+        for part in ("year", "month", "day", "hour"):
+            if when != when.to(part):
+                by_day.setdefault(when.to(part), set()).add(i)
     result: list[int | None] = []
     for time in times:
         fitting = set()
-        for no_year, no_month, no_day in shapes:
-            same = When(
-                None if no_year else time.year,
-                None if no_month else time.month,
-                None if no_day else time.day,
-            )
+        for shape in shapes:
+            kept = [None if gone else part for gone, part in zip(shape, time.parts, strict=True)]
+            same = When(*kept)  # type: ignore[arg-type]  # five parts, whose number mypy does not see
             if same in index:
                 fitting.add(index[same])
-        if not fitting and time.day is None:  # a time coarser than the series' own dates
-            fitting = {i for when, i in index.items() if when.matches(time)}
+        if not fitting:  # a time coarser than the series' own dates
+            fitting = set(by_day.get(time, ()))
         if len(fitting) > 1:
-            first = own[min(fitting)]
+            first, part = own[min(fitting)], time.precision
+            way = part if part in ("day", "month") else "month"
             raise InputError(
-                f"{label} has {len(fitting)} rasters for {time} (the first is {first}): aggregate them to "
-                f"the target's time step first."
+                f"{label} has {len(fitting)} rasters for {time} (the first is {first}): make them one with "
+                f"aggregate: {way}:mean or {way}:sum, to the target's time step."
             )
         result.append(fitting.pop() if fitting else None)
     return result

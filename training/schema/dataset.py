@@ -21,19 +21,25 @@ from training.schema.yaml_file import read_yaml
 TAKEN = frozenset({"target", "base", "climatology", "target_coarse", "target_fine"}) | frozenset(
     {"time", "date", "channel", "spatial_ref", "x", "y", "fine_x", "fine_y"}
 )
-FIELDS = {"year": r"\d{4}", "month": r"\d{2}", "day": r"\d{2}", "doy": r"\d{3}"}
+FIELDS = {"year": r"\d{4}", "doy": r"\d{3}", **dict.fromkeys(("month", "day", "hour", "minute"), r"\d{2}")}
+
+
+_STEP = re.compile(r"(?:([1-9]\d{0,3})\s+)?(minute|hour|day|month|year)s?")
 
 
 def _text(value: Any) -> Any:
     """YAML reads 2001-05-01 as a date and 2001 as a number: both are meant as written."""
     if isinstance(value, dt.datetime):
-        raise ValueError("is a time of day; days are the finest step")
+        utc = value if value.tzinfo is None else value.astimezone(dt.timezone.utc)
+        return utc.strftime("%Y-%m-%dT%H:%M")
     return str(value) if isinstance(value, (dt.date, int)) and not isinstance(value, bool) else value
 
 
 def _date(value: str) -> str:
     if dates.find(value) is None:
-        raise ValueError("is no date (write YYYY-MM-DD, YYYY-MM, YYYY, or --MM for any year)")
+        raise ValueError(
+            "is no date (write YYYY-MM-DD, YYYY-MM-DDTHH:MM, YYYY-MM, YYYY, or --MM for any year)"
+        )
     return value
 
 
@@ -45,9 +51,31 @@ class BandDates(Section):
     """Dates of bands that carry none: the first one's, and the step from band to band."""
 
     first: DateText
-    step: Literal["day", "month", "year"]
+    step: str  # minute, hour, day, month or year, or several of them: 3 hours
 
     _real = field_validator("first")(_date)
+
+    @field_validator("step")
+    @classmethod
+    def _counted(cls, value: str) -> str:
+        if not _STEP.fullmatch(value.strip()):
+            raise ValueError("is no step (write hour, 3 hours, 30 minutes, day, 8 days, month or year)")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _fine_enough(self) -> BandDates:
+        when, (_, unit) = dates.parse(self.first), self.counted
+        if unit in ("hour", "minute") and (when.year is None or when.day is None):
+            raise ValueError(f"first must be a day or a time for a step of {self.step}")
+        return self
+
+    @property
+    def counted(self) -> tuple[int, str]:
+        """How many of which unit the step is."""
+        match = _STEP.fullmatch(self.step)
+        if match is None:
+            raise ValueError(f"{self.step} is no step")
+        return int(match[1] or 1), match[2]
 
 
 class RasterSection(Section):
@@ -55,8 +83,10 @@ class RasterSection(Section):
 
     files: str | tuple[str, ...]  # a path, or a pattern such as rain/*.tif, from the YAML file's folder
     variable: str | None = None  # of NetCDF or Zarr
-    date: str | None = None  # the date in a file's name: rain_{year}-{month}*.tif; {day} and {doy} too
+    date: str | None = None  # in a file's name: rain_{year}-{month}*.tif; {day}, {doy}, {hour}, {minute} too
     band_dates: BandDates | None = None  # of bands that carry no dates
+    # The steps of a date made one: day:mean, day:sum, month:mean, month:sum.
+    aggregate: Literal["day:mean", "day:sum", "month:mean", "month:sum"] | None = None
     band: Annotated[int, Field(ge=1)] | None = None  # of files with several bands for one date
     crs: str | None = None  # of files that say none
     file_units: str | None = None  # of files that say none, or wrong ones
@@ -76,7 +106,9 @@ class RasterSection(Section):
             named = re.findall(r"\{(\w*)\}", value)
             unknown = [n for n in named if n not in FIELDS]
             if unknown or not named:
-                raise ValueError("must hold {year}, {month}, {day} or {doy}, and no other braces")
+                raise ValueError(
+                    "must hold {year}, {month}, {day}, {doy}, {hour} or {minute}, and no other braces"
+                )
         return value
 
     @field_validator("file_units")
@@ -228,19 +260,22 @@ class Dataset(Section):
         """Return whether a date lies in the period, as far as its precision tells."""
         if self.period is None or when.year is None:
             return True
-        return _first(self.period[0]) <= _key(when, 12, 31) and _key(when, 1, 1) <= _last(self.period[1])
+        return _first(self.period[0]) <= _key(when, _LAST) and _key(when, _FIRST) <= _last(self.period[1])
 
 
-def _key(when: When, month: int, day: int) -> tuple[int, int, int]:
-    return when.year or 0, when.month or month, when.day or day
+_FIRST, _LAST = (0, 1, 1, 0, 0), (9999, 12, 31, 23, 59)
 
 
-def _first(text: str) -> tuple[int, int, int]:
-    return _key(dates.parse(text), 1, 1)
+def _key(when: When, unknown: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(other if own is None else own for own, other in zip(when.parts, unknown, strict=True))
 
 
-def _last(text: str) -> tuple[int, int, int]:
-    return _key(dates.parse(text), 12, 31)
+def _first(text: str) -> tuple[int, ...]:
+    return _key(dates.parse(text), _FIRST)
+
+
+def _last(text: str) -> tuple[int, ...]:
+    return _key(dates.parse(text), _LAST)
 
 
 def load_dataset(path: str | Path) -> Dataset:

@@ -5,13 +5,15 @@ A new kind is a class here, or in a file of its own, and an entry of `SPLITS`.
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from engine import dates
+from engine.dates import When
+from engine.time_axis import instant
 from training.schema.base import Degrees, Month, Section
 
 
@@ -238,19 +240,23 @@ def check_periods(key: str, periods: tuple[tuple[str, str], ...]) -> None:
             raise ValueError(f"{key}: the period {first} to {last} ends before it begins")
 
 
+@lru_cache(maxsize=65536)
 def day_span(text: str) -> tuple[int, int]:
-    """Return the first and last day that a date with a year may mean, counted from year 1.
+    """Return the first and last day that a date with a year may mean, counted from 2000 on.
 
     Raises:
         ValueError: it is no date, or has no year.
     """
     when = dates.find(text)
     if when is None or when.year is None:
-        raise ValueError(f"{text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY)")
-    first = dt.date(when.year, when.month or 1, when.day or 1)
-    month = when.month or 12
-    last = dt.date(when.year, month, when.day or calendar.monthrange(when.year, month)[1])
-    return first.toordinal(), last.toordinal()
+        raise ValueError(
+            f"{text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY; a time of day may follow)"
+        )
+    # A day that the standard calendar lacks, such as 30 February, is the last one of its month.
+    month = When(when.year, when.month or 12)
+    first = When(when.year, when.month or 1, min(when.day or 1, int(month.days_in_month)))
+    last = replace(month, day=min(when.day or 31, int(month.days_in_month)))
+    return int(instant(first) // 86400), int(instant(last) // 86400)
 
 
 SPLITS: dict[str, type[SplitSection]] = {

@@ -51,3 +51,41 @@ def test_the_shipped_descriptions_are_valid():
     folder = ROOT / "training" / "datasets"
     names = {load_dataset(path).name for path in folder.glob("*.yaml")}
     assert {"moselle", "valleyrain"} <= names
+
+
+def test_hours_in_names_and_counted_on():
+    assert str(date_in_name("r_20010511_0630.tif", "r_{year}{month}{day}_{hour}{minute}*", "t")) == (
+        "2001-05-11T06:30"
+    )
+    assert str(date_in_name("r_20010230.tif", "r_{year}{month}{day}.tif", "t")) == "2001-02-30"
+    for name in ("r_2001051124.tif", "r_2001023106.tif"):
+        with pytest.raises(InputError, match="holds no date"):
+            date_in_name(name, "r_{year}{month}{day}{hour}.tif", "t")
+    hours = [str(w) for w in count_on(BandDates(first="2001-12-31T18:00", step="3 hours"), 3)]
+    assert hours == ["2001-12-31T18:00", "2001-12-31T21:00", "2002-01-01T00:00"]
+    assert [str(w) for w in count_on(BandDates(first="2001-01-01", step="8 days"), 2)][1] == "2001-01-09"
+    assert [str(w) for w in count_on(BandDates(first="2001-11", step="3 months"), 2)][1] == "2002-02"
+
+
+def test_missing_hours_and_days_of_other_calendars_are_found():
+    hours = [When(2001, 1, 1, h, 0) for h in (0, 3, 6, 12, 15)]
+    assert [str(w) for w in gaps(hours)] == ["2001-01-01T09:00"]
+    winter = [When(2001, 2, d, calendar="360_day") for d in (27, 28, 30)] + [When(2001, 3, 1)]
+    assert [str(w) for w in gaps(winter)] == ["2001-02-29"]
+
+
+def test_a_time_of_day_in_yaml_is_a_date():
+    import datetime as dt
+
+    assert BandDates(first=dt.datetime(2001, 5, 1, 6), step="hour").first == "2001-05-01T06:00"
+    for wrong in ("fortnight", "0 hours", "hourly"):
+        with pytest.raises(ValueError, match="is no step"):
+            BandDates(first="2001-05-01", step=wrong)
+    with pytest.raises(ValueError, match="must be a day or a time"):
+        BandDates(first="2001-05", step="hour")
+
+
+def test_monthly_stamps_of_either_kind_are_partners():
+    first, middle = [When(2001, m, 1) for m in (1, 2, 3)], [When(2001, m, d) for m, d in ((1, 16), (2, 15))]
+    assert partners(first, middle, "s") == [0, 1, None]
+    assert partners(first, [When(2001, 1, d) for d in (4, 20)], "s") == [None] * 3, "days are no stamps"
