@@ -29,14 +29,14 @@ def read_cache(name: str) -> dict[str, Any]:
     """Return what was kept under a name; nothing when the file is absent or damaged."""
     try:
         content = json.loads(_file(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, RuntimeError):  # RuntimeError: there is no home folder
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def write_cache(name: str, content: dict[str, Any]) -> None:
     """Keep plain data under a name, in one step; without a place to write, keep nothing."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
         write_text(_file(name), json.dumps(content, indent=1))
 
 

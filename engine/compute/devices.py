@@ -34,8 +34,10 @@ __all__ = [
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _WORTH = 0.9  # half the mantissa must buy at least a tenth of the time
 _ROUNDS = 5
-_HOPELESS = 10.0  # times the best that is not run again
-_BUDGET_SECONDS = 6.0  # a busy machine: then what was seen so far decides, for this process only
+_HOPELESS = 4.0  # times the best that is not run again
+_FIRST_SECONDS = 0.1  # a first step below it may be long for what it prepares alone
+_BUDGET_SECONDS = 3.0  # a busy machine: then what was seen so far decides
+_PROBE_HOPELESS = 15.0  # the same of a convolution alone, which says less
 _MOST_PLANS = 200
 _CACHE = "plans"
 
@@ -115,31 +117,31 @@ def choose_plan(
     plan = _recall(key)
     if plan is None:
         plan, seconds = _measure(example, device, precision)
-        if seconds is not None:
-            _remember(key, plan, seconds)
+        _remember(key, plan, seconds)
     return plan
 
 
 def _measure(
     example: Callable[[torch.dtype, torch.memory_format], Any], device: torch.device, precision: str
-) -> tuple[PrecisionPlan, dict[str, float] | None]:
-    """Return the best plan and the seconds of each; None for these when there was no time to be sure.
+) -> tuple[PrecisionPlan, dict[str, float]]:
+    """Return the best plan and the seconds of each.
 
     The plans take turns, so that another program's load does not fall on one of them alone; the
-    fastest of a few runs counts, the first one of each warms up.
+    fastest of a few runs counts, the first one of each warms up. A precision that is hopeless costs
+    one step at most: a processor without bfloat16 takes 70 times as long in it.
     """
     names = list(PRECISIONS) if precision == "auto" else [precision]
+    if precision == "auto" and device.type == "cpu" and _probe_is_hopeless():
+        names = ["float32"]
     plans = [PrecisionPlan(PRECISIONS[n], last) for n in names for last in (True, False)]
     best: dict[PrecisionPlan, float] = {}
     failure: Exception | None = None
     begin = time.perf_counter()
-    settled = True
     for turn in range(_ROUNDS):
         if turn >= 2 and time.perf_counter() - begin > _BUDGET_SECONDS:
-            settled = False
             break
         for plan in list(plans):
-            if best.get(plan, 0.0) > _HOPELESS * min(best.values(), default=0.0):
+            if plan not in plans:
                 continue
             try:
                 seconds = _time(example, plan, device)
@@ -149,15 +151,34 @@ def _measure(
                 failure = error
                 plans.remove(plan)
                 best.pop(plan, None)
-            else:
-                best[plan] = min(seconds, best.get(plan, seconds))
+                continue
+            best[plan] = min(seconds, best.get(plan, seconds))
+            # An accelerator loads its kernels in the first step.
+            sure = turn > 0 or (device.type == "cpu" and seconds > _FIRST_SECONDS)
+            if sure and best[plan] > _HOPELESS * min(best.values()):
+                leader = min(best, key=best.__getitem__)
+                plans = [p for p in plans if p != plan and (p.dtype != plan.dtype or p.dtype == leader.dtype)]
     if not best:
         raise InputError(f"The device {device} cannot compute in {precision}: {failure}.") from failure
     # Half the mantissa must be worth it.
     cost = {p: t / (1.0 if p.dtype == torch.float32 else _WORTH) for p, t in best.items()}
     chosen = min(cost, key=cost.__getitem__)
-    table = {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
-    return chosen, table if settled else None
+    return chosen, {f"{p.precision}{'-last' if p.channels_last else ''}": t for p, t in best.items()}
+
+
+def _probe_is_hopeless() -> bool:
+    """Tell by one small convolution whether this processor computes in bfloat16 by a slow detour."""
+    best = {}
+    for dtype in PRECISIONS.values():
+        field, kernel = torch.ones(1, 16, 48, 48, dtype=dtype), torch.ones(16, 16, 3, 3, dtype=dtype)
+        taken = []
+        for _ in range(3):
+            start = time.perf_counter()
+            with torch.inference_mode():
+                torch.nn.functional.conv2d(field, kernel)
+            taken.append(time.perf_counter() - start)
+        best[dtype] = min(taken)
+    return best[torch.bfloat16] > _PROBE_HOPELESS * best[torch.float32]
 
 
 def _time(example: Callable[..., Any], plan: PrecisionPlan, device: torch.device) -> float:

@@ -63,10 +63,17 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` took; the groups (rates, decay) stay as configured."""
+    """Put back what `optimiser_tensors` took; the groups (rates, decay) stay as configured.
+
+    The tensors get the memory layout of the weights that they belong to, as they had it: sums of
+    another layout may differ in their last digit.
+    """
     state: dict[int, dict[str, Tensor]] = {}
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     for key, value in tensors.items():
         index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = value
+        like = weights[int(index)]
+        laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[name] = laid_out.detach()
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -17,6 +17,7 @@ from torch import nn
 from engine.compute.devices import PrecisionPlan, lay_out
 
 RUNS = 2
+HOPELESS = 8.0  # times the best that a first step, which also prepares, may take
 WORTH = 0.85  # bfloat16 must take less than this share of float32's time to be worth its rounding
 
 
@@ -60,7 +61,15 @@ def choose(
     if len(plans) == 1:
         return plans[0], {}
     for plan in plans:
+        fastest = min(seconds.values(), default=float("inf"))
+        if plan.bfloat16 and any(p.bfloat16 and s > HOPELESS * fastest for p, s in seconds.items()):
+            continue  # in the other layout it was hopeless
+        start = time.perf_counter()
         step(plan)
+        first = time.perf_counter() - start
+        if plan.bfloat16 and first > HOPELESS * fastest:  # one step tells
+            seconds[plan] = first
+            continue
         best = float("inf")
         for _ in range(RUNS):
             start = time.perf_counter()

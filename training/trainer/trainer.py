@@ -313,6 +313,7 @@ class Trainer:
                 f"use that one, or start without --resume."
             )
         self.plan = TrainingPlan(**state["plan"])
+        self.use_plan()
         self.model.generator.load_state_dict(parts["generator"])
         checkpoint.restore_optimiser(self.optimiser, parts.get("optimiser", {}))
         self.average.restore(parts["average"], state["updates"])
@@ -321,7 +322,6 @@ class Trainer:
             checkpoint.restore_optimiser(self.adversary.optimiser, parts.get("rival", {}))
         self.step_number, self.best = state["step"], state["best"]
         self.best_weights = parts.get("best", {})
-        self.use_plan()
         if distributed.processes().first:
             _truncate(self.folder / LOG, self.step_number)
 
