@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.compute.devices import PrecisionPlan, lay_out
-from engine.errors import InputError
+from engine.errors import InputError, PackageError
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.patch import Patch, moved
 from engine.methods.interface import EnsembleMethod
@@ -79,6 +79,7 @@ class ModelMethod(EnsembleMethod):
         Raises:
             InputError: as `predict`; a draw is wanted from a model without noise or of a patch without
                 origin.
+            PackageError: the network gives what is no number.
         """
         return next(self.predict_members(patch, seed, (member,)))
 
@@ -87,7 +88,13 @@ class ModelMethod(EnsembleMethod):
         """Yield members as `predict_member` returns them; base and features are made once for all."""
         inputs = self.planned(self.module.prepare(moved(patch, self.device)))
         for member in members:
-            yield self.module.to_physical(self.module(inputs, seed, member))
+            field = self.module.to_physical(self.module(inputs, seed, member))
+            if not bool((torch.isfinite(field) | ~torch.isfinite(inputs.base)).all()):
+                raise PackageError(
+                    f"The model {self.card.id} gives values that are no numbers: its weights are damaged, or "
+                    "the inputs are far from those that it was trained on."
+                )
+            yield field
 
     def planned(self, inputs: NetworkInputs) -> NetworkInputs:
         """Return the inputs in the plan's precision and layout; the base stays float32."""

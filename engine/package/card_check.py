@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import CARD_VERSION, RESERVED_IDS
 from engine.errors import PackageError
-from engine.files.json_reason import json_reason
+from engine.package.plain_json import read_json
 from engine.source_kinds import KINDS
 from engine.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 SCHEMA_FILE = Path(__file__).with_name("card.schema.json")
 
 
@@ -32,9 +33,9 @@ def parse_card(data: bytes, where: str) -> dict[str, Any]:
         PackageError: not UTF-8 JSON, or a field that is missing, unknown or out of its range.
     """
     try:
-        card = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise PackageError(f"{where} is not valid JSON: {json_reason(error)}.") from error
+        card = read_json(data)
+    except ValueError as error:
+        raise PackageError(f"{where} is not valid JSON: {error}.") from error
     check_card(card, where)
     return card
 
@@ -73,22 +74,10 @@ def _validator() -> Any:
     return Draft202012Validator(schema)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the field {next(n for n in names if names.count(n) > 1)} stands twice")
-    return fields
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON number")
-
-
 def _field(path: Any) -> str:
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{part[:60]}" if text else str(part)[:60]
     return text
 
 
@@ -107,7 +96,7 @@ def _sentence(error: ValidationError) -> str:
         known = set(schema.get("properties", {}))
         patterns = schema.get("patternProperties", {})
         extra = [n for n in instance if n not in known and not any(re.search(p, n) for p in patterns)]
-        return f"there is an unknown field{inside}: {extra[0]}"
+        return f"there is an unknown field{inside}: {extra[0][:60]}"
     value = json.dumps(instance, ensure_ascii=False)
     value = value if len(value) <= 60 else value[:57] + "…"
     if error.validator == "pattern" and field.endswith("file"):
@@ -128,7 +117,7 @@ def _sentence(error: ValidationError) -> str:
         "maxLength": "must have at most {} characters",
     }.get(str(error.validator))
     if expected is None:
-        return f"the field {field} ({value}) is not valid: {error.message[:200]}"
+        return f"the field {field} ({value}) is not of its form"
     wanted = ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
     return f"the field {field} ({value}) {expected.format(wanted)}"
 
@@ -138,6 +127,9 @@ def _problems(card: dict[str, Any]) -> Any:
     for field, text in (("id", card["id"]), ("version", card["version"])):
         if text != text.strip():  # `$` of a regular expression lets a newline pass
             yield f"the field {field} ends in white space"
+    for entry in (card["weights"], *(s["default"] for s in card["sources"] if s.get("default"))):
+        if _RESERVED.match(entry["file"]) or entry["file"].endswith("."):
+            yield f"{entry['file']} is a name that Windows keeps for itself"
     target = card["target"]
     yield from _ordered(target.get("bounds"), "target.bounds")
     yield from _ordered(target.get("range"), "target.range")

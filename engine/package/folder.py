@@ -24,6 +24,7 @@ from engine.files.sizes import size_text
 from engine.files.system_errors import system_reason
 from engine.package.card import Card
 from engine.package.card_check import parse_card
+from engine.package.plain_json import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,10 +68,12 @@ class Package:
             )
         try:
             tensors = load(data)
-        except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        except (SafetensorError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError) as error:
             raise PackageError(f"{path} is not a whole safetensors file: install the model again.") from error
         for name, tensor in tensors.items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            if tensor.is_complex():
+                raise PackageError(f"{path}: the tensor {name} holds complex numbers.")
+            if not bool(torch.isfinite(tensor.float()).all()):  # some narrow types know no isfinite
                 raise PackageError(f"{path}: the tensor {name} holds values that are not finite.")
         return tensors
 
@@ -246,7 +249,7 @@ def _candidates(extra_folders: Iterable[str | os.PathLike[str]]) -> Iterator[Pat
 def _peek_id(folder: Path) -> str | None:
     """Return the id that a card claims, without checking anything else."""
     try:
-        identifier = json.loads(_read(folder / CARD_FILE, folder, MAX_CARD_BYTES))["id"]
+        identifier = read_json(_read(folder / CARD_FILE, folder, MAX_CARD_BYTES))["id"]
     except (PackageError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return identifier if isinstance(identifier, str) and identifier not in RESERVED_IDS else None

@@ -5,7 +5,6 @@ The engine validates packages fully; here a damaged card must only never break t
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -15,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import CARD_VERSION, MAX_CARD_BYTES, RESERVED_IDS
+from .plain_json import read_json
 
 CARD_FILE = "card.json"
 _ID = re.compile(r"[a-z][a-z0-9]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -103,9 +104,9 @@ def parse_card(data: bytes, folder: Path) -> ModelCard:
     """
     path = folder / CARD_FILE
     try:
-        raw = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CardError(f"{path} is not valid JSON.") from error
+        raw = read_json(data)
+    except ValueError as error:
+        raise CardError(f"{path} is not valid JSON: {error}.") from error
     try:
         return _card(raw, folder)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -165,7 +166,7 @@ def _card(raw: Any, folder: Path) -> ModelCard:
         raise TypeError("it holds no JSON object")
     version = raw["msr_card"]
     if version != CARD_VERSION:
-        raise ValueError(f"it has the card version {version!r}, this plugin reads {CARD_VERSION}")
+        raise ValueError(f"it has the card version {str(version)[:20]}, this plugin reads {CARD_VERSION}")
     target = _kind(raw, "target", dict)
     sources = [_source(entry) for entry in _kind(raw, "sources", list)]
     if len({source.name for source in sources}) < len(sources):
@@ -174,7 +175,9 @@ def _card(raw: Any, folder: Path) -> ModelCard:
     strength = _number(target.get("strength", 1.0), "target.strength")
     if not 0 <= strength <= 1:
         raise ValueError("target.strength is not between 0 and 1")
-    bounds = target.get("bounds") or (None, None)
+    bounds = target.get("bounds") or [None, None]
+    if not isinstance(bounds, list) or len(bounds) != 2:
+        raise TypeError("the field target.bounds is no pair")
     identity = _match(raw["id"], _ID, "id")
     if identity in RESERVED_IDS:
         raise ValueError(f"the id {identity} is a name that MSR keeps for itself")
@@ -235,6 +238,8 @@ def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
         size = entry.get("bytes")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
             raise TypeError("bytes is no whole number")
+        if _RESERVED.match(str(entry["file"])) or str(entry["file"]).endswith("."):
+            raise ValueError(f"{str(entry['file'])[:60]} is a name that Windows keeps for itself")
         yield CardFile(
             file=_match(entry["file"], _FILE, "file"),
             sha256=_match(entry["sha256"], _SHA256, "sha256"),

@@ -101,8 +101,8 @@ def _read_card(entries: dict[str, _Entry], source: Path) -> bytes:
     entry = entries.get(CARD_FILE)
     if entry is None:
         raise InstallError(f"{source} is no model package: it has no {CARD_FILE}.")
-    with entry.open() as stream:
-        data = stream.read(MAX_CARD_BYTES + 1)
+    with _opened(entry) as stream:
+        data = _read(stream, MAX_CARD_BYTES + 1, entry.name)
     if len(data) > MAX_CARD_BYTES:
         raise InstallError(f"{CARD_FILE} is larger than a card may be.")
     return data
@@ -127,14 +127,8 @@ def _copy_files(card: ModelCard, entries: dict[str, _Entry], folder: Path, is_ca
 
 def _copy(entry: _Entry, path: Path, expected: CardFile | None, limit: int, is_cancelled: Cancelled) -> int:
     digest, size = hashlib.sha256(), 0
-    with entry.open() as stream, path.open("xb") as out:
-        while True:
-            try:
-                block = stream.read(_BLOCK)
-            except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-                raise InstallError(f"{entry.name} cannot be read from the package: it is damaged.") from error
-            if not block:
-                break
+    with _opened(entry) as stream, path.open("xb") as out:
+        while block := _read(stream, _BLOCK, entry.name):
             size += len(block)
             if size > limit:  # whatever the zip's directory claims
                 raise InstallError(f"The package is larger than {MAX_BYTES // 2**30} GB.")
@@ -150,6 +144,23 @@ def _copy(entry: _Entry, path: Path, expected: CardFile | None, limit: int, is_c
                 f"{entry.name} does not have the sha256 that the card gives: it is damaged or was changed."
             )
     return size
+
+
+def _opened(entry: _Entry) -> IO[bytes]:
+    try:
+        return entry.open()
+    except Exception as error:  # zipfile raises what each way of packing raises, some of it undocumented
+        raise InstallError(
+            f"{entry.name} cannot be read from the package: it is damaged, or packed in a way that is not "
+            "known here; pack it as an ordinary zip."
+        ) from error
+
+
+def _read(stream: IO[bytes], most: int, name: str) -> bytes:
+    try:
+        return stream.read(most)
+    except Exception as error:  # as above
+        raise InstallError(f"{name} cannot be read from the package: it is damaged.") from error
 
 
 def _move(fresh: Path, final: Path) -> None:
@@ -198,7 +209,7 @@ def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
         raise InstallError(f"There is no file or folder {path}.")
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except Exception as error:  # what zipfile raises for headers that lie is not documented
         raise InstallError(f"{path} is not a zip file that can be read.") from error
     infos = list(_few(archive.infolist()))
     for info in infos:
