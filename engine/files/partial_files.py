@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import re
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.contract import PARTIAL_ENDING
 from engine.errors import Cancelled
 from engine.files.atomic import HOST, short_name, writer_alive
 
+_OPEN_FILES_ARE_HELD = sys.platform == "win32"
 _counter = itertools.count(1)
 _own: set[Path] = set()
 _finished: list[Path] = []
@@ -101,6 +103,22 @@ def _second_name(final: Path, alone: bool) -> Path | None:
     except OSError:  # a file system without links
         os.replace(final, old)
     return old
+
+
+def held(final: Path) -> bool:
+    """Tell whether a file cannot be replaced now, since another program has it open or it is protected.
+
+    Only Windows holds open files: there one that cannot be renamed, be it to its own name, is held.
+    """
+    if not _OPEN_FILES_ARE_HELD or not final.is_file():
+        return False
+    if not os.access(final, os.W_OK):
+        return True
+    try:
+        os.replace(final, final)
+    except OSError:
+        return True
+    return False
 
 
 def begin_job() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.dates import When
 from engine.errors import InputError
+from engine.files.partial_files import held
 from engine.files.sizes import size_text
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
@@ -90,6 +91,11 @@ def _check_paths(request: SuperResolveRequest) -> None:
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
         if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
             raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
+        if held(path):
+            raise InputError(
+                f"{name} {path} cannot be replaced: close the program that has it open, or choose another "
+                "file."
+            )
         if path.exists() and not request.overwrite:
             raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
     check_apart(files)

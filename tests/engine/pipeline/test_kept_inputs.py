@@ -164,3 +164,26 @@ def test_outputs_that_differ_in_capitals_or_accents_alone_are_refused(tmp_path: 
     for one, other in (("Fine.tif", "fine.TIF"), ("caf\u00e9.tif", "cafe\u0301.tif")):
         with pytest.raises(InputError, match="is also that of the estimate"):
             check_apart(files(one, other))
+
+
+def test_a_file_that_another_program_holds_is_told_before_the_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where an open file cannot be renamed."""
+    from engine.files import partial_files
+
+    request = SuperResolveRequest("bicubic", RasterRef("a.tif"), "fine.tif", factor=2)
+    super_resolve(request, Silent())
+    monkeypatch.setattr(partial_files, "_OPEN_FILES_ARE_HELD", True)
+    assert super_resolve(request, Silent()).covered == 1
+    rename = os.replace
+
+    def held(path: str, final: str) -> None:
+        if Path(path).name == "fine.tif":
+            raise PermissionError(13, "used by another process", str(path))
+        rename(path, final)
+
+    monkeypatch.setattr(partial_files.os, "replace", held)
+    with pytest.raises(InputError, match=r"fine\.tif cannot be replaced: close the program that has it open"):
+        super_resolve(request, Silent())
+    assert sorted(p.name for p in place.iterdir() if ".part" in p.name) == []
