@@ -260,10 +260,10 @@ def match(
     times = sorted({str(dates[i]) for i in fitting})
     if len(times) > 1:
         raise InputError(f"{label} has {several(times, wanted)}.")
-    bands = [str(i + 1) for i in fitting]
+    bands = [f"#{i + 1}" for i in fitting]
     raise InputError(
         f"{label} has {len(fitting)} bands for {wanted}{_told_apart(fitting, further)}: choose one of them "
-        f"(RASTER#BAND, here #{_listed(bands, 'or #')})."
+        f"(RASTER#BAND, here {_listed(bands, 'or ')})."
     )
 
 

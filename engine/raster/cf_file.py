@@ -85,7 +85,8 @@ class CfFile(RasterFile):
             return [None] * count
         times = self._data[axis]
         attributes = times.attrs
-        bounds = attributes.get("bounds")
+        kept = {**times.encoding, **attributes}  # xarray moves what it has understood
+        bounds = kept.get("bounds") or kept.get("climatology")
         bounds = self._data[bounds].values if bounds in self._data.variables else None
         flat = np.asarray(times.values).reshape(-1)
         told = {key: str(self._data.attrs.get(key, "")) for key in _PROVENANCE}

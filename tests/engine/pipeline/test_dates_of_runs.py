@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.windows import Window
 from scipy.io import netcdf_file
 
+from engine.aggregation import Aggregation
 from engine.band_dates import of_bands
 from engine.dates import When
 from engine.errors import InputError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
+from engine.raster.aggregated import open_dated
 from engine.raster.reference import RasterRef
 
 
@@ -189,3 +192,57 @@ def test_on_another_grid_the_means_are_held_against_the_means(
     grid = GridRequest(None, None, 0.4, None)
     result = super_resolve(replace(hourly, aggregate="day:mean", all_dates=True, grid=grid), Silent())
     assert result.residual_original < 1e-3, "held against the means, not the steps"
+
+
+def test_the_bounds_of_a_time_axis_decide_its_months(tmp_path: Path) -> None:
+    path = tmp_path / "means.nc"
+    with netcdf_file(path, "w") as file:
+        axes = {"time": np.array([31.0, 59]), "lat": 10.0 - np.arange(4), "lon": 100.0 + np.arange(4)}
+        for name, values in axes.items():
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "d", (name,))
+            axis[:] = values
+            axis.standard_name = {"lat": "latitude", "lon": "longitude"}.get(name, name)
+            axis.units = {"lat": "degrees_north", "lon": "degrees_east"}.get(name, "days since 2001-01-01")
+            if name == "time":
+                axis.calendar, axis.bounds = "noleap", "time_bnds"
+        file.createDimension("nbnd", 2)
+        file.createVariable("time_bnds", "d", ("time", "nbnd"))[:] = [[0, 31], [31, 59]]
+        rain = file.createVariable("PRECT", "f", ("time", "lat", "lon"))
+        rain[:], rain.units = fields(2), "mm/day"
+    for name in (str(path), f'NETCDF:"{path}":PRECT'):
+        request = SuperResolveRequest("bilinear", RasterRef(name), str(tmp_path / "o.tif"), factor=2)
+        assert run(request, all_dates=True) == ["2001-01", "2001-02"]
+
+
+def test_members_of_one_date_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "members.nc"
+    with netcdf_file(path, "w") as file:
+        axes = {
+            "time": [0.0, 1],
+            "number": [0, 1, 2],
+            "lat": 10.0 - np.arange(4),
+            "lon": 100.0 + np.arange(4),
+        }
+        units = {"time": "days since 2001-01-01", "lat": "degrees_north", "lon": "degrees_east"}
+        for name, values in axes.items():
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "d", (name,))
+            axis[:], axis.units = values, units.get(name, "1")
+        rain = file.createVariable("tp", "f", tuple(axes))
+        rain[:], rain.units = np.arange(6).reshape(2, 3, 1, 1) + np.zeros((2, 3, 4, 4)), "mm"
+    request = SuperResolveRequest("bilinear", RasterRef(str(path)), str(tmp_path / "o.tif"), factor=2)
+    with pytest.raises(InputError, match=r"3 bands for 2001-01-02 \(number 0, 1 and 2\).*#4, #5 or #6"):
+        run(request, date="2001-01-02")
+    run(request, date="2001-01-02", target=RasterRef(str(path), 5))
+    assert mean(request.output) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("way", ["day:mean", "day:sum"])
+def test_amounts_wanted_as_a_rate_become_that_of_the_day(write_raster: Any, way: str) -> None:
+    stamps = [f"2024-11-26T{h:02d}:00" for h in range(24)]
+    path = write_raster("d.tif", fields(24).astype(np.float32), 1, 10, 10, dates=stamps, units="mm")
+    raster = open_dated(RasterRef(path), "rain", "mm/day", Aggregation.parse(way))
+    assert raster.dates == [When(2024, 11, 26)] and raster.count == 1
+    assert raster.values([1], Window(0, 0, 4, 4)).mean() == pytest.approx(300)
+    raster.close()
