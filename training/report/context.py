@@ -107,7 +107,7 @@ def period(context: ReportContext) -> str:
 def date_words(date: str) -> str:
     """Return an archive's date as it is read: --11 is a month of no year."""
     months = "January February March April May June July August September October November December"
-    return months.split()[int(date[2:]) - 1] if date.startswith("--") else date
+    return months.split()[int(date[2:4]) - 1] if date.startswith("--") else date
 
 
 def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> ReportContext:

@@ -9,6 +9,7 @@ from engine.errors import InputError
 from engine.files.root import ROOT
 from training.preparation.timeline import count_on, date_in_name, gaps, partners
 from training.schema.dataset import BandDates, load_dataset
+from training.schema.split import day_span, in_periods
 
 
 def test_dates_in_names():
@@ -89,3 +90,11 @@ def test_monthly_stamps_of_either_kind_are_partners():
     first, middle = [When(2001, m, 1) for m in (1, 2, 3)], [When(2001, m, d) for m, d in ((1, 16), (2, 15))]
     assert partners(first, middle, "s") == [0, 1, None]
     assert partners(first, [When(2001, 1, d) for d in (4, 20)], "s") == [None] * 3, "days are no stamps"
+
+
+def test_periods_of_a_split_take_hours_and_days_of_any_calendar():
+    assert in_periods("2001-01-31T23:00", (("2001-01", "2001-01"),))
+    assert not in_periods("2001-02-01T00:00", (("2001-01", "2001-01"),))
+    assert in_periods("2001-02-30", (("2001-02-01", "2001-02-28"),)) and day_span("2001-02-30") == (424, 424)
+    assert in_periods("2001-02-30", (("2001-03-05", "2001-03-09"),), gap=5)
+    assert not in_periods("2001-02-30", (("2001-03-05", "2001-03-09"),), gap=4)
