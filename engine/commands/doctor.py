@@ -24,6 +24,10 @@ from engine.version import VERSION
 REQUIREMENTS = ROOT / "requirements-engine.txt"
 OLDEST_PYTHON = (3, 10)
 LOW_MEMORY = 2**30
+INTEL_MAC = (
+    "There is no PyTorch of 2.3 or later for Macs with Intel processors: use a Mac with Apple silicon (and a "
+    "Python for it), Windows or Linux."
+)
 _MODULES = {"odc-geo": "odc.geo"}  # where the import's name is not the package's
 _VARIABLES = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA", "GDAL_DRIVER_PATH", "PYTHONHOME")
 
@@ -98,7 +102,8 @@ def _packages(requirements: Path) -> list[Json]:
             version = importlib.metadata.version(name)
             importlib.import_module(_MODULES.get(name, name.replace("-", "_")))
         except importlib.metadata.PackageNotFoundError:
-            finding = _finding(name, "error", "is not installed", f"Run {install}")
+            fix = INTEL_MAC if name == "torch" and on_intel_mac() else f"Run {install}"
+            finding = _finding(name, "error", "is not installed", fix)
         except Exception as error:  # a broken package may raise anything while it is imported
             finding = _finding(name, "error", f"{version} cannot be imported ({error})", f"Run {install}")
         else:
@@ -108,6 +113,11 @@ def _packages(requirements: Path) -> list[Json]:
                 finding = _finding(name, "error", f"{version} is not {wanted}", f"Run {install}")
         findings.append({**finding, "version": version})
     return findings
+
+
+def on_intel_mac() -> bool:
+    """Return whether this Python is one for Macs with Intel processors."""
+    return sys.platform == "darwin" and platform.machine() == "x86_64"
 
 
 def satisfies(version: str, wanted: str) -> bool:
@@ -152,19 +162,13 @@ def _projections() -> Json:
     """Let both copies of PROJ (pyproj's and rasterio's) turn a point into Web Mercator."""
     fix = "Unset PROJ_DATA and PROJ_LIB, and install pyproj and rasterio anew."
     try:
-        import pyproj
-        from rasterio.warp import transform
+        from engine.raster.projections import projection_problem
 
-        mercator = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
-        points = {
-            "pyproj": mercator.transform(180.0, 0.0)[0],
-            "rasterio": transform("EPSG:4326", "EPSG:3857", [180.0], [0.0])[0][0],
-        }
-    except Exception as error:  # each library has errors of its own
-        return _finding("projections", "error", f"PROJ finds no usable database ({error})", fix)
-    wrong = [name for name, x in points.items() if abs(x - 20037508.342789) > 1e-3]
-    if wrong:
-        return _finding("projections", "error", f"{wrong[0]} transforms coordinates wrongly", fix)
+        problem = projection_problem()
+    except Exception as error:  # a library is missing or broken
+        return _finding("projections", "error", f"cannot be tried ({error})", fix)
+    if problem:
+        return _finding("projections", "error", problem, fix)
     return _finding("projections", "ok", "PROJ's database is there")
 
 

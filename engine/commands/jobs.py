@@ -52,8 +52,10 @@ def super_resolve(request: Json, feedback: Feedback, state: State) -> Json:
     from engine.pipeline.method_choice import ModelCache
     from engine.pipeline.request import SuperResolveRequest
     from engine.pipeline.super_resolve import super_resolve as downscale
+    from engine.raster.projections import check_projections
 
     parsed = SuperResolveRequest.from_json(request)
+    check_projections()  # a broken PROJ would be blamed on the rasters
     if "models" not in state.kept:
         state.kept["models"] = ModelCache()
     return downscale(parsed, feedback, state.kept["models"]).to_json()

@@ -45,7 +45,7 @@ _PIECE = 2**17  # fine cells at a time
 
 def enough_bands(distance: Tensor) -> bool:
     """Say whether every sample of (B, M) has enough bands that are not withheld (infinite)."""
-    return bool((torch.isfinite(distance).sum(-1) >= LEAST_BANDS).all())
+    return bool((torch.isfinite(distance).sum(-1, dtype=torch.int32) >= LEAST_BANDS).all())
 
 
 @torch.no_grad()
@@ -139,7 +139,7 @@ def fit(known: Tensor, means: Tensor, distance: Tensor, target: TargetSpec) -> t
     pairs = [c[:, band : band + 1] * c[:, band:] for band in range(count)]
     products = weighted_sum(torch.cat([*pairs, c * residual], 1), KERNEL) / weight
     upper = list(products[:, :-count].split(tuple(range(count, 0, -1)), 1))
-    variance = sum(row[:, 0] for row in upper) / used.sum(1).clamp_min(1)
+    variance = sum(row[:, 0] for row in upper) / used.sum(1, dtype=torch.int32).clamp_min(1)
     least = FLOOR if target.nonnegative else (SIGNED_FLOOR * target.std) ** 2
     for row in upper:
         row[:, 0] += SHARE * variance + least

@@ -27,6 +27,7 @@ import itertools
 import torch
 from torch import Tensor
 
+from engine.compute.exact import exact_device
 from engine.fields.conservation import aggregate
 from engine.fields.neighbourhood import weighted_sum
 from engine.fields.upsample import HALO as TAPS_HALO
@@ -56,6 +57,9 @@ def slopes(values: Tensor, elevation: Tensor, kernel: tuple[float, ...] = KERNEL
         (B, H, W) float32, finite, zero where there is nothing to fit; per metre. Exact at `WINDOW`
         cells from the border.
     """
+    home = values.device
+    place = exact_device(home)
+    values, elevation = values.to(place), elevation.to(place)
     valid = torch.isfinite(values) & torch.isfinite(elevation)
     # Doubles, since the sums are small differences of large numbers on a plateau.
     z, x = (torch.where(valid, field, 0.0).double() for field in (elevation, values))
@@ -78,7 +82,7 @@ def slopes(values: Tensor, elevation: Tensor, kernel: tuple[float, ...] = KERNEL
     squares = weighted_sum(count[:, None], tuple(weight**2 for weight in kernel))[:, 0]
     cells = sums[:, 0] ** 2 / squares.clamp_min(_TINY)
     trust = ((cells - FEW) / (ENOUGH - FEW)).clamp(0, 1)
-    return (trust * slope * explained / (explained + rest).clamp_min(_TINY)).float()
+    return (trust * slope * explained / (explained + rest).clamp_min(_TINY)).float().to(home)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ def topographic_position(height: Tensor, radius: int) -> Tensor:
     valid = torch.isfinite(height)
     # Heights are taken from their mean, so that sums of many stay exact in float32.
     level = torch.where(valid, height, torch.zeros_like(height)).sum((1, 2), keepdim=True)
-    level = level / valid.sum((1, 2), keepdim=True).clamp_min(1)
+    level = level / valid.sum((1, 2), keepdim=True, dtype=torch.int32).clamp_min(1)
     above = torch.where(valid, height - level, torch.zeros_like(height))
     total, count = _square_mean(above, radius), _square_mean(valid.float(), radius)
     return torch.where(valid, height - level - total / count.clamp_min(1e-6), torch.nan)

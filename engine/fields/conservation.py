@@ -38,7 +38,7 @@ def aggregate(fine: Tensor, factor: int, area: Tensor | None = None) -> Tensor:
     # The coarse means tell whether any fine cell is invalid, and where, which is cheap.
     if not bool(invalid.any()):
         return mean
-    if fine.requires_grad or int(invalid.sum()) > invalid.numel() // 2:
+    if fine.requires_grad or int(invalid.sum(dtype=torch.int32)) > invalid.numel() // 2:
         return _masked_mean(fine, torch.isfinite(fine), factor, area)[0]
     *lead, row, column = invalid.nonzero(as_tuple=True)
     blocks = fine.unflatten(-2, (-1, factor)).unflatten(-1, (-1, factor)).movedim(-2, -3)
@@ -66,7 +66,7 @@ def outside_bounds(coarse: Tensor, target: TargetSpec) -> float:
     """Return the share of valid coarse cells whose value lies outside the target's bounds."""
     low, high = limits(target)
     valid = torch.isfinite(coarse)
-    count = int(valid.sum())
+    count = int(valid.sum(dtype=torch.int32))
     if not count:
         return 0.0
     outside = torch.zeros_like(valid)
@@ -74,7 +74,7 @@ def outside_bounds(coarse: Tensor, target: TargetSpec) -> float:
         outside |= coarse < low
     if high is not None:
         outside |= coarse > high
-    return int((outside & valid).sum()) / count
+    return int((outside & valid).sum(dtype=torch.int32)) / count
 
 
 def conserve(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.compute.exact import exact_device
 from engine.errors import InputError
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio: SplitMix64's step
@@ -75,16 +76,17 @@ def level_noise(
     """
     pairs = (channels + 1) // 2
     keys = [_key(seed, member, level, scale, pair) for pair in range(pairs)]
-    key = torch.tensor(keys, dtype=torch.int64, device=device)[:, None]
-    row = torch.as_tensor(rows, dtype=torch.int64, device=device)
-    column = torch.as_tensor(columns, dtype=torch.int64, device=device)
+    place = exact_device(device)
+    key = torch.tensor(keys, dtype=torch.int64, device=place)[:, None]
+    row = torch.as_tensor(rows, dtype=torch.int64, device=place)
+    column = torch.as_tensor(columns, dtype=torch.int64, device=place)
     down = _scramble(row * _signed(_GOLDEN) + key)  # (pairs, rows)
     bits = _scramble(down[:, :, None] + column * _signed(_COLUMN))
     # The half added keeps the logarithm finite.
     radius = torch.sqrt(-2 * torch.log((_shift(bits, 32).float() + 0.5) * _BITS))
     angle = (bits & 0xFFFFFFFF).float() * (2 * math.pi * _BITS)
     both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
-    return both.flatten(0, 1)[:channels]
+    return both.flatten(0, 1)[:channels].to(device)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
 import sys
@@ -141,6 +142,11 @@ def engine_folder() -> Path:
 
 def explain_missing(problem: str) -> str:
     """Return what to do about an engine that is not there."""
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        problem += (
+            " (There is no PyTorch for Macs with Intel processors any more: the engine needs Apple silicon, "
+            "and a Python for it.)"
+        )
     first, second = commands()
     where = ", in PowerShell" if os.name == "nt" else ""
     return (

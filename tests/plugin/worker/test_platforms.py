@@ -91,3 +91,11 @@ def test_details_go_into_the_profiles_log(qgis_app, tmp_path, monkeypatch) -> No
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(debug_log, "profile_folder", lambda: tmp_path / "file")
     assert debug_log.with_log("It failed.", "x") == "It failed."
+
+
+def test_an_intel_mac_is_told_that_there_is_no_torch(monkeypatch, qgis_app) -> None:
+    monkeypatch.setattr(environment.sys, "platform", "darwin")
+    monkeypatch.setattr(environment.platform, "machine", lambda: "x86_64")
+    assert "Apple silicon" in environment.explain_missing("There is no engine.")
+    monkeypatch.setattr(environment.platform, "machine", lambda: "arm64")
+    assert "Apple silicon" not in environment.explain_missing("There is no engine.")
