@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf_axes import horizontal
 from engine.raster.cf_variables import LIBRARY, open_field
-from engine.raster.checks.declared_size import check_block
+from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.missing_cells import MissingCells
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
@@ -76,6 +77,8 @@ class CfFile(RasterFile):
         remedy = "nccopy -c (or ncks --cnk_dmn) IN OUT"
         size = self._array.dtype.itemsize
         check_block(list(self._chunk().values()), size, f"{self.label}: {self._name}", remedy)
+        if os.path.isfile(self._path):
+            check_held(array.size * size, os.path.getsize(self._path), f"{self.label}: {self._name}")
 
     def _dates(self, array: Any) -> list[When | None]:
         """Return the date of each band."""

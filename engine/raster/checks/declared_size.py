@@ -15,6 +15,7 @@ from engine.files.sizes import size_text
 LARGEST_BLOCK = 2**29  # bytes; GDAL decodes a block as a whole, however few of its cells are wanted
 _EMPTY = 20_000  # bytes declared for one byte in the file: no compression of real values reaches it
 _SMALL = 2**32  # bytes declared that do no harm
+_WHOLE = {"GTiff", "COG", "VRT", "JP2OpenJPEG", "PNG", "HFA", "AAIGrid", "netCDF", "HDF5", "KEA", "PCIDSK"}
 MOST_READ = 2**38  # cells of a raster under an output
 
 
@@ -32,9 +33,23 @@ def check_file(file: Any, what: str) -> None:
     together = file.count if str(file.profile.get("interleave", "")).lower() == "pixel" else 1
     for shape, size in zip(file.block_shapes, sizes, strict=True):
         check_block((*shape, together), size, what, "gdal_translate -co TILED=YES IN OUT")
-    if file.driver != "GTiff" or len(file.files) != 1 or not os.path.isfile(file.files[0]):
-        return
-    declared, held = file.width * file.height * sum(sizes), os.path.getsize(file.files[0])
+    names = list(file.files)
+    nested = any(str(name).lower().endswith(".vrt") for name in names[1:])  # whose own sources are not told
+    if file.driver in _WHOLE and names and not nested and all(os.path.isfile(name) for name in names):
+        check_held(file.width * file.height * sum(sizes), sum(map(os.path.getsize, names)), what)
+
+
+def check_held(declared: int, held: int, what: str) -> None:
+    """Refuse a raster that declares far more than its files can hold.
+
+    Args:
+        declared: bytes of all cells.
+        held: bytes of the files.
+        what: how sentences call the raster.
+
+    Raises:
+        InputError: names both sizes.
+    """
     if declared > _SMALL and declared > _EMPTY * held:
         raise InputError(
             f"{what} declares {size_text(declared)} of cells in a file of {size_text(held)}, so almost none "

@@ -41,6 +41,29 @@ def test_a_file_that_holds_almost_nothing_is_refused(tmp_path: Path, monkeypatch
         Raster(RasterRef(path), "elevation")
 
 
+def test_a_virtual_raster_of_nothing_and_an_empty_netcdf_are_refused(tmp_path: Path) -> None:
+    virtual = tmp_path / "v.vrt"
+    virtual.write_text(
+        '<VRTDataset rasterXSize="40000" rasterYSize="40000"><SRS>EPSG:4326</SRS>'
+        "<GeoTransform>4, 1e-4, 0, 52, 0, -1e-4</GeoTransform>"
+        '<VRTRasterBand dataType="Float32" band="1"/></VRTDataset>',
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError, match=r"declares 6.4 GB of cells in a file of \d+ bytes"):
+        Raster(RasterRef(str(virtual)), "elevation")
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "n.nc"
+    with h5py.File(path, "w") as file:
+        rows = file.create_dataset("lat", data=np.linspace(50, 40, 20_000))
+        columns = file.create_dataset("lon", data=np.linspace(0, 40, 80_000))
+        rows.make_scale("lat"), columns.make_scale("lon")
+        rows.attrs["units"], columns.attrs["units"] = "degrees_north", "degrees_east"
+        field = file.create_dataset("tas", (20_000, 80_000), "f4", chunks=(500, 500))
+        field.dims[0].attach_scale(rows), field.dims[1].attach_scale(columns)
+    with pytest.raises(InputError, match=r"declares 6.4 GB of cells"):
+        Raster(RasterRef(str(path)), "elevation")
+
+
 @pytest.mark.parametrize("block", [(512, 512), (1, 100_000), (100_000, 1), (4096, 4096)])
 def test_a_sample_is_bounded_and_spread(block: tuple[int, int]) -> None:
     windows = sample_windows(100_000, 100_000, block, 2**22)
