@@ -38,6 +38,7 @@ class NetworkInputs:
     vector: Tensor | None  # (B, 2), sine and cosine of the day of year
     base: Tensor
     origin: Tensor | None = None  # (B, 2) int64
+    turn: int | None = None  # the patch's
 
     def without(self, names: Iterable[str]) -> NetworkInputs:
         """Return the inputs without some sources; the base stays as it is."""
@@ -178,7 +179,8 @@ def network_inputs(
         ready = normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
         (coarse if source.grid == "coarse" else fine)[source.name] = ready
     inner = crop(below, halo, patch.factor)
-    return NetworkInputs(coarse, fine, season_vector(patch) if season else None, inner, patch.origin)
+    vector = season_vector(patch) if season else None
+    return NetworkInputs(coarse, fine, vector, inner, patch.origin, patch.turn)
 
 
 def season_vector(patch: Patch) -> Tensor:

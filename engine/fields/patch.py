@@ -35,6 +35,7 @@ class Patch:
     # (B, 2) int64: absolute coarse row and column of each window's first cell, halo left out; ensembles
     # need it, since their noise is fixed to the grid.
     origin: Tensor | None = None
+    turn: int | None = None  # coarse columns of a full turn of the globe: those that far apart are one place
 
     def averaging_area(self, target: TargetSpec) -> Tensor | None:
         """Return the area by which cells weigh in the target's coarse means, None where they count alike."""

@@ -94,12 +94,14 @@ class Noise:
     """The noise of a batch of windows, made level by level when a network asks.
 
     `members` has one number for each window; member 0 gets zeros. `origin` (B, 2) holds the absolute
-    coarse row and column of each window's first cell, halo left out.
+    coarse row and column of each window's first cell, halo left out. Columns `turn` apart are one place on
+    the globe and have the same numbers.
     """
 
     seed: int
     members: tuple[int, ...]
     origin: Tensor
+    turn: int | None = None
 
     def __post_init__(self) -> None:
         """Check that there is an origin for each window; raises InputError."""
@@ -124,7 +126,11 @@ class Noise:
                 fields.append(torch.zeros(channels, height, width, device=self.origin.device))
                 continue
             top, left = row * scale - margin, column * scale - margin
-            rows, columns = range(top, top + height), range(left, left + width)
+            rows: Sequence[int] = range(top, top + height)
+            columns: Sequence[int] = range(left, left + width)
+            if self.turn is not None:
+                half = self.turn * scale // 2
+                columns = [(c + half) % (self.turn * scale) - half for c in columns]
             fields.append(
                 level_noise(self.seed, member, level, scale, rows, columns, channels, self.origin.device)
             )

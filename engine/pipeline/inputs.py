@@ -23,6 +23,7 @@ from engine.pipeline.tiles import Tile
 from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
 from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
+from engine.raster.longitudes import columns_round, grid_circle
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.specs import SourceSpec, TargetSpec
@@ -330,6 +331,7 @@ class InputRasters:
             target=_tensor(target),
             cell_size=_tensor(cell_sizes(fine)),
             area=None if area is None else _tensor(area),
+            turn=columns_round(self.grids.coarse.affine.a, grid_circle(self.grids.coarse)),
             origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
         )
         if when is not None and when.month is not None:
