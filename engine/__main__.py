@@ -6,6 +6,7 @@ import sys
 
 from engine.commands.cli import main
 from engine.commands.ending import status_of
+from engine.commands.library_words import part_from_libraries
 from engine.commands.signals import heed_signals
 from engine.compute.allocator import keep_freed_memory
 from engine.files.partial_files import discard_all
@@ -14,6 +15,8 @@ from engine.raster.gdal.gdal_variables import scrub
 if __name__ == "__main__":
     scrub()
     keep_freed_memory()
+    if sys.argv[1:2] != ["worker"]:  # whose standard error is a log
+        part_from_libraries()
     heed_signals(lambda: discard_all(finished=True))
     try:
         status = main(sys.argv[1:])

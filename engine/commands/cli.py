@@ -15,6 +15,7 @@ from engine.commands import arguments
 from engine.commands.ending import status_of
 from engine.commands.explain import exit_status
 from engine.commands.jobs import State, run_job
+from engine.commands.library_words import hush_libraries
 from engine.commands.signals import Ended, say
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
         from engine.commands.worker import main as serve
 
         return serve(options.host_version, options.idle_seconds)
+    hush_libraries()
     try:
         job, request = arguments.request(options)
         result = _run(job, request, sys.stderr.isatty())

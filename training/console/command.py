@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from engine.commands import ending
+from engine.commands.library_words import hush_libraries
 from engine.commands.signals import Ended, heed_signals, say
 from engine.compute.allocator import keep_freed_memory
 from engine.raster.gdal.gdal_variables import scrub
@@ -22,6 +23,7 @@ def main(run: Callable[[], int]) -> None:
     scrub()
     keep_freed_memory()
     heed_signals()
+    hush_libraries()
     sys.exit(status_of(run))
 
 

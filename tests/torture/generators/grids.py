@@ -178,7 +178,8 @@ def _crs(rng: np.random.Generator, folders: Folders, question: Question) -> Case
     middle = Transformer.from_crs(world.crs, goal, always_xy=True).transform(
         world.left + cols / 2 * world.step, world.top - rows / 2 * world.step
     )
-    size = 0.05 if goal == "EPSG:4326" else 20_000.0
+    metres = 110_000.0  # in a degree: coarse cells of about the target's own size
+    size = (world.step / metres if goal == "EPSG:4326" else world.step * metres) / question.factor
     extent = [middle[0] - 4 * size, middle[1] - 3 * size, middle[0] + 4 * size, middle[1] + 3 * size]
     good = FineField(
         str(output), question.factor, (size, 0, extent[0], 0, -size, extent[3]), (6, 8), goal, None,

@@ -44,7 +44,7 @@ GENERATORS: dict[str, Generator] = {
     "packages": Generator(packages.make, 8),
     "stores": Generator(stores.make, 8),
     "configurations": Generator(configurations.make, 7),
-    "kills": Generator(kills.make, 8),
+    "kills": Generator(kills.make, 11),
     "limits": Generator(limits.make, 3),
     "environments": Generator(environments.make, 3),
 }

@@ -1,0 +1,33 @@
+"""What libraries say for themselves stays off standard error, where a command says one sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+
+
+def hush_libraries() -> None:
+    """Keep the words of GDAL, and of a Zarr reader that was interrupted, off standard error.
+
+    GDAL's errors reach Python's logging by way of rasterio; those that fail a run are raised besides. Without
+    a handler, logging prints them.
+    """
+    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    warnings.filterwarnings("ignore", message=r"coroutine .* was never awaited", category=RuntimeWarning)
+
+
+def part_from_libraries() -> None:
+    """Let what C libraries write to standard error go nowhere, such as libtiff's; Python's own words stay."""
+    try:
+        if sys.stderr.fileno() != 2:
+            return
+        own = os.dup(2)
+        null = os.open(os.devnull, os.O_WRONLY)
+    except (AttributeError, OSError, ValueError):  # closed, or not a file at all
+        return
+    os.dup2(null, 2)
+    os.close(null)
+    encoding, errors = sys.stderr.encoding, sys.stderr.errors
+    sys.stderr = os.fdopen(own, "w", buffering=1, encoding=encoding, errors=errors)
