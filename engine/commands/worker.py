@@ -34,6 +34,7 @@ SCHEMA_FILE = Path(__file__).with_name("protocol.schema.json")
 GRACE_SECONDS = 0.35  # for a job to heed a cancel; then the process ends
 PROGRESS_SECONDS = 0.1  # between two messages of the same phase
 LONGEST_LINE = 16 * 2**20
+LONGEST_ID = 1000
 _REPORTED = ("torch", "rasterio", "pyproj", "numpy", "odc-geo", "safetensors")
 
 
@@ -166,18 +167,19 @@ class Worker:
     def _take(self, line: bytes) -> None:
         try:
             message = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            self._refuse(None, f"A line is not JSON: {error}.")
+        except (ValueError, RecursionError):
+            self._refuse(None, "A line is not JSON.")
             return
         if not isinstance(message, dict):
             self._refuse(None, "A message is not an object.")
             return
         kind, identity = message.get("type"), message.get("id")
+        identity = identity if isinstance(identity, str) and len(identity) <= LONGEST_ID else None
         if kind == "shutdown":
             leave(0)
         elif kind not in ("run", "cancel"):
-            self._refuse(identity, f"There is no message of type {kind}.")
-        elif not isinstance(identity, str) or not identity:
+            self._refuse(identity, f"There is no message of type {str(kind)[:60]}.")
+        elif not identity:
             self._refuse(None, f"The message {kind} lacks an id.")
         elif kind == "cancel":
             with self.lock:

@@ -82,7 +82,7 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
 
     def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
         """Add a parameter together with its help."""
-        parameter.setHelp(self.texts().get(parameter.name(), ""))
+        parameter.setHelp(escape(self.texts().get(parameter.name(), "")))  # QGIS shows it as rich text
         if advanced:
             make_advanced(parameter)
         self.addParameter(parameter)

@@ -184,16 +184,16 @@ def _card(raw: Any, folder: Path) -> ModelCard:
     factor = raw["factor"]
     if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= 100:
         raise ValueError("factor is not a whole number from 2 to 100")
-    name = _text(raw, "name", 200)
+    name = _label(raw, "name", 200)
     return ModelCard(
         folder=folder,
         id=identity,
-        name=name.strip() or identity,
-        version=_text(raw, "version", 40),
+        name=name or identity,
+        version=_label(raw, "version", 40),
         description=_text(raw, "description", 20000),
         factor=factor,
-        target_title=_text(target, "title", 200, "") or _text(target, "name", 60),
-        units=_text(target, "units", 60),
+        target_title=_label(target, "title", 200, "") or _label(target, "name", 60),
+        units=_label(target, "units", 60),
         transform=_text(target, "transform", 60, "identity"),
         lower_bound=None if bounds[0] is None else _number(bounds[0], "target.bounds"),
         strength=strength,
@@ -214,8 +214,8 @@ def _source(entry: Any) -> CardSource:
     has_default = isinstance(entry.get("default"), dict)
     return CardSource(
         name=name,
-        title=_text(entry, "title", 200, "") or name.replace("_", " ").capitalize(),
-        units=_text(entry, "units", 60),
+        title=_label(entry, "title", 200, "") or name.replace("_", " ").capitalize(),
+        units=_label(entry, "units", 60),
         fine=_text(entry, "grid", 20) == "fine",
         dynamic=bool(entry.get("dynamic", False)),
         climatology=entry.get("kind") == "climatology",
@@ -259,6 +259,12 @@ def _text(owner: dict[str, Any], key: str, longest: int, default: str | None = N
     if not isinstance(value, str) or len(value) > longest:
         raise TypeError(f"the field {key} is no text, or too long")
     return value
+
+
+def _label(owner: dict[str, Any], key: str, longest: int, default: str | None = None) -> str:
+    """Return a text of one line in which Qt finds no markup, wherever QGIS shows it."""
+    text = " ".join(_text(owner, key, longest, default).split())
+    return text.replace("<", "‹").replace(">", "›")
 
 
 def _match(value: Any, pattern: re.Pattern[str], key: str) -> str:

@@ -169,3 +169,28 @@ def test_a_damaged_zip_is_installed_whole_or_refused(tmp_path, package, seed):
         assert not models.exists() or list(models.iterdir()) == []
     else:
         assert (models / installed.card.id / "w.safetensors").read_bytes() == bytes(5_000)
+
+
+def test_no_markup_of_a_card_reaches_a_label(shipped):
+    card = copy.deepcopy(shipped)
+    markup = "<img src='file:///etc/passwd'>\nrain"
+    card["name"] = card["target"]["title"] = card["sources"][0]["title"] = markup
+    card["units"] = card["target"]["units"] = "<b>mm</b>"
+    read = parse_card(json.dumps(card).encode(), Path("model"))
+    for text in (read.name, read.target_title, read.units, read.sources[0].title):
+        assert "<" not in text and "\n" not in text
+    assert read.name == "‹img src='file:///etc/passwd'› rain"
+
+
+def test_no_markup_of_a_card_reaches_the_help(shipped, qgis_app):
+    from msr_plugin.algorithms.installed_model import ModelAlgorithm
+
+    card = copy.deepcopy(shipped)
+    card["description"] = "<a href='http://example.org'>here</a>"
+    card["sources"][0]["title"] = "<i>warm</i>"
+    algorithm = ModelAlgorithm(parse_card(json.dumps(card).encode(), Path("model")))
+    algorithm.initAlgorithm()
+    shown = [algorithm.shortHelpString(), algorithm.displayName()]
+    shown += [f"{each.help()}{each.description()}" for each in algorithm.parameterDefinitions()]
+    assert not any("<a " in text or "<i>" in text for text in shown)
+    assert "&lt;a href=" in shown[0]

@@ -201,6 +201,11 @@ def test_errors_become_sentences_and_the_worker_lives(warm: Peer, what: str, kin
         (b"\xff\xfe", None, "not JSON"),
         (b"[" * 100_000, None, "not JSON"),
         (b"[1]", None, "not an object"),
+        (b"\0\0", None, "not JSON"),
+        (b'{"type": "run", "id": ' + b"9" * 5_000 + b"}", None, "not JSON"),
+        (b'{"type": {"a": []}, "id": {"b": 1}}', None, "no message of type"),
+        (b'{"type": "' + b"x" * 100_000 + b'"}', None, "no message of type xxx"),
+        (b'{"type": "run", "id": "' + b"x" * 100_000 + b'", "job": "echo"}', None, "lacks an id"),
         (b'{"type": "dance", "id": "x"}', "x", "no message of type dance"),
         (b'{"type": "run", "job": "echo"}', None, "lacks an id"),
         (b'{"type": "run", "id": 5, "job": "echo"}', None, "lacks an id"),
@@ -211,7 +216,7 @@ def test_malformed_lines(warm: Peer, line: bytes, id: str | None, words: str) ->
     warm.raw(line + b"\n\n")
     error = warm.until("error")
     assert (error["kind"], error["id"]) == ("protocol", id)
-    assert words in error["message"]
+    assert words in error["message"] and len(error["message"]) < 200
     warm.run("after", "echo", ok=True)
     assert warm.until("result")["id"] == "after"
 
@@ -222,6 +227,17 @@ def test_an_unknown_job_and_a_request_that_is_none(warm: Peer) -> None:
     assert error["kind"] == "input" and "no job dance" in error["message"]
     warm.send(type="run", id="r", job="echo", request=[1])
     assert warm.until("error")["kind"] == "input"
+
+
+@pytest.mark.parametrize("id", ["\ud800", "../../etc/passwd", "a\0b", "a\nb"])
+def test_a_deep_or_odd_request_is_one_sentence(warm: Peer, id: str) -> None:
+    request = b'{"model":' * 900 + b"1" + b"}" * 900
+    name = json.dumps(id).encode()
+    warm.raw(b'{"type": "run", "id": ' + name + b', "job": "super_resolve", "request": ' + request + b"}\n")
+    error = warm.until("error")
+    assert error["kind"] == "input" and "\n" not in error["message"] and len(error["message"]) < 500
+    warm.run("after", "echo", ok=True)
+    assert warm.until("result")["id"] == "after"
 
 
 def test_printing_libraries_do_not_corrupt(warm: Peer) -> None:
