@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.dates import STANDARD, When, calendar_named, find
+from engine.dates import STANDARD, When, calendar_named, days_in_month, find
 from engine.time_axis import decode
 
 CALENDAR = "CALENDAR"  # a band's tag beside DATE, where the calendar is not the standard one
@@ -101,3 +101,14 @@ def _along(
     distinct, place = np.unique(numbers, return_inverse=True)
     axis = decode(distinct, units, calendar, None, cell_methods, frequency, provenance)
     return [axis.dates[i] for i in place]
+
+
+def of_year(bands: int) -> Sequence[When] | None:
+    """Return the dates of a climatology that has as many bands as a year has months or days."""
+    if bands == 12:
+        return [When(None, month) for month in range(1, 13)]
+    if bands not in (365, 366):
+        return None
+    kind = "noleap" if bands == 365 else "all_leap"
+    lengths = [int(days_in_month(None, month, kind)) for month in range(1, 13)]
+    return [When(None, m, d, calendar=kind) for m, n in enumerate(lengths, start=1) for d in range(1, n + 1)]

@@ -27,6 +27,7 @@ ORDER = {
             "time_axis",
             "band_dates",
             "aggregation",
+            "quantities",
             "units",
             "source_kinds",
             "specs",

@@ -14,6 +14,7 @@ from rasterio.enums import Resampling
 
 from engine import dates
 from engine.aggregation import Aggregation
+from engine.band_dates import of_year
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
@@ -199,11 +200,12 @@ class InputRasters:
     def _open(self, source: SourceSpec, ref: RasterRef, aggregation: Aggregation | None) -> Raster:
         """Open a source; where the target is summed, sources in other units than it are averaged."""
         units = source.units if source.traits.unit is None else ""
+        quantity = self.spec.name if source.traits.of_target else source.title
         if aggregation is None or not source.dynamic:
-            return Raster(ref, source.name, units)
+            return Raster(ref, source.name, units, quantity)
         if source.traits.scalar:
             way = aggregation.way if source.units == self.spec.units else "mean"
-            return open_dated(ref, source.name, units, replace(aggregation, way=way))
+            return open_dated(ref, source.name, units, replace(aggregation, way=way), quantity=quantity)
         raster = Raster(ref, source.name, units)
         if ref.band is None and any(w is not None and w != w.to(aggregation.part) for w in raster.dates):
             raster.close()
@@ -304,10 +306,16 @@ class InputRasters:
             )
         else:
             wanted = [own]
+        asked = wanted[:1] if len(wanted) == 1 else [None]
+        target.take_dates(asked)
+        for source in self.sources:
+            year = of_year(source.raster.count) if source.spec.traits.of_target else None
+            source.raster.take_dates(year or asked)
         for each in wanted:
-            self.target_band(each)
+            self.target.check_units(self.target_band(each))
             for source in self.sources:
-                source.bands(each)
+                for band in source.bands(each):
+                    source.raster.check_units(band)
                 if source.spec.traits.of_target:
                     source.distances(each)
         return wanted

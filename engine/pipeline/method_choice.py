@@ -128,7 +128,7 @@ def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
     """
     choice = _named(request)
     choice.check_ensemble(request)
-    target = open_target(request, choice.units)
+    target = open_target(request, choice.units, choice.target.name)
     try:
         return choice.for_target(target, request.quantity), target
     except BaseException:
@@ -136,7 +136,7 @@ def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
         raise
 
 
-def open_target(request: SuperResolveRequest, units: str) -> Raster:
+def open_target(request: SuperResolveRequest, units: str, quantity: str = "") -> Raster:
     """Open the target in some units, the steps of its dates made one where that is asked for.
 
     Raises:
@@ -148,7 +148,7 @@ def open_target(request: SuperResolveRequest, units: str) -> Raster:
             f"the band or aggregate out."
         )
     aggregation = Aggregation.parse(request.aggregate) if request.aggregate else None
-    return open_dated(request.target, "target", units, aggregation, always=True)
+    return open_dated(request.target, "target", units, aggregation, always=True, quantity=quantity)
 
 
 def _named(request: SuperResolveRequest) -> Choice:

@@ -47,6 +47,7 @@ def against_original(
                     source = request.target.band or (
                         match(target.dates, when, "target") + 1 if when and any(target.dates) else 1
                     )
+                    target.take_dates([when])
                     truth = target.read(block, [source], Resampling.nearest)[0]
                     mean = result.read(block, [band], Resampling.average)[0]
                     share = result.coverage(block, band)

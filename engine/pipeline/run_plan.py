@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import units
 from engine.dates import When
 from engine.errors import InputError
 from engine.files.partial_files import held
@@ -50,6 +51,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
     Raises:
         InputError: the request or a raster is wrong.
     """
+    units.ready()
     _check_numbers(request)
     _check_paths(request)
     choice, target = choose(request)

@@ -95,7 +95,7 @@ class AggregatedRaster(Raster):
     """A raster of one band for each date, made of the bands of that date.
 
     Args:
-        ref, label, wanted_units: as of `Raster`; the reference names no band.
+        ref, label, wanted_units, quantity: as of `Raster`; the reference names no band.
         aggregation: what to do. Amounts that are wanted as a rate (mm as mm/day) become that of the whole
             date either way. A sum is of all steps: dates that lack some are not there, but told of in
             `remarks`.
@@ -104,10 +104,12 @@ class AggregatedRaster(Raster):
         InputError: as `Raster`; bands that cannot be aggregated, and sums that mean nothing.
     """
 
-    def __init__(self, ref: RasterRef, label: str, wanted_units: str, aggregation: Aggregation) -> None:
+    def __init__(
+        self, ref: RasterRef, label: str, wanted_units: str, aggregation: Aggregation, quantity: str = ""
+    ) -> None:
         self.aggregation, self._wanted = aggregation, wanted_units
         self.remarks: list[str] = []
-        super().__init__(ref, label, wanted_units)
+        super().__init__(ref, label, wanted_units, quantity)
 
     def _open(self) -> RasterFile:
         file = super()._open()
@@ -145,23 +147,28 @@ def check_sum(unit: str, wanted: str, label: str, part: str) -> None:
 
 
 def open_dated(
-    ref: RasterRef, label: str, wanted_units: str, aggregation: Aggregation | None, always: bool = False
+    ref: RasterRef,
+    label: str,
+    wanted_units: str,
+    aggregation: Aggregation | None,
+    always: bool = False,
+    quantity: str = "",
 ) -> Raster:
     """Open a raster, aggregated where that is asked for and its bands are steps of dates.
 
     Args:
-        ref, label, wanted_units: as of `Raster`.
+        ref, label, wanted_units, quantity: as of `Raster`.
         aggregation: what to do; None: nothing.
         always: bands that are no such steps are refused.
 
     Raises:
         InputError: as `Raster` and `AggregatedRaster`.
     """
-    raster = Raster(ref, label, wanted_units)
+    raster = Raster(ref, label, wanted_units, quantity)
     if aggregation is None or ref.band is not None or raster.count == 1:
         return raster
     part = aggregation.part
     if any(raster.dates) and (always or any(w is not None and w != w.to(part) for w in raster.dates)):
         raster.close()
-        return AggregatedRaster(ref, label, wanted_units, aggregation)
+        return AggregatedRaster(ref, label, wanted_units, aggregation, quantity)
     return raster

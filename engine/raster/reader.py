@@ -17,7 +17,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from engine import units
+from engine.dates import When
 from engine.errors import InputError
+from engine.quantities.periods import step_of
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
 from engine.raster.opening import open_raster
@@ -44,13 +46,14 @@ class Raster:
         ref: path, variable and band, and what the user says of them.
         label: how sentences call it, e.g. "elevation".
         wanted_units: units to convert to, or "" to keep the file's.
+        quantity: what is wanted, as in `units.plan`, where the label does not name it.
 
     Raises:
         InputError: the raster cannot be opened, has no such band, CRS or usable georeference, or
             its units cannot be converted.
     """
 
-    def __init__(self, ref: RasterRef, label: str, wanted_units: str = "") -> None:
+    def __init__(self, ref: RasterRef, label: str, wanted_units: str = "", quantity: str = "") -> None:
         self.ref, self.label = ref, label
         self.check: Callable[[], None] = _go_on  # called between the pieces of a read; may raise to stop it
         self._lock = threading.Lock()
@@ -62,9 +65,14 @@ class Raster:
         self.georeference = self._file.georeference
         self.dates = [band.when for band in self._file.bands]
         self.units = self._file_units()
-        self._convert = units.Conversion()
-        if wanted_units and units.known(self.units) and units.known(wanted_units):
-            self._convert = units.conversion(self.units, wanted_units, label)
+        self._taken = list(self.dates)
+        said = {"variable": self._file.variable, **self._file.attributes}
+        step = self._file.step or step_of(self.dates)
+        try:
+            self.conversion = units.plan(self.units, wanted_units, label, quantity, said, step)
+        except InputError:
+            self._file.close()
+            raise
 
     def sample_windows(self, cells: int) -> list[Window]:
         """Return windows of the file that lie evenly over it and hold about so many cells together."""
@@ -130,6 +138,20 @@ class Raster:
     def describe(self) -> str:
         """Return the grid in words: size, resolution, CRS."""
         return self.georeference.describe()
+
+    def check_units(self, band: int) -> None:
+        """Refuse a band whose numbers cannot become the wanted units.
+
+        Raises:
+            InputError: an amount is given, a rate wanted, and no date tells over which time it is summed.
+        """
+        self.conversion.at(self._taken[band - 1])
+
+    def take_dates(self, dates: Sequence[When | None]) -> None:
+        """Give dates to bands that carry none, for the conversion of their units; a single one is for all."""
+        own = [band.when for band in self._file.bands]
+        given = dates if len(dates) == len(own) else [*dates[:1]] * len(own)
+        self._taken = [when or other for when, other in zip(own, given)]
 
     def close(self) -> None:
         """Close the file."""
@@ -313,10 +335,12 @@ class Raster:
                 values = thinned(self._file, bands, window, step, classes)
             else:
                 values = self._file.read(bands, window, classes)
-        if self._convert.factor != 1.0:
-            values *= self._convert.factor
-        if self._convert.offset != 0.0:
-            values += self._convert.offset
+        for i, band in enumerate(bands):
+            line = self.conversion.at(self._taken[band - 1])
+            if line.factor != 1.0:
+                values[i] *= line.factor
+            if line.offset != 0.0:
+                values[i] += line.offset
         with np.errstate(over="ignore", invalid="ignore"):
             single = values.astype(np.float32, copy=False)
         if np.isinf(single).any():

@@ -1,10 +1,9 @@
-"""Dates of bands and units of rasters, as people write them."""
+"""Dates of bands, as people write them."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine import units
 from engine.band_dates import of_bands
 from engine.dates import When, cyclic_months, find, match, parse
 from engine.errors import InputError
@@ -77,31 +76,6 @@ def test_distance_goes_round_the_year() -> None:
     assert When(2001, 1, 16).position == pytest.approx(1.0, abs=0.01)
     assert When(2001, 12, 31).position == pytest.approx(12.5, abs=0.02)
     assert When(None, 11).day_of_year == 319
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted", "factor", "offset"),
-    [
-        ("K", "degC", 1, -273.15),
-        ("kg m-2 s-1", "mm/day", 86400, 0),
-        ("m s**-1", "m/s", 1, 0),
-        ("m", "mm", 1000, 0),
-        ("mm", "mm/month", 1, 0),
-        ("Pa", "hPa", 0.01, 0),
-        ("1", "%", 100, 0),
-        ("unreadable", "mm", 1, 0),
-    ],
-)
-def test_units_are_converted(given: str, wanted: str, factor: float, offset: float) -> None:
-    got = units.conversion(given, wanted, "x")
-    assert (got.factor, got.offset) == pytest.approx((factor, offset), abs=1e-9)
-
-
-def test_units_of_another_kind_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match="elevation is in K, but m is wanted"):
-        units.conversion("K", "m", "elevation")
-    assert not units.known("unreadable") and units.known("mm/month")
-    assert units.is_temperature("degC") and not units.is_temperature("mm")
 
 
 def test_lengths_of_months_are_those_of_the_calendar() -> None:

@@ -10,6 +10,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from engine import units
 from engine.errors import InputError
 from training.console.kept_inputs import check_kept
 from training.data.store_format import COARSE
@@ -53,6 +54,7 @@ def prepare(
     Raises:
         InputError: the description or its rasters are wrong.
     """
+    units.ready()
     dataset = load_dataset(description)
     final, folder = output or Path("stores") / f"{dataset.name}.zarr", description.resolve().parent
     page = final.with_suffix(".html")

@@ -113,9 +113,12 @@ class Series(Layers):
         self._lock = threading.Lock()
         self._kept: dict[str, GivenRaster] = {}
         paths = self._find(folder)
+        self._dates_of: dict[str, dict[int, When | None]] = {}  # by path and band, where files say none
         self.layers = self._layers(paths)
         self.remarks: list[str] = []
         self._groups: list[DateSteps] | None = None  # layers of each date, where they are made one
+        for layer in self.layers:
+            self._dates_of.setdefault(layer.path, {})[layer.band] = layer.when
         with self.open(self.layers[:1]) as (raster, _):
             self.file_units = raster.units
             self.grid = raster.geobox if raster.upright else None
@@ -228,6 +231,8 @@ class Series(Layers):
         """Open the one file that holds some layers; yields it and their bands."""
         path = layers[0].path
         raster = self._kept.get(path) or self._raster(path)
+        dated = {layer.band: layer.when for layer in layers} | self._dates_of.get(path, {})
+        raster.take_dates([dated.get(band) for band in range(1, raster.count + 1)])
         try:
             yield raster, [layer.band for layer in layers]
         finally:
