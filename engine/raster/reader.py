@@ -6,6 +6,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from affine import Affine
@@ -147,8 +148,13 @@ class Raster:
         """
         self.conversion.at(self._taken[band - 1])
 
-    def take_dates(self, dates: Sequence[When | None]) -> None:
-        """Give dates to bands that carry none, for the conversion of their units; a single one is for all."""
+    def take_dates(self, dates: Sequence[When | None], step: str = "") -> None:
+        """Give dates to bands that carry none, and the step between files, for the conversion of their units.
+
+        A single date is for all bands.
+        """
+        if step and not self.conversion.step:
+            self.conversion = replace(self.conversion, step=step)
         own = [band.when for band in self._file.bands]
         given = dates if len(dates) == len(own) else [*dates[:1]] * len(own)
         self._taken = [when or other for when, other in zip(own, given)]

@@ -18,7 +18,8 @@ from engine import dates
 from engine.aggregation import Aggregation, DateSteps, Reduction, lacking, steps_by_date
 from engine.dates import When
 from engine.errors import InputError
-from engine.raster.aggregated import check_sum
+from engine.quantities.periods import step_of
+from engine.raster.aggregated import check_sum, is_rate
 from engine.raster.opening import is_cf, is_grib
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
@@ -117,6 +118,7 @@ class Series(Layers):
         self.layers = self._layers(paths)
         self.remarks: list[str] = []
         self._groups: list[DateSteps] | None = None  # layers of each date, where they are made one
+        self._step = step_of([layer.when for layer in self.layers])
         for layer in self.layers:
             self._dates_of.setdefault(layer.path, {})[layer.band] = layer.when
         with self.open(self.layers[:1]) as (raster, _):
@@ -184,7 +186,8 @@ class Series(Layers):
 
     def _made_one(self, group: DateSteps, grid: GeoBox, conserve: bool) -> NDArray[np.float32]:
         """Read the steps of a date as their mean or sum, (channels, rows, columns)."""
-        reduction = Reduction(self._way == "mean", self._way == "sum")
+        rates = is_rate(self.units) and not is_rate(self.file_units)  # each step's amount is one by now
+        reduction = Reduction(self._way == "mean" or rates, self._way == "sum")
         for first in range(0, len(group.indices), _AT_ONCE):
             for field in self._read(group.indices[first : first + _AT_ONCE], grid, conserve):
                 reduction.add(field)
@@ -232,7 +235,7 @@ class Series(Layers):
         path = layers[0].path
         raster = self._kept.get(path) or self._raster(path)
         dated = {layer.band: layer.when for layer in layers} | self._dates_of.get(path, {})
-        raster.take_dates([dated.get(band) for band in range(1, raster.count + 1)])
+        raster.take_dates([dated.get(band) for band in range(1, raster.count + 1)], self._step)
         try:
             yield raster, [layer.band for layer in layers]
         finally:
