@@ -139,3 +139,10 @@ def test_times_that_are_missing_are_said(tmp_path: Path) -> None:
     netcdf(tmp_path / "v.nc", [np.nan, np.nan], 16, 0.25)
     with pytest.raises(InputError, match="carries no date"):
         store(tmp_path, fine={"files": "v.nc"})
+
+
+@pytest.mark.parametrize("way", ["day:sum", "day:mean"])
+def test_amounts_wanted_as_a_rate_become_that_of_the_day(tmp_path: Path, way: str) -> None:
+    values = netcdf(tmp_path / "v.nc", np.arange(16) * 3.0, 16, 0.25, "hours since 2001-01-01")
+    group, _ = store(tmp_path, units="mm/day", fine={"files": "v.nc", "aggregate": way})
+    np.testing.assert_allclose(group["target_fine"][1], values[8:].sum(0), rtol=1e-5)
