@@ -287,7 +287,7 @@ class InputRasters:
             if undated:
                 raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")
             wanted: list[When | None] = list(target.dates)
-            target.ref = RasterRef(target.ref.path)
+            target.ref = replace(target.ref, band=None)
         elif date:
             when = dates.parse(date)
             if isinstance(target, AggregatedRaster) and when != when.to(target.aggregation.part):

@@ -167,7 +167,7 @@ def _plain(step: float, count: int, noise: float) -> float:
 
 def _width(data: Any, name: str, called: str) -> float | None:
     """Return the width of a single cell from its bounds."""
-    bounds = data[name].attrs.get("bounds")
+    bounds = data[name].attrs.get("bounds", data[name].encoding.get("bounds"))
     if bounds not in data.variables or data[bounds].size != 2:
         return None
     low, high = (float(v) for v in np.ravel(data[bounds].values))

@@ -18,6 +18,7 @@ from engine.raster.cf_axes import horizontal
 from engine.raster.cf_variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.missing_cells import MissingCells
+from engine.raster.packing import packing
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
@@ -25,7 +26,6 @@ from engine.raster.sampling import CELLS, sample_windows
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _PROVENANCE = ("frequency", "source", "title", "case", "history")
 _LINES = 2**18  # cells of the lines read at once where a file has no chunks
-_INVERSE = 100.0  # scale factors from here on are to be divided by, as MODIS writes them
 
 
 class CfFile(RasterFile):
@@ -72,7 +72,15 @@ class CfFile(RasterFile):
         dates = self._dates(array)
         indices = list(np.ndindex(*shape)) if shape else [()]
         self.bands = [FileBand(units, dates[i], self._further(index)) for i, index in enumerate(indices)]
-        self._scale, self._offset = self._packing()
+        scale, offset = (
+            _number(array.attrs.get("scale_factor"), 1.0),
+            _number(array.attrs.get("add_offset"), 0.0),
+        )
+        self._packing = packing(scale, offset, self._overrides, array.dtype, self._sample)
+        self._scale, self._offset = self._packing.scale, self._packing.offset
+        self.notes += [self._packing.note] if self._packing.note else []
+        self.doubts = [self._packing.doubt] if self._packing.doubt else []
+        self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
         self._missing = MissingCells(self._fills(), self._valid(), self._sample)
         remedy = "nccopy -c (or ncks --cnk_dmn) IN OUT"
         size = self._array.dtype.itemsize
@@ -138,21 +146,6 @@ class CfFile(RasterFile):
             value = held.values[i] if held is not None and held.ndim == 1 else i + 1
             further[str(dim)] = f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
         return further
-
-    def _packing(self) -> tuple[float, float]:
-        """Return scale and offset: the user's, or the file's own."""
-        attributes = self._array.attrs
-        scale, offset = self._overrides.scale, self._overrides.offset
-        if offset is None:
-            offset = _number(attributes.get("add_offset"), 0.0)
-        if scale is None:
-            scale = _number(attributes.get("scale_factor"), 1.0)
-            if scale >= _INVERSE and offset == 0 and self._array.dtype.kind in "iu":
-                self.notes.append(
-                    f"its scale factor is {scale:g}: values are divided by it, as products of MODIS mean it"
-                )
-                scale = 1 / scale
-        return scale, offset
 
     def _fills(self) -> list[float]:
         """Return every number that the file, or the user, calls missing."""

@@ -21,6 +21,7 @@ from engine.raster.checks.georeference_check import placed
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import gdal_reason
 from engine.raster.missing_cells import MissingCells
+from engine.raster.packing import Packing, packing
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
@@ -74,6 +75,11 @@ class GdalFile(RasterFile):
             key: value for key, value in self._tags[0].items() if key.startswith("GRIB_")
         }
         self._missing: dict[int, MissingCells] = {}
+        self._packings = [self._packing(band) for band in range(1, len(self._indices) + 1)]
+        first = self._packings[0]
+        self.notes += [first.note] if first.note else []
+        self.doubts = [first.doubt] if first.doubt else []
+        self.bare_numbers = np.dtype(_numpy_type(file.dtypes[0])).kind in "iu" and not first.stated
         masks = {flag for flags in file.mask_flag_enums for flag in flags}
         self._has_mask = not masks <= {MaskFlags.all_valid, MaskFlags.nodata}  # an alpha or mask band
         if any(np.dtype(kind).kind == "c" for kind in map(_numpy_type, file.dtypes)):
@@ -127,10 +133,8 @@ class GdalFile(RasterFile):
             if self._has_mask:
                 mask = np.ma.getmaskarray(raw)[i]
                 holes = mask if holes is None else holes | mask
-            index = self._indices[band - 1] - 1
-            scale, offset = self._file.scales[index], self._file.offsets[index]
-            scale = scale if self._overrides.scale is None else self._overrides.scale
-            offset = offset if self._overrides.offset is None else self._overrides.offset
+            packed = self._packings[band - 1]
+            scale, offset = packed.scale, packed.offset
             if values is data and (scale != 1.0 or offset != 0.0 or holes is not None):
                 values = data.copy()
             if scale != 1.0:
@@ -150,21 +154,26 @@ class GdalFile(RasterFile):
             why = gdal_reason(error, self._name)
             raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from error
 
+    def _packing(self, band: int) -> Packing:
+        index = self._indices[band - 1] - 1
+        own = (self._file.scales[index], self._file.offsets[index])
+        kind = _numpy_type(self._file.dtypes[index])
+        return packing(*own, self._overrides, kind, lambda: self._sampled(band))
+
+    def _sampled(self, band: int) -> NDArray[Any]:
+        """Return cells of a band, in the file's numbers."""
+        rows, columns = (min(_SAMPLE, n) for n in self._file.shape)
+        overviews = self._file.overviews(self._indices[band - 1])
+        if self._file.width * self._file.height <= CELLS or overviews:
+            return self._raw([band], None, False, out_shape=(1, rows, columns))
+        windows = sample_windows(self._file.height, self._file.width, self.block)
+        return np.concatenate([self._raw([band], w, False).ravel() for w in windows])
+
     def _missing_of(self, band: int) -> MissingCells:
         if band not in self._missing:
             nodata = self._file.nodatavals[self._indices[band - 1] - 1]
             named = [n for n in (nodata, self._overrides.nodata) if n is not None]
-
-            def sample() -> NDArray[Any]:
-                rows, columns = (min(_SAMPLE, n) for n in self._file.shape)
-                if self._file.width * self._file.height <= CELLS or self._file.overviews(
-                    self._indices[band - 1]
-                ):
-                    return self._raw([band], None, False, out_shape=(1, rows, columns))
-                windows = sample_windows(self._file.height, self._file.width, self.block)
-                return np.concatenate([self._raw([band], w, False).ravel() for w in windows])
-
-            self._missing[band] = MissingCells(named, (None, None), sample)
+            self._missing[band] = MissingCells(named, (None, None), lambda: self._sampled(band))
         return self._missing[band]
 
     @property

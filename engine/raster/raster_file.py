@@ -45,7 +45,9 @@ class RasterFile(ABC):
         bands: its fields, first to last.
         variable: the name of the one that they are of, "" where the format has none.
         attributes: what CF or GRIB says of it besides units: standard_name, cell_methods, stepType …
-        notes: sentences on what the file left open and how it was taken.
+        bare_numbers: whether they are whole numbers for which neither file nor user states a scale.
+        doubts: what may be wrong with the file, as the end of a sentence.
+        notes: on what the file left open and how it was taken.
     """
 
     georeference: Georeference
@@ -54,6 +56,8 @@ class RasterFile(ABC):
     attributes: Mapping[str, str]
     step: str = ""  # between its dates, such as "month"
     notes: list[str]
+    doubts: list[str]
+    bare_numbers: bool
 
     @abstractmethod
     def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:

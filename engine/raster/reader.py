@@ -125,11 +125,20 @@ class Raster:
     @property
     def notes(self) -> list[str]:
         """What the file left open and how it was taken, as far as it was read."""
+        return list(self._file.notes)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What may be wrong with the file or with how it was taken, as far as it was read: sentences."""
         numbers = ", ".join(f"{number:g}" for number in self._file.unnamed_missing)
-        told = (
-            f"{numbers} is taken as missing: it lies far from all other values, and the file names no nodata"
-        )
-        return [*self._file.notes, told] if numbers else list(self._file.notes)
+        told = f"{numbers} is taken as missing: it lies far from all other values, and nothing names it"
+        lines = [*self._file.doubts, told] if numbers else self._file.doubts
+        return [f"{self.label}: {line}." for line in lines]
+
+    @property
+    def bare_numbers(self) -> bool:
+        """Whether it holds whole numbers for which nobody states a scale."""
+        return self._file.bare_numbers
 
     @property
     def files(self) -> tuple[str, ...]:
