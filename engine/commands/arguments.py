@@ -37,7 +37,7 @@ _EXAMPLES = """examples:
 `python -m engine models` lists the models and the simple methods.
 Exit status: 0 done, 2 wrong input, 1 failure, 130 cancelled (143 by SIGTERM, 129 by SIGHUP)."""
 
-_SUCH = {"--units": "temperature=K", "--nodata": "target=-9999"}
+_SUCH = {"--units": "temperature=K", "--nodata": "target=-9999", "--scale": "ndvi=0.0001"}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -113,12 +113,16 @@ def _what(command: argparse.ArgumentParser) -> None:
     for option, metavar, of_what in (
         ("--units", "NAME=UNIT", "the units of the target or a source, in place of what its file says"),
         ("--nodata", "NAME=NUMBER", "a number that means missing, beside those that the file names"),
+        ("--scale", "NAME=NUMBER", "values = numbers in the file × this, in place of the file's own scale"),
     ):
         what.add_argument(
             option, action="append", default=[], metavar=metavar, help=f"{of_what}, such as {_SUCH[option]}"
         )
     what.add_argument(
         "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
+    )
+    what.add_argument(
+        "--check", action="store_true", help="say what is understood of the inputs, and write nothing"
     )
     what.add_argument("--no-overwrite", action="store_true", help="refuse when the output exists")
 
@@ -288,14 +292,14 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         overwrite=not options.no_overwrite,
         models=tuple(options.models),
     )
-    return "super_resolve", made.to_json()
+    return ("check" if options.check else "super_resolve"), made.to_json()
 
 
 def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[str, RasterRef]:
     """Return the rasters with what the user says of them."""
     told = dict(rasters)
-    for option, texts in (("units", options.units), ("nodata", options.nodata)):
-        for text in texts:
+    for option in ("units", "nodata", "scale"):
+        for text in getattr(options, option):
             name, mark, value = text.partition("=")
             if not mark or name not in told:
                 known = ", ".join(told)
@@ -307,9 +311,11 @@ def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[st
                 told[name] = replace(told[name], units=value)
                 continue
             try:
-                told[name] = replace(told[name], nodata=float(value))
+                number = float(value)
             except ValueError:
-                raise InputError(f"--nodata {text}: {value!r} is no number.") from None
+                raise InputError(f"--{option} {text}: {value!r} is no number.") from None
+            ref = told[name]
+            told[name] = replace(ref, nodata=number) if option == "nodata" else replace(ref, scale=number)
     return told
 
 

@@ -145,6 +145,17 @@ def _super_resolve_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _check_text(result: dict[str, Any]) -> str:
+    lines = []
+    for each in result["inputs"]:
+        parts = [each["variable"], each["units"], each["dates"], each["grid"], *each["notes"]]
+        covers = f"covers about {100 * each['covered']:.0f} %"
+        lines.append(f"{each['name']}: {each['path']} ({'; '.join([*filter(None, parts), covers])})")
+    lines.append(f"The output would have {result['width']} × {result['height']} cells")
+    lines += [f"Warning: {line}" for line in result["warnings"]]
+    return "\n".join(lines)
+
+
 def _models_text(result: dict[str, Any]) -> str:
     lines = ["Models"]
     for model in result["models"]:
@@ -172,4 +183,9 @@ def _doctor_text(result: dict[str, Any]) -> str:
     return as_text(result)
 
 
-_TEXT = {"super_resolve": _super_resolve_text, "models": _models_text, "doctor": _doctor_text}
+_TEXT = {
+    "super_resolve": _super_resolve_text,
+    "check": _check_text,
+    "models": _models_text,
+    "doctor": _doctor_text,
+}

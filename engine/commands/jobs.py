@@ -61,6 +61,14 @@ def super_resolve(request: Json, feedback: Feedback, state: State) -> Json:
     return downscale(parsed, feedback, state.kept["models"]).to_json()
 
 
+def check(request: Json, feedback: Feedback, state: State) -> Json:
+    """Say what a run would make of its inputs; the request is that of `super_resolve`."""
+    from engine.pipeline.request import SuperResolveRequest
+    from engine.pipeline.super_resolve import check as look
+
+    return look(SuperResolveRequest.from_json(request), feedback)
+
+
 def models(request: Json, feedback: Feedback, state: State) -> Json:
     """List the models in `models` (folders), $MSR_MODELS and the shipped ones, and the baselines.
 
@@ -140,6 +148,7 @@ def doctor(request: Json, feedback: Feedback, state: State) -> Json:
 
 JOBS: dict[str, Callable[[Json, Feedback, State], Json]] = {
     "super_resolve": super_resolve,
+    "check": check,
     "models": models,
     "check_package": check_package,
     "doctor": doctor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,9 +18,12 @@ from engine.band_dates import of_year
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
-from engine.pipeline.early_look import doubts, early_look
+from engine.pipeline.early_look import EarlyLook, doubts, early_look
+from engine.pipeline.one_input import CellCounts, Input, steps_told
 from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
+from engine.pipeline.understood import Understood, understood
+from engine.pipeline.unstated_scale import scaled_doubt, unstated_scale
 from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
 from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
@@ -28,115 +31,6 @@ from engine.raster.longitudes import columns_round, grid_circle
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.specs import SourceSpec, TargetSpec
-
-
-@dataclass
-class _CellCounts:
-    """Counts over the tiles of a job."""
-
-    cells: int = 0
-    valid: int = 0
-    outside: int = 0
-
-    def add(self, values: NDArray[np.float32], span: tuple[float, float] | None) -> None:
-        self.cells += values.size
-        valid = np.isfinite(values)
-        self.valid += int(valid.sum())
-        if span is not None:
-            slack = 1e-6 * max(abs(span[0]), abs(span[1]), 1e-9)
-            outside = valid & ((values < span[0] - slack) | (values > span[1] + slack))
-            self.outside += int(outside.sum())
-
-    def shares(self) -> tuple[float, float]:
-        """Return the share of cells that are valid, and of the valid ones that are outside the range."""
-        return self.valid / max(self.cells, 1), self.outside / max(self.valid, 1)
-
-
-@dataclass
-class Input:
-    """One raster with its part in the job."""
-
-    spec: SourceSpec
-    raster: Raster
-    resampling: Resampling
-    shipped: bool = False  # the package's default
-    counts: _CellCounts = field(default_factory=_CellCounts)
-
-    def bands(self, when: When | None) -> list[int]:
-        """Return the bands to read for a date.
-
-        Raises:
-            InputError: the date has no partner, or the choice of a band is open.
-        """
-        raster, name = self.raster, self.raster.label
-        if self.spec.traits.of_target:
-            return [i + 1 for i, _ in self._climatology_bands()]
-        if raster.ref.band is not None:
-            known = raster.dates[raster.ref.band - 1]
-            if self.spec.dynamic and when and known and not when.matches(known):
-                raise InputError(f"{name}: band {raster.ref.band} is of {known}, but the date is {when}.")
-            return [raster.ref.band]
-        if not self.spec.dynamic or (raster.count == 1 and raster.dates[0] is None):
-            return [1]
-        if not any(raster.dates):
-            raise InputError(f"{name} has {raster.count} bands without dates: choose one (RASTER#BAND).")
-        if when is None:
-            if raster.count == 1:
-                return [1]
-            raise InputError(f"{name} has {raster.count} dates: say which date is wanted.")
-        return [dates.match(raster.dates, when, name, raster.further) + 1]
-
-    def distances(self, when: When | None) -> list[float]:
-        """Return the distance in months from each band of a climatology to the date.
-
-        Where bands are for hours of the day and the date has one, those of other hours are infinitely far.
-        """
-        bands = self._climatology_bands()
-        if len(bands) == 1:
-            return [0.0]
-        if when is None:
-            raise InputError(f"{self.raster.label} has a band for each month: give the date, YYYY-MM or MM.")
-        months = [dates.cyclic_months(position, when.position) for _, position in bands]
-        clock = [self._hour(band) for band, _ in bands]
-        if when.hour is None or all(hour is None for hour in clock):
-            return months
-        own = when.hour + (when.minute or 0) / 60
-        apart = [np.inf if hour is None else dates.cyclic(hour, own, 24) for hour in clock]
-        return [m if a == min(apart) else float("inf") for m, a in zip(months, apart, strict=True)]
-
-    def _hour(self, band: int) -> float | None:
-        """Return the hour of the day that a climatology's band is of, None where it is of all."""
-        when = self.raster.dates[band]
-        return None if when is None or when.hour is None else when.hour + (when.minute or 0) / 60
-
-    def _climatology_bands(self) -> list[tuple[int, float]]:
-        """Return (index, position in months) of each band."""
-        raster = self.raster
-        if raster.ref.band is not None:
-            return [(raster.ref.band - 1, 0.0)]
-        known = [(i, w.position) for i, w in enumerate(raster.dates) if w is not None and w.month is not None]
-        if known and len(known) == raster.count:
-            return known
-        if raster.count == 1:
-            return [(0, 0.0)]
-        if raster.count in (12, 365, 366):
-            step = 12 / raster.count
-            first = 1.0 if raster.count == 12 else 0.5 + step / 2
-            return [(i, first + i * step) for i in range(raster.count)]
-        raise InputError(
-            f"{raster.label} must have one band, 12, 365 or 366 bands, or bands that carry dates; "
-            f"{raster.ref.path} has {raster.count}."
-        )
-
-    def report(self) -> SourceReport:
-        """Say what became of the raster."""
-        covered, outside = self.counts.shares()
-        how = "copied" if self.resampling == Resampling.nearest else self.resampling.name
-        if self.resampling == Resampling.nearest and self.spec.traits.labels:
-            how = "nearest"
-        path = f"{self.raster.ref.path}{' (shipped with the model)' if self.shipped else ''}"
-        onto = f"{how}, onto the {self.spec.grid} grid{_told(self.raster)}"
-        return SourceReport(self.spec.name, path, self.raster.describe(), onto, covered, outside)
 
 
 class InputRasters:
@@ -174,8 +68,10 @@ class InputRasters:
             raise InputError(f"There is no source named {unknown[0]} for this method ({takes}).")
         self.target, self.spec, self.grids = target, spec, grids
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
-        self._target_counts = _CellCounts()
+        self._target_counts = CellCounts()
         self.sources: list[Input] = []
+        self._scaled: list[str] = []  # what was read by a scale that nobody states
+        self._looks: dict[str, EarlyLook] = {}
         self._out_of_reach: list[str] = []  # rasters of the package that do not overlap the output
         self._stopped = threading.Event()
         for source in specs:
@@ -183,6 +79,12 @@ class InputRasters:
             if ref is None:
                 continue
             raster = self._open(source, ref, aggregation)
+            if raster.bare_numbers and source.traits.scalar and source.range and source.units in ("", "1"):
+                scale = unstated_scale(raster, source.range)
+                if scale is not None:
+                    raster.close()
+                    raster = self._open(source, replace(ref, scale=scale), aggregation)
+                    self._scaled.append(scaled_doubt(source.name, scale, source.range))
             grid = self._grid(source)
             if not raster.overlaps(grid):
                 if source.name in given:
@@ -227,7 +129,7 @@ class InputRasters:
             if check is not None:
                 check()
 
-        for raster in (self.target, *(s.raster for s in self.sources)):
+        for raster in self.rasters:
             raster.check = look
 
     def stop(self) -> None:
@@ -236,18 +138,29 @@ class InputRasters:
 
     def early_doubts(self, when: When | None) -> list[str]:
         """Return what a few cells of each raster tell before the run: too little of it, strange values."""
-        lines = [
+        lines = self._scaled + [
             f"{name}: the raster that the model brings does not reach the output, so it is left out."
             for name in self._out_of_reach
         ]
         for source in self.sources:
             span = source.spec.range if source.spec.traits.scalar else None
             look = early_look(source.raster, self.grids.output, source.bands(when)[0], span)
+            self._looks[source.spec.name] = look
             lines += doubts(source.raster.label, look, span, source.spec.units)
         look = early_look(self.target, self.grids.output, self.target_band(when), self.spec.range)
+        self._looks["target"] = look
         if self.grids.coarse != self.target.geobox or look.outside:
             lines += doubts("target", look, self.spec.range, self.spec.units)
-        return lines
+        return lines + [line for raster in self.rasters for line in raster.doubts]
+
+    def understood(self) -> list[Understood]:
+        """Return what was understood of each raster, the target first; after `early_doubts`."""
+        return [understood(raster, self._looks[raster.label]) for raster in self.rasters]
+
+    @property
+    def rasters(self) -> list[Raster]:
+        """All of them, the target first."""
+        return [self.target, *(source.raster for source in self.sources)]
 
     @property
     def names(self) -> set[str]:
@@ -256,13 +169,14 @@ class InputRasters:
 
     def close(self) -> None:
         """Close every file."""
-        for raster in (self.target, *(s.raster for s in self.sources)):
+        for raster in self.rasters:
             raster.close()
 
     def remarks(self) -> list[str]:
         """Say which dates lack steps that were to be aggregated."""
-        rasters = (self.target, *(s.raster for s in self.sources))
-        return [line for raster in rasters if isinstance(raster, AggregatedRaster) for line in raster.remarks]
+        return [
+            line for raster in self.rasters if isinstance(raster, AggregatedRaster) for line in raster.remarks
+        ]
 
     def target_band(self, when: When | None) -> int:
         """Return the target's band for a date."""
@@ -375,7 +289,7 @@ class InputRasters:
         covered, outside = self._target_counts.shares()
         how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
         path, grid = self.target.ref.path, self.target.describe()
-        onto = f"{how}, onto the coarse grid{_told(self.target)}"
+        onto = f"{how}, onto the coarse grid{steps_told(self.target)}"
         first = SourceReport("target", path, grid, onto, covered, outside)
         return [first, *(s.report() for s in self.sources)]
 
@@ -384,11 +298,6 @@ class InputRasters:
         own = scale(self.target.georeference, self.grids.fine)
         fine = [s for s in self.sources if s.spec.grid == "fine"]
         return [s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < own]
-
-
-def _told(raster: Raster) -> str:
-    """Say what became of the steps of a raster's dates."""
-    return f"; {raster.told}" if isinstance(raster, AggregatedRaster) else ""
 
 
 def _tensor(values: NDArray[np.float32]) -> torch.Tensor:

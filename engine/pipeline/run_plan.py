@@ -19,6 +19,7 @@ from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.understood import Understood
 from engine.raster.checks.declared_size import MOST_READ
 from engine.raster.checks.georeference_check import repeated_column
 from engine.raster.cog_writer import disk_needed
@@ -38,6 +39,7 @@ class RunPlan:
     dates: list[When | None]  # one after another in the output's bands
     files: list[OutputFile]  # to write, the main one first
     warnings: list[str]
+    understood: list[Understood]  # of each input
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_reading(grids, inputs)
             _check_disk(files, grids, len(dates))
             warnings = [*_warnings(choice, grids, inputs), *inputs.early_doubts(dates[0])]
-            yield RunPlan(request, choice, grids, inputs, dates, files, warnings)
+            yield RunPlan(request, choice, grids, inputs, dates, files, warnings, inputs.understood())
 
 
 def _check_numbers(request: SuperResolveRequest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.feedback import Feedback
 from engine.pipeline.method_choice import ModelCache
@@ -34,6 +35,8 @@ def super_resolve(
     feedback.progress(0.0, "Checking the inputs")
     with prepare(request, feedback.check_cancelled) as plan:
         feedback.check_cancelled()
+        for each in plan.understood:
+            feedback.log(str(each))
         for line in plan.warnings:
             feedback.log(line, "warning")
         feedback.progress(0.01, "Loading the model")
@@ -48,6 +51,30 @@ def super_resolve(
     warnings = [*plan.warnings, *later]
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
     return job.result(residuals[0], reports, warnings, time.monotonic() - started)
+
+
+def check(request: SuperResolveRequest, feedback: Feedback) -> dict[str, Any]:
+    """Say what a run would do, without it.
+
+    Args:
+        request: of the run.
+        feedback: says when to stop.
+
+    Returns:
+        `inputs` (see `engine.pipeline.understood.Understood`), `dates`, `width`, `height` and `warnings`.
+
+    Raises:
+        InputError: the request or a raster is wrong.
+    """
+    with prepare(request, feedback.check_cancelled) as plan:
+        rows, columns = plan.grids.output.shape
+        return {
+            "inputs": [each.to_json() for each in plan.understood],
+            "dates": [str(when) for when in plan.dates if when is not None],
+            "width": columns,
+            "height": rows,
+            "warnings": plan.warnings,
+        }
 
 
 def _residual_of_original(job: TileJob, output: Path, feedback: Feedback) -> float:

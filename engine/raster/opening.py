@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.raster.cf_axes import NoAxesError
-from engine.raster.cf_file import CfFile
-from engine.raster.cf_variables import is_store
+from engine.raster.cf.axes import NoAxesError
+from engine.raster.cf.cf_file import CfFile
+from engine.raster.cf.variables import is_store
 from engine.raster.gdal_file import GdalFile
 from engine.raster.raster_file import Overrides, RasterFile
 from engine.raster.reference import RasterRef

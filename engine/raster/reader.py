@@ -123,6 +123,21 @@ class Raster:
         return self.georeference.geobox
 
     @property
+    def variable(self) -> str:
+        """The variable that is read, "" where the format has none."""
+        return self._file.variable
+
+    @property
+    def step(self) -> str:
+        """Between its dates, such as "month"; "" where it is not known."""
+        return self._file.step
+
+    @property
+    def units_told(self) -> str:
+        """The units, and what they are converted to, in words."""
+        return self.conversion.describe()
+
+    @property
     def notes(self) -> list[str]:
         """What the file left open and how it was taken, as far as it was read."""
         return list(self._file.notes)

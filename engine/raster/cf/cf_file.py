@@ -14,8 +14,8 @@ from rasterio.windows import Window
 from engine import time_axis
 from engine.dates import When
 from engine.errors import InputError
-from engine.raster.cf_axes import horizontal
-from engine.raster.cf_variables import LIBRARY, open_field
+from engine.raster.cf.axes import horizontal
+from engine.raster.cf.variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import packing

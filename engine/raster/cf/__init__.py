@@ -1,0 +1,1 @@
+"""NetCDF, HDF5 and Zarr by the CF conventions: variables, axes, values."""
