@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import rasterio
 import yaml
-from engine.files.json_reason import json_reason
 from safetensors import SafetensorError
 
 from engine.commands import debug_log, ending
