@@ -73,3 +73,27 @@ def continued(longitudes: NDArray[np.float64], turn: float = 360.0) -> NDArray[n
     350, 355, 0, 5 becomes 350, 355, 360, 365, and 175, 180, -175 becomes 175, 180, 185.
     """
     return np.unwrap(np.asarray(longitudes, np.float64), period=turn)
+
+
+def column_runs(start: int, count: int, width: int, turn: int | None) -> list[tuple[int, int, int]]:
+    """Split columns start … start+count into runs (first, end, place in the result) inside the file.
+
+    Columns beyond the file are those a full turn away, if the file has them.
+    """
+    if turn is None:
+        first, end = max(start, 0), min(start + count, width)
+        return [(first, end, first - start)] if first < end else []
+    runs, at = [], 0
+    while at < count:
+        column = start + at
+        inside = 0 <= column < width
+        first = column if inside else column % turn
+        end = min(width if inside or turn > width else turn, first + count - at)
+        if column < 0:
+            end = min(end, first - column)
+        if first < end:
+            runs.append((first, end, at))
+            at += end - first
+        else:
+            at += turn - first
+    return runs

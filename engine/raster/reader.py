@@ -23,6 +23,7 @@ from engine.errors import InputError
 from engine.quantities.periods import step_of
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
+from engine.raster.longitudes import column_runs
 from engine.raster.opening import open_raster
 from engine.raster.raster_file import RasterFile, thinned
 from engine.raster.reference import RasterRef
@@ -288,7 +289,7 @@ class Raster:
         top, bottom = max(row0, 0), min(row0 + rows, self.height)
         if top >= bottom:
             return out
-        for start, stop, at in _column_runs(col0, columns, self.width, self.georeference.turn):
+        for start, stop, at in column_runs(col0, columns, self.width, self.georeference.turn):
             file_col = start if self.transform.a > 0 else self.width - stop
             file_row = top if self.transform.e < 0 else self.height - bottom
             part = self.values(bands, Window(file_col, file_row, stop - start, bottom - top))
@@ -312,7 +313,7 @@ class Raster:
         self.check()
         held = piece.width * piece.height * len(bands) * len(kind.channels(classes))
         parts, step = [], max(1, math.ceil(math.sqrt(held / READ_LIMIT)))
-        for start, stop, _ in _column_runs(piece.col, piece.width, self.width, self.georeference.period):
+        for start, stop, _ in column_runs(piece.col, piece.width, self.width, self.georeference.period):
             window = Window(start, piece.row, stop - start, piece.height)
             parts.append(self.values(bands, window, step, kind.labels))
         values = kind.encode(np.concatenate(parts, axis=2), classes)
@@ -386,27 +387,3 @@ class Raster:
 
 def _go_on() -> None:
     """Never stop."""
-
-
-def _column_runs(start: int, count: int, width: int, turn: int | None) -> list[tuple[int, int, int]]:
-    """Split columns start … start+count into runs (first, end, place in the result) inside the file.
-
-    Columns beyond the file are those a full turn away, if the file has them.
-    """
-    if turn is None:
-        first, end = max(start, 0), min(start + count, width)
-        return [(first, end, first - start)] if first < end else []
-    runs, at = [], 0
-    while at < count:
-        column = start + at
-        inside = 0 <= column < width
-        first = column if inside else column % turn
-        end = min(width if inside or turn > width else turn, first + count - at)
-        if column < 0:
-            end = min(end, first - column)
-        if first < end:
-            runs.append((first, end, at))
-            at += end - first
-        else:
-            at += turn - first
-    return runs
