@@ -22,7 +22,7 @@ from ..compat import set_hints
 from ..folders import profile_models
 from ..translation import tr
 from ..worker.environment import explain_missing, find_engine
-from . import ensemble, grid_parameters
+from . import ensemble, grid_parameters, told
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .engine_run import run_engine
@@ -91,7 +91,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
     def texts(self) -> dict[str, str]:
         """Return the help of the shared parameters."""
-        return {**TEXTS, **ensemble.TEXTS}
+        return {**TEXTS, **ensemble.TEXTS, told.NAME: told.TEXT}
 
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
@@ -113,6 +113,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
         set_hints(device, ["auto", "cpu", "cuda", "mps"])
         self.add(device, True)
+        told.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
         if with_ensemble:
@@ -234,10 +235,13 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         context: QgsProcessingContext,
         rasters: dict[str, InputRaster],
     ) -> dict[str, Any]:
+        inputs = {"target": rasters["TARGET"], **self.sources_of(parameters, context)}
+        said = told.request_of(self, parameters, context, inputs)
+        references = {name: {**_reference(r), **said.get(name, {})} for name, r in inputs.items()}
         request = {
             **self.model_of(parameters, context),
-            "target": _reference(rasters["TARGET"]),
-            "sources": {n: _reference(r) for n, r in self.sources_of(parameters, context).items()},
+            "target": references.pop("target"),
+            "sources": references,
             "grid": grid_parameters.request_of(self, parameters, context, rasters),
             "conservation": self.parameterAsDouble(parameters, "CONSERVATION", context),
             "device": self.parameterAsString(parameters, "DEVICE", context).strip() or "auto",

@@ -367,3 +367,13 @@ def test_the_hours_of_a_day_are_averaged(provider, write_raster, tmp_path, read_
         numpy.testing.assert_allclose(read_raster(output), value, rtol=1e-5)
     with pytest.raises(QgsProcessingException, match=r"8 steps on 2024-11-26.*AGGREGATE"):
         run("msr:baseline", {**parameters, "OUTPUT": str(tmp_path / "none.tif")})
+
+
+def test_what_was_understood_is_told_before_the_first_tile(provider, rasters, tmp_path, feedback):
+    told = []
+    feedback.when_told = lambda kind, text: told.append((kind, text))
+    run("msr:tinyrain", model_parameters(rasters, tmp_path / "fine.tif"), feedback)
+    before = told[: told.index(("phase", "Loading the model"))]
+    lines = [text for kind, text in before if kind == "info" and "covers about 100%" in text]
+    assert [line.split(":")[0] for line in lines] == ["target", "elevation"]
+    assert "mm" in lines[0] and "12 × 10" in lines[0].replace("x", "×")

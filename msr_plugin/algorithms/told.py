@@ -1,0 +1,85 @@
+"""What the user says of a raster in place of its file: units, nodata, scale and offset."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingParameterString
+
+from ..translation import tr
+from .base import MsrAlgorithm
+from .rasters import RasterProblem
+
+NAME = "TOLD"
+KEYS = ("units", "nodata", "scale", "offset")
+TEXT = (
+    "What counts in place of what a file says: NAME.units=UNIT, NAME.nodata=NUMBER (missing, beside the "
+    "numbers that the file names), NAME.scale=NUMBER and NAME.offset=NUMBER (value = number in the file × "
+    "scale + offset), several with ; between them. NAME is target or a source's name, such as temperature: "
+    "target.units=mm/day; temperature.nodata=-32768; temperature.scale=0.1. Empty: the files say it all."
+)
+
+
+def add_input(algorithm: MsrAlgorithm) -> None:
+    """Add the parameter."""
+    label = tr("What the files do not say (NAME.units=…; NAME.nodata=…; NAME.scale=…)")
+    algorithm.add(QgsProcessingParameterString(NAME, label, None, optional=True), True)
+
+
+def request_of(
+    algorithm: MsrAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    given: Iterable[str],
+) -> dict[str, dict[str, Any]]:
+    """Return what is said, by the names of the rasters, as a request's rasters hold it.
+
+    Args:
+        algorithm: that has the parameter.
+        parameters: of the run.
+        context: of the run.
+        given: the names of the rasters that the run uses, target among them.
+
+    Raises:
+        RasterProblem: naming the parameter and the part at fault.
+    """
+    names = {name.lower(): name for name in given}
+    label = f"What the files do not say ({NAME})"
+    told: dict[str, dict[str, Any]] = {}
+    for part in re.split(r"[;\n]", algorithm.parameterAsString(parameters, NAME, context) or ""):
+        if not part.strip():
+            continue
+        left, mark, value = (piece.strip() for piece in part.partition("="))
+        name, _, key = (piece.strip().lower() for piece in left.rpartition("."))
+        if not (mark and value and name and key in KEYS):
+            raise RasterProblem(
+                f"{label}: “{part.strip()}” is not NAME.units=UNIT, NAME.nodata=NUMBER, NAME.scale=NUMBER or "
+                "NAME.offset=NUMBER."
+            )
+        name = names.get(name) or names.get(name.removeprefix("source_")) or ""
+        if not name:
+            raise RasterProblem(
+                f"{label}: “{part.strip()}” is of no raster of this run; it has {', '.join(names.values())}."
+            )
+        said = told.setdefault(name, {})
+        if key in said:
+            raise RasterProblem(f"{label}: {name}.{key} stands twice.")
+        said[key] = value if key == "units" else _number(part.strip(), key, value, label)
+    return told
+
+
+def _number(part: str, key: str, text: str, label: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or (key == "scale" and value == 0):
+        other = " other than 0" if key == "scale" else ""
+        raise RasterProblem(f"{label}: “{part}” must be a number{other}, such as {_SUCH[key]}.")
+    return value
+
+
+_SUCH = {"nodata": "-9999", "scale": "0.1", "offset": "273.15"}
