@@ -25,6 +25,7 @@ from ..worker.environment import explain_missing, find_engine
 from . import ensemble, grid_parameters, told
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
+from .dialog_words import DialogWords
 from .engine_run import run_engine
 from .faults import guarded, sentence_of
 from .places import absolute
@@ -50,6 +51,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         super().__init__()
         self._request: dict[str, Any] = {}
         self._look = Look()
+        self._words = DialogWords({}, {})
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return the request's `model`, and its `factor` for a baseline.
@@ -156,6 +158,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         try:
             rasters = self._rasters(parameters, context)
             self._request = self._make_request(parameters, context, rasters)
+            inputs = {"target": rasters["TARGET"], **self.sources_of(parameters, context)}
+            self._words = DialogWords.of(self, inputs)
             self._look = self.look_of(parameters, context)
         except RasterProblem as problem:
             raise QgsProcessingException(str(problem)) from None
@@ -173,7 +177,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         if "ensemble" in request:
             asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
             request["ensemble"] = {**request["ensemble"], **asked}
-        result = run_engine("super_resolve", request, feedback, list(files.values()))
+        result = run_engine("super_resolve", request, feedback, list(files.values()), self._words)
         if result is None:
             return {}
         for source in result.get("sources") or []:

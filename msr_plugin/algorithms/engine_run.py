@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ _NEWS_SECONDS = 15.0  # how often the log tells the time left
 class Reporter:
     """Hands the worker's messages to Processing's feedback (on the algorithm's own thread)."""
 
-    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+    def __init__(self, feedback: QgsProcessingFeedback, words: Callable[[str], str] = str) -> None:
         self.feedback = feedback
+        self.words = words
         self.warnings: list[str] = []
         self._phase = ""
         self._told = time.monotonic()
@@ -46,7 +47,8 @@ class Reporter:
             self.feedback.pushInfo(text)
 
     def warn(self, text: str) -> None:
-        """Show a warning, each one once."""
+        """Show a warning in the dialog's words, each one once."""
+        text = self.words(text)
         if text and text not in self.warnings:
             self.warnings.append(text)
             push_warning(self.feedback, text)
@@ -67,16 +69,21 @@ class Reporter:
 
 
 def run_engine(
-    job: str, request: Mapping[str, Any], feedback: QgsProcessingFeedback, outputs: Iterable[str] = ()
+    job: str,
+    request: Mapping[str, Any],
+    feedback: QgsProcessingFeedback,
+    outputs: Iterable[str] = (),
+    words: Callable[[str], str] = str,
 ) -> dict[str, Any] | None:
     """Run a job in the warm worker; return its result, or None when the user cancelled.
 
-    After a cancel or a death of the worker, neither `outputs` nor parts of them are left.
+    After a cancel or a death of the worker, neither `outputs` nor parts of them are left. `words` puts the
+    engine's sentences into those of the dialog.
 
     Raises:
         QgsProcessingException: it failed; plain words for the user, the detail is in the log.
     """
-    reporter = Reporter(feedback)
+    reporter = Reporter(feedback, words)
     try:
         result = SERVICE.run(job, request, reporter, lambda: _is_cancelled(feedback))
     except WorkerCancelled as error:
@@ -86,7 +93,9 @@ def run_engine(
         return None
     except WorkerError as error:
         tidy(outputs, error.pid, final=False)
-        sentence = str(error) if error.kind in SAY_ALL else with_log(str(error), error.detail)
+        sentence = words(str(error))
+        if error.kind not in SAY_ALL:
+            sentence = with_log(sentence, error.detail)
         if error.kind == "start":
             sentence = explain_missing(sentence)
         raise QgsProcessingException(sentence) from None  # a traceback would stand before it in the log

@@ -14,6 +14,7 @@ from .base import MsrAlgorithm
 from .rasters import RasterProblem
 
 NAME = "TOLD"
+LABEL = f"What the files do not say ({NAME})"  # as sentences name it
 KEYS = ("units", "nodata", "scale", "offset")
 TEXT = (
     "What counts in place of what a file says: NAME.units=UNIT, NAME.nodata=NUMBER (missing, beside the "
@@ -47,7 +48,6 @@ def request_of(
         RasterProblem: naming the parameter and the part at fault.
     """
     names = {name.lower(): name for name in given}
-    label = f"What the files do not say ({NAME})"
     told: dict[str, dict[str, Any]] = {}
     for part in re.split(r"[;\n]", algorithm.parameterAsString(parameters, NAME, context) or ""):
         if not part.strip():
@@ -56,29 +56,29 @@ def request_of(
         name, _, key = (piece.strip().lower() for piece in left.rpartition("."))
         if not (mark and value and name and key in KEYS):
             raise RasterProblem(
-                f"{label}: “{part.strip()}” is not NAME.units=UNIT, NAME.nodata=NUMBER, NAME.scale=NUMBER or "
+                f"{LABEL}: “{part.strip()}” is not NAME.units=UNIT, NAME.nodata=NUMBER, NAME.scale=NUMBER or "
                 "NAME.offset=NUMBER."
             )
         name = names.get(name) or names.get(name.removeprefix("source_")) or ""
         if not name:
             raise RasterProblem(
-                f"{label}: “{part.strip()}” is of no raster of this run; it has {', '.join(names.values())}."
+                f"{LABEL}: “{part.strip()}” is of no raster of this run; it has {', '.join(names.values())}."
             )
         said = told.setdefault(name, {})
         if key in said:
-            raise RasterProblem(f"{label}: {name}.{key} stands twice.")
-        said[key] = value if key == "units" else _number(part.strip(), key, value, label)
+            raise RasterProblem(f"{LABEL}: {name}.{key} stands twice.")
+        said[key] = value if key == "units" else _number(part.strip(), key, value)
     return told
 
 
-def _number(part: str, key: str, text: str, label: str) -> float:
+def _number(part: str, key: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (key == "scale" and value == 0):
         other = " other than 0" if key == "scale" else ""
-        raise RasterProblem(f"{label}: “{part}” must be a number{other}, such as {_SUCH[key]}.")
+        raise RasterProblem(f"{LABEL}: “{part}” must be a number{other}, such as {_SUCH[key]}.")
     return value
 
 
