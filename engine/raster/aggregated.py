@@ -41,7 +41,8 @@ class AggregatedFile(RasterFile):
         self._file, self._way = file, aggregation.way
         self.check: Callable[[], None] = lambda: None  # called before each step; may raise to stop
         self.georeference, self.variable = file.georeference, file.variable
-        self.attributes, self.step, self.notes = file.attributes, aggregation.part, file.notes
+        self.attributes, self.step = file.attributes, aggregation.part
+        self.notes, self.doubts = file.notes, file.doubts
         unit = file.bands[0].units
         if aggregation.way == "sum":
             check_sum(unit, wanted_units, label, aggregation.part)
