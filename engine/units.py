@@ -147,6 +147,18 @@ def is_temperature(text: str | None) -> bool:
     return unit is not None and unit.dimensions == {"temperature": 1}
 
 
+def is_water(text: str | None) -> bool:
+    """Return whether a unit is one of depths or masses of water, as rain and snow have them, or per time."""
+    unit = read(text) if text else None
+    if unit is None:
+        return False
+    depth = any(name == "millimeter" for name, _ in unit.powers) or unit.water
+    mass = {"mass": 1.0, "length": -2.0}
+    return unit.dimensions in (mass, {**mass, "time": -1.0}) or (
+        unit.dimensions in ({"length": 1.0}, {"length": 1.0, "time": -1.0}) and depth
+    )
+
+
 def conversion(given: str, wanted: str, label: str) -> Conversion:
     """Return `plan` for what says nothing of itself but its unit."""
     return plan(given, wanted, label)

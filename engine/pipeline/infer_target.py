@@ -12,13 +12,16 @@ from engine.raster.reader import Raster
 from engine.raster.sampling import CELLS
 from engine.specs import TargetSpec
 
+ROUND_OFF = 1e-5  # of the largest value: a 16-bit file's steps are no finer
+
 
 def infer_target(raster: Raster, quantity: str = "auto") -> TargetSpec:
     """Return a target's description, for methods that come without a card.
 
-    A quantity that is never negative and reaches down to zero (rain, snow, moisture) is kept
-    non-negative and corrected by ratio; temperatures and all others are signed and corrected by
-    difference.
+    A quantity that is never negative and reaches down to zero (rain, snow, moisture), or is never
+    negative and an amount of water by its unit (mm/day, kg m-2), is kept non-negative and corrected by
+    ratio; temperatures and all others are signed and corrected by difference. Negatives within
+    `ROUND_OFF` come of packing, and count as zero.
 
     Args:
         raster: the open target.
@@ -33,9 +36,12 @@ def infer_target(raster: Raster, quantity: str = "auto") -> TargetSpec:
     if quantity == "signed" or (quantity == "auto" and units.is_temperature(raster.units)):
         return TargetSpec(name, raster.units)
     low, high = value_range(raster)
+    if -ROUND_OFF * high <= low < 0:
+        low = 0.0
     if quantity == "nonnegative" and low < 0:
         raise InputError(f"target: {raster.ref.path} has values below zero ({low:g}): choose signed.")
-    if low < 0 or (quantity == "auto" and low > 0.2 * high):
+    water = units.is_water(raster.units)  # rain is that also where it rains everywhere
+    if low < 0 or (quantity == "auto" and low > 0.2 * high and not water):
         return TargetSpec(name, raster.units)
     return TargetSpec(
         name, raster.units, transform="log1p", bounds=(0.0, None), conservation="multiplicative"
