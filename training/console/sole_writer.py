@@ -25,6 +25,7 @@ def sole_writer(place: Path, doing: str) -> Iterator[None]:
         InputError: another process holds it.
     """
     place = place.absolute()
+    made = [folder for folder in place.parents if not folder.exists()]
     place.parent.mkdir(parents=True, exist_ok=True)
     file = place.with_name(f".{place.name[:200]}.lock")
     lock = FileLock(file)
@@ -49,3 +50,6 @@ def sole_writer(place: Path, doing: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # while it is held, so that nobody else's is removed
             file.unlink()
         lock.release()
+        with contextlib.suppress(OSError):  # where nothing was written, no folder for it is left
+            for folder in made:
+                folder.rmdir()

@@ -26,4 +26,7 @@ def network_spec(config: Config, sources: tuple[SourceSpec, ...]) -> NetworkSpec
     except InputError as error:
         raise InputError(f"network: {error}") from error
     except (TypeError, ValueError) as error:
-        raise InputError(f"network: a value is of the wrong kind ({error}).") from error
+        raise InputError(
+            f"network: a value among {', '.join(map(str, config.network))} is of the wrong kind: write it as "
+            "the files in training/configs do."
+        ) from error

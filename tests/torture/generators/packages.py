@@ -46,6 +46,8 @@ def make(rng: Rng, folders: Folders, shared: Shared) -> Case:
             request["target"]["band"] = 1
             request.pop("date")
     check = rng.random() < 0.4
+    if check and how == "raster":
+        refusal = "may"  # rasters are looked at when they are used
     good = None
     if not check and not brought and refusal != "due":
         good = question.good(folders.outputs / "fine.tif")

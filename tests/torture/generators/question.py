@@ -58,6 +58,12 @@ class Question:
             None if plain is None else str(plain),
         )
 
+    def choose_date(self, index: int) -> None:
+        """Ask for one of the target's dates."""
+        self.request.pop("all_dates", None)
+        self.request["target"].pop("band", None)
+        self.request["date"], self.chosen = self.world.dates[index], [index]
+
     @property
     def seasonal(self) -> bool:
         """Whether the answer depends on the date."""

@@ -20,6 +20,8 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
     world = question.world if role == "target" else question.sources[role]
     form = choose(rng, world)
     written = form.write(world, folders.inputs, rng)
+    if form.name == "band order" and role == "target":  # by date: all of them come in the file's order
+        question.choose_date(int(rng.integers(len(world.dates))))
     plain, output = folders.inputs / "plain.out.tif", folders.outputs / "fine.tif"
     request = question.asked(output)
     place = request["target"] if role == "target" else request["sources"][role]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def _gcps(world: World, folder: Path, rng: Rng) -> str:
         GroundControlPoint(r, c, *(world.transform * (c, r)))
         for r, c in ((0, 0), (0, cols), (rows, 0), (rows, cols))
     ]
+    warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
     with rasterio.open(path, "w", driver="GTiff", dtype="float32", count=1, width=cols, height=rows) as file:
         file.write(world.values[:1].astype(np.float32))
         file.gcps = (points, rasterio.crs.CRS.from_user_input(world.crs))
@@ -73,7 +75,10 @@ def _gcps(world: World, folder: Path, rng: Rng) -> str:
 
 def _no_place(world: World, folder: Path, rng: Rng) -> str:
     path, (rows, cols) = folder / "placeless.tif", world.shape
-    with rasterio.open(path, "w", driver="GTiff", dtype="float32", count=1, width=cols, height=rows) as file:
+    with (
+        warnings.catch_warnings(action="ignore"),
+        rasterio.open(path, "w", driver="GTiff", dtype="float32", count=1, width=cols, height=rows) as file,
+    ):
         file.write(world.values[:1].astype(np.float32))
     return str(path)
 

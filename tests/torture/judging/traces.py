@@ -89,7 +89,8 @@ class Traces:
         now = prints(self.folders.outputs)
         allowed = set(self.case.outputs)
         crashed = outcome.killed and self.case.kill is not None and self.case.kill.signal == signal.SIGKILL
-        whole = outcome.succeeded or outcome.killed
+        whole = outcome.succeeded or outcome.killed or self.case.refusal == "any"
+        runs = outcome.status == 1  # a training that failed can go on from its folder
         found = []
         for name, is_now in now.items():
             within = any(name == a or name.startswith(f"{a}/") or a.startswith(f"{name}/") for a in allowed)
@@ -114,7 +115,7 @@ class Traces:
                     found.append(Finding("leftovers", f"beside the outputs: {name}"))
             elif not within:
                 found.append(Finding("leftovers", f"beside the outputs: {name}"))
-            elif not whole:
+            elif not whole and not (runs and name.startswith("runs")):
                 found.append(Finding("leftovers", f"{name} stands there after a failure"))
         found += [
             Finding("outputs", f"{name}, which was there before, is gone")

@@ -61,10 +61,10 @@ def test_the_second_is_refused_and_the_end_of_the_first_releases(tmp_path: Path,
     with sole_writer(place.with_name("other"), "writing"):
         pass
     first.communicate("\n")
-    assert os.listdir(place.parent) == []  # no trace of the hold
+    assert not place.parent.exists()  # no trace of the hold
     with sole_writer(place, "writing"):
         assert not place.exists()
-    assert os.listdir(place.parent) == []
+    assert not place.parent.exists()
 
 
 def test_a_crash_releases(tmp_path: Path, hold) -> None:
@@ -97,3 +97,13 @@ def test_an_evaluation_holds_its_report(tmp_path: Path, hold) -> None:
     hold(tmp_path / "report.html")
     with pytest.raises(InputError, match=r"Another process is writing .*report\.html"):
         run([str(ROOT / "training/configs/tiny.yaml"), "--report", str(tmp_path / "report.html")])
+
+
+def test_where_nothing_was_written_no_folder_is_left(tmp_path: Path) -> None:
+    place = tmp_path / "runs" / "deep" / "tiny"
+    with sole_writer(place, "training in"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with sole_writer(place, "training in"):
+        place.mkdir()
+    assert list((tmp_path / "runs" / "deep").iterdir()) == [place]
