@@ -89,6 +89,8 @@ def _check_paths(request: SuperResolveRequest) -> None:
     files = output_files(request, TargetSpec("target", ""))
     for file in files:
         path, name = file.path, output_label(file)
+        if not _can_be_named(path):
+            raise InputError(f"{name} {path.name!a} holds a sign that no file name can: choose another.")
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
         if not path.parent.is_dir():
@@ -103,6 +105,13 @@ def _check_paths(request: SuperResolveRequest) -> None:
         if path.exists() and not request.overwrite:
             raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
     check_apart(files)
+
+
+def _can_be_named(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # a lone half of a surrogate pair
+        return False
 
 
 def _check_season(choice: Choice, dates: list[When | None]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -76,6 +77,7 @@ def campaign(chosen: argparse.Namespace, scratch: Path, shared: Shared) -> Itera
 def main() -> int:
     """Run the torture; return the exit status."""
     chosen = options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop tidies up, too
     begun = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="msr-torture-"))
     shared = Shared(scratch / "shared")

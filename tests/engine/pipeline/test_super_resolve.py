@@ -247,3 +247,9 @@ def test_values_that_cannot_be_and_empty_outputs_are_told(base: SuperResolveRequ
     empty = write_raster("empty.tif", np.full((4, 4), np.nan, np.float32), 2.0, 10, 40)
     super_resolve(replace(base, target=RasterRef(empty), quantity="signed"), feedback)
     assert any("holds no valid cell" in line for line in feedback.warnings)
+
+
+@pytest.mark.parametrize("sign", ["\0", "\ud800"])
+def test_an_output_that_no_file_can_be_called_is_refused(base: SuperResolveRequest, sign: str) -> None:
+    with pytest.raises(InputError, match=r"output 'a.*b\.tif' holds a sign that no file name can"):
+        run(replace(base, output=base.output.replace("fine", f"a{sign}b")))
