@@ -19,6 +19,7 @@ from training.preparation.building import Built, build
 from training.preparation.layout import finish
 from training.preparation.new_store import new_store
 from training.preparation.planning import StorePlan, make_plan
+from training.preparation.series import Series
 from training.preparation.summary import write_summary
 from training.schema.dataset import Dataset, RasterSection, load_dataset
 
@@ -65,8 +66,10 @@ def prepare(
             _tell(say, remark)
         with new_store(final, overwrite) as part:
             early = diagnostics.sample_doubts(plan)
-            for variable in plan.variables:
-                variable.rasters.forget_counts()
+            for series in _series(plan):
+                series.forget_counts()
+                early += [doubt for doubt in series.doubts if doubt not in early]
+                _tell(say, series.understood)
             if early and strict:
                 raise InputError(early[0])
             for remark in early:
@@ -82,6 +85,11 @@ def prepare(
     finally:
         plan.close()
     return Prepared(final, page, tuple(remarks))
+
+
+def _series(plan: StorePlan) -> list[Series]:
+    """Return what is read, each once."""
+    return list({id(v.rasters): v.rasters for v in plan.variables}.values())
 
 
 def _inputs(dataset: Dataset, folder: Path) -> list[str]:
@@ -103,7 +111,7 @@ def _doubts(plan: StorePlan, built: Built) -> list[str]:
     plan.close()  # files that stay open are counted when they close
     for variable in plan.variables:
         sentences += diagnostics.left_out(variable)
-    return sentences
+    return sentences + [doubt for series in _series(plan) for doubt in series.doubts]
 
 
 def _statistics(plan: StorePlan, built: Built) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,7 @@ class Series(Layers):
         self._dates_of: dict[str, dict[int, When | None]] = {}  # by path and band, where files say none
         self.layers = self._layers(paths)
         self.remarks: list[str] = []
+        self.doubts: dict[str, None] = {}  # of the files that were read, each once
         self._groups: list[DateSteps] | None = None  # layers of each date, where they are made one
         self._step = step_of([layer.when for layer in self.layers])
         for layer in self.layers:
@@ -125,6 +126,8 @@ class Series(Layers):
             self.file_units = raster.units
             self.grid = raster.geobox if raster.upright else None
             self.described = raster.describe()
+            words = [raster.variable, raster.units_told, self.described, *raster.notes]
+            self.understood = f"{label}: {'; '.join(filter(None, words))}."
         if section.aggregate is not None and dynamic:
             self._gather(Aggregation.parse(section.aggregate))
 
@@ -248,6 +251,7 @@ class Series(Layers):
     def _count(self, raster: GivenRaster) -> None:
         with self._lock:
             self.seen, self.outside = self.seen + raster.seen, self.outside + raster.outside
+            self.doubts.update(dict.fromkeys(raster.doubts))
 
     def _raster(self, path: str) -> GivenRaster:
         section = self.section
