@@ -16,6 +16,7 @@ from ..packages.cards import CardError, ModelCard, find_card
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .installed_model import look_of, why_dated
+from .raster_input import unopened
 from .rasters import InputRaster, RasterProblem, describe, open_raster
 
 _BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
@@ -139,6 +140,9 @@ def _open(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
     match = _BAND.match(text)
     raster, band = (match["raster"], int(match["band"])) if match else (text, None)
     layer = open_raster(raster, context)
-    if layer is None:
+    if layer is not None:
+        return describe(layer, label, band)
+    named = unopened(raster, label, band)
+    if named is None:
         raise RasterProblem(f"{label}: there is no raster {raster}.")
-    return describe(layer, label, band)
+    return named

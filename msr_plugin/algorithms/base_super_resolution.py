@@ -38,6 +38,7 @@ from .preflight import (
     check_overlap,
     check_size,
 )
+from .raster_input import RasterInput, unopened
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster
 from .shared_texts import NUMBERS, TEXTS
 
@@ -97,7 +98,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
-        self.add(QgsProcessingParameterRasterLayer("TARGET", label))
+        self.add(RasterInput("TARGET", label))
         self.add(QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True))
 
     def add_date(self) -> None:
@@ -199,14 +200,17 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         if not self.is_given(parameters, name, context):
             return None
         layer = self.parameterAsRasterLayer(parameters, name, context)
-        if layer is None:
-            raise RasterProblem(f"{self.label(name)}: there is no raster {parameters[name]}.")
         number = None
         if band is not None and self.is_given(parameters, band, context):
             number = self.parameterAsInt(parameters, band, context)
             if number == -1:  # how QGIS writes “not set”
                 number = None
-        return describe(layer, self.label(name), number)
+        if layer is not None:
+            return describe(layer, self.label(name), number)
+        raster = unopened(parameters[name], self.label(name), number)
+        if raster is None:
+            raise RasterProblem(f"{self.label(name)}: there is no raster {parameters[name]}.")
+        return raster
 
     def _with_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return the parameters with a layer in place of each GDAL name, such as NETCDF:"a.nc":t2m.

@@ -9,21 +9,19 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterRasterLayer,
     QgsRectangle,
 )
 
 from ..translation import tr
 from .base import MsrAlgorithm
 from .preflight import check_overlap
+from .raster_input import RasterInput
 from .rasters import InputRaster, RasterProblem, crs_text
 
 
 def add_inputs(algorithm: MsrAlgorithm) -> None:
     """Add the reference grid, and extent, resolution and CRS for a grid without one."""
-    algorithm.add(
-        QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference grid"), None, optional=True), True
-    )
+    algorithm.add(RasterInput("REFERENCE", tr("Reference grid"), None, optional=True), True)
     algorithm.add(QgsProcessingParameterExtent("EXTENT", tr("Output extent"), None, optional=True), True)
     algorithm.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
     algorithm.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)
@@ -65,6 +63,13 @@ def request_of(
         grid["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
         if box.isEmpty():
             raise RasterProblem(f"{algorithm.label('EXTENT')} is empty.")
+        own = algorithm.parameterAsExtentCrs(parameters, "EXTENT", context)
+        if not crs.isValid() and own.isValid() and not own.isGeographic():
+            raise RasterProblem(
+                f"{algorithm.label('EXTENT')} is in {own.authid()}, and QGIS does not see the CRS of "
+                f"{rasters['TARGET'].label}: give the extent in the target's, without naming one, or give "
+                f"{algorithm.label('CRS')} too."
+            )
     return grid
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterBand, QgsProcessingParameterRasterLayer
+from qgis.core import QgsProcessingContext, QgsProcessingParameterBand
 
 from ..appearance.style import Look
 from ..packages.cards import CardSource, ModelCard
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm, of_parts
+from .raster_input import RasterInput
 from .rasters import InputRaster, RasterProblem
 
 
@@ -65,9 +66,7 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
         self.add_target(_with_units(card.target_title, card.units))
         for source in card.sources:
             label = _with_units(source.title, source.units)
-            self.add(
-                QgsProcessingParameterRasterLayer(source.parameter, label, None, optional=not source.required)
-            )
+            self.add(RasterInput(source.parameter, label, None, optional=not source.required))
             if not source.climatology:  # all its bands are used
                 band = QgsProcessingParameterBand(
                     band_parameter(source),

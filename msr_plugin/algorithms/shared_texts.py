@@ -12,7 +12,7 @@ NUMBERS = {
 }
 TEXTS = {
     "TARGET": "The coarse raster that becomes finer. A file that GDAL reads, with a coordinate reference "
-    "system.",
+    "system; in scripts also FILE:VARIABLE, such as era5.nc:t2m.",
     "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
     "without dates needs it.",
     "DATE": "YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, or MM for a month of any year. It picks the "

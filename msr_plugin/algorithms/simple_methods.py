@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterRasterLayer
+from qgis.core import QgsProcessingContext
 
 from ..method_list import METHODS, needing
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
+from .raster_input import RasterInput
 from .rasters import InputRaster, RasterProblem
 
 QUANTITIES = ("auto", "nonnegative", "signed")
@@ -53,8 +54,8 @@ class Baseline(SuperResolutionAlgorithm):
         self.add_target(tr("Target raster (coarse)"))
         self.add_choice("METHOD", tr("Method"), tuple(METHODS), "bicubic")
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
-        self.add(QgsProcessingParameterRasterLayer("CLIMATOLOGY", tr("Climatology"), None, optional=True))
-        self.add(QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation"), None, optional=True))
+        self.add(RasterInput("CLIMATOLOGY", tr("Climatology"), None, optional=True))
+        self.add(RasterInput("ELEVATION", tr("Elevation"), None, optional=True))
         self.add_date()
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)

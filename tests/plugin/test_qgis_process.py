@@ -82,6 +82,19 @@ def test_a_model_runs_and_its_numbers_are_json(enabled, rasters, tmp_path, read_
     assert read_raster(output).shape == (40, 48)
 
 
+def test_a_variable_of_a_file_is_named_from_the_users_folder(enabled, rasters, tmp_path, read_raster):
+    from osgeo import gdal
+
+    gdal.Translate(str(tmp_path / "rain.nc"), rasters["target"], format="netCDF")
+    done = enabled(
+        "--json", "run", "msr:baseline", "--", "TARGET=rain.nc:Band1", "METHOD=bilinear", "FACTOR=2",
+        "TOLD=target.scale=2", "OUTPUT=fine.tif",
+    )  # fmt: skip
+    assert results(done)["OUTPUT"] == str(tmp_path / "fine.tif")
+    fine, coarse = read_raster(tmp_path / "fine.tif"), read_raster(rasters["target"])
+    assert fine.mean() == pytest.approx(2 * coarse.mean(), rel=1e-5)
+
+
 def test_an_ensemble_runs_without_a_window(enabled, rasters, tmp_path, read_raster):
     names = ("OUTPUT", "OUTPUT_SPREAD", "OUTPUT_QUANTILES", "OUTPUT_SUPPORT")
     files = {name: tmp_path / f"{name}.tif" for name in names}
