@@ -143,6 +143,7 @@ class InputRasters:
             for name in self._out_of_reach
         ]
         for source in self.sources:
+            lines += source.first_of_many()
             span = source.spec.range if source.spec.traits.scalar else None
             look = early_look(source.raster, self.grids.output, source.bands(when)[0], span)
             self._looks[source.spec.name] = look

@@ -73,6 +73,22 @@ class Input:
             raise InputError(f"{name} has {raster.count} dates: say which date is wanted.")
         return [dates.match(raster.dates, when, name, raster.further) + 1]
 
+    def first_of_many(self) -> list[str]:
+        """Say that the first of several bands is taken for what does not change with time."""
+        raster = self.raster
+        if (
+            self.spec.dynamic
+            or self.spec.traits.of_target
+            or raster.ref.band is not None
+            or raster.count == 1
+        ):
+            return []
+        told = ", ".join(f"{name} {value}" for name, value in raster.further[0].items())
+        return [
+            f"{raster.label} has {raster.count} bands, of which the first{f' ({told})' if told else ''} is "
+            f"taken: choose another one as RASTER#BAND."
+        ]
+
     def distances(self, when: When | None) -> list[float]:
         """Return the distance in months from each band of a climatology to the date.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
+_LISTED = 12  # variables that a sentence lists
 _GRIB = ("GRIB_ELEMENT", "GRIB_SHORT_NAME", "GRIB_COMMENT")
 
 
@@ -61,6 +63,8 @@ class GdalFile(RasterFile):
             raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
         check_file(file, f"{label}: {ref.path}")
         tags = [file.tags(i) for i in file.indexes]
+        if variable is None and ref.band is None:
+            self._check_one(tags)
         self._indices = self._chosen(tags, variable)
         self.georeference = placed(file, lambda: self._crs(ref), f"{label}: {ref.path}")
         self._tags = [tags[i - 1] for i in self._indices]
@@ -85,6 +89,18 @@ class GdalFile(RasterFile):
         if any(np.dtype(kind).kind == "c" for kind in map(_numpy_type, file.dtypes)):
             raise InputError(
                 f"{label}: {ref.path} holds complex numbers: write the part that is meant first."
+            )
+
+    def _check_one(self, tags: Sequence[Mapping[str, str]]) -> None:
+        """Refuse a file of several GRIB elements of which none is chosen."""
+        held = {band["GRIB_ELEMENT"]: band.get("GRIB_UNIT", "") for band in tags if "GRIB_ELEMENT" in band}
+        if len(held) > 1:
+            self._file.close()
+            listed = ", ".join(f"{name} {unit}".strip() for name, unit in list(held.items())[:_LISTED])
+            more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
+            raise InputError(
+                f"{self.label}: {self._name} has several variables: choose one, as {Path(self._name).name}:"
+                f"{next(iter(held))}, or a band, as #1 (it has {listed}{more})."
             )
 
     def _chosen(self, tags: Sequence[Mapping[str, str]], variable: str | None) -> list[int]:
