@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -26,6 +27,7 @@ from . import ensemble, grid_parameters, told
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .dialog_words import DialogWords
+from .engine_check import ask_engine
 from .engine_run import run_engine
 from .faults import guarded, sentence_of
 from .places import absolute
@@ -174,10 +176,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         names = ["OUTPUT", *(ensemble.FILES if "ensemble" in self._request else ())]
         given = {name: self.parameterAsOutputLayer(parameters, name, context) for name in names}
         files = {name: absolute(path) for name, path in given.items() if path}
-        request = {**self._request, "output": files["OUTPUT"]}
-        if "ensemble" in request:
-            asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
-            request["ensemble"] = {**request["ensemble"], **asked}
+        request = _with_files(self._request, files)
         result = run_engine("super_resolve", request, feedback, list(files.values()), self._words)
         if result is None:
             return {}
@@ -294,6 +293,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         cells = grid_parameters.output_cells(request["grid"], rasters, factor)
         check_size(cells, dates, outputs, QgsProcessingUtils.tempFolder())
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
+        folder = Path(QgsProcessingUtils.tempFolder())
+        files = {o.name: o.path or str(folder / f"{o.name.lower()}.tif") for o in outputs}
+        ask_engine(_with_files(request, files), DialogWords.of(self, {"target": target, **sources}))
 
     def _check_climatology(
         self,
@@ -316,6 +318,15 @@ def of_parts(climatology: InputRaster) -> str:
     if climatology.bands == 1 or climatology.band is not None:
         return ""
     return f"{climatology.label} has {climatology.bands} bands, one for each part of the year"
+
+
+def _with_files(request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+    """Return a request with the outputs' files, by their parameters' names."""
+    request = {**request, "output": files["OUTPUT"]}
+    if "ensemble" in request:
+        asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
+        request["ensemble"] = {**request["ensemble"], **asked}
+    return request
 
 
 def _reference(raster: InputRaster) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +58,49 @@ class EngineService:
         finally:
             self._owner = None
             self._turn.release()
+
+    def ask(self, job: str, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Return what the warm worker answers to a short job within `seconds`.
+
+        None where no worker is warm, or it is busy, slower or gone: none is started, and the calling
+        thread waits no longer. A job that is late is cancelled.
+
+        Raises:
+            WorkerError: the worker refused it.
+        """
+        process = self._process
+        if process is None or process.hello is None or not process.alive:
+            return None
+        if self._python != find_engine().python or not self._turn.acquire(blocking=False):
+            return None
+        answers: queue.Queue[dict[str, Any] | WorkerError] = queue.Queue()
+        late = threading.Event()
+
+        def work() -> None:
+            self._owner = threading.get_ident()
+            answer: dict[str, Any] | WorkerError = WorkerError("failure", "The engine gave no answer.")
+            try:
+                answer = process.run(job, request, lambda _: None, late.is_set)
+            except WorkerError as error:
+                answer = error
+            finally:
+                self._owner = None
+                self._turn.release()
+                answers.put(answer)
+
+        try:
+            threading.Thread(target=work, name="msr engine check", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            self._turn.release()
+            return None
+        try:
+            answer = answers.get(timeout=seconds)
+        except queue.Empty:
+            late.set()
+            return None
+        if isinstance(answer, WorkerError):
+            raise answer
+        return answer
 
     @property
     def pid(self) -> int | None:

@@ -167,7 +167,9 @@ def provider(qgis_app, qgis_processing, warm_worker, engine_python, tiny_model, 
     from qgis.core import QgsApplication
 
     from msr_plugin import classFactory
+    from msr_plugin.algorithms import engine_check
 
+    monkeypatch.setattr(engine_check, "in_window", lambda: False)  # else what is refused depends on a worker
     monkeypatch.setenv("MSR_MODELS", str(tiny_model.parent))
     if "MSR_ENGINE_PYTHON" not in os.environ:
         monkeypatch.setenv("MSR_ENGINE_PYTHON", str(engine_python))

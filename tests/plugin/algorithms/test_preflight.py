@@ -165,10 +165,10 @@ def test_reference_and_own_grid_exclude_each_other(refusal, good):
 
 
 def test_too_little_disk_and_memory_are_told(refusal, good, monkeypatch):
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
-    message = refusal("tinyrain", good)
+    with monkeypatch.context() as full:
+        full.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+        message = refusal("tinyrain", good)
     assert "(OUTPUT)" in message and "disk" in message
-    monkeypatch.undo()
     monkeypatch.setattr(preflight, "available_memory", lambda: 50 * 2**20)
     assert "TILE" in refusal("tinyrain", good)
     monkeypatch.setattr(preflight, "available_memory", lambda: None)  # the system does not say
