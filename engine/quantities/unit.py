@@ -30,8 +30,8 @@ _PLAIN_FOOT = re.compile(
     r"\binternational[\s_-]*(?:foot|feet|ft)\b|\b(?:foot|feet|ft)\s*\(international\)", re.IGNORECASE
 )
 _WATER = re.compile(
-    r"(?:\bof\s+|\(\s*)?(?:\bliquid\s+)?(?:\bwater[\s_-]*(?:equivalent|eq\.?|column)?|\bh2o\b|\bswe\b|(?<=m)we\b|\blwe\b"
-    r"|\bw\.?\s?(?:e|eq)\b\.?)(?:\s*\))?",
+    r"(?:\bof\s+|\(\s*)?(?:\bliquid\s+)?(?:\bwater[\s_-]*(?:equivalent|eq\.?|column)?|\bh2o\b|\bswe\b|(?<=m)we\b"
+    r"|\blwe\b|\bw\.?\s?(?:e|eq)\b\.?)(?:\s*\))?",
     re.IGNORECASE,
 )
 _RAIN = re.compile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 TARGET, RAIN = "Rain, coarse (TARGET)", "Elevation [m] (SOURCE_ELEVATION)"
@@ -124,6 +126,17 @@ def test_every_option_of_the_command_line_is_a_parameter_of_some_dialog(provider
 
     names = {d.name() for a in provider.algorithms() for d in a.parameterDefinitions()}
     assert set(OPTIONS.values()) <= names
+
+
+def test_no_sentence_of_the_engine_names_an_option_that_is_not_translated(root):
+    from msr_plugin.algorithms import told
+    from msr_plugin.algorithms.dialog_words import OPTIONS
+
+    foreign = {"force-reinstall", "cnk_dmn"}  # of pip and of ncks
+    files = [f for f in (root / "engine").rglob("*.py") if f.parent.name != "commands"]
+    named = {o for f in files for o in re.findall(r"(?<![\w-])--([a-z][a-z_-]+)", f.read_text("utf-8"))}
+    assert {"units", "scale", "factor"} <= named
+    assert named <= {*OPTIONS, *told.KEYS, *foreign}
 
 
 def test_a_run_that_fails_and_a_warning_name_the_labels(provider, write_raster, tmp_path, feedback):
