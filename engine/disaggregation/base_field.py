@@ -12,6 +12,7 @@ from engine.disaggregation.climatology_ratio import disaggregate
 from engine.disaggregation.constructed_analogues import HALO as ANALOGUE_HALO
 from engine.disaggregation.constructed_analogues import analogue_field, enough_bands
 from engine.disaggregation.interpolation import interpolate
+from engine.disaggregation.peak_bound import beyond_bound, spread_cells
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
 from engine.fields.conservation import conserve
@@ -29,7 +30,9 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
 
     With a climatology of several bands it is their locally fitted mixture, with few bands or very
     many the climatology ratio (for signed targets, the anomaly); without one it is interpolation in
-    the target's transformed space. Where the climatology is invalid, the next best takes its place.
+    the target's transformed space. Where the climatology is invalid, the next best takes its place; in
+    coarse cells where a non-negative quantity would rise beyond `LARGEST_PEAK` times what is around
+    them, the interpolation does.
 
     Args:
         patch: its halo is at least `margin` + `BASE_HALO`.
@@ -44,12 +47,18 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     k, own = patch.factor, crop(patch.target, patch.halo)
     area = patch.averaging_area(target)
     source = next((s for s in sources if s.traits.of_target), None)
-    if source is None or patch.climatology is None:
-        field = _interpolated(patch, target, area)
-    else:
-        field = _from_climatology(patch, patch.climatology, target, source, area)
     inner = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
-    return conserve(field, own, k, target, area=inner)
+    if source is None or patch.climatology is None:
+        return conserve(_interpolated(patch, target, area), own, k, target, area=inner)
+    field = _from_climatology(patch, patch.climatology, target, source, area)
+    field = conserve(field, own, k, target, area=inner)
+    if not target.nonnegative:
+        return field
+    wrong = beyond_bound(field, patch.target, k, patch.halo)
+    if not bool(wrong.any()):
+        return field
+    smooth = conserve(_interpolated(patch, target, area), own, k, target, area=inner)
+    return torch.where(spread_cells(wrong, k), smooth, field)
 
 
 def _interpolated(patch: Patch, target: TargetSpec, area: Tensor | None) -> Tensor:

@@ -4,6 +4,10 @@ The idea of BCSD (Wood et al. 2004, Climatic Change 62): the coarse field's depa
 climatology is smooth, so interpolate the departure and give the pattern from the climatology.
 For a non-negative target the departure is a ratio, y = c·↑(X / C), else a difference,
 y = c + ↑(X − C), with c the fine climatology, C its coarse mean, ↑ bilinear interpolation.
+
+Ratios have bounds. They spread no further than `LARGEST_RATIO`; a coarse cell that is `UNTOLD` times its
+climatology, or whose fine values would rise `LARGEST_PEAK` times above the coarse ones around, is
+interpolated instead: what a climatology knows of a desert is too little to say where in it it flooded.
 """
 
 from __future__ import annotations
@@ -12,32 +16,35 @@ import torch
 from torch import Tensor
 
 from engine.disaggregation.interpolation import interpolate, mask_like
-from engine.fields.conservation import NEGLIGIBLE, aggregate, clipped, conserve
+from engine.disaggregation.peak_bound import beyond_bound, spread_cells
+from engine.fields.conservation import aggregate, clipped, conserve
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
 from engine.specs import TargetSpec
 
-LARGEST_RATIO = 10.0  # above, a dry climatology says little, and its neighbours would drown
+LARGEST_RATIO = 10.0  # to the climatology; a month can have 12 times the year's mean
+UNTOLD = 100.0  # times the climatology: it is a trace, and says nothing of the pattern
 
 
 def departure(coarse: Tensor, mean: Tensor, target: TargetSpec) -> Tensor:
     """Return the ratio or difference of a coarse field and a climatology's coarse mean.
 
-    NaN where either is invalid, or where a ratio has nothing to stand on.
+    NaN where either is invalid, or where a ratio is above `UNTOLD`.
     """
     if not target.nonnegative:
         return coarse - mean
     coarse = coarse.clamp_min(0)
-    ratio = (coarse / mean.clamp_min(torch.finfo(mean.dtype).tiny)).clamp_max(LARGEST_RATIO)
-    bare = (mean <= NEGLIGIBLE * coarse) & (coarse > 0)
-    return torch.where(bare, torch.full_like(ratio, torch.nan), ratio)
+    ratio = coarse / mean.clamp_min(torch.finfo(mean.dtype).tiny)
+    ratio = ratio.clamp_max(LARGEST_RATIO)
+    return torch.where(coarse > UNTOLD * mean, torch.full_like(ratio, torch.nan), ratio)
 
 
 def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: str = "bilinear") -> Tensor:
     """Return the coarse field in the climatology's pattern.
 
-    Where the climatology says nothing, the result is the conserved bicubic interpolation.
+    Where the climatology says nothing, or a ratio to it is beyond its bound, the result is the conserved
+    bicubic interpolation.
 
     Args:
         patch: its halo is at least `HALO["bicubic"]`.
@@ -59,9 +66,14 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
     field = clipped(field, target)
     # A departure filled in from neighbours is no departure of this cell.
     field = mask_like(field, crop(coarse, patch.halo), k)
+    inner = None if area is None else area[..., patch.halo * k : area.shape[-1] - patch.halo * k]
+    if target.nonnegative:  # as it is, and as conservation will have it
+        wrong = beyond_bound(field, patch.target, k, patch.halo)
+        wrong |= beyond_bound(conserve(field, own, k, target, area=inner), patch.target, k, patch.halo)
+        if bool(wrong.any()):
+            field = field.masked_fill(spread_cells(wrong, k), torch.nan)
     if bool(torch.isfinite(field).all()):
         return field
     smooth = interpolate(patch.target, k, target, "bicubic", patch.halo)
-    inner = None if area is None else area[..., patch.halo * k : area.shape[-1] - patch.halo * k]
     smooth = conserve(smooth, own, k, target, area=inner)
     return torch.where(torch.isfinite(field), field, smooth)

@@ -18,6 +18,9 @@ from engine.specs import TargetSpec
 
 # Fine cells that hold less than this share of the coarse value say nothing of its pattern.
 NEGLIGIBLE = 1e-6
+# Of the largest value: negatives so near to zero come of packing, and are zero. The steps of a 16-bit file
+# are no finer.
+ROUND_OFF = 1e-5
 
 
 def aggregate(fine: Tensor, factor: int, area: Tensor | None = None) -> Tensor:
@@ -63,7 +66,10 @@ def clipped(field: Tensor, target: TargetSpec) -> Tensor:
 
 
 def outside_bounds(coarse: Tensor, target: TargetSpec) -> float:
-    """Return the share of valid coarse cells whose value lies outside the target's bounds."""
+    """Return the share of valid coarse cells whose value lies outside the target's bounds.
+
+    Negatives of round-off (`ROUND_OFF`) do not: they are zero.
+    """
     low, high = limits(target)
     valid = torch.isfinite(coarse)
     count = int(valid.sum(dtype=torch.int32))
@@ -71,7 +77,10 @@ def outside_bounds(coarse: Tensor, target: TargetSpec) -> float:
         return 0.0
     outside = torch.zeros_like(valid)
     if low is not None:
-        outside |= coarse < low
+        below = coarse < low
+        if low == 0 and bool((below & valid).any()):
+            below = coarse < -ROUND_OFF * coarse[valid].max().clamp_min(0)
+        outside |= below
     if high is not None:
         outside |= coarse > high
     return int((outside & valid).sum(dtype=torch.int32)) / count

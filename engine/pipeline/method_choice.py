@@ -9,7 +9,7 @@ from engine.aggregation import Aggregation
 from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.feedback import Feedback
-from engine.methods.interface import Method, check_sources
+from engine.methods.interface import CLIMATOLOGY, Method, check_sources
 from engine.methods.registry import BASELINES, baseline
 from engine.package.folder import Package, find_package
 from engine.pipeline.infer_target import infer_target
@@ -42,11 +42,11 @@ class Choice:
         """Units that the target is read in; "" keeps the file's."""
         return self.target.units if self.package else ""
 
-    def for_target(self, raster: Raster, quantity: str) -> Choice:
-        """Return the choice with a baseline's target described from the raster itself."""
+    def for_target(self, raster: Raster, quantity: str, climatology: RasterRef | None = None) -> Choice:
+        """Return the choice with a baseline's target described from the raster itself; see `infer_target`."""
         if self.package is not None:
             return self
-        target = infer_target(raster, quantity)
+        target = infer_target(raster, quantity, climatology)
         return replace(self, target=target, sources=tuple(baseline(self.id, self.factor, target).sources))
 
     def check(self, given: set[str]) -> None:
@@ -130,7 +130,7 @@ def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
     choice.check_ensemble(request)
     target = open_target(request, choice.units, choice.target.name)
     try:
-        return choice.for_target(target, request.quantity), target
+        return choice.for_target(target, request.quantity, request.sources.get(CLIMATOLOGY)), target
     except BaseException:
         target.close()
         raise

@@ -229,3 +229,10 @@ def test_aggregate_agrees_however_many_cells_are_invalid() -> None:
         torch.testing.assert_close(same, aggregate(broken, 4, area), equal_nan=True)
         same[torch.isfinite(same)].sum().backward()
         assert bool(torch.isfinite(leaf.grad).all())
+
+
+def test_negatives_of_round_off_are_not_outside_the_bounds() -> None:
+    coarse = torch.tensor([[[-2.8e-9, 0.0, -4e-4, 40.0]]])
+    assert outside_bounds(coarse, RAIN) == 0
+    coarse[0, 0, 1] = -0.01
+    assert outside_bounds(coarse, RAIN) == pytest.approx(0.25)

@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 import rasterio
 
+from engine.disaggregation.peak_bound import LARGEST_PEAK
 from engine.errors import InputError
 from engine.feedback import Silent
+from engine.methods.registry import BASELINES, baseline
 from engine.pipeline.infer_target import infer_target
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
+from engine.specs import TargetSpec
+
+RAIN = TargetSpec("rain", "mm/month", bounds=(0.0, None), conservation="multiplicative")
 
 
 def patches() -> np.ndarray:
@@ -58,7 +63,7 @@ def test_negatives_beyond_round_off_are_values(write_raster) -> None:
     field[0, 0] = -0.01
     path = write_raster("wrong.tif", field, 0.25, 0, 50, units="mm")
     assert inferred(path) == "additive"
-    with pytest.raises(InputError, match=r"values below zero \(-0.01\)"):
+    with pytest.raises(InputError, match=r"such as -0.01 in row 1, column 1: choose signed"):
         inferred(path, "nonnegative")
 
 
@@ -88,3 +93,82 @@ def test_constant_rain_over_a_strange_climatology_stays_possible(
     assert field.min() >= 0 and field.max() <= 16 * 5
     means = field.reshape(6, 4, 6, 4).mean((1, 3))
     assert means == pytest.approx(np.full((6, 6), 5.0), rel=1e-5)
+
+
+def test_a_refused_value_is_told_with_its_place(write_raster) -> None:
+    bands = np.stack([patches(), patches()])
+    bands[1, 14, 2] = -3.5
+    path = write_raster("months.tif", bands, 0.25, 0, 50, units="mm/month")
+    with pytest.raises(InputError, match=r"such as -3.5 in row 15, column 3 of band 2: choose signed"):
+        inferred(path, "nonnegative")
+
+
+def test_without_a_unit_the_climatology_tells_what_is_never_negative(write_raster, tmp_path: Path) -> None:
+    target = write_raster("rain.tif", np.full((6, 6), 5, np.float32), 2.0, 100, 8)
+    bands = 100 * np.random.default_rng(0).random((12, 24, 24)).astype(np.float32)
+    bands[:, :10] = 0
+    climatology = write_raster("climatology.tif", bands, 0.5, 100, 8)
+    field = output(
+        target,
+        "climatologyratio",
+        tmp_path / "o.tif",
+        date="11",
+        sources={"climatology": RasterRef(climatology)},
+    )
+    assert field.min() >= 0 and field.max() < 50
+    assert field.reshape(6, 4, 6, 4).mean((1, 3)) == pytest.approx(np.full((6, 6), 5.0), rel=1e-5)
+
+
+@pytest.mark.parametrize("low", [-5.0, 3.0])
+def test_a_climatology_away_from_zero_is_signed(write_raster, low: float) -> None:
+    target = Raster(RasterRef(write_raster("t.tif", np.full((6, 6), 12, np.float32), 2.0, 100, 8)), "target")
+    bands = np.linspace(low, 20, 24 * 24, dtype=np.float32).reshape(1, 24, 24)
+    climatology = RasterRef(write_raster("climatology.tif", bands, 0.5, 100, 8))
+    assert infer_target(target, "auto", climatology).conservation == "additive"
+    target.close()
+
+
+FIELDS = {
+    "dry": np.zeros((6, 6)),
+    "constant": np.full((6, 6), 5.0),
+    "one wet cell": np.where(np.arange(36).reshape(6, 6) == 21, 50.0, 0.0),
+    "one cell": np.full((1, 1), 7.0),
+    "one row": np.arange(6.0)[None],
+    "one hole": np.where(np.arange(36).reshape(6, 6) == 14, np.nan, 3.0),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("method", [name for name in BASELINES if name != "lapserate"])
+def test_every_simple_method_keeps_rain_possible(
+    write_raster, tmp_path: Path, method: str, name: str
+) -> None:
+    field, k, random = FIELDS[name].astype(np.float32), 4, np.random.default_rng(0)
+    rows, columns = field.shape
+    target = write_raster("t.tif", field, 2.0, 100, 8, units="mm/month")
+    fine = (rows * k, columns * k)
+    climatology = 100 * random.random((12, *fine), np.float32)
+    climatology[:, : rows * k // 2] = 0
+    sources = {
+        "climatology": RasterRef(write_raster("c.tif", climatology, 0.5, 100, 8, units="mm/month")),
+        "elevation": RasterRef(
+            write_raster("e.tif", 1000 * random.random(fine, np.float32), 0.5, 100, 8, units="m")
+        ),
+    }
+    wanted = {source.name for source in baseline(method, k, RAIN).sources}
+    given = {name: ref for name, ref in sources.items() if name in wanted}
+    dated = {"date": "11"} if "climatology" in given else {}
+    made = output(target, method, tmp_path / "o.tif", sources=given, conservation=1.0, **dated)
+    valid = np.isfinite(field).repeat(k, 0).repeat(k, 1)
+    assert np.array_equal(np.isfinite(made), valid)
+    assert np.nanmin(made) >= 0 and np.nanmax(made) <= LARGEST_PEAK * np.nanmax(field)
+    means = made.reshape(rows, k, columns, k).mean((1, 3))
+    assert means == pytest.approx(field, rel=1e-5, nan_ok=True)
+    assert not made[(field == 0).repeat(k, 0).repeat(k, 1)].any()
+
+
+def test_a_field_of_nothing_is_refused(write_raster, tmp_path: Path) -> None:
+    target = write_raster("t.tif", np.full((6, 6), np.nan, np.float32), 2.0, 100, 8, units="mm/month")
+    with pytest.raises(InputError, match="holds no valid value"):
+        output(target, "bicubicsmooth", tmp_path / "o.tif")
+    assert not (tmp_path / "o.tif").exists()
