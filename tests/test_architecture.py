@@ -20,6 +20,7 @@ ORDER = {
     "engine": (
         *(
             "errors",
+            "broken_packages",
             "version",
             "contract",
             "feedback",

@@ -7,11 +7,11 @@ traceback goes into the log.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from engine.broken_packages import broken_package, sentence
 from engine.commands.sentences import one_sentence
 from engine.compute.memory import is_out_of_memory
 from engine.errors import EngineError
@@ -68,8 +68,8 @@ def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
         return "cancelled", "The run was cancelled."
     if is_out_of_memory(error) or is_no_memory(error):
         return "memory", MEMORY
-    if isinstance(error, ImportError):
-        return "failure", _not_imported(error)
+    if package := broken_package(error):
+        return "failure", sentence(package)
     if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _THREADS):
         return "failure", (
             "The system has no threads left to give: close other programs, or raise the limit (ulimit -u)."
@@ -104,14 +104,6 @@ def _projection() -> tuple[str, str]:
     if problem := projection_problem():
         return "failure", problem
     return "input", "A coordinate reference system cannot be used: give another one, such as EPSG:4326."
-
-
-def _not_imported(error: ImportError) -> str:
-    name = error.name or "a package"
-    return (
-        f"The engine's Python, {sys.executable}, cannot load {name.split('.')[0]}: install what "
-        "requirements-engine.txt lists there, or look with `python -m engine doctor`."
-    )
 
 
 def _library(error: BaseException) -> str:

@@ -35,10 +35,11 @@ def registry() -> pint.UnitRegistry[float]:
 
 def is_unit(name: str) -> bool:
     """Return whether pint knows a word, written exactly so."""
+    known = registry()  # first: a broken pint is told, and taken for no unit's fault
     from pint.errors import PintError
 
     try:
-        return not registry().Unit(name).dimensionless or name in ("ppm", "ppb", "count")
+        return not known.Unit(name).dimensionless or name in ("ppm", "ppb", "count")
     except (PintError, ArithmeticError, AttributeError, TypeError, ValueError, SyntaxError):
         return False  # pint's parser raises these for what is no word of its own
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.broken_packages import broken_package
 from engine.compute.memory import is_out_of_memory
 from engine.errors import EngineError, InputError
 from engine.files.system_errors import system_reason
@@ -22,7 +23,7 @@ def whole_store(path: str) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:  # zarr and its codecs raise anything
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or broken_package(error):  # not the store's fault
             raise
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"data.options.path: {path} cannot be read: {system_reason(error)}.") from error

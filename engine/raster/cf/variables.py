@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.broken_packages import importing
 from engine.errors import InputError
 
 _LISTED = 12  # variables that a sentence lists
@@ -96,9 +97,14 @@ def _inside(inside: Any) -> str:
 
 def _open(path: str, group: str, called: str) -> Any:
     """Open one group as it is: nothing decoded but what are coordinates."""
-    import cf_xarray  # noqa: F401  (adds .cf)
-    import xarray
+    with importing():  # also of what xarray opens files with: it would take a broken one for a spoilt file
+        import cf_xarray  # noqa: F401  (adds .cf)
+        import xarray
 
+        if is_store(path):
+            import zarr  # noqa: F401
+        else:
+            import netCDF4  # noqa: F401
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -112,11 +118,6 @@ def _open(path: str, group: str, called: str) -> Any:
                 raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
             )
             return data.cf.guess_coord_axis()
-    except ImportError as error:
-        raise InputError(
-            f"{called}: the library that reads such files ({error.name}) is missing: run the doctor, or set "
-            f"the environment up again."
-        ) from error
     except _SPOILT as error:
         kind = "Zarr store" if is_store(path) else "NetCDF or HDF5 file"
         raise InputError(f"{called} cannot be read as a {kind}: it is damaged or of another kind.") from error
@@ -134,7 +135,8 @@ def _groups(path: str, called: str) -> list[str]:
     """Return the groups of a file, "" for its root first."""
     if is_store(path):
         return _store_groups(path, called)
-    import netCDF4
+    with importing():
+        import netCDF4
 
     def walk(group: Any, name: str) -> Iterator[str]:
         yield name
@@ -151,7 +153,8 @@ def _groups(path: str, called: str) -> list[str]:
 
 
 def _store_groups(path: str, called: str) -> list[str]:
-    import zarr
+    with importing():
+        import zarr
 
     try:
         root = zarr.open_group(path, mode="r")

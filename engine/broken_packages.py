@@ -1,0 +1,52 @@
+"""A Python package that is missing or broken is told by its name, and never passes for another fault.
+
+A package may raise anything while it is imported: a TypeError where it does not fit this Python, a
+ValueError where it was built for another numpy. Taken as what it seems to be, that would blame a file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.errors import EngineError
+
+_OURS = ("engine", "training", "tests", "__main__", "__mp_main__")
+
+
+def broken_package(error: BaseException) -> str:
+    """Return the package during whose import an error was raised, "" where none was being imported."""
+    trace, package = error.__traceback__, ""
+    while trace is not None:  # without Python's own steps of the import, but with each module's lines
+        frame = trace.tb_frame
+        name = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if frame.f_code.co_name == "<module>" and name not in _OURS:
+            package = name  # the innermost: what another package fails for
+        trace = trace.tb_next
+    if not package and isinstance(error, ImportError):
+        package = (error.name or "a package").split(".")[0]
+    return package
+
+
+def sentence(package: str) -> str:
+    """Return what is wrong where a package cannot be imported, and what to do."""
+    return (
+        f"The engine's Python, {sys.executable}, cannot load {package}: install what "
+        "requirements-engine.txt lists there, or look with `python -m engine doctor`."
+    )
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Let imports inside fail in one sentence, whatever they raise.
+
+    Raises:
+        EngineError: names the package.
+    """
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(sentence(broken_package(error) or "a package")) from error
