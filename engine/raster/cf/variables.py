@@ -11,6 +11,7 @@ from typing import Any
 from engine.broken_packages import importing
 from engine.errors import InputError
 
+_DEEPEST = 5  # groups inside groups of a store
 _LISTED = 12  # variables that a sentence lists
 _SPOILT = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
@@ -156,10 +157,13 @@ def _store_groups(path: str, called: str) -> list[str]:
     with importing():
         import zarr
 
+    def walk(group: Any, name: str, depth: int) -> Iterator[str]:
+        yield name
+        for key, inner in group.groups() if depth else ():  # so in zarr 2 and 3
+            yield from walk(inner, f"{name}/{key}".strip("/"), depth - 1)
+
     try:
-        root = zarr.open_group(path, mode="r")
-        inner = [str(name) for name, member in root.members(max_depth=4) if isinstance(member, zarr.Group)]
-        return ["", *inner]
+        return list(walk(zarr.open_group(path, mode="r"), "", _DEEPEST))
     except _SPOILT as error:
         raise InputError(
             f"{called} cannot be read as a Zarr store: it is damaged or of another kind."

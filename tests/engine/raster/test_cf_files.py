@@ -261,3 +261,16 @@ def test_a_damaged_file_is_named(spoil: Callable[[bytes], bytes], tmp_path: Path
 def test_one_row_takes_its_size_from_the_other_axis_or_its_bounds(tmp_path: Path) -> None:
     path = write(tmp_path / "x.nc", FIELD[:1], ("lat", "lon"), degrees(lat=LAT[:1]))
     assert Raster(RasterRef(str(path)), "x").geobox.boundingbox == (4.5, 49.5, 12.5, 50.5)
+
+
+def test_fields_in_groups_of_a_store_are_listed(tmp_path: Path) -> None:
+    store = tmp_path / "groups.zarr"
+    coordinates = {
+        "lat": ("lat", [1.5, 0.5], {"units": "degrees_north", "standard_name": "latitude"}),
+        "lon": ("lon", [4.5, 5.5], {"units": "degrees_east", "standard_name": "longitude"}),
+    }
+    for group, name in (("Grid", "rain"), ("Grid/Inner", "snow")):
+        data = xr.Dataset({name: (("lat", "lon"), np.ones((2, 2)), {"units": "mm"})}, coordinates)
+        data.to_zarr(store, group=group, mode="a", consolidated=False, zarr_format=2)
+    with pytest.raises(InputError, match=r"Grid/rain \[mm\], Grid/Inner/snow \[mm\]"):
+        Raster(RasterRef(str(store)), "target")

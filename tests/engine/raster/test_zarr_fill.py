@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+import zarr
 from rasterio.windows import Window
 
 from engine.raster.reader import Raster
@@ -15,6 +16,8 @@ from engine.raster.reference import RasterRef
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_zeros_of_packed_arrays_stay(tmp_path: Path, version: int) -> None:
+    if version == 3 and zarr.__version__ < "3":
+        pytest.skip("zarr 2 knows no other form than its own")
     values = np.array([[0.0, 1.5, np.nan], [20.0, 0.0, 3.0]])
     coordinates = {
         "lat": ("lat", [50.5, 49.5], {"units": "degrees_north", "standard_name": "latitude"}),
