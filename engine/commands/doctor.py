@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.contract import PROTOCOL
 from engine.files.root import ROOT
+from engine.raster.gdal.gdal_variables import set_aside
 from engine.version import VERSION
 
 REQUIREMENTS = ROOT / "requirements-engine.txt"
@@ -173,9 +174,13 @@ def _projections() -> Json:
 
 
 def _variables() -> list[Json]:
-    """Warn of variables that lead the wheels' libraries to another program's data."""
+    """Warn of variables that lead the wheels' libraries to another program's data; tell of those set aside."""
     fix = "Unset it unless you mean it; QGIS' plugin does so by itself."
-    return [
+    aside = [
+        _finding(name, "ok", f"is set to {value}, and set aside: MSR runs without it")
+        for name, value in set_aside().items()
+    ]
+    return aside + [
         _finding(name, "warning", f"is set to {os.environ[name]}", fix)
         for name in _VARIABLES
         if os.environ.get(name)

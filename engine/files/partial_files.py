@@ -29,11 +29,17 @@ _lock = threading.RLock()  # a signal may come while it is held
 
 
 def partial_path(final: Path) -> Path:
-    """Return a new temporary name beside `final`, to be given to `discard` in the end."""
+    """Return a new temporary name beside `final`, to be given to `discard` in the end.
+
+    Raises:
+        Cancelled: the process is about to leave.
+    """
     path = final.with_name(
         short_name(final) + PARTIAL_ENDING.format(host=HOST, pid=os.getpid(), number=next(_counter))
     )
     with _lock:
+        if _leaving:
+            raise Cancelled("The run was cancelled.")
         _own.add(path)
     return path
 

@@ -16,6 +16,7 @@ _KEPT = (  # how much memory, and how to reach a server that the user names
     *("GDAL_HTTP_HEADERS", "GDAL_HTTP_BEARER", "GDAL_HTTP_USERPWD", "GDAL_HTTP_AUTH", "GDAL_HTTP_NETRC"),
     *("GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT"),
 )
+_set_aside: dict[str, str] = {}
 
 
 def scrub(variables: MutableMapping[str, str] = os.environ) -> None:
@@ -25,6 +26,11 @@ def scrub(variables: MutableMapping[str, str] = os.environ) -> None:
     """
     for name in list(variables):
         if name.upper().startswith(_SCRUBBED) and name.upper() not in _KEPT:
-            del variables[name]
+            _set_aside[name] = variables.pop(name)
     variables["GDAL_SKIP"] = ",".join(SERVICES)
     variables.setdefault("GDAL_CACHEMAX", "128")  # GDAL would take a share of the machine's memory
+
+
+def set_aside() -> dict[str, str]:
+    """Return what `scrub` has removed in this process: values by name."""
+    return dict(_set_aside)

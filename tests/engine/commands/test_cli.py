@@ -295,7 +295,7 @@ def test_a_whole_run(tmp_path: Path, capsys) -> None:
 
 
 CTRL_C = """
-import signal, sys, time
+import signal, sys, threading, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
 from engine.commands import cli, jobs, signals
@@ -314,12 +314,18 @@ def job(request, feedback, state):
                 if feedback.cancelled.is_set():
                     partial_files.discard(path)
 jobs.JOBS["super_resolve"] = job
+start = threading.Thread.start
+def slow_start(thread):
+    start(thread)
+    if sys.argv[1] == "starting":  # so the signal comes before the thread is known to run
+        time.sleep(5)
+threading.Thread.start = slow_start
 sys.exit(cli.main(["super-resolve", "--model", "m", "--target", "t", "--output", sys.argv[2]]))
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signal to one process")
-@pytest.mark.parametrize("how", ["heeds", "deaf"])
+@pytest.mark.parametrize("how", ["heeds", "deaf", "starting"])
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_a_run_and_leaves_nothing(tmp_path: Path, how: str, name: str, status: int) -> None:
     command = [sys.executable, "-c", CTRL_C, how, str(tmp_path / "o.tif")]

@@ -102,15 +102,27 @@ def test_it_runs_without_any_package(name: str, how: str) -> None:
     assert done.stderr == ""
 
 
-def test_projections_without_their_database(tmp_path: Path, monkeypatch) -> None:
+def test_projections_are_found_whatever_the_variables_say(tmp_path: Path) -> None:
     environment = {**os.environ, "PROJ_DATA": str(tmp_path), "PROJ_LIB": str(tmp_path)}
     command = [sys.executable, "-m", "engine", "doctor"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 1
-    assert "error   projections" in done.stdout
-    assert "warning PROJ_DATA" in done.stdout
+    assert done.returncode == 0, done.stdout
+    assert "ok      projections" in done.stdout
+    for name in ("PROJ_DATA", "PROJ_LIB"):
+        assert f"ok      {name}: is set to {tmp_path}, and set aside" in done.stdout
+
+
+def test_projections_without_their_database_where_nothing_is_set_aside(tmp_path: Path) -> None:
+    environment = {**os.environ, "PROJ_DATA": str(tmp_path), "PROJ_LIB": str(tmp_path)}
+    code = "from engine.commands import doctor; print(doctor.as_text(doctor.examine()))"
+    command = [sys.executable, "-s", "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "error   projections: PROJ" in done.stdout and f"PROJ_DATA leads to {tmp_path}" in done.stdout
+    assert f"warning PROJ_DATA: is set to {tmp_path}" in done.stdout
 
 
 def test_a_broken_model_is_a_warning(tmp_path: Path) -> None:

@@ -174,8 +174,9 @@ def test_the_command_writes_the_report_and_compares_packages(reported, tmp_path,
     assert "Learned baselines" in path.read_text(encoding="utf-8")
     with pytest.raises(InputError, match="small2"):
         evaluate.run([*command[:2], "--compare", str(package.folder), "--no-trees"])
-    with pytest.raises(InputError, match="at least two"):
+    with pytest.raises(SystemExit, match="2"):
         evaluate.run([*command[:2], "--members", "1", "--no-trees"])
+    assert "--members must be a whole number from 2 to 1000, not 1" in capsys.readouterr().err
 
 
 def test_a_report_without_a_model_elevation_or_a_second_date(reported, tmp_path):
