@@ -109,7 +109,7 @@ def _run(job: str, request: dict[str, Any], interactive: bool) -> dict[str, Any]
 
     # Not Thread.join: a Ctrl-C in it makes Python 3.11 believe that the thread has ended.
     try:
-        threading.Thread(target=work, daemon=True).start()  # waits for it to begin: a signal may come here too
+        threading.Thread(target=work, daemon=True).start()  # a signal may come here too
         while not done.wait(0.1):
             pass
     except KeyboardInterrupt as interrupt:
