@@ -174,7 +174,7 @@ def _projections() -> Json:
 
 
 def _variables() -> list[Json]:
-    """Warn of variables that lead the wheels' libraries to another program's data, tell of others set aside."""
+    """Warn of variables that lead the libraries to another program's data, tell of others set aside."""
     fix = "Unset it unless you mean it; QGIS' plugin does so by itself."
     aside = [
         _finding(name, "ok", f"is set to {value}, and set aside: MSR runs without it")
