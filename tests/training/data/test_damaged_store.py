@@ -15,17 +15,19 @@ from tests.engine.commands.sentence_wall import check
 from training.data import store
 from training.data.store_format import COARSE, FINE, VERSION
 
+if zarr.__version__ < "3":
+    pytest.skip("what is spoilt here are zarr 3's files", allow_module_level=True)
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A store of two months on 2 × 3 coarse cells."""
     path = tmp_path / "made.zarr"
     group = zarr.open_group(path, mode="w")
-    create = group.create_array if hasattr(group, "create_array") else group.create_dataset  # of zarr 3 and 2
     for name, shape in ((COARSE, (2, 2, 3)), (FINE, (2, 4, 6))):
-        array = create(name, shape=shape, dtype="float32", chunks=(1, *shape[1:]))
+        array = group.create_array(name, shape=shape, dtype="float32", chunks=(1, *shape[1:]))
         array[:] = np.random.default_rng(0).random(shape, dtype=np.float32)
-    dates = create("date", shape=(2,), dtype="<U7")
+    dates = group.create_array("date", shape=(2,), dtype="<U7")
     dates[:] = np.array(["2001-01", "2001-02"])
     group.attrs.update(
         {
