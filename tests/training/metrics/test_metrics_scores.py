@@ -38,6 +38,8 @@ def fields():
 
 @pytest.mark.parametrize("name", sorted(PAIRS))
 def test_metrics_match_scores(fields, name):
+    if name == "nse" and not hasattr(xr, "ufuncs"):
+        pytest.skip("scores has this one with xarray 2025.1 and later only")
     prediction, truth = fields
     kind, reference = PAIRS[name]
     metric = kind()
