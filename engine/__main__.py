@@ -13,12 +13,12 @@ from engine.files.partial_files import discard_all
 from engine.raster.gdal.gdal_variables import scrub
 
 if __name__ == "__main__":
-    scrub()
-    keep_freed_memory()
-    if sys.argv[1:2] != ["worker"]:  # whose standard error is a log
-        part_from_libraries()
-    heed_signals(lambda: discard_all(finished=True))
     try:
+        scrub()
+        keep_freed_memory()
+        if sys.argv[1:2] != ["worker"]:  # whose standard error is a log
+            part_from_libraries()
+        heed_signals(lambda: discard_all(finished=True))
         status = main(sys.argv[1:])
     except KeyboardInterrupt as interrupt:
         status = status_of(interrupt)

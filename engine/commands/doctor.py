@@ -222,7 +222,11 @@ def _models(folders: Iterable[str]) -> list[Json]:
 def _cache() -> Json:
     from engine.compute.cache import cache_folder
 
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except RuntimeError:
+        fix = "Name a folder in MSR_CACHE; without one, each start measures the device again."
+        return _finding("cache", "warning", "there is no home folder to keep it in", fix)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -16,6 +16,7 @@ from engine.files.atomic import discard_own
 UNWIND_SECONDS = 3.0  # for a command to end by itself
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _told = threading.Event()
+_heard: list[int] = []  # numbers of the signals that asked the process to end
 
 
 class Ended(KeyboardInterrupt):
@@ -38,6 +39,7 @@ def heed_signals(discard: Callable[[], None] = discard_own) -> None:
     begun = threading.Event()
 
     def end(number: int, frame: object) -> None:
+        _heard.append(number)
         if not begun.is_set():
             begun.set()
             raise Ended(number)
@@ -50,6 +52,14 @@ def heed_signals(discard: Callable[[], None] = discard_own) -> None:
             heeded = True
     if heeded:
         _watch_for_slow_ends(discard)
+
+
+def status_of_signal() -> int | None:
+    """Return the shell's status for the signal that asked the process to end, None without one.
+
+    A library in whose call the signal came may turn `Ended` into an error of its own.
+    """
+    return 128 + _heard[0] if _heard else None
 
 
 def say(sentence: str) -> None:

@@ -13,7 +13,11 @@ from engine.files.atomic import write_text
 
 
 def cache_folder() -> Path:
-    """Return the folder: $MSR_CACHE, else the platform's place for caches."""
+    """Return the folder: $MSR_CACHE, else the platform's place for caches.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
     if os.environ.get("MSR_CACHE"):
         return Path(os.environ["MSR_CACHE"]).expanduser().absolute()
     if sys.platform == "win32":
@@ -22,6 +26,8 @@ def cache_folder() -> Path:
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    if not Path(base).is_absolute():  # HOME is empty, say: no folder of the user's
+        raise RuntimeError("There is no home folder.")
     return Path(base) / "msr"
 
 

@@ -20,6 +20,7 @@ _OUT_OF_MEMORY_WORDS = (
     "not enough memory",
     "alloc_failed",
     "std::bad_alloc",
+    "could not create a primitive",  # oneDNN's
 )
 
 

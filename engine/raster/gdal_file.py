@@ -20,7 +20,7 @@ from engine.errors import InputError
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
-from engine.raster.gdal_reasons import gdal_reason
+from engine.raster.gdal_reasons import DAMAGED, gdal_reason
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import Packing, packing
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
@@ -56,6 +56,8 @@ class GdalFile(RasterFile):
             self._file = open_by_gdal(path, label, ref.plain)
         except rasterio.errors.RasterioIOError as error:
             raise InputError(f"{label}: {ref.path}: {gdal_reason(error, path)}.") from error
+        except UnicodeError as error:
+            raise InputError(f"{label}: {ref.path} holds text that is none: {DAMAGED}.") from error
         file = self._file
         if file.count == 0:
             names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])

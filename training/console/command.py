@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from engine.commands import ending
 from engine.commands.library_words import hush_libraries
-from engine.commands.signals import Ended, heed_signals, say
+from engine.commands.signals import Ended, heed_signals, say, status_of_signal
 from engine.compute.allocator import keep_freed_memory
 from engine.raster.gdal.gdal_variables import scrub
 
@@ -20,11 +20,15 @@ def main(run: Callable[[], int]) -> None:
 
     Ctrl-C, SIGTERM and SIGHUP end it with 128 and the signal's number, temporary files removed.
     """
-    scrub()
-    keep_freed_memory()
-    heed_signals()
-    hush_libraries()
-    sys.exit(status_of(run))
+
+    def prepared() -> int:
+        scrub()
+        keep_freed_memory()
+        heed_signals()
+        hush_libraries()
+        return run()
+
+    sys.exit(status_of(prepared))
 
 
 def status_of(run: Callable[[], int]) -> int:
@@ -37,4 +41,8 @@ def status_of(run: Callable[[], int]) -> int:
         say("Stopped.")
         return interrupt.status if isinstance(interrupt, Ended) else 130
     except Exception as error:
+        stopped = status_of_signal()
+        if stopped is not None:
+            say("Stopped.")
+            return stopped
         return ending.status_of(error, bool(os.environ.get(DEBUG)))

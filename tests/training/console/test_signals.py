@@ -55,3 +55,24 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         "def run():\n    os.kill(os.getpid(), signal.SIGHUP)\n    return 7\nmain(run)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 7
+
+
+def test_a_librarys_error_after_a_signal_is_no_fault_of_ours(tmp_path: Path) -> None:
+    code = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from training.console.command import main
+def run():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(10 ** 7):
+            pass
+    except KeyboardInterrupt:
+        raise RuntimeError("a call of a library was cut off")
+    return 0
+main(run)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
