@@ -26,7 +26,7 @@ def cache_folder() -> Path:
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    if not Path(base).is_absolute():  # HOME is empty, say: no folder of the user's
+    if not Path(base).is_absolute():  # it would be the caller's folder
         raise RuntimeError("There is no home folder.")
     return Path(base) / "msr"
 
