@@ -24,6 +24,7 @@ class Progress:
 
         self._quiet = quiet
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done)
+        tqdm.monitor_interval = 0  # its thread serves bars that stand still, and may not be to be had
         self._bar = tqdm(
             total=steps, initial=done, unit="step", disable=quiet, file=sys.stderr, smoothing=0.05
         )

@@ -54,6 +54,7 @@ def system(number: int, name: str | None = "/data/a.tif") -> OSError:
         (zipfile.BadZipFile("File is not a zip file"), 2, ["zip file"]),
         (zlib.error("Error -3 while decompressing"), 2, ["compressed"]),
         (SafetensorError("header too large"), 2, ["weights"]),
+        (SafetensorError("I/O error: File too large (os error 27)"), 1, ["ulimit -f"]),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), 2, ["Unicode"]),
         (RecursionError("maximum recursion depth exceeded"), 2, ["nested too deeply"]),
         (KeyError("x"), 1, ["fault of its own", "report"]),
