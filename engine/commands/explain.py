@@ -7,6 +7,8 @@ traceback goes into the log.
 
 from __future__ import annotations
 
+import os
+import re
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +42,7 @@ _FILE_LIBRARIES = {
     "yaml": "A YAML file cannot be read",
     "json": "A JSON file cannot be read",
 }
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how a library written in Rust tells of the system
 _THREADS = ("can't start new thread", "thread creation failed", "resource temporarily unavailable")
 
 
@@ -77,6 +80,8 @@ def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno and not _library(each):
             return "failure", system_sentence(each)
+        if _library(each) == "safetensors" and (number := _OS_ERROR.search(str(each))):
+            return "failure", system_sentence(OSError(int(number[1]), os.strerror(int(number[1]))))
     if isinstance(error, RecursionError):
         return "input", "The input is nested too deeply to be read: make it flatter."
     if isinstance(error, UnicodeError):

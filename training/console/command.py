@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from engine.commands import ending
-from engine.commands.library_words import hush_libraries
+from engine.commands.library_words import hush_libraries, part_from_libraries
 from engine.commands.signals import Ended, heed_signals, say, status_of_signal
 from engine.compute.allocator import keep_freed_memory
 from engine.raster.gdal.gdal_variables import scrub
@@ -26,6 +26,7 @@ def main(run: Callable[[], int]) -> None:
         keep_freed_memory()
         heed_signals()
         hush_libraries()
+        part_from_libraries()
         return run()
 
     sys.exit(status_of(prepared))

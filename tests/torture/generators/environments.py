@@ -91,7 +91,10 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
     question = draw(
         rng, folders.inputs / "plain", shared, ("bicubic", "bicubicsmooth", "elevationregression", "tinyrain")
     )
-    written = choose(rng, question.world).write(question.world, folders.inputs, rng)
+    form = choose(rng, question.world)
+    written = form.write(question.world, folders.inputs, rng)
+    if form.name == "band order":  # by date: all of them come in the file's order
+        question.choose_date(int(rng.integers(len(question.world.dates))))
     if written.may_refuse or written.unitless:
         path = str(write_tif(folders.inputs / "target.tif", question.world))
     else:

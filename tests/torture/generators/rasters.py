@@ -31,7 +31,8 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
     if band is not None:
         place["band"] = band
     good, unasked = question.good(output, plain), question.asked(plain)
-    if written.unitless and role == "target" and "factor" in request:
+    unitless = written.unitless and role == "target"
+    if unitless and "factor" in request:
         good.units = None
         for each in (request, unasked):
             each["quantity"] = "nonnegative" if world.nonnegative else "signed"
@@ -46,7 +47,8 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
         what=f"{question.model} ×{question.factor}, {role} {world.crs} as {written.what}",
         request=request,
         plain=unasked,
-        refusal="may" if written.may_refuse else "never",
+        # A lapse rate is for temperatures, and this form cannot say that it holds one.
+        refusal="may" if written.may_refuse or (unitless and question.model == "lapserate") else "never",
         status=(2,),
         good=good,
         outputs=("fine.tif",),

@@ -15,7 +15,7 @@ from tests.torture.running.surroundings import Folders
 _LARGEST = 64 * 2**20  # bytes of a file whose content is looked at
 UNFINISHED = re.compile(r"\.part\b|\.tmp\b|^tmp|\.old\.\d+")
 _LIBRARIES = "torchinductor_"  # torch keeps a cache of this name for each user of a machine
-_OWN = {"in", "out", "tmp", "cache", "stdout", "stderr", "stdin.pipe", "stdout.pipe"}
+_OWN = {"in", "out", "tmp", "cache", "stdout", "stderr", "stdin.pipe", "stdout.pipe", ".cache"}
 
 Print = tuple[str, int, int, str]
 
@@ -90,7 +90,8 @@ class Traces:
         allowed = set(self.case.outputs)
         crashed = outcome.killed and self.case.kill is not None and self.case.kill.signal == signal.SIGKILL
         whole = outcome.succeeded or outcome.killed or self.case.refusal == "any"
-        runs = outcome.status == 1  # a training that failed can go on from its folder
+        # A training that failed or met a limit can go on from its folder; one that was refused has none.
+        runs = outcome.status == 1 or self.case.limits is not None
         found = []
         for name, is_now in now.items():
             within = any(name == a or name.startswith(f"{a}/") or a.startswith(f"{name}/") for a in allowed)
