@@ -20,7 +20,7 @@ from rasterio.warp import transform_bounds
 
 from engine.contract import MAX_CELLS
 from engine.errors import InputError
-from engine.raster.checks.georeference_check import checked_crs
+from engine.raster.checks.georeference_check import check_reach, checked_crs
 from engine.raster.georeference import crs_wkt, same_crs
 from engine.raster.longitudes import circle, goes_round, grid_circle, middle, turned
 from engine.raster.reader import Raster
@@ -271,6 +271,11 @@ def _asked(target: Raster, factor: int, wanted: GridRequest, name: str) -> GeoBo
     check_size(cols, rows, name)
     if turn is not None and xmax - xmin > turn + dx:
         raise InputError(f"The extent {reprlib.repr(wanted.extent)} goes round the globe more than once.")
+    if turn is not None and max(dx, dy) > turn:
+        raise InputError(f"{name} would have cells larger than the globe: check the resolution and its unit.")
+    if turn is None:
+        ends = (xmin, ymax, xmin + math.ceil(cols) * dx, ymax - math.ceil(rows) * dy)
+        check_reach(crs, ends, f"{name} would reach", "check the resolution, the extent and their unit")
     return GeoBox((math.ceil(rows), math.ceil(cols)), Affine(dx, 0, xmin, 0, -dy, ymax), crs.to_wkt())
 
 

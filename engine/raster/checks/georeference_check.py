@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -78,14 +78,24 @@ def checked(georeference: Georeference, what: str) -> Georeference:
     if crs.is_geographic:
         _check_degrees(result, corners, what)
     else:
-        metres = crs.linear_units_factor[1] if crs.is_projected else 1.0
-        farthest = max(abs(v) for corner in corners for v in corner) * metres
-        if farthest > _FARTHEST:
-            raise InputError(
-                f"{what} reaches to {farthest / 1000:.3g} km from the origin of {_name(crs)}, which is not "
-                f"on the globe: its CRS or the size of its cells is wrong (gdal_edit.py -a_srs, -a_ullr)."
-            )
+        remedy = "its CRS or the size of its cells is wrong (gdal_edit.py -a_srs, -a_ullr)"
+        check_reach(crs, [v for corner in corners for v in corner], f"{what} reaches", remedy)
     return result
+
+
+def check_reach(crs: CRS, coordinates: Iterable[float], what: str, remedy: str) -> None:
+    """Refuse coordinates of a CRS in units of length that lie beyond the globe.
+
+    Raises:
+        InputError: one does; the sentence begins with `what` and ends with `remedy`.
+    """
+    metres = crs.linear_units_factor[1] if crs.is_projected else 1.0
+    farthest = max(map(abs, coordinates)) * metres
+    if farthest > _FARTHEST:
+        raise InputError(
+            f"{what} to {farthest / 1000:.3g} km from the origin of {_name(crs)}, which is not on the globe: "
+            f"{remedy}."
+        )
 
 
 def _check_degrees(georeference: Georeference, corners: list[tuple[float, float]], what: str) -> None:

@@ -56,6 +56,10 @@ def test_a_foreign_grid_is_extended_to_whole_coarse_cells(target: Raster, write_
         (GridRequest(extent=(5, 5, 4, 6)), "is empty"),
         (GridRequest(extent=(100, 0, 101, 1)), "does not overlap"),
         (GridRequest(resolution=1e-9), "check the resolution"),
+        (GridRequest(resolution=1e10), "check the resolution"),
+        (GridRequest(resolution=1e300), "check the resolution"),
+        (GridRequest(crs="EPSG:3857", resolution=1e10), "would reach to .* check the resolution"),
+        (GridRequest(crs="EPSG:3857", resolution=1e300), "would reach to .* check the resolution"),
     ],
 )
 def test_wrong_grids_are_refused(target: Raster, wanted: GridRequest, sentence: str) -> None:
