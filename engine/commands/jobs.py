@@ -120,13 +120,18 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
 
 
 def check_package(request: Json, feedback: Feedback, state: State) -> Json:
-    """Check the package in `folder` to the last tensor, without running it: id, name and version."""
+    """Check the package in `folder` to the last tensor, without running it: id, name and version.
+
+    The rasters that it brings are opened too, as plain GeoTIFF.
+    """
     import torch
 
     from engine.compute.devices import PrecisionPlan
     from engine.methods.registry import BASELINES
     from engine.models.loading import load_model
     from engine.package.folder import load_package
+    from engine.raster.reader import Raster
+    from engine.raster.reference import ShippedRaster
 
     folder = request.get("folder")
     if not isinstance(folder, str) or not folder:
@@ -136,6 +141,9 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     if card.id in BASELINES:
         raise PackageError(f"{package.folder}: the id {card.id} is that of a simple method.")
     load_model(package, torch.device("cpu"), plan=PrecisionPlan())
+    for source in card.sources:
+        if (path := package.default_raster(source.name)) is not None:
+            Raster(ShippedRaster(str(path)), source.name).close()
     return {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
 
 

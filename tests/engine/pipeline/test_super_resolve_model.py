@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import rasterio
 import torch
 
-from engine.errors import Cancelled, InputError
+from engine.errors import Cancelled, InputError, PackageError
 from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.models.model import build
@@ -275,6 +277,35 @@ def test_the_cache_keeps_the_model(request_: SuperResolveRequest, monkeypatch: p
     for _ in range(3):
         super_resolve(request_, Silent(), cache)
     assert len(loads) == 1
+
+
+def test_a_virtual_raster_in_a_package_is_refused_and_not_followed(
+    request_: SuperResolveRequest, model: Path
+) -> None:
+    from engine.commands.jobs import State, run_job
+
+    place = model / "elevation.tif"
+    secret = place.rename(model.parent / "secret.tif")
+    with rasterio.open(secret) as file:
+        size = f'rasterXSize="{file.width}" rasterYSize="{file.height}"'
+        transform, crs = ", ".join(map(str, file.transform.to_gdal())), file.crs.to_string()
+    place.write_text(
+        f"<VRTDataset {size}><SRS>{crs}</SRS><GeoTransform>{transform}</GeoTransform>"
+        f'<VRTRasterBand dataType="Float32" band="1"><SimpleSource><SourceFilename>{secret}</SourceFilename>'
+        f"<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>",
+        encoding="utf-8",
+    )
+    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+    for source in card["sources"]:
+        if source.get("default"):
+            source["default"]["sha256"] = hashlib.sha256(place.read_bytes()).hexdigest()
+            source["default"].pop("bytes", None)
+    (model / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(PackageError, match=r"^elevation: .*elevation.tif of the model package is no GeoTIFF"):
+        super_resolve(request_, Silent())
+    with pytest.raises(PackageError, match="is no GeoTIFF"):
+        run_job("check_package", {"folder": str(model)}, Silent(), State())
+    assert not Path(request_.output).exists()
 
 
 def test_no_file_of_the_model_is_replaced(request_: SuperResolveRequest, model: Path, tmp_path: Path) -> None:
