@@ -348,7 +348,8 @@ def _tidy(factor: float) -> float:
 
 
 def _state(label: str, example: str) -> str:
-    return f"state its unit, such as {example} (--units {label}=UNIT; file_units in a data set)"
+    how = "file_units" if "." in label else f"--units {label}=UNIT; file_units in a data set"
+    return f"state its unit, such as {example} ({how})"
 
 
 def _not_understood(blank: Conversion) -> str:

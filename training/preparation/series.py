@@ -20,6 +20,7 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.quantities.periods import step_of
 from engine.raster.aggregated import check_sum, is_rate
+from engine.raster.gdal_reasons import DAMAGED
 from engine.raster.opening import is_cf, is_grib
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
@@ -210,7 +211,7 @@ class Series(Layers):
                 with self.open(layers) as (raster, bands):
                     out[start:stop] = self._onto(grid, raster, bands, conserve)
             except rasterio.errors.RasterioError as error:
-                raise InputError(f"{self.label}: {path} cannot be read to its end ({error}).") from error
+                raise InputError(f"{self.label}: {path} cannot be read to its end: {DAMAGED}.") from error
             start = stop
         return out
 

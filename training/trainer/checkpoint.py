@@ -52,8 +52,15 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
                 part, _, name = key.partition("/")
                 parts.setdefault(part, {})[name] = file.get_tensor(key)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path} is not a whole checkpoint: {error}.") from error
+        raise not_whole(path) from error
     return parts, state
+
+
+def not_whole(path: Path) -> InputError:
+    """Return the error for a file from which a training cannot go on."""
+    return InputError(
+        f"{path} is not a whole checkpoint: it is damaged, or of another version; start without --resume."
+    )
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -304,7 +304,15 @@ class Trainer:
         Raises:
             InputError: there is none, or it is of another configuration.
         """
-        parts, state = checkpoint.load(self.folder / CHECKPOINT)
+        path = self.folder / CHECKPOINT
+        parts, state = checkpoint.load(path)
+        try:
+            self._take(parts, state)
+        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:  # a part is missing
+            raise checkpoint.not_whole(path) from error
+
+    def _take(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds."""
         now = self.config.model_dump(mode="json", exclude={"ablation"})  # other runs' business
         keys = [key for key in now if state["config"].get(key) != now[key]]
         if keys:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import MethodType, SimpleNamespace
+
 import pytest
 import torch
 
 from engine.errors import InputError
 from training.trainer import checkpoint
 from training.trainer.ema import MovingAverage
+from training.trainer.trainer import CHECKPOINT, Trainer
 
 
 def trained(steps):
@@ -76,3 +79,25 @@ def test_the_moving_average_follows_and_restores():
     other = MovingAverage(torch.nn.Linear(2, 1), 0.5)
     other.restore(average.weights, average.updates)
     assert torch.equal(other.weights["bias"], average.weights["bias"]) and other.updates == 61
+
+
+@pytest.mark.parametrize("lacking", ["generator", "average", "config", "plan"])
+def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path, lacking):
+    """Whole as a file, but of another version, say."""
+    network = torch.nn.Linear(1, 1)
+    trainer = SimpleNamespace(
+        folder=tmp_path,
+        config=SimpleNamespace(model_dump=lambda **how: {"seed": 1}),
+        model=SimpleNamespace(generator=network),
+        optimiser=torch.optim.SGD(network.parameters()),
+        average=SimpleNamespace(restore=lambda weights, updates: None),
+        use_plan=lambda: None,
+    )
+    trainer._take = MethodType(Trainer._take, trainer)
+    plan = {"layout": "plain", "threads": 1}
+    parts = {name: network.state_dict() for name in ("generator", "average") if name != lacking}
+    state = {"config": {"seed": 1}, "plan": plan, "updates": 1, "step": 1, "best": {}}
+    state.pop(lacking, None)
+    checkpoint.save(tmp_path / CHECKPOINT, parts, state)
+    with pytest.raises(InputError, match=r"not a whole checkpoint: it is damaged.*start without --resume"):
+        Trainer.restore(trainer)
