@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import torch
 from torch import Tensor
@@ -120,10 +120,16 @@ def build(card: Card) -> Downscaler:
     Raises:
         InputError: its network is malformed, or does not fit its sources or its factor.
     """
+    needed = [f.name for f in fields(NetworkSpec) if f.default is MISSING and f.default_factory is MISSING]
+    lacking = [name for name in needed if name not in card.network]
+    if lacking:
+        raise InputError(f"The network in the card of {card.id} lacks {lacking[0]}.")
     try:
         spec = NetworkSpec.from_json(dict(card.network))
     except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"The network in the card of {card.id} is malformed: {error}.") from error
+        raise InputError(
+            f"The network in the card of {card.id} is malformed: a key of it is unknown or of the wrong kind."
+        ) from error
     if spec.factor != card.factor:
         raise InputError(f"The card of {card.id} has the factor {card.factor}, its network {spec.factor}.")
     return Downscaler(card.target, card.sources, spec)
