@@ -81,8 +81,8 @@ class GdalFile(RasterFile):
             key: value for key, value in self._tags[0].items() if key.startswith("GRIB_")
         }
         self._missing: dict[int, MissingCells] = {}
-        self._packings = [self._packing(band) for band in range(1, len(self._indices) + 1)]
-        first = self._packings[0]
+        self._packings: dict[int, Packing] = {}
+        first = self._packing_of(1)
         self.notes += [first.note] if first.note else []
         self.doubts = [first.doubt] if first.doubt else []
         self.bare_numbers = np.dtype(_numpy_type(file.dtypes[0])).kind in "iu" and not first.stated
@@ -151,16 +151,7 @@ class GdalFile(RasterFile):
             if self._has_mask:
                 mask = np.ma.getmaskarray(raw)[i]
                 holes = mask if holes is None else holes | mask
-            packed = self._packings[band - 1]
-            scale, offset = packed.scale, packed.offset
-            if values is data and (scale != 1.0 or offset != 0.0 or holes is not None):
-                values = data.copy()
-            if scale != 1.0:
-                values[i] *= scale
-            if offset != 0.0:
-                values[i] += offset
-            if holes is not None:
-                values[i][holes] = np.nan
+            self._packing_of(band).unpack(values[i], holes)
         return values
 
     def _raw(self, bands: Sequence[int], window: Window | None, masked: bool, **how: Any) -> NDArray[Any]:
@@ -172,11 +163,13 @@ class GdalFile(RasterFile):
             why = gdal_reason(error, self._name)
             raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from error
 
-    def _packing(self, band: int) -> Packing:
-        index = self._indices[band - 1] - 1
-        own = (self._file.scales[index], self._file.offsets[index])
-        kind = _numpy_type(self._file.dtypes[index])
-        return packing(*own, self._overrides, kind, lambda: self._sampled(band))
+    def _packing_of(self, band: int) -> Packing:
+        if band not in self._packings:
+            index = self._indices[band - 1] - 1
+            own = (self._file.scales[index], self._file.offsets[index])
+            kind = _numpy_type(self._file.dtypes[index])
+            self._packings[band] = packing(*own, self._overrides, kind, lambda: self._sampled(band))
+        return self._packings[band]
 
     def _sampled(self, band: int) -> NDArray[Any]:
         """Return cells of a band, in the file's numbers."""

@@ -31,6 +31,15 @@ class Packing:
     note: str = ""
     doubt: str = ""
 
+    def unpack(self, numbers: NDArray[Any], holes: NDArray[np.bool_] | None) -> None:
+        """Turn a field's numbers, floating ones, into values in place; NaN in the holes."""
+        if self.scale != 1.0:
+            numbers *= self.scale
+        if self.offset != 0.0:
+            numbers += self.offset
+        if holes is not None:
+            numbers[holes] = np.nan
+
 
 def packing(
     scale: float, offset: float, overrides: Overrides, dtype: Any, sample: Callable[[], NDArray[Any]]
@@ -57,7 +66,7 @@ def packing(
             True,
             f"its scale factor is {scale:g}: its numbers are divided by it, as products of MODIS mean it",
         )
-    if kind == "f" and scale < 1 and _power_of_ten(scale) and _fractions(sample()):
+    if kind == "f" and 0 < scale < 1 and _power_of_ten(scale) and _fractions(sample()):
         return Packing(
             scale,
             offset,

@@ -72,12 +72,8 @@ class CfFile(RasterFile):
         dates = self._dates(array)
         indices = list(np.ndindex(*shape)) if shape else [()]
         self.bands = [FileBand(units, dates[i], self._further(index)) for i, index in enumerate(indices)]
-        scale, offset = (
-            _number(array.attrs.get("scale_factor"), 1.0),
-            _number(array.attrs.get("add_offset"), 0.0),
-        )
-        self._packing = packing(scale, offset, self._overrides, array.dtype, self._sample)
-        self._scale, self._offset = self._packing.scale, self._packing.offset
+        own = _number(array.attrs.get("scale_factor"), 1.0), _number(array.attrs.get("add_offset"), 0.0)
+        self._packing = packing(*own, self._overrides, array.dtype, self._sample)
         self.notes += [self._packing.note] if self._packing.note else []
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
         self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
@@ -186,7 +182,9 @@ class CfFile(RasterFile):
             packed = self._array.dtype.kind in "iu" and "scale_factor" in attributes
             unpacked = packed and np.asarray(limit).dtype.kind == "f"
             limits.append(
-                (number - self._offset) / self._scale if unpacked and number is not None else number
+                (number - self._packing.offset) / self._packing.scale
+                if unpacked and number is not None
+                else number
             )
         return limits[0], limits[1]
 
@@ -232,12 +230,7 @@ class CfFile(RasterFile):
             for field in raw:
                 holes = self._missing.holes(field, labels)
                 values[at] = field
-                if self._scale != 1.0:
-                    values[at] *= self._scale
-                if self._offset != 0.0:
-                    values[at] += self._offset
-                if holes is not None:
-                    values[at][holes] = np.nan
+                self._packing.unpack(values[at], holes)
                 at += 1
         return values
 

@@ -205,3 +205,14 @@ def test_large_integers_keep_their_digits_until_they_are_scaled(tmp_path: Path) 
     path = write(tmp_path / "i.tif", stored, north_up(1, 5, 2), scales=(1.0,), offsets=(float(-(2**30)),))
     raster = Raster(RasterRef(path), "x")
     np.testing.assert_array_equal(raster.read(raster.geobox, [1], Resampling.nearest)[0], [[1, 0]])
+
+
+def test_a_negative_scale_of_fractions_counts(tmp_path: Path) -> None:
+    stored = np.array([[0.5, 1.5], [2.5, 3.5]], np.float32)
+    path = write(tmp_path / "x.tif", stored, north_up(1, 0, 2))
+    with rasterio.open(path, "r+") as file:
+        file.scales = [-0.1]
+    raster = Raster(RasterRef(path), "x")
+    np.testing.assert_allclose(
+        raster.read(raster.geobox, [1], Resampling.nearest)[0], stored * -0.1, rtol=1e-6
+    )
