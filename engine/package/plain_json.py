@@ -46,7 +46,7 @@ def check_plain(value: Any) -> None:
             raise ValueError("it is nested too deeply")
         if isinstance(item, dict):
             waiting += [(key, depth + 1) for key in item] + [(each, depth + 1) for each in item.values()]
-        elif isinstance(item, list | tuple):
+        elif isinstance(item, (list, tuple)):
             waiting += [(each, depth + 1) for each in item]
         elif isinstance(item, str):
             _check_text(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 DEEPEST = 24
 _LARGEST = 1e38  # what float32 still holds
@@ -46,7 +46,7 @@ def check_plain(value: Any) -> None:
             raise ValueError("it is nested too deeply")
         if isinstance(item, dict):
             waiting += [(key, depth + 1) for key in item] + [(each, depth + 1) for each in item.values()]
-        elif isinstance(item, list):
+        elif isinstance(item, (list, tuple)):
             waiting += [(each, depth + 1) for each in item]
         elif isinstance(item, str):
             _check_text(item)
@@ -72,7 +72,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _constant(text: str) -> None:
+def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 

@@ -40,6 +40,11 @@ def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
             return data, name
         data.close()
         raise InputError(f"{called} has no variable {wanted} ({_inside(_all_fields(path, called))}).")
+    if wanted is not None:  # most often it lies in the root: the other groups need not be opened
+        data = _open(path, "", called)
+        if wanted in data.data_vars and _is_field(wanted, data[wanted]):
+            return data, wanted
+        data.close()
     inside = list(_all_fields(path, called))
     if wanted is None:
         names = [name for name, _ in inside]
@@ -59,26 +64,19 @@ def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
     return data, name
 
 
-def fields(path: str, called: str) -> list[tuple[str, str]]:
-    """Return the fields inside: (name with its groups, units).
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    with LIBRARY:
-        return list(_all_fields(path, called))
-
-
 def _all_fields(path: str, called: str) -> Iterator[tuple[str, str]]:
     for group in _groups(path, called):
         data = _open(path, group, called)
         try:
             for name, array in data.data_vars.items():
-                numbers = array.dtype.kind in "iufc"
-                if numbers and array.ndim >= 2 and not _helper(str(name), array):
+                if _is_field(str(name), array):
                     yield (f"{group}/{name}" if group else str(name)), str(array.attrs.get("units", ""))
         finally:
             data.close()
+
+
+def _is_field(name: str, array: Any) -> bool:
+    return array.dtype.kind in "iufc" and array.ndim >= 2 and not _helper(name, array)
 
 
 def _helper(name: str, array: Any) -> bool:
