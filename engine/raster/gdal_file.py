@@ -12,7 +12,6 @@ import rasterio.errors
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
-from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from engine import band_dates
@@ -21,6 +20,7 @@ from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import DAMAGED, gdal_reason
+from engine.raster.georeference import given_crs
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import Packing, packing
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
@@ -121,10 +121,7 @@ class GdalFile(RasterFile):
         if self._file.crs:
             return self._file.crs
         if ref.crs:
-            try:
-                return CRS.from_user_input(ref.crs)
-            except CRSError as error:
-                raise InputError(f"The CRS {ref.crs!r} given for {ref.path} is unknown.") from error
+            return given_crs(ref.crs, ref.path)
         tags = self._file.tags()
         axes = {v.split("_")[-1][0] for k, v in tags.items() if v.startswith("degree") and "#" in k}
         if {"n", "e"} <= axes:

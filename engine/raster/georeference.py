@@ -10,7 +10,9 @@ from affine import Affine
 from odc.geo.crs import CRS as GridCRS
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
+from engine.errors import InputError
 from engine.raster.longitudes import ROUNDED, circle, columns_round
 
 _MOST_TURNS = 8  # of a grid over a raster; more is no place on the globe
@@ -100,6 +102,14 @@ class Georeference:
         name = name if len(name) < 32 else "custom CRS"
         size = f"{abs(self.transform.a):.6g} × {abs(self.transform.e):.6g}"
         return f"{self.width} × {self.height} cells of {size}, {name}"
+
+
+def given_crs(text: str, called: str) -> CRS:
+    """Return the CRS that a user gives for a file; raises InputError where it is unknown."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise InputError(f"The CRS {text!r} given for {called} is unknown.") from error
 
 
 def crs_of(grid: GeoBox) -> GridCRS:

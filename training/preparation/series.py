@@ -312,13 +312,11 @@ class Series(Layers):
         if section.date is not None:
             return [Layer(name, section.band or 1, date_in_name(path.name, section.date, self.label))]
         in_name = dates.find(path.stem) if self.dynamic else None
-        if in_name is not None and in_name.month is not None and not is_cf(str(path)):
-            raster = self._raster(name)
-            single = raster.count == 1 or section.band is not None
-            raster.close()
-            if single:
-                return [Layer(name, section.band or 1, in_name)]
         raster = self._raster(name)
+        named = in_name is not None and in_name.month is not None and not is_cf(str(path))
+        if named and (raster.count == 1 or section.band is not None):
+            raster.close()
+            return [Layer(name, section.band or 1, in_name)]
         if raster.count > 1:
             self._kept[name] = raster
         else:

@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 
 from engine.errors import InputError
 from engine.raster.checks.georeference_check import checked
-from engine.raster.georeference import Georeference
+from engine.raster.georeference import Georeference, given_crs
 
 if TYPE_CHECKING:
     import xarray
@@ -184,10 +184,7 @@ def _crs(
     if mapping is not None and (its_own := _of_mapping(mapping, called)) is not None:
         return its_own, []
     if given is not None:
-        try:
-            return CRS.from_user_input(given), []
-        except CRSError as error:
-            raise InputError(f"The CRS {given!r} given for {called} is unknown.") from error
+        return given_crs(given, called), []
     rotated = any("grid_l" in str(data[axis].attrs.get("standard_name", "")) for axis in axes)
     if rotated or {str(axis).lower() for axis in axes} == {"rlat", "rlon"}:
         raise InputError(
