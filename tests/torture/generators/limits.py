@@ -17,7 +17,7 @@ def make(rng: np.random.Generator, folders: Folders, shared: Shared) -> Case:
         how = "file size"
     limits = {
         "memory": Limits(address=int(2 ** rng.uniform(20, 29))),
-        "files": Limits(files=int(rng.integers(8, 60))),
+        "files": Limits(files=int(rng.integers(16, 60))),
         "file size": Limits(file_size=int(2 ** rng.uniform(10, 21))),
         "disk": None,
     }[how]
