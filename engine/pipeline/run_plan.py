@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pathlib import Path
 from engine import units
 from engine.dates import When
 from engine.errors import InputError
+from engine.files.free_disk import check_free
 from engine.files.partial_files import held
-from engine.files.sizes import size_text
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
@@ -144,13 +143,7 @@ def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
         folders.setdefault(disk, file.path.parent)
         needed[disk] = needed.get(disk, 0) + disk_needed(cols, rows, bands)
     for disk, size in needed.items():
-        folder = folders[disk]
-        free = shutil.disk_usage(folder).free
-        if size > free:
-            raise InputError(
-                f"The output needs about {size_text(size)} in {folder}, but only {size_text(free)} "
-                f"are free: choose another folder or a smaller extent."
-            )
+        check_free("The output", size, folders[disk], "a smaller extent")
 
 
 def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, InputError
+from engine.files.free_disk import check_free
 from engine.files.partial_files import discard, discard_stale, finish, partial_path
-from engine.files.sizes import size_text
 from engine.raster.gdal_reasons import gdal_reason
 
 if TYPE_CHECKING:
@@ -244,12 +244,8 @@ class CogWriter:
             raise InputError(f"The output {self.path} is a folder.")
         if not os.access(folder, os.W_OK):
             raise InputError(f"The folder of the output cannot be written to: {folder}.")
-        needed, free = disk_needed(self.width, self.height, self.bands), shutil.disk_usage(folder).free
-        if needed > free:
-            raise InputError(
-                f"The output needs {size_text(needed)} of free disk while it is written, but {folder} has "
-                f"{size_text(free)}: make room there, or choose another folder."
-            )
+        needed = disk_needed(self.width, self.height, self.bands)
+        check_free("The output", needed, folder, "a smaller extent")
 
     def _close(self) -> None:
         if self._dataset is not None:

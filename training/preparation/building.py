@@ -20,6 +20,7 @@ from engine.fields.conservation import aggregate
 from engine.raster.grids import relative_area, window
 from training.data.store_format import COARSE, FINE
 from training.preparation.array_statistics import ArrayStatistics, CoarseAgreement
+from training.preparation.diagnostics import no_cell
 from training.preparation.layout import create
 from training.preparation.planning import StorePlan, Variable
 
@@ -84,12 +85,23 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
     finally:
         filler.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
-    for name in (FINE, COARSE):
-        if name in filler.built.statistics and filler.built.statistics[name].range is None:
-            raise InputError(
-                "The target has no valid cell on the grid: check nodata, valid_range and extent."
-            )
+    _check_target(plan, filler.built)
     return filler.built
+
+
+def _check_target(plan: StorePlan, built: Built) -> None:
+    """Refuse a target without any valid cell; that rasters hold none is mostly found out before."""
+    target = plan.dataset.target
+    for name in (FINE, COARSE):
+        if name not in built.statistics or built.statistics[name].range is not None:
+            continue
+        variable = plan.get(name)
+        if variable is not None:
+            raise InputError(no_cell(variable.rasters.label))
+        raise InputError(
+            f"target.min_cover: no coarse cell has {target.min_cover:g} of its fine cells valid: choose a "
+            f"smaller share, or check nodata and valid_range."
+        )
 
 
 class _Filler:

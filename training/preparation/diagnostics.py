@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from engine import units
 from engine.dates import When
+from engine.errors import InputError
 from training.data.store_format import COARSE
 from training.preparation.array_statistics import ArrayStatistics, CoarseAgreement
 from training.preparation.planning import StorePlan, Variable, listed
@@ -34,7 +36,7 @@ def doubts(variable: Variable, numbers: ArrayStatistics, times: Sequence[When]) 
     label, unit = variable.rasters.label, variable.units
     span = numbers.range
     if span is None:
-        return [f"{label} has no valid cell on the grid: check nodata, valid_range and extent."]
+        return [no_cell(label)]
     if not variable.series.traits.scalar:
         return []
     sentences = []
@@ -60,6 +62,11 @@ def doubts(variable: Variable, numbers: ArrayStatistics, times: Sequence[When]) 
     if not units.is_temperature(unit):
         sentences += _scale_dates(label, numbers, times)
     return sentences
+
+
+def no_cell(label: str) -> str:
+    """Return what is said of a variable that is missing everywhere."""
+    return f"{label} has no valid cell on the grid: check nodata, valid_range and extent."
 
 
 def _per_time(unit: str, length: str) -> bool:
@@ -140,6 +147,9 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
 
     Returns:
         The sentences about them.
+
+    Raises:
+        InputError: the target has no valid cell, on these dates and on all others.
     """
     shape = plan.coarse.shape
     grid = plan.coarse.zoom_out(max(1.0, max(shape) / most)) if max(shape) > most else plan.coarse
@@ -158,8 +168,10 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
         values = variable.rasters.read(indices, grid, conserve=variable.name == COARSE)
         numbers = ArrayStatistics(len(indices))
         numbers.add(0, values)
-        if numbers.range is not None:  # a date may be empty where others are not
+        if numbers.range is not None:
             sentences += doubts(variable, numbers, times)
+        elif variable.source is None:  # a date may be empty where others are not
+            _check_any(variable, grid)
         if variable.source is None:
             fields.append(values[:, 0])
     if len(fields) == 2:
@@ -168,3 +180,16 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
         if comparison.count:
             sentences += fit(comparison, plan.variables[0].units)
     return sentences
+
+
+def _check_any(variable: Variable, grid: GeoBox) -> None:
+    """Read date after date of a target onto a thinned grid until one has a valid cell.
+
+    Raises:
+        InputError: none has.
+    """
+    series = variable.rasters
+    for index in variable.indices or (0,):
+        if np.isfinite(series.read([index], grid, conserve=variable.conserve)).any():
+            return
+    raise InputError(no_cell(series.label))

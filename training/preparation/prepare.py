@@ -20,6 +20,7 @@ from training.preparation.layout import finish
 from training.preparation.new_store import new_store
 from training.preparation.planning import StorePlan, make_plan
 from training.preparation.series import Series
+from training.preparation.store_size import check_room
 from training.preparation.summary import write_summary
 from training.schema.dataset import Dataset, RasterSection, load_dataset
 
@@ -65,6 +66,7 @@ def prepare(
         for remark in plan.remarks:
             _tell(say, remark)
         with new_store(final, overwrite) as part:
+            check_room(plan, final)
             early = diagnostics.sample_doubts(plan)
             for series in _series(plan):
                 series.forget_counts()

@@ -19,6 +19,7 @@ from training.preparation.building import Built
 from training.preparation.layout import create, finish
 from training.preparation.planning import StorePlan, Variable
 from training.preparation.series import Layers
+from training.preparation.store_size import check_room
 from training.schema.dataset import Dataset
 from training.simulation.parameters import Parameters
 from training.simulation.run import Kept, Simulation
@@ -93,6 +94,7 @@ def write(
         The plan, and what was counted on the way.
     """
     plan = make_plan(parameters)
+    check_room(plan, path.parent / f"{parameters.name}.zarr")
     store = create(plan, path, BLOCK, 10**6, EDGE * parameters.grid.factor)
     built = Built()
     for variable in plan.variables:
