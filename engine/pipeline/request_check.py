@@ -17,6 +17,14 @@ SCHEMA_FILE = Path(__file__).with_name("request.schema.json")
 _NEEDED = {"model", "target", "output"}
 _RASTERS = {"target": 2, "sources": 3}  # how deep the keys of a raster lie
 _HOLD_OTHERS = {"target", "sources", "grid", "ensemble", "models"}
+_KINDS = {
+    "object": "keys with values",
+    "array": "a list",
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
 
 
 def check_request(data: Any) -> None:
@@ -67,4 +75,15 @@ def _problem(error: ValidationError) -> tuple[int, str]:
         return 6, "The request's ensemble.levels must be numbers."
     if (len(path) == 1 and place not in _HOLD_OTHERS) or (path[:1] == ["ensemble"] and len(path) == 2):
         return 3 + len(path), f"{where} is of the wrong kind: {reprlib.repr(value)}."
-    return 2, f"The request is malformed: {place + ': ' if place else ''}{error.message[:200]}."
+    return 2, f"The request is malformed: {place + ' ' if place else 'it '}must be {_wanted(error)}."
+
+
+def _wanted(error: ValidationError) -> str:
+    """Return what a value must be, in words."""
+    wanted: Any = error.validator_value
+    if error.validator == "type":
+        kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
+        return " or ".join(_KINDS.get(kind, "of another kind") for kind in kinds)
+    if error.validator in ("minItems", "maxItems"):
+        return f"a list of {wanted}"
+    return "of another kind"

@@ -27,9 +27,8 @@ def registry() -> pint.UnitRegistry[float]:
         return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     except Exception as error:  # a broken package may raise anything while it is imported
         raise EngineError(
-            f"Units cannot be converted, because the Python package pint does not work "
-            f"({type(error).__name__}: {str(error).rstrip('.')}): install it again with "
-            f"pip install -r requirements-engine.txt."
+            "Units cannot be converted, because the Python package pint does not work: install it again with "
+            "pip install -r requirements-engine.txt."
         ) from error
 
 

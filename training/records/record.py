@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import InputError
 from engine.files.atomic import write_text
+from engine.package.plain_json import read_json
 from training.schema.config import Config, parse_config
+from training.schema.problems import first_error
 from training.schema.yaml_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parent
@@ -180,15 +182,13 @@ def read(path: Path, kind: str | None = None) -> list[Record]:
         if not line.strip():
             continue
         try:
-            record = Record.model_validate(json.loads(line.decode("utf-8")))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InputError(
-                f"{path}, line {number}: no record: {key}: {first['msg'][0].lower()}{first['msg'][1:]}."
-            ) from error
+            plain = read_json(line)
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: no JSON: {error}.") from error
+            raise InputError(f"{path}, line {number}: no JSON: look at its quotes and brackets.") from error
+        try:
+            record = Record.model_validate(plain)
+        except ValidationError as error:
+            raise InputError(first_error(error, f"{path}, line {number}: no record")) from error
         if kind is None or record.kind == kind:
             records.append(record)
     return records

@@ -69,6 +69,17 @@ def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:
         ({"target": {"path": 3}, "tile": "big"}, SENTENCE.format("target")),
         ({"tile": 1.0, "ensemble": {"members": 2.0}}, "The request's tile is of the wrong kind: 1.0."),
         ({"overwrite": "no"}, "The request's overwrite is of the wrong kind: 'no'."),
+        ({"ensemble": 20}, "The request is malformed: ensemble must be keys with values."),
+        ({"grid": {"extent": [1, 2]}}, "The request is malformed: grid.extent must be a list of 4."),
+        (
+            {"grid": {"resolution": "1"}},
+            "The request is malformed: grid.resolution must be a number or a list.",
+        ),
+        (
+            {"target": {"path": "a.tif", "scale": "2"}},
+            "The request is malformed: target.scale must be a number.",
+        ),
+        ({"models": "m"}, "The request is malformed: models must be a list."),
     ],
 )
 def test_of_several_slips_the_first_is_told(change: dict[str, object], sentence: str) -> None:

@@ -74,10 +74,12 @@ def test_writers_at_the_same_time_mix_no_lines(tmp_path, record):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{broken", ["line 2", "no JSON"]),
-        ("[]", ["line 2"]),
-        ('{"id": "x"}', ["line 2", "kind"]),
-        ("colour", ["line 2", "no JSON"]),
+        ("{broken", ["line 2: no JSON: look at its quotes and brackets."]),
+        ("[]", ["line 2: no record: must be keys with values."]),
+        ('{"id": "x"}', ["line 2: no record: the key kind is missing."]),
+        ("colour", ["line 2: no JSON: look at its quotes and brackets."]),
+        ('{"id": 7}', ["line 2: no record: id: must be text; put it in quotes (it is 7)."]),
+        ('{"id": 1e999}', ["line 2: no JSON"]),
     ],
 )
 def test_a_line_that_is_no_record_is_named(tmp_path, record, line, words):
