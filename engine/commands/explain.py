@@ -113,7 +113,7 @@ def _projection() -> tuple[str, str]:
 
 def _library(error: BaseException) -> str:
     """Return the library that an error's class is of, "" for Python's own and for unknown ones."""
-    family = type(error).__module__.split(".")[0].removeprefix("_")
+    family = type(error).__module__.split(".")[0].removeprefix("_").removesuffix("_rust")
     return family if family in _FILE_LIBRARIES or family in ("pyproj", "rasterio") else ""
 
 

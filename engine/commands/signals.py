@@ -42,6 +42,7 @@ def heed_signals(discard: Callable[[], None] = discard_own) -> None:
         _heard.append(number)
         if not begun.is_set():
             begun.set()
+            sys.unraisablehook = _hush  # what the exception leaves half made may fail when it is freed
             raise Ended(number)
 
     heeded = False
@@ -68,6 +69,10 @@ def say(sentence: str) -> None:
         _told.set()
         with contextlib.suppress(OSError, ValueError):
             print(sentence, file=sys.stderr, flush=True)
+
+
+def _hush(fault: object) -> None:
+    """Hear of a fault in a destructor, and say nothing."""
 
 
 def _watch_for_slow_ends(discard: Callable[[], None]) -> None:

@@ -298,6 +298,7 @@ CTRL_C = """
 import signal, sys, threading, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so does what nohup runs
 from engine.commands import cli, jobs, signals
 from engine.files import partial_files
 signals.heed_signals(partial_files.discard_all)

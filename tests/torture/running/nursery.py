@@ -63,6 +63,7 @@ def _child(wanted: dict[str, Any]) -> None:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         _stream(wanted.get("stdin"), 0, os.O_RDONLY)
         _stream(wanted["stdout"], 1, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         _stream(wanted["stderr"], 2, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.files.atomic import new_file, new_folder
 from training.console.command import main
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so does what nohup runs
 folder, how = Path(sys.argv[1]), sys.argv[2]
 def run():
     with new_folder(folder / "store") as fresh, new_file(folder / "a.txt") as path:
@@ -74,5 +75,26 @@ main(run)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
+def test_what_a_signal_leaves_half_made_is_not_told_of() -> None:
+    code = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from training.console.command import main
+class Loop:
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(10 ** 7):
+            pass
+        self.pipe = 1
+    def __del__(self):
+        self.pipe
+main(lambda: bool(Loop()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (130, "Stopped.\n")
