@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QSizePolicy
 
 
 def resolve(*places: tuple[Any, str]) -> Any:
@@ -67,6 +68,9 @@ WKT2 = resolve(
     (QgsCoordinateReferenceSystem, "WKT_PREFERRED"),
 )
 TEXT_SELECTABLE = resolve((Qt, "TextInteractionFlag.TextSelectableByMouse"), (Qt, "TextSelectableByMouse"))
+EXPANDING = resolve((QSizePolicy, "Policy.Expanding"), (QSizePolicy, "Expanding"))
+PREFERRED = resolve((QSizePolicy, "Policy.Preferred"), (QSizePolicy, "Preferred"))
+PLAIN_TEXT = resolve((Qt, "TextFormat.PlainText"), (Qt, "PlainText"))
 WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
 
 

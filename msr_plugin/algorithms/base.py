@@ -11,11 +11,13 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ..appearance.icons import plugin_icon
+from ..appearance.window import for_box
 from ..compat import DOUBLE, INTEGER, make_advanced
 from ..folders import HELP
 from ..translation import tr
@@ -75,6 +77,17 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
             if text:
                 parts.append(f"<h3>{escape(definition.description())}</h3><p>{escape(text)}</p>")
         return "".join(parts)
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Return whether each value may be one of its parameter, or a sentence that names the first other."""
+        for definition in self.parameterDefinitions():
+            sentence = unacceptable(definition, parameters.get(definition.name()), context)
+            if sentence is not None:
+                return False, for_box(sentence)
+        fine, message = super().checkParameterValues(parameters, context)
+        return fine, message if fine else for_box(message)
 
     def createInstance(self) -> MsrAlgorithm:
         """Return a fresh one."""
@@ -137,3 +150,22 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
         if value is None or (hasattr(value, "isNull") and value.isNull()):
             return False
         return not (isinstance(value, str) and not value.strip())
+
+
+def unacceptable(
+    definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext
+) -> str | None:
+    """Return what is wrong with a value, None where it may be taken; QGIS' own words name no label."""
+    if definition.checkValueIsAcceptable(value, context):
+        return None
+    label = f"{definition.description()} ({definition.name()})"
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return f"{label} is missing."
+    if isinstance(definition, QgsProcessingParameterRasterLayer):
+        return f"{label}: there is no raster {value}: check the name."
+    if isinstance(definition, QgsProcessingParameterNumber):
+        lowest, highest = definition.minimum(), definition.maximum()
+        return f"{label}: {value} is no number from {lowest:g} to {highest:g}."
+    if isinstance(definition, QgsProcessingParameterEnum):
+        return f"{label}: “{value}” is none of {', '.join(definition.options())}."
+    return f"{label}: “{value}” cannot be taken: see the help beside it."

@@ -17,11 +17,14 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProcessingUtils,
 )
+from qgis.PyQt.QtWidgets import QWidget
 
 from ..appearance.style import Look, style_when_loaded
+from ..appearance.window import for_box
 from ..compat import set_hints
 from ..folders import profile_models
 from ..translation import tr
+from ..worker.engine_service import SERVICE
 from ..worker.environment import explain_missing, find_engine
 from . import ensemble, grid_parameters, told
 from .base import MsrAlgorithm
@@ -94,6 +97,10 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         problem = find_engine().problem
         return (True, "") if problem is None else (False, explain_missing(problem))
 
+    def createCustomParametersWidget(self, parent: QWidget | None = None) -> None:
+        """Leave the dialog to QGIS, and let the engine start while the user fills it in."""
+        SERVICE.warm_up()
+
     def texts(self) -> dict[str, str]:
         """Return the help of the shared parameters."""
         return {**TEXTS, **ensemble.TEXTS, told.NAME: told.TEXT}
@@ -138,9 +145,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
                 return False, message
             self._check(parameters, context)
         except RasterProblem as problem:
-            return False, str(problem)
+            return False, for_box(str(problem))
         except Exception as error:  # of ours: the dialog shows a sentence, not a traceback
-            return False, sentence_of(error)
+            return False, for_box(sentence_of(error))
         return True, ""
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -287,7 +294,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         outputs = [Destination("OUTPUT", self.label("OUTPUT"), main, 1)]
         outputs += ensemble.destinations(self, parameters, context, request)
         check_outputs(outputs, [target, *others])
-        check_not_open(outputs, context.project())
+        doubts = check_not_open(outputs, context.project())
         factor = self.factor_of(parameters, context)
         dates = target.bands if request.get("all_dates") else 1
         cells = grid_parameters.output_cells(request["grid"], rasters, factor)
@@ -295,7 +302,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
         folder = Path(QgsProcessingUtils.tempFolder())
         files = {o.name: o.path or str(folder / f"{o.name.lower()}.tif") for o in outputs}
-        ask_engine(_with_files(request, files), DialogWords.of(self, {"target": target, **sources}))
+        ask_engine(_with_files(request, files), DialogWords.of(self, {"target": target, **sources}), doubts)
 
     def _check_climatology(
         self,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import qgis.utils
-from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QThread
-
+from ..appearance.window import clear_warnings, in_window, show_warnings
 from ..worker.engine_process import WorkerError
 from ..worker.engine_service import SERVICE
 from .rasters import RasterProblem
@@ -21,42 +18,36 @@ LEAST = 0.1  # not worth asking
 _waits: deque[tuple[float, float]] = deque()  # when, and how long
 
 
-def ask_engine(request: Mapping[str, Any], words: Callable[[str], str]) -> None:
+def ask_engine(request: Mapping[str, Any], words: Callable[[str], str], doubts: Iterable[str] = ()) -> None:
     """Refuse what the engine refuses, and show what it warns of; no worker is started for that.
 
     Args:
         request: of the run, its outputs among it.
         words: puts the engine's sentences into those of the dialog.
+        doubts: further warnings.
 
     Raises:
         RasterProblem: the engine's sentence.
     """
+    if not in_window():
+        return
+    clear_warnings()
+    show_warnings([*doubts, *(words(text) for text in _warnings_of_engine(request, words))])
+
+
+def _warnings_of_engine(request: Mapping[str, Any], words: Callable[[str], str]) -> list[str]:
     began = time.monotonic()
     while _waits and began - _waits[0][0] > WITHIN:
         _waits.popleft()
     left = SECONDS - sum(waited for _, waited in _waits)
-    if left < LEAST or not in_window():
-        return
+    if left < LEAST:
+        return []
     try:
         answer = SERVICE.ask("check", request, left)
     except WorkerError as error:
         if error.kind in ("input", "package"):
             raise RasterProblem(words(str(error))) from None
-        return  # the run will tell
+        return []  # the run will tell
     finally:
         _waits.append((time.monotonic(), time.monotonic() - began))
-    for text in (answer or {}).get("warnings") or []:
-        show_warning(words(str(text)))
-
-
-def in_window() -> bool:
-    """Return whether somebody looks at a dialog: a script hears the same from the run itself."""
-    application = QgsApplication.instance()
-    on_main_thread = application is not None and QThread.currentThread() == application.thread()
-    return on_main_thread and qgis.utils.iface is not None
-
-
-def show_warning(text: str) -> None:
-    """Show a warning in the main window's message bar; the run's log repeats it."""
-    if qgis.utils.iface is not None:
-        qgis.utils.iface.messageBar().pushWarning("MSR", text)
+    return [str(text) for text in (answer or {}).get("warnings") or []]

@@ -84,23 +84,26 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         seen.append(output)
 
 
-def check_not_open(outputs: Iterable[Destination], project: QgsProject | None) -> None:
-    """Refuse an output that is open as a layer, where the system would not let it be replaced.
+def check_not_open(outputs: Iterable[Destination], project: QgsProject | None) -> list[str]:
+    """Return warnings of outputs that are open as layers; refuse them where the system holds open files.
 
     Raises:
-        RasterProblem: naming its parameter and the layer.
+        RasterProblem: naming an output's parameter and the layer.
     """
-    if not OPEN_FILES_ARE_HELD or project is None:
-        return
+    warnings: list[str] = []
     given = [output for output in outputs if output.path and Path(output.path).exists()]
-    for layer in project.mapLayers().values() if given else ():
+    for layer in project.mapLayers().values() if given and project is not None else ():
         files = files_of(layer.source().split("|")[0])
         for output in given:
-            if any(same_place(output.path, file) for file in files):
+            if not any(same_place(output.path, file) for file in files):
+                continue
+            sentence = f"{output.label}: {output.path} is open as the layer “{layer.name()}”"
+            if OPEN_FILES_ARE_HELD:
                 raise RasterProblem(
-                    f"{output.label}: {output.path} is open as the layer “{layer.name()}”, so it cannot be "
-                    "replaced: remove that layer first, or choose another name."
+                    f"{sentence}, so it cannot be replaced: remove that layer first, or choose another name."
                 )
+            warnings.append(f"{sentence}, which shows the old values until it is loaded again.")
+    return warnings
 
 
 def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary_folder: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class EngineService:
         self._make = make or start_worker
         self._turn = threading.Lock()
         self._owner: int | None = None  # the thread whose turn it is
+        self._warming = False  # whether that thread only starts the worker
         self._process: EngineProcess | None = None
         self._python: Path | None = None
 
@@ -68,10 +70,13 @@ class EngineService:
         Raises:
             WorkerError: the worker refused it.
         """
-        process = self._process
-        if process is None or process.hello is None or not process.alive:
+        began = time.monotonic()
+        if not self._turn.acquire(timeout=seconds if self._warming else 0.0):
             return None
-        if self._python != find_engine().python or not self._turn.acquire(blocking=False):
+        process = self._process
+        warm = process is not None and process.hello is not None and process.alive
+        if process is None or not warm or self._python != find_engine().python:
+            self._turn.release()
             return None
         answers: queue.Queue[dict[str, Any] | WorkerError] = queue.Queue()
         late = threading.Event()
@@ -94,13 +99,43 @@ class EngineService:
             self._turn.release()
             return None
         try:
-            answer = answers.get(timeout=seconds)
+            answer = answers.get(timeout=max(0.0, began + seconds - time.monotonic()))
         except queue.Empty:
             late.set()
             return None
         if isinstance(answer, WorkerError):
             raise answer
         return answer
+
+    def warm_up(self) -> None:
+        """Start a worker, where there is an engine and none is warm, without waiting for it.
+
+        What it needs for a check is imported then, too. If that fails, the next run tells why.
+        """
+        engine = find_engine()
+        warm = self.pid is not None and self._python == engine.python
+        if warm or engine.problem or not self._turn.acquire(blocking=False):
+            return
+        self._warming = True
+
+        def work() -> None:
+            self._owner = threading.get_ident()
+            try:
+                process, _ = self._ready(lambda _: None, lambda: False)
+                process.run("models", {}, lambda _: None)
+            except WorkerError:
+                pass
+            finally:
+                self._done_warming()
+
+        try:
+            threading.Thread(target=work, name="msr engine start", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            self._done_warming()
+
+    def _done_warming(self) -> None:
+        self._owner, self._warming = None, False
+        self._turn.release()
 
     @property
     def pid(self) -> int | None:
@@ -119,7 +154,8 @@ class EngineService:
             raise WorkerError("failure", "Another run is still under way: wait until it has ended.")
         if self._turn.acquire(blocking=False):
             return
-        listener({"type": "progress", "fraction": 0.0, "phase": "Waiting for another run to end"})
+        phase = "Starting the engine" if self._warming else "Waiting for another run to end"
+        listener({"type": "progress", "fraction": 0.0, "phase": phase})
         while not self._turn.acquire(timeout=POLL_SECONDS):
             if is_cancelled():
                 raise WorkerCancelled()

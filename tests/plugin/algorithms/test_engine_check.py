@@ -20,7 +20,7 @@ def shown(monkeypatch):
     """What was shown as warnings; a window is there, and no check went before."""
     texts: list[str] = []
     monkeypatch.setattr(engine_check, "in_window", lambda: True)
-    monkeypatch.setattr(engine_check, "show_warning", texts.append)
+    monkeypatch.setattr(engine_check, "show_warnings", texts.extend)
     monkeypatch.setattr(engine_check, "SECONDS", 60.0)  # a busy machine must not change what is tested
     engine_check._waits.clear()
     return texts
@@ -66,6 +66,14 @@ def test_no_worker_is_started(check, shown, write_raster):
     SERVICE.stop()
     assert check(TARGET=write_raster("two.tif", numpy.ones((2, 6, 6)))) == (True, "")
     assert SERVICE.pid is None
+
+
+def test_opening_the_dialog_makes_the_first_check_a_warm_one(check, provider, write_raster):
+    SERVICE.stop()
+    algorithm = provider.algorithm("baseline").create()
+    assert algorithm.createCustomParametersWidget() is None  # the dialog is QGIS' own
+    fine, sentence = check(TARGET=write_raster("two.tif", numpy.ones((2, 6, 6))))
+    assert not fine and "has 2 bands" in sentence
 
 
 def test_scripts_do_not_ask_twice(check, warm, monkeypatch, write_raster):
@@ -136,6 +144,29 @@ class TestAsking:
                 with pytest.raises(WorkerError):
                     service.ask("check", {"do": behaviour}, 60.0)
             assert service.run("super_resolve", {}, lambda message: None)["pid"] != first
+
+    def test_warming_up_starts_a_worker_that_the_next_run_takes(self, service):
+        service.stop()
+        service.warm_up()
+        service.warm_up()  # one of them will do
+        told = []
+        result = service.run("super_resolve", {}, told.append)
+        assert result["pid"] == service.pid
+        assert not any(message.get("phase") == "Waiting for another run to end" for message in told)
+
+    def test_a_worker_that_cannot_start_is_told_by_the_run(self, start_fake, engine_python, monkeypatch):
+        monkeypatch.setenv("MSR_ENGINE_PYTHON", str(engine_python))
+        service = EngineService(lambda python: start_fake("other version"))
+        service.warm_up()
+        with pytest.raises(WorkerError) as failure:
+            service.run("super_resolve", {}, lambda message: None)
+        assert failure.value.kind == "version"
+
+    def test_without_engine_nothing_is_warmed_up(self, service, monkeypatch, tmp_path):
+        service.stop()
+        monkeypatch.setenv("MSR_ENGINE_PYTHON", str(tmp_path / "none"))
+        service.warm_up()
+        assert service.pid is None and not service._turn.locked()
 
     def test_a_busy_worker_is_not_asked(self, service):
         stop, heard = threading.Event(), threading.Event()

@@ -145,11 +145,13 @@ def test_an_open_output_is_told_before_the_run_where_it_matters(refusal, good, t
     project = QgsProject.instance()
     asked = [preflight.Destination("OUTPUT", "Finer raster (OUTPUT)", str(output), 1)]
     try:
-        preflight.check_not_open(asked, project)  # a file is replaced although it is open
+        (warning,) = preflight.check_not_open(asked, project)  # a file is replaced although it is open
+        assert "is open as the layer “An earlier result”, which shows the old values" in warning
         monkeypatch.setattr(preflight, "OPEN_FILES_ARE_HELD", True)
         with pytest.raises(RasterProblem, match="is open as the layer “An earlier result”"):
             preflight.check_not_open(asked, project)
-        preflight.check_not_open([preflight.Destination("OUTPUT", "", good["OUTPUT"] + "2.tif", 1)], project)
+        other = preflight.Destination("OUTPUT", "", good["OUTPUT"] + "2.tif", 1)
+        assert preflight.check_not_open([other], project) == []
     finally:
         QgsProject.instance().removeMapLayer(layer.id())
 
