@@ -44,8 +44,9 @@ ORDER = {
     ),
     "training": (
         *("console", "schema", "records", "metrics", "html", "data", "preparation", "evaluation", "figures"),
-        *("trainer", "cascade", "ablation", "report", "results", "simulation", "bench", "demo"),
+        *("trainer", "cascade", "ablation", "report", "results", "simulation", "bench", "demo", "withheld"),
         *("train", "evaluate", "prepare", "simulate", "cross_validate", "ablate", "lapse_rate"),
+        "hidden_truth",
     ),
 }
 MOST_FILES = 20  # of code in one folder

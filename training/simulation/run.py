@@ -52,6 +52,7 @@ class Simulation:
         means = [by_region(parameters, name)[0].reshape(-1, k).mean(1) for name in ("warmth", "wetness")]
         self._weather = Weather(parameters, *means)
         self._reanalysis = Reanalysis(parameters)
+        self.air: torch.Tensor = torch.zeros_like(self.surface.height)  # (H, W) °C, of the last day
 
     @torch.no_grad()
     def days(self) -> Iterator[tuple[dt.date, Kept | None]]:
@@ -60,6 +61,7 @@ class Simulation:
         for date in period.dates:
             forcing = self._micromet.downscale(self._weather.day(date))
             depth = self.pack.step(date, forcing)
+            self.air = forcing.temperature
             if not period.kept(date):
                 yield date, None
                 continue

@@ -1,0 +1,1 @@
+"""Cases whose fine truth is withheld from all but the score, and methods that people would take."""

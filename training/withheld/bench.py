@@ -1,0 +1,126 @@
+"""The bench: cases made, methods run on what they may see, fields scored on what they may not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import EngineError, InputError
+from engine.methods.registry import BASELINES
+from training.withheld.engine_methods import REFERENCE, MadeField, run_engine, suits
+from training.withheld.oracle import oracle_fields
+from training.withheld.peers.registry import PEERS
+from training.withheld.peers.run_peer import conserved, run_peer
+from training.withheld.problem import HiddenCase
+from training.withheld.rasters import write_problem
+from training.withheld.scores import CaseScores, filled, root_mean_square, score
+
+SHARPEN = "sharpen"
+ENGINE = (REFERENCE, "bilinear", "lapserate", "elevationregression", "elevationregressionlocal", SHARPEN)
+
+
+@dataclass(frozen=True)
+class BenchFolders:
+    """`given`: what methods of the engine read; `made`: what they write. No truth lies in either."""
+
+    given: Path
+    made: Path
+
+
+def known_methods() -> dict[str, str]:
+    """Return the titles of all methods by id: those of the engine, then the peers."""
+    return {id: info.title for id, info in BASELINES.items() if not info.needs_climatology} | {
+        id: peer.title for id, peer in PEERS.items()
+    }
+
+
+def chosen_methods(names: Sequence[str]) -> list[str]:
+    """Return the ids of the methods to run, the reference first; without names the usual ones and all peers.
+
+    Raises:
+        InputError: a name that no method has.
+    """
+    known = known_methods()
+    for name in names:
+        if name not in known:
+            raise InputError(f"--methods: there is no method {name}: choose from {', '.join(known)}.")
+    usual = [id for id in ENGINE if id in known] + list(PEERS)
+    return [REFERENCE, *(name for name in dict.fromkeys(names or usual) if name != REFERENCE)]
+
+
+def run_case(
+    case: HiddenCase,
+    methods: Sequence[str],
+    folders: BenchFolders,
+    hindsight: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> CaseScores:
+    """Run methods on a case, and score them.
+
+    Args:
+        case: problem and truth.
+        methods: ids, the reference first.
+        folders: to work in.
+        hindsight: also find each peer's best setting on the truth.
+        say: told what runs.
+    """
+    problem = case.problem
+    rasters = write_problem(problem, folders.given / problem.name)
+    folders.made.mkdir(parents=True, exist_ok=True)
+
+    def made_by(id: str) -> MadeField | None:
+        """Return a method's field; None where it does not suit the problem."""
+        if id in PEERS:
+            if PEERS[id].covariates and not problem.covariates:
+                return None
+            return run_peer(PEERS[id], problem)
+        if not suits(id, problem):
+            return None
+        return run_engine(id, problem, rasters, folders.made / f"{problem.name}_{id}.tif")
+
+    say(f"{problem.name}: {REFERENCE}")
+    first = run_engine(REFERENCE, problem, rasters, folders.made / f"{problem.name}_{REFERENCE}.tif")
+    reference = first.values
+    error = root_mean_square(reference - case.truth)
+    oracle = 1.0
+    if problem.covariates:
+        oracle = (
+            root_mean_square(filled(case, oracle_fields(case, reference), reference)[0] - case.truth) / error
+        )
+    result = CaseScores(
+        problem.name,
+        case.title,
+        case.origin,
+        case.group,
+        problem.target.units,
+        problem.factor,
+        error,
+        oracle,
+        case.most,
+        case.related,
+    )
+    result.methods[REFERENCE] = score(case, first, reference)
+    for id in methods:
+        if id == REFERENCE:
+            continue
+        say(f"{problem.name}: {id}")
+        try:
+            made = made_by(id)
+        except (InputError, EngineError) as refused:
+            result.failed[id] = str(refused)
+            continue
+        if made is not None:
+            best = _best_by_hindsight(id, case, reference) / error if hindsight and id in PEERS else math.nan
+            result.methods[id] = score(case, made, reference, best)
+    return result
+
+
+def _best_by_hindsight(id: str, case: HiddenCase, reference: np.ndarray) -> float:
+    """Return the smallest root mean square error of a peer's settings on the truth."""
+    peer, problem = PEERS[id], case.problem
+    made = (conserved(peer, problem, setting) for setting in peer.settings(problem))
+    return min(root_mean_square(filled(case, values, reference)[0] - case.truth) for values in made)

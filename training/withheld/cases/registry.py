@@ -1,0 +1,77 @@
+"""All cases by name. A new one is a function that returns a `HiddenCase`, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from engine.errors import InputError
+from training.withheld.cases import rain, simulated, synthetic
+from training.withheld.cases.place import CasePlace
+from training.withheld.problem import HiddenCase
+
+
+@dataclass(frozen=True)
+class CaseEntry:
+    """How a case is made.
+
+    Attributes:
+        family: cases that are asked for together.
+        build: makes it.
+        needs: folder of the shared data that it is made of, "" for none.
+        quick: whether a quick run has it.
+    """
+
+    family: str
+    build: Callable[[CasePlace], HiddenCase]
+    needs: str = ""
+    quick: bool = True
+
+
+CASES: dict[str, CaseEntry] = {
+    "rain4": CaseEntry("rain", partial(rain.rain, factor=4), quick=False),
+    "rain8": CaseEntry("rain", partial(rain.rain, factor=8), quick=False),
+    **{
+        f"rain8_{name}": CaseEntry(
+            "rain", partial(rain.rain, factor=8, continent=name), quick=name == "south_america"
+        )
+        for name in rain.CONTINENTS
+    },
+    "snow16": CaseEntry("simulated", partial(simulated.snow, factor=16), quick=False),
+    "snow32": CaseEntry("simulated", partial(simulated.snow, factor=32)),
+    "air32": CaseEntry("simulated", partial(simulated.air, factor=32)),
+    **{
+        f"{relation}_{seed}": CaseEntry(
+            "synthetic", partial(synthetic.synthetic, relation=relation, seed=seed), quick=seed == 1
+        )
+        for relation in synthetic.RELATIONS
+        for seed in synthetic.SEEDS
+    },
+}
+
+
+def wanted_cases(names: Sequence[str], quick: bool = False) -> dict[str, CaseEntry]:
+    """Return the cases that some names mean: of families, of cases, or of cases whose name goes on with _.
+
+    Args:
+        names: none for all.
+        quick: where no name says otherwise, only those of a quick run.
+
+    Raises:
+        InputError: a name means no case.
+    """
+    if not names:
+        return {name: entry for name, entry in CASES.items() if entry.quick or not quick}
+    chosen: dict[str, CaseEntry] = {}
+    for given in names:
+        meant = {
+            name: entry
+            for name, entry in CASES.items()
+            if given in (name, entry.family) or name.startswith(f"{given}_")
+        }
+        if not meant:
+            known = ", ".join([*dict.fromkeys(entry.family for entry in CASES.values()), *CASES])
+            raise InputError(f"--set: there is no case named {given}: choose from {known}.")
+        chosen |= meant
+    return {name: entry for name, entry in CASES.items() if name in chosen}

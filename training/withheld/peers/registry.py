@@ -1,0 +1,7 @@
+"""The peers by id. A new one is a module with its `PEER`, and a line here."""
+
+from __future__ import annotations
+
+from training.withheld.peers.peer import Peer
+
+PEERS: dict[str, Peer] = {}
