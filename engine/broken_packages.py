@@ -6,17 +6,35 @@ ValueError where it was built for another numpy. Taken as what it seems to be, t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from engine.errors import EngineError
 
 _OURS = ("engine", "training", "tests", "__main__", "__mp_main__")
+# What MSR asks for itself, by the names of imports, and the list that holds it.
+ENGINE = (
+    *("torch", "numpy", "rasterio", "pyproj", "affine", "odc", "safetensors", "jsonschema", "pint"),
+    *("cftime", "xarray", "cf_xarray", "netCDF4", "zarr", "psutil"),
+)
+TRAINING = (
+    *("pydantic", "yaml", "tensorboard", "tqdm", "scipy", "matplotlib", "itur", "dask", "sklearn"),
+    "filelock",
+)
 
 
 def broken_package(error: BaseException) -> str:
-    """Return the package during whose import an error was raised, "" where none was being imported."""
+    """Return the package during whose import an error was raised, "" where none was being imported.
+
+    One of MSR's own that is missing is named, whichever other package asked for it.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").split(".")[0]
+        if missing in (*ENGINE, *TRAINING) and missing == error.name:
+            return missing
     trace, package = error.__traceback__, ""
     while trace is not None:  # without Python's own steps of the import, but with each module's lines
         frame = trace.tb_frame
@@ -31,10 +49,25 @@ def broken_package(error: BaseException) -> str:
 
 def sentence(package: str) -> str:
     """Return what is wrong where a package cannot be imported, and what to do."""
+    listed, or_look = "requirements-engine.txt", ", or look with `python -m engine doctor`"
+    if package in TRAINING:
+        listed, or_look = "requirements-training.txt", ""
     return (
-        f"The engine's Python, {sys.executable}, cannot load {package}: install what "
-        "requirements-engine.txt lists there, or look with `python -m engine doctor`."
+        f"The engine's Python, {sys.executable}, cannot load {package}: install what {listed} lists "
+        f"there{or_look}."
     )
+
+
+def tell_when_starting(error: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+    """End a command that cannot even be imported in one sentence; a hook for `sys.excepthook`.
+
+    Python's own exit status for it is 1.
+    """
+    package = broken_package(value)
+    if package and not os.environ.get("MSR_DEBUG"):
+        print(sentence(package), file=sys.stderr)
+    else:
+        sys.__excepthook__(error, value, trace)
 
 
 @contextmanager

@@ -62,6 +62,7 @@ IMPORT_NAMES = {
 }  # where it is not the distribution's own name
 COMPUTED_IMPORTS = {
     "engine/methods/registry.py",  # imports the module of each method on the list
+    "training/console/needed.py",  # imports early what a command lists
     "engine/commands/doctor.py",  # imports each requirement to see whether it can be imported
 }
 RUNS_CODE_FROM_DATA = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

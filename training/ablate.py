@@ -19,6 +19,7 @@ from training.ablation.gather import gather
 from training.ablation.plan import variants
 from training.ablation.runs import AblationRun, finished, runs_of, work
 from training.console.command import main
+from training.console.needed import load
 from training.data.readers import load_archive
 from training.schema.config import load_config
 
@@ -80,6 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    if not (options.no_page or options.list):
+        load("matplotlib")
     config = load_config(options.config)
     seeds = seeds_of(options.seeds) if options.seeds else config.ablation.seeds
     folder = options.output or Path("runs") / "ablation" / config.model.id

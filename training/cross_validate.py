@@ -17,6 +17,7 @@ import torch
 from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.console.command import main
+from training.console.needed import load
 from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
 from training.data.split import split_archive
@@ -100,6 +101,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
+    load("torch.utils.tensorboard")
     config = load_config(options.config)
     if options.threads:
         torch.set_num_threads(max(1, options.threads))

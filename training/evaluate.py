@@ -15,6 +15,7 @@ from engine.errors import InputError
 from engine.package.folder import Package, find_package
 from training.console.command import main
 from training.console.kept_inputs import check_kept
+from training.console.needed import load
 from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
 from training.data.region import Region
@@ -121,6 +122,10 @@ def what_to_test(options: argparse.Namespace) -> tuple[Config, Package | None]:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = options_of(arguments)
+    if options.trees:
+        load("sklearn.ensemble")
+    if options.maps is not None or options.report is not None:
+        load("matplotlib")
     config, package = what_to_test(options)
     compare = [_checked(find_package(wanted), config) for wanted in options.compare]
     packages = [p.folder for p in (package, *compare) if p is not None]

@@ -19,6 +19,7 @@ from engine.methods.interface import ELEVATION
 from training.cascade.lapse_rate import SEASONS, fields_of, slope_of
 from training.cascade.maps import draw
 from training.console.command import main
+from training.console.needed import load
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
 
@@ -38,6 +39,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the slopes to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args(arguments)
+    if options.maps is not None:
+        load("matplotlib")
     config = load_config(options.config)
     torch.set_num_threads(max(1, options.threads))
     package = options.model or str(Path("runs") / config.model.id / "package")

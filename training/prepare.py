@@ -11,6 +11,7 @@ import torch
 
 from engine.commands.options import Parser, whole
 from training.console.command import main
+from training.console.needed import load
 from training.preparation.prepare import prepare
 
 
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the store's path")
     options = parser.parse_args(arguments)
+    load("dask.array", "xarray", "zarr", "matplotlib")  # the page comes last
     torch.set_num_threads(1)  # the blocks are what runs in parallel
     start = time.monotonic()
     say = None if options.quiet else print

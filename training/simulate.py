@@ -13,6 +13,7 @@ import torch
 from engine.commands.options import Parser
 from engine.compute.allocator import keep_freed_memory
 from training.console.command import main
+from training.console.needed import load
 from training.preparation.new_store import new_store
 from training.preparation.summary import write_summary
 from training.simulation.parameters import load_parameters
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace a store that is there")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the store's path")
     options = parser.parse_args(arguments)
+    load("dask.array", "xarray", "zarr", "scipy.ndimage", "matplotlib")
     torch.set_num_threads(1)  # fields fit into one core's cache: more threads only wait for each other
     keep_freed_memory()
     start = time.monotonic()

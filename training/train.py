@@ -11,6 +11,7 @@ from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.cascade.train import train
 from training.console.command import main
+from training.console.needed import load
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.records.record import append, record_of, run_id
@@ -35,6 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the test scores to these records")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
     options = parser.parse_args(arguments)
+    load("jsonschema", "torch.utils.tensorboard")
     config = load_config(options.config)
     if options.threads is not None:
         torch.set_num_threads(options.threads)

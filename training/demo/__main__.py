@@ -28,6 +28,7 @@ from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reference import RasterRef
 from engine.specs import TargetSpec
 from training.console.command import main
+from training.console.needed import load
 from training.data.archive import Archive, block_mean
 from training.data.export import export
 from training.data.patches import View
@@ -195,6 +196,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the results as JSON on the last line")
     parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder (default: demo)")
     options = parser.parse_args(arguments)
+    load("matplotlib")
     folder = options.output.absolute()
     config = load_config(CONFIG)
     archive = load_archive(config)
