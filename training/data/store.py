@@ -27,6 +27,8 @@ from odc.geo.geobox import GeoBox
 from engine import dates
 from engine.errors import InputError
 from engine.fields.conservation import aggregate
+from engine.raster.cf.store_contents import check_store
+from engine.raster.cf.variables import local_store
 from engine.raster.georeference import crs_of
 from engine.raster.grids import cell_sizes, refine, relative_area
 from engine.source_kinds import KINDS
@@ -207,8 +209,9 @@ def _open(path: str) -> tuple[Any, Mapping[str, Any]]:
 
     if not Path(path).is_dir():
         raise InputError(f"data.options.path: there is no store {path}: make it with training.prepare.")
+    check_store(path, f"data.options.path: {path}")
     try:
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(local_store(path), mode="r")
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise InputError(
             f"data.options.path: {path} cannot be read as a Zarr store: make it with training.prepare."

@@ -15,8 +15,10 @@ from engine import time_axis
 from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf.axes import horizontal
-from engine.raster.cf.variables import LIBRARY, open_field
+from engine.raster.cf.store_contents import check_store
+from engine.raster.cf.variables import LIBRARY, is_store, open_field
 from engine.raster.checks.declared_size import check_block, check_held
+from engine.raster.hdf5.outside import check_within
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import packing
 from engine.raster.raster_file import FileBand, Overrides, RasterFile
@@ -46,7 +48,16 @@ class CfFile(RasterFile):
     def __init__(
         self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
     ) -> None:
-        self.label, self._path, self._name, self._overrides = label, path, ref.path, overrides
+        # From the root: the libraries take some relative names for addresses ("a::b.nc", "http:/…").
+        self.label, self._path, self._name, self._overrides = (
+            label,
+            os.path.abspath(path),
+            ref.path,
+            overrides,
+        )
+        path = self._path
+        check = check_store if is_store(path) else check_within
+        check(path, f"{label}: {ref.path}")
         with LIBRARY:
             self._data, name = open_field(path, variable, f"{label}: {ref.path}")
             try:

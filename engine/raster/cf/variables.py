@@ -108,7 +108,7 @@ def _open(path: str, group: str, called: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if is_store(path):
-                raw = xarray.open_zarr(path, group=group or None, decode_cf=False, chunks=None)
+                raw = xarray.open_zarr(local_store(path), group=group or None, decode_cf=False, chunks=None)
             else:
                 raw = xarray.open_dataset(
                     path, engine="netcdf4", group=group or None, decode_cf=False, cache=False
@@ -128,6 +128,15 @@ def is_store(path: str) -> bool:
     return folder.is_dir() and any(
         (folder / n).exists() for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
     )
+
+
+def local_store(path: str) -> Any:
+    """Return a store's folder as zarr knows one: a name might be taken for an address ("a::b.zarr")."""
+    from zarr import storage
+
+    if hasattr(storage, "DirectoryStore"):  # zarr 2
+        return storage.DirectoryStore(path)
+    return storage.LocalStore(path, read_only=True)
 
 
 def _groups(path: str, called: str) -> list[str]:
@@ -161,7 +170,7 @@ def _store_groups(path: str, called: str) -> list[str]:
             yield from walk(inner, f"{name}/{key}".strip("/"), depth - 1)
 
     try:
-        return list(walk(zarr.open_group(path, mode="r"), "", _DEEPEST))
+        return list(walk(zarr.open_group(local_store(path), mode="r"), "", _DEEPEST))
     except _SPOILT as error:
         raise InputError(
             f"{called} cannot be read as a Zarr store: it is damaged or of another kind."

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.raster.hdf5.outside import check_within
 
 _REMOTE = re.compile(
     r"/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)"
@@ -98,6 +99,7 @@ class _Check:
 
     def file(self, path: Path, depth: int) -> None:
         try:
+            check_within(path, f"{self.label}: {path}")
             with path.open("rb") as stream:
                 start = stream.read(1024)
                 lead = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -104,3 +105,10 @@ def attribute(path: Path, name: str, value: object) -> None:
     data = json.loads(file.read_text())
     data["attributes"][name] = value
     file.write_text(json.dumps(data))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own there")
+def test_links_out_of_a_store_are_not_followed(made: Path, tmp_path: Path) -> None:
+    shutil.move(made / FINE, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", made / FINE)
+    refused(made, FINE, "is a link to", str(tmp_path / "elsewhere"))
