@@ -17,7 +17,7 @@ from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .installed_model import look_of, why_dated
 from .raster_input import unopened
-from .rasters import InputRaster, RasterProblem, describe, open_raster
+from .rasters import InputRaster, RasterProblem, describe, open_raster, unreadable
 
 _BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
 
@@ -144,5 +144,5 @@ def _open(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
         return describe(layer, label, band)
     named = unopened(raster, label, band)
     if named is None:
-        raise RasterProblem(f"{label}: there is no raster {raster}.")
+        raise RasterProblem(f"{label}: {unreadable(raster)}")
     return named

@@ -21,6 +21,7 @@ from ..appearance.window import for_box
 from ..compat import DOUBLE, INTEGER, make_advanced
 from ..folders import HELP
 from ..translation import tr
+from .rasters import unreadable
 
 
 class MsrAlgorithm(QgsProcessingAlgorithm):
@@ -162,7 +163,7 @@ def unacceptable(
     if value is None or (isinstance(value, str) and not value.strip()):
         return f"{label} is missing."
     if isinstance(definition, QgsProcessingParameterRasterLayer):
-        return f"{label}: there is no raster {value}: check the name."
+        return f"{label}: {unreadable(value)}"
     if isinstance(definition, QgsProcessingParameterNumber):
         lowest, highest = definition.minimum(), definition.maximum()
         return f"{label}: {value} is no number from {lowest:g} to {highest:g}."

@@ -44,7 +44,7 @@ from .preflight import (
     check_size,
 )
 from .raster_input import RasterInput, unopened
-from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster
+from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster, unreadable
 from .shared_texts import NUMBERS, TEXTS
 
 AGGREGATIONS = ("as they are", "day:mean", "day:sum", "month:mean", "month:sum")
@@ -110,9 +110,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add(RasterInput("TARGET", label))
         self.add(QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True))
 
-    def add_date(self) -> None:
+    def add_date(self, advanced: bool = False) -> None:
         """Add the date, and the choice of all dates."""
-        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True))
+        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True), advanced)
         self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), True)
         self.add_choice("AGGREGATE", tr("Steps of each date"), AGGREGATIONS, AGGREGATIONS[0], advanced=True)
 
@@ -215,7 +215,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             return describe(layer, self.label(name), number)
         raster = unopened(parameters[name], self.label(name), number)
         if raster is None:
-            raise RasterProblem(f"{self.label(name)}: there is no raster {parameters[name]}.")
+            raise RasterProblem(f"{self.label(name)}: {unreadable(parameters[name])}")
         return raster
 
     def _with_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
@@ -261,21 +261,18 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             "device": self.parameterAsString(parameters, "DEVICE", context).strip() or "auto",
             "tile": self.parameterAsInt(parameters, "TILE", context),
             "models": [str(profile_models())],
+            "all_dates": self.parameterAsBoolean(parameters, "ALL_DATES", context),
             **ensemble.request_of(self, parameters, context),
         }
         date = self._date(parameters, context)
         if date:
             request["date"] = date
-        if self.parameterDefinition("ALL_DATES") is not None:
-            request["all_dates"] = self.parameterAsBoolean(parameters, "ALL_DATES", context)
         aggregate = self.parameterAsString(parameters, "AGGREGATE", context)
         if aggregate in AGGREGATIONS[1:]:
             request["aggregate"] = aggregate
         return request
 
     def _date(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        if self.parameterDefinition("DATE") is None:
-            return ""
         return self.parameterAsString(parameters, "DATE", context).strip()
 
     def _check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -296,7 +293,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_outputs(outputs, [target, *others])
         doubts = check_not_open(outputs, context.project())
         factor = self.factor_of(parameters, context)
-        dates = target.bands if request.get("all_dates") else 1
+        dates = target.bands if request["all_dates"] else 1
         cells = grid_parameters.output_cells(request["grid"], rasters, factor)
         check_size(cells, dates, outputs, QgsProcessingUtils.tempFolder())
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
@@ -312,7 +309,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         sources: dict[str, InputRaster],
     ) -> None:
         """Refuse a run without date that needs one, where the target certainly carries none."""
-        if request.get("date") or request.get("all_dates") or self.parameterDefinition("DATE") is None:
+        if request.get("date") or request["all_dates"]:
             return
         why = self.why_dated(parameters, context, sources)
         layer = self.parameterAsRasterLayer(parameters, "TARGET", context) if why else None

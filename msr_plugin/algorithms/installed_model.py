@@ -76,8 +76,7 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
                     optional=True,
                 )
                 self.add(band, advanced=not source.dynamic)
-        if card.needs_date:
-            self.add_date()
+        self.add_date(advanced=not card.needs_date)  # the target may have several dates all the same
         self.add_run(card.strength, with_ensemble=card.ensemble)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:

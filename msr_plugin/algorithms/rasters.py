@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -80,6 +81,14 @@ def open_raster(text: str, context: QgsProcessingContext) -> QgsRasterLayer | No
             return None
         context.temporaryLayerStore().addMapLayer(layer)  # which keeps it for the run
     return layer if isinstance(layer, QgsRasterLayer) else None
+
+
+def unreadable(text: object) -> str:
+    """Return, as the end of a sentence, why a text leads to no raster."""
+    name = str(text).strip()
+    if os.path.exists(os.path.expanduser(file_of(QUrl(name).toLocalFile() or name))):
+        return f"{name} cannot be read as a raster: it is damaged, not whole, or something else."
+    return f"there is no raster {name}: check the name."
 
 
 def gdal_path(layer: QgsRasterLayer, label: str) -> str:

@@ -15,7 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..contract import IDLE_SECONDS, PROTOCOL
 
@@ -211,9 +211,7 @@ class EngineProcess:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGTERM)
             self._ended.wait(5.0)
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._process.stdin.close()
+        _close(self._process.stdin)
 
     def _follow(
         self,
@@ -263,6 +261,7 @@ class EngineProcess:
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stdout or ():
                 self._dispatch(line)
+        _close(self._process.stdout)
         self._ended.set()
         self._greeting.put(None)
         with self._lock:
@@ -292,6 +291,7 @@ class EngineProcess:
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stderr or ():
                 self._tail.append(line.decode("utf-8", "replace").rstrip())
+        _close(self._process.stderr)
 
     def _check_hello(self, message: Message) -> Message:
         if message.get("type") == "error":
@@ -344,3 +344,10 @@ class EngineProcess:
     def _wait(self, seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=seconds)
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    """Close a pipe that is read or written no more; else Python warns of it in QGIS' log."""
+    if pipe is not None:
+        with contextlib.suppress(OSError, ValueError):
+            pipe.close()

@@ -16,7 +16,6 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
@@ -167,7 +166,6 @@ def test_another_grid_by_extent_resolution_and_crs(provider, rasters, tmp_path):
 
 
 def test_a_layer_of_the_project_and_a_subdataset_will_do(provider, rasters, write_raster, tmp_path):
-    from osgeo import gdal
 
     layer = QgsRasterLayer(rasters["target"], "Rain of the project")
     QgsProject.instance().addMapLayer(layer)
@@ -351,22 +349,6 @@ def test_a_hostile_environment_around_qgis_does_not_reach_the_engine(
     grid = {"CRS": "EPSG:32632", "RESOLUTION": 25000}  # so that PROJ has work to do
     run("msr:baseline", {"TARGET": rasters["target"], "FACTOR": 4, **grid, "OUTPUT": str(output)})
     assert numpy.isfinite(read_raster(output)).any()
-
-
-def test_the_hours_of_a_day_are_averaged(provider, write_raster, tmp_path, read_raster):
-    values = numpy.arange(1.0, 9).reshape(8, 1, 1) * numpy.ones((8, 4, 4))
-    target = write_raster("hours.tif", values, units="mm")
-    file = gdal.Open(target, gdal.GA_Update)
-    for band in range(8):
-        file.GetRasterBand(band + 1).SetMetadataItem("DATE", f"2024-11-26T{3 * band:02d}:00")
-    file = None
-    parameters = {"TARGET": target, "METHOD": "bilinear", "FACTOR": 2, "DATE": "2024-11-26"}
-    for way, value in (("day:mean", 4.5), ("day:sum", 36)):
-        output = tmp_path / f"{way[4:]}.tif"
-        run("msr:baseline", {**parameters, "AGGREGATE": way, "OUTPUT": str(output)})
-        numpy.testing.assert_allclose(read_raster(output), value, rtol=1e-5)
-    with pytest.raises(QgsProcessingException, match=r"8 steps on 2024-11-26.*AGGREGATE"):
-        run("msr:baseline", {**parameters, "OUTPUT": str(tmp_path / "none.tif")})
 
 
 def test_what_was_understood_is_told_before_the_first_tile(provider, rasters, tmp_path, feedback):

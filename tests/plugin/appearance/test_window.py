@@ -87,6 +87,14 @@ def test_a_script_reads_the_name_itself(provider, monkeypatch):
             {"REFERENCE": "none.tif"},
             "Reference grid (REFERENCE): there is no raster none.tif: check the name.",
         ),
+        (
+            {"REFERENCE": __file__},
+            f"Reference grid (REFERENCE): {__file__} cannot be read as a raster: it is",
+        ),
+        (
+            {"REFERENCE": f"file://{__file__}"},
+            f"Reference grid (REFERENCE): file://{__file__} cannot be read",
+        ),
         ({"OUTPUT": ""}, "Finer raster (OUTPUT) is missing."),
         ({"CRS": "EPSG:mars"}, "Output CRS (CRS) is not valid."),
     ],

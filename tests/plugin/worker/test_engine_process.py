@@ -155,6 +155,22 @@ def test_a_worker_that_dies_is_one_clear_error(start_fake, behaviour, words):
         run(process)
 
 
+@pytest.mark.parametrize("behaviour", ["crash", "good"])
+def test_a_worker_that_is_gone_leaves_no_pipe_open(start_fake, behaviour):
+    process = start_fake(behaviour)
+    process.wait_for_hello()
+    if behaviour == "crash":
+        with pytest.raises(WorkerError):
+            run(process)
+    process.stop()
+    streams = (process._process.stdin, process._process.stdout, process._process.stderr)
+    for _ in range(500):
+        if all(stream.closed for stream in streams):
+            break
+        time.sleep(0.02)
+    assert [stream.closed for stream in streams] == [True, True, True]
+
+
 def test_stop_asks_first_and_stop_again_is_harmless(start_fake):
     process = start_fake("good")
     process.wait_for_hello()
