@@ -113,10 +113,20 @@ def _open(path: str, group: str, called: str) -> Any:
                 raw = xarray.open_dataset(
                     path, engine="netcdf4", group=group or None, decode_cf=False, cache=False
                 )
-            data = xarray.decode_cf(
-                raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
-            )
-            return data.cf.guess_coord_axis()
+            try:
+                data = xarray.decode_cf(
+                    raw,
+                    mask_and_scale=False,
+                    decode_times=False,
+                    concat_characters=False,
+                    decode_coords="all",
+                )
+                data = data.cf.guess_coord_axis()
+            except BaseException:
+                raw.close()
+                raise
+            data.set_close(raw.close)  # a copy, which would leave the file open
+            return data
     except _SPOILT as error:
         kind = "Zarr store" if is_store(path) else "NetCDF or HDF5 file"
         raise InputError(f"{called} cannot be read as a {kind}: it is damaged or of another kind.") from error
