@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.errors import InputError
-from training.withheld.cases import rain, simulated, synthetic
+from training.withheld.cases import measured, modelled, rain, simulated, synthetic
 from training.withheld.cases.place import CasePlace
 from training.withheld.problem import HiddenCase
 
@@ -41,6 +41,18 @@ CASES: dict[str, CaseEntry] = {
     "snow16": CaseEntry("simulated", partial(simulated.snow, factor=16), quick=False),
     "snow32": CaseEntry("simulated", partial(simulated.snow, factor=32)),
     "air32": CaseEntry("simulated", partial(simulated.air, factor=32)),
+    **{
+        f"swe16_{area}": CaseEntry(
+            "measured", partial(measured.snow_water, area=area), measured.FOLDER, quick=area == "olympics"
+        )
+        for area in measured.RANGES
+    },
+    **{
+        f"racmo_{variable}": CaseEntry(
+            "modelled", partial(modelled.racmo, variable=variable), modelled.FOLDER
+        )
+        for variable in modelled.TARGETS
+    },
     **{
         f"{relation}_{seed}": CaseEntry(
             "synthetic", partial(synthetic.synthetic, relation=relation, seed=seed), quick=seed == 1

@@ -70,9 +70,9 @@ def none(land: Landscape) -> tuple[np.ndarray, list[Covariate]]:
 
 
 def reversal(land: Landscape) -> tuple[np.ndarray, list[Covariate]]:
-    """Long waves of the terrain are warm and short ones cold; the sign turns at three coarse cells."""
+    """Long waves of the terrain are cold and short ones warm; the sign turns at three coarse cells."""
     waves = by_wavelength(land.height - HEIGHT, 3.0 * FACTOR, 1.5)
-    return 6.5 * waves / 1000, [land.elevation]
+    return -6.5 * waves / 1000, [land.elevation]
 
 
 def nonlinear(land: Landscape) -> tuple[np.ndarray, list[Covariate]]:
