@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 
 from engine.files.system_errors import system_reason
+from engine.raster.gdal.file_references import is_remote
 
 _ABSENT = re.compile(r"^'?(?P<name>.+?)'?(?:: No such file or directory| does not exist in the file system)")
+_NOT_GIVEN = "its server does not give it: check the address, or download the file first"
 _WORDS = (
     ("permission denied", "you have no permission to read it"),
     ("too many open files", "too many files are open in this process: raise the limit (ulimit -n)"),
@@ -17,7 +19,7 @@ _WORDS = (
     ("read-only file system", "it lies on a disk that can only be read"),
     ("requested directory", "it has no such page: check the number in GTIFF_DIR"),
     ("curl", "its server cannot be reached: check the address, or download the file first"),
-    ("http", "its server does not give it: check the address, or download the file first"),
+    ("http", _NOT_GIVEN),
 )
 DAMAGED = "it is damaged or not whole: copy or download it again"
 
@@ -42,6 +44,8 @@ def gdal_reason(error: BaseException, name: str, otherwise: str = DAMAGED) -> st
         for words, reason in _WORDS:
             if words in text.lower():
                 return reason
+    if is_remote(name):
+        return _NOT_GIVEN
     if any("not recognized as" in text for text in texts):
         return _unknown(name)
     return otherwise
@@ -61,7 +65,9 @@ def _absent(gone: str, name: str) -> str:
         quoted = re.search(r'"([^"]+)"', name)
         if quoted and _exists(quoted[1]):
             return f"{quoted[1]} holds no such part, or is of another kind: check the name"
-        return "the file does not exist: check the name"
+        return _NOT_GIVEN if is_remote(name) else "the file does not exist: check the name"
+    if is_remote(name) and is_remote(gone):
+        return _NOT_GIVEN
     return f"the file {gone}, which it takes its values from, does not exist"
 
 

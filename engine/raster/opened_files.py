@@ -19,6 +19,8 @@ _STARTS = re.compile(r"vsi[a-z0-9_]+/|:///|://|[:,=\"{?]", re.IGNORECASE)
 _ENDS = re.compile(r"[/:?|#,\"!}&]")
 _MOST_TEXT = 64 * 2**20  # bytes read of a file that names others
 _MOST_NAME = 4096  # of a name that is taken apart, in characters
+_MOST_LABEL = 2**16  # bytes of a label in plain text that names its cells' file, as those of ISIS and PDS
+_WORDS = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|([^\s\"'=<>(){};,]+)")
 _STRINGS = re.compile(r">([^<>]*[^\W\d_][^<>]*)<|[\"']([^\"'<>]*[^\W\d_][^\"'<>]*)[\"']")
 SIDECARS = (".aux.xml", ".ovr", ".msk")  # of a GeoTIFF; GDAL reads and writes them beside it
 
@@ -94,12 +96,15 @@ def _names_inside(file: Path) -> set[str]:
     """Return what a file of text may name, nothing of any other file."""
     try:
         with file.open("rb") as stream:
-            if not stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-                return set()
-            stream.seek(0)
-            return _strings(stream.read(_MOST_TEXT).decode("utf-8", "replace"))
+            start = stream.read(_MOST_LABEL)
+            if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+                return _strings((start + stream.read(_MOST_TEXT)).decode("utf-8", "replace"))
     except OSError:
         return set()
+    if b"\0" in start[:1024]:
+        return set()
+    words = ("".join(groups) for groups in _WORDS.findall(start.decode("utf-8", "replace")))
+    return {word for word in words if any(map(str.isalpha, word)) and len(word) <= _MOST_NAME}
 
 
 def _strings(text: str) -> set[str]:

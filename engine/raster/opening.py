@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.errors import InputError
 from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_file import CfFile
-from engine.raster.cf.variables import is_store
+from engine.raster.cf.store_contents import is_store
 from engine.raster.gdal_file import GdalFile
 from engine.raster.raster_file import Overrides, RasterFile
 from engine.raster.reference import RasterRef
@@ -74,6 +74,8 @@ def locate(name: str) -> Located | None:
     """Return the local file that a name means and the variable in it, None where only GDAL can tell."""
     if os.path.exists(name):
         return Located(name, None)
+    if name.startswith("file://") and (located := locate(name.removeprefix("file://"))):
+        return located
     if match := _GDAL_NAME.match(name):
         path, variable = match["quoted"] or match["bare"], match["variable"]
         if match["quoted"] is None and not os.path.exists(path) and variable is None:

@@ -15,8 +15,8 @@ from engine import time_axis
 from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf.axes import horizontal
-from engine.raster.cf.store_contents import check_store
-from engine.raster.cf.variables import LIBRARY, is_store, open_field
+from engine.raster.cf.store_contents import check_store, is_store
+from engine.raster.cf.variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.hdf5.outside import check_within
 from engine.raster.missing_cells import MissingCells

@@ -42,6 +42,14 @@ def check_store(path: str | Path, called: str) -> None:
             _check_metadata(entry.path, called)
 
 
+def is_store(path: str) -> bool:
+    """Return whether a path is that of a Zarr store."""
+    folder = Path(path)
+    return folder.is_dir() and any(
+        (folder / n).exists() for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+    )
+
+
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
     """Yield what lies in a folder and in those below, links not followed."""
     waiting = [folder]

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.broken_packages import importing
 from engine.errors import InputError
+from engine.raster.cf.store_contents import is_store
 
 _DEEPEST = 5  # groups inside groups of a store
 _LISTED = 12  # variables that a sentence lists
@@ -130,14 +131,6 @@ def _open(path: str, group: str, called: str) -> Any:
     except _SPOILT as error:
         kind = "Zarr store" if is_store(path) else "NetCDF or HDF5 file"
         raise InputError(f"{called} cannot be read as a {kind}: it is damaged or of another kind.") from error
-
-
-def is_store(path: str) -> bool:
-    """Return whether a path is that of a Zarr store."""
-    folder = Path(path)
-    return folder.is_dir() and any(
-        (folder / n).exists() for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
-    )
 
 
 def local_store(path: str) -> Any:

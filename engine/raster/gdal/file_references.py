@@ -9,18 +9,19 @@ import stat
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.raster.cf.store_contents import check_store, is_store
 from engine.raster.hdf5.outside import check_within
 
 _REMOTE = re.compile(
-    r"/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)"
-    r"|(?<![a-z0-9+.])(?!(?:file|vrt|zip|tar|gzip)://)[a-z][a-z0-9+.]+://"
+    r"/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs|kerchunk)"
+    r"|(?<![a-z0-9+.])(?!(?:file|vrt|zip|tar|gzip)://)[a-z][a-z0-9+]+://"
     r"|^\s*(?:WMS|WMTS|WCS|OGCAPI|NGW|EEDAI?|DAAS|PLMosaic|PLScenes|STACTA|STACIT|HTTP|PG|MySQL|MSSQL|MongoDBv?3?"
     r"|Carto|AmigoCloud|ES|CSW|WFS3?|OAPIF|GFT)\s*:(?![\\/])",
     re.IGNORECASE,
 )
 _SERVICE = re.compile(
     r"<(?:GDAL_WMS|WMT?S?_?(?:MS_)?Capabilities|WCS_GDAL|GDAL_WMTS|OGCAPI\w*|GDALTileIndexDataset|Capabilities|kml)\b"
-    r'|"(?:stac_version|stac_extensions|tileMatrixSet\w*|links)"\s*:',
+    r'|"(?:stac_version|stac_extensions|tileMatrixSet\w*|links|refs)"\s*:',
     re.IGNORECASE,
 )
 _NAMES = re.compile(r"<(SourceFilename|SourceDataset)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
@@ -43,8 +44,8 @@ def is_remote(path: str) -> bool:
     return bool(_REMOTE.search(path))
 
 
-def check_references(path: str, label: str) -> None:
-    """Refuse a raster whose file leads to a server or to code, directly or by way of others.
+def check_references(path: str, label: str) -> list[str]:
+    """Refuse a raster whose file leads to a server, to code or out of an HDF5 file, directly or by others.
 
     What the user's own name leads to is the user's choice; what a file names is not.
 
@@ -52,27 +53,36 @@ def check_references(path: str, label: str) -> None:
         path: a file, or one of GDAL's names.
         label: how sentences call it.
 
+    Returns:
+        The names that lead to no local file, such as those of parts of archives: GDAL alone sees these.
+
     Raises:
         InputError: naming the file and what it refers to; or it is no regular file.
     """
-    _Check(label, is_remote(path)).name(path, None, 0)
+    check = _Check(label, is_remote(path))
+    check.name(path, None, 0)
+    return check.hidden
 
 
-def check_text(text: str, path: str, label: str) -> None:
+def check_text(text: str, path: str, label: str) -> list[str]:
     """Do as `check_references` for a VRT's text that GDAL has read from `path`."""
-    _Check(label, is_remote(path)).text(text, path, None, 0)
+    check = _Check(label, is_remote(path))
+    check.text(text, path, None, 0)
+    return check.hidden
 
 
 class _Check:
     def __init__(self, label: str, remote: bool) -> None:
         self.label, self.remote = label, remote
         self.seen: set[str] = set()
+        self.hidden: list[str] = []
 
     def name(self, name: str, beside: Path | None, depth: int, where: str = "the text given") -> None:
         """Follow a name; `beside` is the folder of the file that gives it, None for the user's own."""
         if name.lstrip().startswith("<"):
             self.text(name, where, beside, depth)
             return
+        whole = name
         if match := _INNER.match(name):
             inner = match[1].partition("?")[0] if name[:3].lower() == "vrt" else match[1]
             quoted = re.match(r'"([^"]*)"', inner)
@@ -82,20 +92,29 @@ class _Check:
         name = name.removeprefix("file://")
         if name.startswith("/vsistdin"):
             raise InputError(f"{self.label}: {name} is no file: give the path of a raster.")
-        path = Path(name) if beside is None else beside / name
+        # Relative names in a VRT start from it or from the working folder, as each says.
+        places = {Path(name): None, (beside or Path()) / name: None}
+        if not any([self.place(path, depth) for path in places]) and (beside is None or "/vsi" in whole):
+            self.hidden.append(whole)
+
+    def place(self, path: Path, depth: int) -> bool:
+        """Look at a local path; return whether something is there."""
         real = os.path.realpath(path)
         if real in self.seen:
-            return
-        self.seen.add(real)
+            return True
         try:
             kind = os.stat(real).st_mode
         except (OSError, ValueError):
-            return  # one of GDAL's names, or not there: GDAL says so
+            return False  # one of GDAL's names, or not there: GDAL says so
+        self.seen.add(real)
         if stat.S_ISDIR(kind):
-            return
-        if not stat.S_ISREG(kind):
+            if is_store(real):
+                check_store(real, f"{self.label}: {path}")
+        elif not stat.S_ISREG(kind):
             raise InputError(f"{self.label}: {path} is no regular file: give the path of a raster.")
-        self.file(path, depth)
+        else:
+            self.file(path, depth)
+        return True
 
     def file(self, path: Path, depth: int) -> None:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import rasterio
 from rasterio.io import DatasetReader
 
-from engine.errors import PackageError
+from engine.errors import InputError, PackageError
 from engine.raster.gdal.file_references import check_references, check_text, is_remote
 from engine.raster.gdal.gdal_variables import SERVICES
 
@@ -31,6 +31,7 @@ _ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no .ovr, .msk, .aux or world file
     "GDAL_PAM_ENABLED": "NO",  # no .aux.xml
 }
+_HDF5 = ("netCDF", "HDF5", "HDF5Image", "BAG", "S102", "S104", "S111", "KEA")  # drivers of such files
 _LARGEST_BLOCK = 2**28  # bytes of a package's raster that one cell may cost
 
 
@@ -63,15 +64,51 @@ def open_by_gdal(path: str, label: str, plain: bool = False) -> DatasetReader:
     if plain:
         return _opening_plain(path, label)
     with environment(path):
-        check_references(path, label)
+        hidden = check_references(path, label)
         file = DatasetReader(path, driver=_drivers(), sharing=False)
         try:
-            if file.driver == "VRT":  # one in an archive, or a name that GDAL turns into one
-                check_text(file.tags(ns="xml:VRT").get("xml:VRT", ""), path, label)
+            _check_hidden(file, path, label, hidden)
         except BaseException:
             file.close()
             raise
     return file
+
+
+def _check_hidden(file: DatasetReader, path: str, label: str, hidden: list[str]) -> None:
+    """Look at what lies in archives or on servers by way of GDAL: VRTs there, and HDF5 files.
+
+    Args:
+        file: the raster, opened from `path`.
+        hidden: the names of no local file to which it leads, perhaps its own.
+    """
+    if path in hidden:
+        _refuse_hidden(file, path, label)
+    waiting = [name for name in hidden if name != path]
+    if file.driver == "VRT":  # one in an archive, or a name that GDAL turns into one
+        waiting += check_text(file.tags(ns="xml:VRT").get("xml:VRT", ""), path, label)
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            inner = DatasetReader(name, driver=[*_HDF5, "VRT"], sharing=False)
+        except rasterio.errors.RasterioIOError:
+            continue  # another kind, or not there: GDAL says so
+        with inner:
+            _refuse_hidden(inner, name, label)
+            waiting += check_text(inner.tags(ns="xml:VRT").get("xml:VRT", ""), name, label)
+
+
+def _refuse_hidden(file: DatasetReader, name: str, label: str) -> None:
+    """Refuse an HDF5 file of which it cannot be seen whether it points to other files."""
+    service = name[:7].upper() == "NETCDF:" and "/vsi" not in name and is_remote(name)  # OPeNDAP
+    if file.driver in _HDF5 and not service:
+        raise InputError(
+            f"{label}: {name} lies in an archive or on a server, where a NetCDF or HDF5 file is not read: "
+            "unpack or download it first."
+        )
 
 
 def _opening_plain(path: str, label: str) -> DatasetReader:

@@ -126,6 +126,11 @@ def test_names_are_taken_apart(place: Path) -> None:
     os.link("a.tif", "b c#%.tif")
     odd, spaced = place / "b c#%.tif", place / "b c.nc"
     os.link("a.tif", spaced)
+    core = "Object = IsisCube\n  Object = Core\n    ^Core = {}\n    Format = GeoTIFF\n"
+    label, quoted = place / "label.lbl", place / "quoted.lbl"
+    label.write_text(core.format("a.tif"))
+    quoted.write_text(core.format('"b c.nc"'))
+    vrt(place / "labelled.vrt", "label.lbl")
     cases = {
         'NETCDF:"b c.nc":tas': {spaced},
         f"netcdf:{spaced}:tas": {spaced},
@@ -140,6 +145,9 @@ def test_names_are_taken_apart(place: Path) -> None:
         "b c#%.tif#2": {odd},
         "GTIFF_DIR:2:b c#%.tif": {odd},
         Path("two.vrt").read_text(): {place / "one.vrt", a},
+        "label.lbl": {label, a},
+        "labelled.vrt": {place / "labelled.vrt", label, a},
+        "quoted.lbl": {quoted, spaced},
         "nothing.tif": set(),
         "MEM:::DATAPOINTER=1": set(),
         "": set(),

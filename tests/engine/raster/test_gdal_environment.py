@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import subprocess
@@ -13,11 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import RasterioIOError
 from rasterio.transform import from_origin
+from rasterio.windows import Window
 
 from engine.errors import InputError, PackageError
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal.gdal_variables import SERVICES, scrub
+from engine.raster.opening import open_raster
+from engine.raster.reference import RasterRef
 
 
 class Listener:
@@ -156,6 +162,58 @@ def test_sidecars_lead_to_no_server(tmp_path: Path, listener: Listener) -> None:
     with open_by_gdal(str(path), "target") as file, environment(str(path)):
         assert file.read(1, out_shape=(2, 2)).tolist() == [[7, 7], [7, 7]]
         file.dataset_mask()
+    assert listener.asked == ""
+
+
+def others(address: str) -> dict[str, tuple[str, str]]:
+    """Name and text of files of further kinds that name a raster elsewhere."""
+    away = f"/vsicurl/{address}/a.tif"
+    cube = (
+        "Object = IsisCube\n  Object = Core\n    ^Core = {}\n    Format = GeoTIFF\n    Group = Dimensions\n"
+    )
+    cube += "      Samples = 4\n      Lines = 4\n      Bands = 1\n    End_Group\n    Group = Pixels\n"
+    cube += "      Type = Real\n      ByteOrder = Lsb\n    End_Group\n  End_Object\nEnd_Object\nEnd\n"
+    mrf = '<MRF_META><Raster><Size x="4" y="4"/><DataFile>{0}</DataFile><IndexFile>{0}</IndexFile></Raster>'
+    ers = 'DatasetHeader Begin\nDataFile = "{}"\nRasterInfo Begin\nCellType = IEEE4ByteReal\nNrOfLines = 4\n'
+    ers += "NrOfCellsPerLine = 4\nNrOfBands = 1\nRasterInfo End\nDatasetHeader End\n"
+    pds = '<Product_Observational xmlns="http://pds.nasa.gov/pds4/pds/v1"><File_Area_Observational><File>'
+    pds += "<file_name>{}</file_name></File></File_Area_Observational></Product_Observational>"
+    chunk = json.dumps({"version": 1, "refs": {"a/0.0": [f"{address}/a.bin", 0, 64], ".zgroup": "{}"}})
+    return {
+        "ncml": ("a.ncml", f'<netcdf xmlns="http://x/ncml-2.2" location="{address}/a.nc"/>'),
+        "link": ("a.url", f"[InternetShortcut]\nURL={address}/a.tif\n"),
+        "isis": ("a.lbl", cube.format(away)),
+        "mrf": ("a.mrf", mrf.format(away) + "</MRF_META>"),
+        "ers": ("a.ers", ers.format(away)),
+        "pds4": ("a.xml", pds.format(away)),
+        "chunk references": ("a.json", chunk),
+        "chunk references in a store": ("a.zarr/.zmetadata", chunk),
+        "tiles": ("a.gti", f"<GDALTileIndexDataset><IndexDataset>{address}/i</IndexDataset>"),
+        "items": ("a.json", f'{{"type": "FeatureCollection", "features": [], "links": ["{address}/next"]}}'),
+        "geojson": ("a.geojson", f'{{"type": "Topology", "url": "{address}/a.tif"}}'),
+        "web map": ("a.xml", f"<WMS_Capabilities><Service>{address}/wms</Service></WMS_Capabilities>"),
+        "overviews": ("b.tif.aux.xml", f'<PAMDataset><MDI key="OVERVIEW_FILE">{away}</MDI></PAMDataset>'),
+    }
+
+
+@pytest.mark.parametrize("kind", others(""))
+def test_no_kind_of_file_makes_a_connection(tmp_path: Path, listener: Listener, kind: str) -> None:
+    name, text = others(listener.address)[kind]
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    names = [str(path if path.parent == tmp_path else path.parent)]
+    names += [f"ZARR:{names[0]}", f"NETCDF:{names[0]}", f"vrt://{names[0]}", f"file://{names[0]}"]
+    for each in names:
+        with (
+            contextlib.suppress(InputError, RasterioIOError),
+            open_by_gdal(each, "target") as file,
+            environment(each),
+        ):
+            file.read()
+        with pytest.raises(InputError) as refusal:
+            open_raster(RasterRef(each, crs="EPSG:4326"), "target").read([1], Window(0, 0, 4, 4))
+        assert str(refusal.value).startswith("target: ") and str(refusal.value).count(". ") == 0
     assert listener.asked == ""
 
 

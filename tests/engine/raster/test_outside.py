@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,12 @@ from engine.raster.reference import RasterRef
 from tests.engine.raster.hdf5_outside import FILES, hdf5_bytes
 
 _AXES = (("lat", [40.0, 39.0], "degrees_north"), ("lon", [10.0, 11.0], "degrees_east"))
+
+_SOURCE = (
+    "<VRTDataset rasterXSize='2' rasterYSize='2'><SRS>EPSG:4326</SRS><GeoTransform>10, 1, 0, 40, 0, -1"
+    "</GeoTransform><VRTRasterBand dataType='Float32' band='1'><SimpleSource><SourceFilename "
+    "relativeToVRT='{}'>{}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+)
 
 
 def read(name: str | Path) -> list[list[float]]:
@@ -65,16 +72,67 @@ def test_an_hdf5_file_that_points_to_others_is_refused_by_what_it_names(
     name = str(path) if way == "tif" else way.format(path)
     if way == "vrt":
         name = str(tmp_path / "a.vrt")
-        source = "<SourceFilename relativeToVRT='1'>a.nc</SourceFilename>"
-        text = f"<VRTRasterBand dataType='Float32' band='1'><SimpleSource>{source}</SimpleSource>"
-        text += "</VRTRasterBand>"
-        Path(name).write_text(f"<VRTDataset rasterXSize='2' rasterYSize='2'>{text}</VRTDataset>")
+        Path(name).write_text(_SOURCE.format(1, "a.nc"))
     target = "a link of a kind of its own, tas" if "user-defined" in kind else r"other\.(h5|bin)"
     with pytest.raises(
         InputError, match=rf"^target: .*a\.(nc|tif).* from outside itself \(.*{target}\)"
     ) as no:
         read(name)
     assert str(no.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("way", ["name", "part", "vrt", "vrt of a vrt inside"])
+def test_an_hdf5_file_in_an_archive_is_refused(tmp_path: Path, way: str) -> None:
+    inside = f"/vsizip/{tmp_path / 'a.zip'}"
+    part = f'HDF5:"{inside}/a.h5"://tas'
+    quoted = part.replace('"', "&quot;")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.h5", hdf5_bytes("external values, new"))
+        archive.writestr("a.vrt", _SOURCE.format(0, quoted))
+    vrt = tmp_path / "b.vrt"
+    vrt.write_text(_SOURCE.format(0, quoted if way == "vrt" else f"{inside}/a.vrt"))
+    with pytest.raises(InputError, match=r"^target: .*a\.h5.* lies in an archive or on a server"):
+        read({"name": f"{inside}/a.h5", "part": part}.get(way, str(vrt)))
+
+
+def test_a_vrt_in_one_folder_is_followed_to_the_working_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Path("a.h5").write_bytes(hdf5_bytes("external values, new"))
+    Path("inner/a.vrt").write_text(_SOURCE.format(0, "HDF5:a.h5://tas"))
+    with pytest.raises(InputError, match=r"a\.h5 takes values from outside itself"):
+        read("inner/a.vrt")
+
+
+def test_a_uri_of_a_local_file_is_that_file(tmp_path: Path) -> None:
+    path = netcdf(tmp_path / "a.nc")
+    for name in (f"file://{path}", f"file://{path}:tas"):
+        assert read(name) == [[7, 7], [7, 7]]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are not listed here")
+def test_a_closed_file_is_not_held_open(tmp_path: Path) -> None:
+    path = netcdf(tmp_path / "a.nc")
+    for name in (str(path), f"{path}:tas"):
+        assert read(name) == [[7, 7], [7, 7]]
+        assert str(path) not in [os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("{}/a.nc", "{}/a.nc#mode=bytes", "{}/dodsC/a.nc:tas", "[fillmismatch]{}/a.nc", "{}/a#mode=zarr,s3"),
+        *("NETCDF:{}/a.nc:tas", 'NETCDF:"{}/a.nc":tas', 'ZARR:"/vsicurl/{}/a.zarr"', "reference://{}/a.json"),
+        *("{}/a.zarr", "simplecache::{}/a.nc", "/vsicurl/{}/a.h5"),
+    ],
+)
+def test_an_address_without_a_server_is_refused_for_that(name: str) -> None:
+    with pytest.raises(
+        InputError, match=r"its server (cannot be reached|does not give it): check the address"
+    ):
+        read(name.format("http://127.0.0.1:9"))  # nobody listens there
 
 
 @pytest.mark.parametrize("fields", [1, 60, 700])
