@@ -50,7 +50,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--judge", default=SHARPEN, metavar="ID", help=f"method to judge (default: {SHARPEN})"
     )
     parser.add_argument(
-        "--hindsight", action="store_true", help="also find each peer's best setting on the truth"
+        "--hindsight", action="store_true", help="also find each quick peer's best setting on the truth"
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller cases")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")

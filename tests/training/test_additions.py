@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from affine import Affine
 
 from engine.errors import InputError
 from engine.files.root import ROOT
 from engine.source_kinds import KINDS, SourceKind
 from engine.specs import TargetSpec
 from engine.transforms import TRANSFORMS, Transform
-from training import evaluate
+from training import evaluate, hidden_truth
 from training.cascade.train import train
 from training.data.patches import View, Window, cut
 from training.data.readers import READERS
@@ -31,6 +32,10 @@ from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, of_memb
 from training.metrics.shown import Shown
 from training.schema.config import parse_config
 from training.schema.dataset import DatasetSource
+from training.withheld.cases.registry import CASES, CaseEntry
+from training.withheld.peers.peer import Peer
+from training.withheld.peers.registry import PEERS
+from training.withheld.problem import Covariate, hidden_case
 
 TARGET = TargetSpec("rain", "mm/month", "log1p", 1.0, (0.0, None), "multiplicative")
 
@@ -208,3 +213,30 @@ def test_a_source_kind(monkeypatch, archive) -> None:
     turned, _ = cut(archive, [replace(Window(0, 2, 3), flip_horizontal=True)], size, 0, view)
     torch.testing.assert_close(turned.fine["flow"], -plain_one.fine["flow"].flip(-1))
     torch.testing.assert_close(turned.fine["elevation"], plain_one.fine["elevation"].flip(-1))
+
+
+def _standin_case(place):
+    truth = np.random.default_rng(3).normal(size=(1, 24, 24)).astype(np.float32)
+    return hidden_case(
+        "standin",
+        truth,
+        2,
+        replace(TARGET, transform="identity", bounds=(None, None), conservation="additive"),
+        ["2001-01-15"],
+        [Covariate("told", "1", truth)],
+        Affine(1000, 0, 4e6, 0, -1000, 2.8e6),
+        "EPSG:3035",
+        title="A stand-in",
+        origin="synthetic",
+    )
+
+
+def test_a_hidden_truth_case_and_a_published_method(monkeypatch, tmp_path, capsys) -> None:
+    told = Peer("Told", "none", lambda problem: [{}], lambda problem, setting: problem.covariates[0].values)
+    monkeypatch.setitem(CASES, "standin", CaseEntry("standins", _standin_case))
+    monkeypatch.setitem(PEERS, "told", told)
+    arguments = ["--set", "standins", "--methods", "told", "--output", str(tmp_path), "--json"]
+    assert hidden_truth.run(arguments) == 0
+    case = json.loads(capsys.readouterr().out)["cases"]["standin"]
+    assert case["title"] == "A stand-in" and case["reference"] > 0.5
+    assert case["methods"]["told"]["ratio"][0] < 1e-3
