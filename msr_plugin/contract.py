@@ -19,6 +19,7 @@ MAX_CELLS: int = _CONTRACT["max_cells"]  # of an output
 RESERVED_IDS: frozenset[str] = frozenset(_CONTRACT["reserved_ids"])  # of algorithms, so never a model's
 IDLE_SECONDS: int = _CONTRACT["idle_seconds"]  # after which a worker without a run ends
 _PARTIAL_ENDING: str = _CONTRACT["partial_ending"]  # of a file that is being written
+PARTIAL_SIGNS = len(_PARTIAL_ENDING.format(host="0" * 8, pid="0" * 6, number="000")) + len(".aux.xml")
 
 
 def partial_file_of(pid: int) -> re.Pattern[str]:

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from qgis.core import QgsApplication
 
 ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
+LONGEST = 259  # signs of a path on Windows, where long ones are not allowed
+LIMITED = sys.platform == "win32"
 HELP = ROOT / "docs" / "quickstart.md"  # in the checkout and in the zip
+
+
+def too_long(path: str | Path, added: int = 0) -> str:
+    """Return, as the end of a sentence, that a path is longer than Windows takes; "" where it is not.
+
+    Args:
+        path: of a file.
+        added: signs of what its name gets while it is written.
+    """
+    signs = len(os.path.abspath(path)) + added
+    if signs <= LONGEST or not LIMITED or _long_paths_are_allowed():
+        return ""
+    return (
+        f"its path has {signs} signs{' while it is written' if added else ''}, and Windows takes {LONGEST}: "
+        "choose a shorter folder or name, or allow long paths in Windows."
+    )
+
+
+def _long_paths_are_allowed() -> bool:
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL("ntdll").RtlAreLongPathsEnabled() & 0xFF)
+    except (OSError, AttributeError):  # before Windows 10
+        return False
 
 
 def profile_models() -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from engine.files.long_paths import REMEDY, too_long
+
 _SHARING_VIOLATIONS = (32, 33)  # of Windows: another program has the file open
 _REASONS = {
     errno.ENOSPC: "the disk is full: make room there, or choose another folder",
@@ -42,6 +44,9 @@ def system_reason(error: OSError) -> str:
     """Return why the system refused, and what to do, as the end of a sentence."""
     if getattr(error, "winerror", None) in _SHARING_VIOLATIONS:
         return "another program has it open: close it there"
+    name = error.filename2 or error.filename
+    if isinstance(name, (str, os.PathLike)) and (signs := too_long(os.fsdecode(name))):
+        return f"its path has {signs} signs, and {REMEDY}"
     return _REASONS.get(error.errno or 0, "the system refused it: check the disk and its rights")
 
 

@@ -12,6 +12,7 @@ from engine import units
 from engine.dates import When
 from engine.errors import InputError
 from engine.files.free_disk import check_free
+from engine.files.long_paths import REMEDY, too_long_to_write
 from engine.files.partial_files import held
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
@@ -92,6 +93,9 @@ def _check_paths(request: SuperResolveRequest) -> None:
             raise InputError(f"{name} {path.name!a} holds a sign that no file name can: choose another.")
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
+        if signs := too_long_to_write(path):
+            told = f"{name} {path.name}: while it is written, its path has {signs} signs"
+            raise InputError(f"{told}, and {REMEDY}.")
         if not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
         if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):

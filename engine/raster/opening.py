@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.files.long_paths import REMEDY, too_long
 from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.store_contents import is_store
@@ -118,7 +119,9 @@ def _first_bytes(path: str) -> bytes:
 def _check_there(path: str, ref: RasterRef, label: str) -> None:
     """Refuse what is not there, and what would never end: pipes and devices."""
     if not os.path.exists(path):
-        if ":" not in path and not path.startswith("/vsi"):
+        if signs := too_long(path):
+            raise InputError(f"{label}: {ref.path}: its path has {signs} signs, and {REMEDY}.")
+        if ":" not in os.path.splitdrive(path)[1] and not path.startswith("/vsi"):
             raise InputError(f"{label}: {ref.path}: the file does not exist: check the name.")
         return
     kind = os.stat(path).st_mode

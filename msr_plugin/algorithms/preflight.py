@@ -11,7 +11,8 @@ from pathlib import Path
 
 from qgis.core import QgsCoordinateTransformContext, QgsProject
 
-from ..contract import MAX_CELLS
+from ..contract import MAX_CELLS, PARTIAL_SIGNS
+from ..folders import too_long
 from .destinations import Destination
 from .places import files_of, same_place
 from .rasters import InputRaster, RasterProblem, overlap
@@ -66,6 +67,8 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         if Path(path).suffix.lower() not in (".tif", ".tiff"):
             raise RasterProblem(f"{label} must be a GeoTIFF, ending in .tif: {path}")
         folder = Path(path).absolute().parent
+        if problem := too_long(path, PARTIAL_SIGNS):
+            raise RasterProblem(f"{label}: {path}: {problem}")
         if not folder.is_dir():
             raise RasterProblem(f"{label}: the folder does not exist: {folder}")
         if not os.access(folder, os.W_OK):

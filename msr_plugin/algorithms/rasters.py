@@ -19,6 +19,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QUrl
 
 from ..compat import RASTER_HINT, WKT2
+from ..folders import too_long
 from .places import absolute_name
 
 _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
@@ -88,6 +89,8 @@ def unreadable(text: object) -> str:
     name = str(text).strip()
     if os.path.exists(os.path.expanduser(file_of(QUrl(name).toLocalFile() or name))):
         return f"{name} cannot be read as a raster: it is damaged, not whole, or something else."
+    if problem := too_long(file_of(name)):
+        return f"{name}: {problem}"
     return f"there is no raster {name}: check the name."
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from ..contract import MAX_CARD_BYTES
+from ..folders import too_long
 from .cards import CARD_FILE, CardError, CardFile, ModelCard, parse_card
 
 MAX_BYTES = 2 * 2**30  # of all files together, as they lie on disk
@@ -82,9 +83,12 @@ def install(
             raise InstallError(
                 f"The model {card.id} is installed already; choose to replace it (REPLACE), or keep it."
             )
-        models.mkdir(parents=True, exist_ok=True)
         fresh = models / f".{card.id}.{uuid.uuid4().hex}.new"
+        for name in (CARD_FILE, *(file.file for file in card.files)):
+            if problem := too_long(fresh / name):
+                raise InstallError(f"{card.id} cannot be installed below {models}: for {name}, {problem}")
         try:
+            models.mkdir(parents=True, exist_ok=True)
             fresh.mkdir()
             (fresh / CARD_FILE).write_bytes(card_bytes)
             _copy_files(card, by_name, fresh, is_cancelled)

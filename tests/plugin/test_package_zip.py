@@ -24,7 +24,7 @@ COARSE = np.array([[0.0, 4.0, 8.0], [2.0, 1.0, 16.0], [3.0, 5.0, 7.0]], np.float
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory) -> Path:
     """A fresh profile, in a folder of a long and odd name, with the zip unpacked and enabled."""
-    folder = tmp_path_factory.mktemp("qgis pröfil 100% #1; it's " + 45 * "long")
+    folder = tmp_path_factory.mktemp("qgis pröfil 100% #1; it's a:b " + 45 * "long")
     spec = importlib.util.spec_from_file_location("build_zip", ROOT / "build_zip.py")
     build_zip = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build_zip)
