@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,7 +20,12 @@ from rasterio.warp import transform_bounds
 
 from engine.contract import MAX_CELLS
 from engine.errors import InputError
-from engine.raster.checks.georeference_check import check_reach, checked_crs
+from engine.raster.checks.georeference_check import (
+    check_reach,
+    checked_crs,
+    farthest_longitude,
+    highest_latitude,
+)
 from engine.raster.georeference import crs_wkt, same_crs
 from engine.raster.longitudes import circle, goes_round, grid_circle, middle, turned
 from engine.raster.reader import Raster
@@ -269,14 +274,38 @@ def _asked(target: Raster, factor: int, wanted: GridRequest, name: str) -> GeoBo
         )
     rows, cols = (max(1.0, n - 1e-6) for n in ((ymax - ymin) / dy, (xmax - xmin) / dx))
     check_size(cols, rows, name)
-    if turn is not None and xmax - xmin > turn + dx:
+    if turn is not None and (xmax - xmin > turn + dx or math.ceil(cols) > turn / dx + 1.5):
         raise InputError(f"The extent {reprlib.repr(wanted.extent)} goes round the globe more than once.")
     if turn is not None and max(dx, dy) > turn:
         raise InputError(f"{name} would have cells larger than the globe: check the resolution and its unit.")
-    if turn is None:
+    if turn is not None:
+        _check_on_globe(
+            turn, (xmin, xmin + math.ceil(cols) * dx), (ymax, ymax - math.ceil(rows) * dy), dy, name
+        )
+    else:
         ends = (xmin, ymax, xmin + math.ceil(cols) * dx, ymax - math.ceil(rows) * dy)
         check_reach(crs, ends, f"{name} would reach", "check the resolution, the extent and their unit")
     return GeoBox((math.ceil(rows), math.ceil(cols)), Affine(dx, 0, xmin, 0, -dy, ymax), crs.to_wkt())
+
+
+def _check_on_globe(
+    turn: float, longitudes: Iterable[float], latitudes: Iterable[float], cell: float, name: str
+) -> None:
+    """Refuse a grid of degrees that no raster may have.
+
+    Raises:
+        InputError: names the latitude or longitude that it would reach to.
+    """
+    for what, places, most in (
+        ("latitude", latitudes, highest_latitude(turn, cell)),
+        ("longitude", longitudes, farthest_longitude(turn)),
+    ):
+        reached = max(places, key=abs)
+        if abs(reached) > most:
+            raise InputError(
+                f"{name} would reach to {what} {reached:.6g}: check the extent (xmin, ymin, xmax, ymax), the "
+                f"resolution and the CRS."
+            )
 
 
 def _number(value: float) -> float:

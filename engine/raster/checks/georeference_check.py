@@ -16,6 +16,7 @@ from engine.errors import InputError
 from engine.raster.georeference import Georeference
 
 _FARTHEST = 1e8  # metres from the origin of a projected CRS: numbers of zones stand before eastings up to 6e7
+_PAST_POLE = 120  # part of a turn: half a coarse cell that is centred on a pole, however finely divided
 _TURNS = 2  # full turns that longitudes may be away from zero
 
 
@@ -98,18 +99,32 @@ def check_reach(crs: CRS, coordinates: Iterable[float], what: str, remedy: str) 
         )
 
 
+def highest_latitude(turn: float, cell: float) -> float:
+    """Return how far from the equator a raster may reach: its cells may be centred on a pole.
+
+    Args:
+        turn: a full one in units of the CRS: 360 in degrees.
+        cell: its cells' height.
+    """
+    return turn / 4 + max(cell, turn / _PAST_POLE)
+
+
+def farthest_longitude(turn: float) -> float:
+    """Return how far from longitude zero a raster may reach."""
+    return turn * _TURNS
+
+
 def _check_degrees(georeference: Georeference, corners: list[tuple[float, float]], what: str) -> None:
     transform: Affine = georeference.transform
     turn = georeference.circle or 360.0
-    cell = max(abs(transform.d) + abs(transform.e), 1e-9)
     highest = max((abs(y) for _, y in corners))
-    if highest > turn / 4 + cell:  # cells may be centred on a pole
+    if highest > highest_latitude(turn, abs(transform.d) + abs(transform.e)):
         raise InputError(
             f"{what} reaches to latitude {highest:.6g}: its CRS is not {_name(georeference.crs)}, or its "
             f"axes are exchanged (gdal_edit.py -a_srs, -a_ullr)."
         )
     farthest = max(abs(x) for x, _ in corners)
-    if farthest > turn * _TURNS:
+    if farthest > farthest_longitude(turn):
         raise InputError(
             f"{what} reaches to longitude {farthest:.6g}: its CRS is not {_name(georeference.crs)}, or the "
             f"size of its cells is wrong (gdal_edit.py -a_srs, -a_ullr)."

@@ -60,11 +60,23 @@ def test_a_foreign_grid_is_extended_to_whole_coarse_cells(target: Raster, write_
         (GridRequest(resolution=1e300), "check the resolution"),
         (GridRequest(crs="EPSG:3857", resolution=1e10), "would reach to .* check the resolution"),
         (GridRequest(crs="EPSG:3857", resolution=1e300), "would reach to .* check the resolution"),
+        (GridRequest(resolution=10, extent=(0, -300, 40, 300)), "would reach to latitude -?300: .* extent"),
+        (GridRequest(resolution=10, extent=(730, 0, 740, 50)), "would reach to longitude 740: .* extent"),
+        (GridRequest(resolution=7, extent=(-180, -90, 185, 90)), "more than once"),
     ],
 )
 def test_wrong_grids_are_refused(target: Raster, wanted: GridRequest, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         plan(target, 8, wanted)
+
+
+def test_cells_centred_on_a_pole_may_be_divided_finely(write_raster) -> None:
+    step = 2.5  # from pole to pole in 73 rows
+    name = write_raster("t.tif", np.ones((73, 8), np.float32), transform=Affine(step, 0, 0, 0, -step, 91.25))
+    raster = Raster(RasterRef(name, crs="EPSG:4326"), "target")
+    output = plan(raster, 2, GridRequest(resolution=0.5)).output
+    fine = write_raster("f.tif", np.ones(output.shape, np.float32), transform=output.affine)
+    assert Raster(RasterRef(fine, crs="EPSG:4326"), "output").height == 365
 
 
 def test_rotated_target_is_refused(write_raster) -> None:
