@@ -6,15 +6,16 @@ ValueError where it was built for another numpy. Taken as what it seems to be, t
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from engine.errors import EngineError
 
 _OURS = ("engine", "training", "tests", "__main__", "__mp_main__")
+# No package's fault: memory, files and threads that the system has not to give.
+LIMITS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN)
 # What MSR asks for itself, by the names of imports, and the list that holds it.
 ENGINE = (
     *("torch", "numpy", "rasterio", "pyproj", "affine", "odc", "safetensors", "jsonschema", "pint"),
@@ -31,6 +32,8 @@ def broken_package(error: BaseException) -> str:
 
     One of MSR's own that is missing is named, whichever other package asked for it.
     """
+    if isinstance(error, OSError) and error.errno in LIMITS:
+        return ""
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").split(".")[0]
         if missing in (*ENGINE, *TRAINING) and missing == error.name:
@@ -58,18 +61,6 @@ def sentence(package: str) -> str:
     )
 
 
-def tell_when_starting(error: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-    """End a command that cannot even be imported in one sentence; a hook for `sys.excepthook`.
-
-    Python's own exit status for it is 1.
-    """
-    package = broken_package(value)
-    if package and not os.environ.get("MSR_DEBUG"):
-        print(sentence(package), file=sys.stderr)
-    else:
-        sys.__excepthook__(error, value, trace)
-
-
 @contextmanager
 def importing() -> Iterator[None]:
     """Let imports inside fail in one sentence, whatever they raise.
@@ -82,4 +73,6 @@ def importing() -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in LIMITS:
+            raise
         raise EngineError(sentence(broken_package(error) or "a package")) from error

@@ -2,7 +2,7 @@
 
 import sys
 
-from engine.broken_packages import tell_when_starting
+from engine.commands.starting import tell
 
 if sys.argv[:1] == ["-m"]:  # `python -m training.…`, whose imports come before its first line
-    sys.excepthook = tell_when_starting
+    sys.excepthook = tell

@@ -14,8 +14,7 @@ PIPE_CLOSED = 141  # as a shell tells of a program that wrote to a pipe that nob
 
 def status_of(error: BaseException, debug: bool = False) -> int:
     """Tell the user of an error; return the exit status that it means."""
-    broken_output = isinstance(error, OSError) and not error.filename
-    if broken_output:
+    if isinstance(error, OSError):
         _drop_output()
     if isinstance(error, BrokenPipeError):  # whoever read the output has heard enough
         return PIPE_CLOSED

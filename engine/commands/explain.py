@@ -7,17 +7,15 @@ traceback goes into the log.
 
 from __future__ import annotations
 
-import os
-import re
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from engine.broken_packages import broken_package, sentence
+from engine.broken_packages import LIMITS, broken_package, sentence
 from engine.commands.sentences import one_sentence
 from engine.compute.memory import is_out_of_memory
 from engine.errors import EngineError
-from engine.files.system_errors import is_no_memory, system_sentence
+from engine.files.system_errors import is_no_memory, system_error, system_sentence
 
 EXIT_STATUS = {"input": 2, "package": 2, "version": 2, "cancelled": 130}  # any other kind: 1
 MEMORY = (
@@ -42,7 +40,6 @@ _FILE_LIBRARIES = {
     "yaml": "A YAML file cannot be read",
     "json": "A JSON file cannot be read",
 }
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how a library written in Rust tells of the system
 _THREADS = ("can't start new thread", "thread creation failed", "resource temporarily unavailable")
 
 
@@ -66,7 +63,7 @@ def exit_status(kind: str) -> int:
 
 def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
     if isinstance(error, EngineError):
-        return error.kind, str(error)
+        return "failure" if _at_a_limit(error) else error.kind, str(error)
     if isinstance(error, KeyboardInterrupt):
         return "cancelled", "The run was cancelled."
     if is_out_of_memory(error) or is_no_memory(error):
@@ -80,8 +77,8 @@ def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno and not _library(each):
             return "failure", system_sentence(each)
-        if _library(each) == "safetensors" and (number := _OS_ERROR.search(str(each))):
-            return "failure", system_sentence(OSError(int(number[1]), os.strerror(int(number[1]))))
+        if refused := system_error(each):
+            return "failure", system_sentence(refused)
     if isinstance(error, RecursionError):
         return "input", "The input is nested too deeply to be read: make it flatter."
     if isinstance(error, UnicodeError):
@@ -101,6 +98,15 @@ def _kind_and_sentence(error: BaseException) -> tuple[str, str]:
             f"{_LOOK}"
         )
     return "failure", UNEXPECTED
+
+
+def _at_a_limit(error: BaseException) -> bool:
+    """Return whether an error comes of a limit of the system, though a file was named as wrong."""
+    return any(
+        (isinstance(each, OSError) and each.errno in LIMITS) or "too many open files" in str(each).lower()
+        for each in _chain(error)
+        if not isinstance(each, EngineError)
+    )
 
 
 def _projection() -> tuple[str, str]:

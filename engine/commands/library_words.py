@@ -5,17 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import warnings
 
 
 def hush_libraries() -> None:
-    """Keep the words of GDAL, and of a Zarr reader that was interrupted, off standard error.
+    """Keep the words of GDAL, a Zarr reader that was interrupted, or a writer's thread off standard error.
 
     GDAL's errors reach Python's logging by way of rasterio; those that fail a run are raised besides. Without
     a handler, logging prints them.
     """
     logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    threading.excepthook = _unless_refused
+    if not os.environ.get("MSR_DEBUG"):  # what dying objects complain of where no file could be opened
+        sys.unraisablehook = _say_nothing
     warnings.filterwarnings("ignore", message=r"coroutine .* was never awaited", category=RuntimeWarning)
+
+
+def _unless_refused(told: threading.ExceptHookArgs) -> None:
+    """Tell of a thread's end, but not where the system refused to write: the command says that itself."""
+    if not isinstance(told.exc_value, OSError):
+        threading.__excepthook__(told)
+
+
+def _say_nothing(_: object) -> None:
+    """Nobody can do anything about it."""
 
 
 def part_from_libraries() -> None:

@@ -9,6 +9,7 @@ the same file removes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import itertools
 import os
@@ -19,6 +20,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from engine.files.system_errors import writing_error
 
 HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # folders may be shared by machines
 _OLD = ".old"
@@ -67,7 +70,7 @@ def new_folder(final: Path) -> Iterator[Path]:
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     discard_stale(final)
-    with _temporary(final) as fresh, _temporary(final, mark=_OLD) as old:
+    with _temporary(final) as fresh, _temporary(final, mark=_OLD) as old, _spare():
         try:
             yield fresh
             if final.exists():
@@ -145,15 +148,48 @@ def _temporary(final: Path, suffix: str = "", mark: str = "") -> Iterator[Path]:
         _own.add(path)
     try:
         yield path
+    except Exception as error:
+        told = writing_error(error, path, final)
+        if told is None:
+            raise
+        raise told from error
     finally:
         _remove(path)
         with _lock:
             _own.discard(path)
 
 
+@contextmanager
+def _spare() -> Iterator[None]:
+    """Keep a file open that is given up in the end: what is left can be removed where no more may be open."""
+    try:
+        number = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.close(number)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # it needs open files at each level, of which there may be none left
+            _remove_one_by_one(path)
     else:
         with contextlib.suppress(OSError):  # still open, on Windows: the next writer removes it
             path.unlink(missing_ok=True)
+
+
+def _remove_one_by_one(folder: Path) -> None:
+    """Remove a folder with no more than one file open at a time, as far as that is to be had."""
+    gc.collect()  # files that only dead objects keep open
+    for place, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
+            each = Path(place, name)
+            with contextlib.suppress(OSError):
+                each.rmdir() if name in folders and not each.is_symlink() else each.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from affine import Affine
+from rasterio.io import MemoryFile
 
 from engine.commands.options import Parser, whole
 from engine.errors import InputError
@@ -32,11 +32,8 @@ def write_raster(
 ) -> Path:
     """Write (C, H, W) float32, NaN as nodata; a band's date goes into its tag DATE and its name."""
     count, height, width = bands.shape
-    with (
-        new_file(path, ".tif") as fresh,
-        rasterio.open(
-            fresh,
-            "w",
+    with MemoryFile() as made:  # GDAL does not tell when the last of a file cannot be written
+        with made.open(
             driver="GTiff",
             width=width,
             height=height,
@@ -48,14 +45,15 @@ def write_raster(
             compress="deflate",
             predictor=3,
             tiled=True,
-        ) as raster,
-    ):
-        raster.write(bands.astype(np.float32))
-        raster.units = [units] * count
-        for index, date in enumerate(dates, start=1):
-            if date is not None:
-                raster.set_band_description(index, date)
-                raster.update_tags(index, DATE=date)
+        ) as raster:
+            raster.write(bands.astype(np.float32))
+            raster.units = [units] * count
+            for index, date in enumerate(dates, start=1):
+                if date is not None:
+                    raster.set_band_description(index, date)
+                    raster.update_tags(index, DATE=date)
+        with new_file(path) as fresh:
+            fresh.write_bytes(made.getbuffer())
     return path
 
 

@@ -58,8 +58,6 @@ def write_report(
         The files, the page first.
     """
     table, numbers = path.with_suffix(".csv"), path.with_suffix(".json")
-    write_text(table, csv_text(evaluation))
-    write_text(numbers, json.dumps(evaluation.to_json(), indent=1) + "\n")
     archive = evaluation.archive
     title = f"{archive.target_title}, ×{archive.factor}: {evaluation.model or 'simple methods'}"
     if archive.simulated and "simulated" not in archive.target_title.lower():
@@ -80,7 +78,9 @@ def write_report(
         f"Made by <code>python -m training.evaluate</code>. The numbers are in {escape(table.name)} and "
         f"{escape(numbers.name)} beside this page."
     )
-    page.write(path)
+    page.write(path)  # it takes long and most room: if it fails, nothing stays beside it
+    write_text(table, csv_text(evaluation))
+    write_text(numbers, json.dumps(evaluation.to_json(), indent=1) + "\n")
     return [path, table, numbers]
 
 

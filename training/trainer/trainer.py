@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from engine.compute.prefetch import Prefetcher
 from engine.errors import EngineError, InputError
-from engine.files.atomic import write_text
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
@@ -32,7 +31,7 @@ from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.split import Split
 from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
-from training.trainer import checkpoint, distributed
+from training.trainer import checkpoint, distributed, same_data, step_log
 from training.trainer.adversary import Adversary
 from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
@@ -295,8 +294,12 @@ class Trainer:
             "plan": {"bfloat16": self.plan.bfloat16, "channels_last": self.plan.channels_last},
             "threads": torch.get_num_threads(),
             "config": self.config.model_dump(mode="json"),
+            "data": self._data(),
         }
         checkpoint.save(self.folder / CHECKPOINT, parts, state)
+
+    def _data(self) -> dict[str, Any]:
+        return same_data.facts(self.whole, self.target, self.sources, self.spread)
 
     def restore(self) -> None:
         """Go on from the run folder's checkpoint.
@@ -314,12 +317,15 @@ class Trainer:
     def _take(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
         """Take over what a checkpoint holds."""
         now = self.config.model_dump(mode="json", exclude={"ablation"})  # other runs' business
-        keys = [key for key in now if state["config"].get(key) != now[key]]
-        if keys:
-            raise InputError(
-                f"The checkpoint in {self.folder} was made with another configuration ({', '.join(keys)}): "
-                f"use that one, or start without --resume."
-            )
+        for what, differ in (
+            ("with another configuration", [key for key in now if state["config"].get(key) != now[key]]),
+            ("from other data", same_data.differing(state.get("data", {}), self._data())),
+        ):
+            if differ:
+                raise InputError(
+                    f"The checkpoint in {self.folder} was made {what} ({', '.join(differ)}): use that again, "
+                    f"or start without --resume."
+                )
         self.plan = TrainingPlan(**state["plan"])
         self.use_plan()
         self.model.generator.load_state_dict(parts["generator"])
@@ -331,7 +337,7 @@ class Trainer:
         self.step_number, self.best = state["step"], state["best"]
         self.best_weights = parts.get("best", {})
         if distributed.processes().first:
-            _truncate(self.folder / LOG, self.step_number)
+            step_log.truncate(self.folder / LOG, self.step_number)
 
     def run(self, report: Callable[[int, Losses, dict[str, float] | None], None]) -> None:
         """Train to the end; `best_weights` are then the ones to ship.
@@ -351,8 +357,8 @@ class Trainer:
         if self.adversary is not None:
             self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / LOG if first else os.devnull
-        with open(path, "a", encoding="utf-8") as log, Prefetcher(self.batch, config.steps) as self.take:
+        path = self.folder / LOG if first else Path(os.devnull)
+        with step_log.opened(path) as log, Prefetcher(self.batch, config.steps) as self.take:
             if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             while self.step_number < config.steps:
@@ -377,17 +383,3 @@ def _noise_seed(seed: int, step: int) -> int:
 def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = value
-
-
-def _truncate(log: Path, step: int) -> None:
-    """Drop the log's lines after a step: they are written again."""
-    if not log.is_file():
-        return
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except ValueError:
-            break  # the killed run's last, broken line
-    write_text(log, "".join(f"{line}\n" for line in kept))

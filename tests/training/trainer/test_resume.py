@@ -102,3 +102,40 @@ def test_another_configuration_is_refused(settings, tmp_path):
     train(parse_config(settings), tmp_path, quiet=True)
     with pytest.raises(InputError, match="another configuration \\(steps\\)"):
         train(parse_config({**settings, "steps": 4}), tmp_path, resume=True, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"values": 2.0}, "values of rain"),
+        ({"units": "mm/day"}, "units"),
+        ({"dates": tuple(f"2001-{m:02d}" for m in range(1, 13))}, "dates"),
+        ({"crs": "EPSG:4258"}, "grid"),
+    ],
+)
+def test_another_data_set_under_the_same_name_is_refused(
+    settings, make, tmp_path, monkeypatch, change, named
+):
+    from dataclasses import replace
+
+    from engine.errors import InputError
+    from training.data.readers import READERS
+    from training.data.split import split_archive
+    from training.schema.config import parse_config
+    from training.trainer.run import fit
+
+    monkeypatch.setitem(READERS, "small", lambda factor: make())
+    settings |= {"steps": 2, "data": {"name": "small", "options": {}}}
+    config, archive = parse_config(settings), make()
+    fit(config, archive, split_archive(config, archive), tmp_path / "run", quiet=True)
+    fit(config, make(), split_archive(config, make()), tmp_path / "run", resume=True, quiet=True)
+    times = change.pop("values", 1.0)
+    other = replace(make(), fine=archive.fine * times, coarse=archive.coarse * times, **change)
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    with pytest.raises(InputError) as refused:
+        fit(config, other, split_archive(config, other), tmp_path / "run", resume=True, quiet=True)
+    said = str(refused.value)
+    assert (
+        said.startswith(f"The checkpoint in {tmp_path / 'run'} was made from other data (") and named in said
+    )
+    assert (tmp_path / "run" / "log.jsonl").read_text() == log

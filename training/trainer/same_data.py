@@ -1,0 +1,48 @@
+"""Whether a checkpoint was trained on the data that are there now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.specs import SourceSpec, TargetSpec
+from training.data.archive import Archive
+
+_CLOSE = 1e-4  # relative: another machine may add up in another order
+
+
+def facts(
+    archive: Archive, target: TargetSpec, sources: Sequence[SourceSpec], spread: float
+) -> dict[str, Any]:
+    """Return what tells a data set from others, as JSON holds it: words for it → words or numbers.
+
+    Args:
+        archive: the data set.
+        target, sources: with their statistics in training.
+        spread: standard deviation of the truth in training.
+    """
+    numbers: dict[str, Any] = {
+        "name": archive.name,
+        "units": archive.units,
+        "dates": list(archive.dates),
+        "grid": [archive.crs, *archive.transform[:6], *archive.shape],
+        f"values of {target.name}": [target.mean, target.std, spread, *(target.range or ())],
+    }
+    for source in sources:
+        moments = [each[key] for _, each in sorted(source.normalisation.items()) for key in sorted(each)]
+        numbers[f"values of {source.name}"] = [source.units, *moments, *(source.range or ())]
+    return numbers
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the words for what differs between two data sets' facts."""
+    return [word for word in now if word in then and not _same(then[word], now[word])]
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(_same(a, b) for a, b in zip(one, two))
+    if isinstance(one, float) or isinstance(two, float):
+        return isinstance(one, (int, float)) and math.isclose(one, two, rel_tol=_CLOSE, abs_tol=1e-9)
+    return bool(one == two)
