@@ -64,7 +64,7 @@ def infer_target(raster: Raster, quantity: str = "auto", climatology: RasterRef 
         )
     # Rain is non-negative also where it rains everywhere.
     known = quantity == "nonnegative" or units.is_water(raster.units)
-    wet = low > 0.2 * high and not known and not _reaches_zero(climatology, raster.units)
+    wet = low > 0.2 * high and not known and not _reaches_zero(climatology, raster)
     if low < 0 or wet:
         return TargetSpec(name, raster.units)
     return TargetSpec(
@@ -97,11 +97,12 @@ def value_range(raster: Raster) -> ValueRange:
     return ValueRange(least.low, high, least.band, least.row, least.column)
 
 
-def _reaches_zero(climatology: RasterRef | None, unit: str) -> bool:
+def _reaches_zero(climatology: RasterRef | None, target: Raster) -> bool:
     """Say whether a climatology tells that a quantity without a unit is non-negative, and may be zero."""
-    if climatology is None or unit:
+    if climatology is None or target.units:
         return False
     raster = Raster(climatology, CLIMATOLOGY)
+    raster.check = target.check
     try:
         values = value_range(raster)
         return 0 <= values.low <= NEAR_ZERO * values.high and not units.is_temperature(raster.units)

@@ -79,6 +79,7 @@ class InputRasters:
             if ref is None:
                 continue
             raster = self._open(source, ref, aggregation)
+            raster.check = target.check
             if raster.bare_numbers and source.traits.scalar and source.range and source.units in ("", "1"):
                 scale = unstated_scale(raster, source.range)
                 if scale is not None:

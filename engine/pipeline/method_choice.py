@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from engine.aggregation import Aggregation
@@ -119,8 +120,12 @@ class ModelCache:
         return self._models[key]
 
 
-def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
+def choose(request: SuperResolveRequest, check: Callable[[], None] | None = None) -> tuple[Choice, Raster]:
     """Return the method that a request means, and the target that it is for, open.
+
+    Args:
+        request: of the run.
+        check: called between the pieces of every read; raises to stop.
 
     Raises:
         InputError: no such model or baseline, a factor that does not fit, an ensemble of a method
@@ -129,6 +134,7 @@ def choose(request: SuperResolveRequest) -> tuple[Choice, Raster]:
     choice = _named(request)
     choice.check_ensemble(request)
     target = open_target(request, choice.units, choice.target.name)
+    target.check = check or target.check
     try:
         return choice.for_target(target, request.quantity, request.sources.get(CLIMATOLOGY)), target
     except BaseException:

@@ -33,6 +33,7 @@ def against_original(
     """
     target = open_target(request, units)
     result = Raster(RasterRef(str(output)), "output")
+    target.check = result.check = feedback.check_cancelled
     largest = -np.inf
     try:
         grid = target.geobox

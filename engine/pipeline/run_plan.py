@@ -56,7 +56,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
     units.ready()
     _check_numbers(request)
     _check_paths(request)
-    choice, target = choose(request)
+    choice, target = choose(request, check)
     with closing(target):
         grids = plan(target, choice.factor, request.grid)
         inputs = InputRasters(

@@ -17,7 +17,7 @@ from engine.pipeline.early_look import doubts, early_coverage, early_look
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import prepare
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster.reader import Raster
+from engine.raster.reader import Raster, _go_on
 from engine.raster.reference import GridRequest, RasterRef
 
 GRID = GeoBox((32, 32), Affine(0.5, 0, 10, 0, -0.5, 50), "EPSG:4326")
@@ -122,3 +122,27 @@ def test_every_read_of_a_run_listens(write_raster, tmp_path: Path) -> None:
         plan.inputs.stop()
         with pytest.raises(Cancelled):
             plan.inputs.target.read(plan.grids.coarse, [1], plan.inputs.target.resampling(plan.grids.coarse))
+
+
+@pytest.mark.parametrize("grid", [None, GridRequest(extent=(10.7, 34.0, 26.0, 50.0), resolution=(0.7, 0.7))])
+def test_no_read_of_a_run_is_deaf(
+    write_raster, tmp_path: Path, monkeypatch, grid: GridRequest | None
+) -> None:
+    """Not the look for zeros in target and climatology, nor the comparison with the original raster."""
+    target = write_raster("t.tif", np.full((8, 8), 5, np.float32), 2.0, 10.0, 50.0)
+    wet = np.random.default_rng(0).gamma(2.0, 5.0, (12, 32, 32)).astype(np.float32)
+    climatology = write_raster("c.tif", wet, 0.5, 10.0, 50.0)
+    request = SuperResolveRequest("climatologyratio", RasterRef(target), str(tmp_path / "o.tif"), factor=2)
+    request = replace(request, sources={"climatology": RasterRef(climatology)}, date="2020-11", grid=grid)
+    deaf: list[str] = []
+    heard: set[str] = set()
+    values = Raster.values
+
+    def noted(raster: Raster, *given: object) -> np.ndarray:
+        (deaf.append if raster.check is _go_on else heard.add)(raster.label)
+        return values(raster, *given)  # type: ignore[arg-type]  # as they were given
+
+    monkeypatch.setattr(Raster, "values", noted)
+    super_resolve(request, Silent())
+    assert deaf == []
+    assert heard == {"target", "climatology"} | ({"output"} if grid else set())
