@@ -21,7 +21,8 @@ def check_free(what: str, needed: float, folder: Path, less: str) -> None:
     Raises:
         InputError: tells the bytes needed and those that are free.
     """
-    there = next((place for place in (folder, *folder.absolute().parents) if place.is_dir()), folder)
+    folder = folder.absolute()
+    there = next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
     free = shutil.disk_usage(there).free
     if needed > free:
         raise InputError(
