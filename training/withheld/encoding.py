@@ -16,15 +16,16 @@ def channels(problem: Problem, time: int) -> np.ndarray:
     rows, columns = (edge * problem.factor for edge in problem.coarse.shape[1:])
     parts = [np.empty((0, rows, columns), np.float32)]
     for covariate in problem.covariates:
-        encoded = _encoded(covariate, covariate.values[time if covariate.dynamic else 0])
+        encoded = encoded_values(covariate, time if covariate.dynamic else 0)
         deviation = np.nanstd(encoded, (1, 2), keepdims=True)
         mean = np.nanmean(encoded, (1, 2), keepdims=True)
         parts.append((encoded - mean) / np.where(deviation > 0, deviation, 1))
     return np.concatenate(parts).astype(np.float32)
 
 
-def _encoded(covariate: Covariate, values: np.ndarray) -> np.ndarray:
-    kind = KINDS[covariate.kind]
+def encoded_values(covariate: Covariate, time: int) -> np.ndarray:
+    """Return a covariate of a date as numbers that may be averaged, (C, h·k, w·k)."""
+    values, kind = covariate.values[time], KINDS[covariate.kind]
     if not kind.wants_classes:
         return kind.encode(values[None], ())
     classes = np.unique(covariate.values[np.isfinite(covariate.values)]).astype(int)

@@ -14,6 +14,8 @@ from training.evaluation.bootstrap import Interval, two_way_interval
 from training.withheld.engine_methods import MadeField
 from training.withheld.problem import HiddenCase
 
+FEWEST = 5  # groups of cases, for an interval over them
+
 
 @dataclass(frozen=True)
 class HiddenScore:
@@ -122,7 +124,12 @@ def ratio_interval(method: BlockErrors, reference: BlockErrors) -> Interval:
 
 
 def mean_log_ratio(by_group: list[float]) -> Interval:
-    """Return the mean of logarithms of ratios, one for each group of cases, with its 95 % interval."""
+    """Return the mean of logarithms of ratios, one for each group of cases, with its 95 % interval.
+
+    Fewer than `FEWEST` groups have none.
+    """
+    if len(by_group) < FEWEST:
+        return Interval(float(np.mean(by_group)), math.nan, math.nan)
     logs = np.array(by_group)[None]
     return two_way_interval([logs, np.ones_like(logs)], lambda totals: totals[0] / totals[1], length=1)
 

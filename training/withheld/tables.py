@@ -40,7 +40,7 @@ def ranking_table(ranked: Mapping[str, Ranked], titles: Mapping[str, str]) -> st
     width = max(map(len, (titles[name] for name in ranked)))
     lines = [f"{'All cases, RMSE over the reference':<{width + 4}}  mean   95 % interval   worst  cases"]
     for name, r in ranked.items():
-        told = f"{r.ratio.low:.3f} to {r.ratio.high:.3f}"
+        told = f"{r.ratio.low:.3f} to {r.ratio.high:.3f}" if math.isfinite(r.ratio.low) else "few cases"
         numbers = f"{r.ratio.value:.3f}  {told:>14}  {r.worst:6.3f}  {r.cases:5d}"
         lines.append(f"{r.rank:>2}. {titles[name]:<{width}}  {numbers}")
     return "\n".join(lines)

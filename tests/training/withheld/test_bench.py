@@ -101,6 +101,9 @@ def test_groups_count_alike_and_a_case_left_out_counts_as_the_reference() -> Non
     assert ranked["one"].ratio.value == pytest.approx(math.sqrt(0.5))
     assert (ranked["one"].cases, ranked["one"].rank, ranked["two"].cases) == (2, 1, 3)
     assert ranked["two"].ratio.value == pytest.approx(0.8)
+    assert math.isnan(ranked["two"].ratio.low), "two groups are too few for an interval"
+    many = ranking([scored(name, name, one=0.5 + 0.1 * i) for i, name in enumerate("abcde")])["one"].ratio
+    assert 0.5 < many.low < many.value < many.high < 1.0
 
 
 def test_each_demand_is_judged() -> None:

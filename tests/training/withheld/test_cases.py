@@ -24,6 +24,7 @@ name: small
 regions: [{name: one, base: 300, steepness: 0.2}, {name: two, base: 600, steepness: 0.3}]
 grid: {rows: 2, columns: 2}
 terrain: {rounds: 3}
+period: {spin_up: 0}
 """
 
 

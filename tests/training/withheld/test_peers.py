@@ -138,3 +138,23 @@ def test_linear_leaves_follow_a_broken_line() -> None:
     fits = {linear: LinearLeafTrees(40, linear).fit(x, y).predict(x) for linear in (True, False)}
     errors = {linear: np.sqrt(np.mean((fit - y) ** 2)) for linear, fit in fits.items()}
     assert errors[True] < 0.01 < errors[False]
+
+
+def test_classes_and_angles_are_taken_apart_before_they_are_averaged() -> None:
+    case = linear_case()
+    rng = np.random.default_rng(4)
+    kinds = rng.integers(1, 4, (1, *SHAPE)).astype(np.float32)
+    facing = np.full((1, *SHAPE), 359.0, np.float32)
+    facing[..., ::2] = 1.0
+    problem = replace(
+        case.problem,
+        covariates=(Covariate("cover", "", kinds, "class"), Covariate("aspect", "degree", facing, "angle")),
+    )
+    upper = one_level_up(problem)
+    assert upper is not None
+    names = [c.name for c in upper[0].covariates]
+    assert names == ["cover_0", "cover_1", "aspect_0", "aspect_1"]
+    shares = block_mean((kinds == 2).astype(np.float32), FACTOR)[:, :18, :18]
+    np.testing.assert_allclose(upper[0].covariates[0].values, shares, atol=1e-6)
+    np.testing.assert_allclose(upper[0].covariates[3].values, np.cos(np.deg2rad(1)), atol=1e-6)
+    np.testing.assert_allclose(upper[0].covariates[2].values, 0, atol=1e-6)

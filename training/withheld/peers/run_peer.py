@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from engine.fields.conservation import aggregate, conserve
+from training.withheld.encoding import encoded_values
 from training.withheld.engine_methods import MadeField
 from training.withheld.peers.peer import Peer, Setting
 from training.withheld.problem import Covariate, Problem
@@ -60,7 +61,7 @@ def one_level_up(problem: Problem) -> tuple[Problem, np.ndarray] | None:
     height, width = (edge // factor * factor for edge in (rows, columns))
     truth = problem.coarse[:, :height, :width]
     k = problem.factor
-    covariates = tuple(_coarser(c, k, height, width) for c in problem.covariates)
+    covariates = tuple(part for c in problem.covariates for part in _coarser(c, k, height, width))
     coarse = aggregate(torch.from_numpy(np.ascontiguousarray(truth)), factor).numpy()
     transform = problem.transform * problem.transform.scale(factor)
     return replace(problem, factor=factor, coarse=coarse, covariates=covariates, transform=transform), truth
@@ -70,14 +71,15 @@ def _factors(factor: int) -> Sequence[int]:
     return [f for f in (MOST_FACTOR, 3, 2) if f <= factor]
 
 
-def _coarser(covariate: Covariate, factor: int, height: int, width: int) -> Covariate:
-    """Return a covariate's coarse means; of labels and angles the cell in the middle stands for all."""
-    fine = covariate.values[:, : height * factor, : width * factor]
-    if covariate.kind == "continuous":
-        values = aggregate(torch.from_numpy(np.ascontiguousarray(fine, dtype=np.float32)), factor).numpy()
-    else:
-        values = fine[:, factor // 2 :: factor, factor // 2 :: factor]
-    return replace(covariate, values=values)
+def _coarser(covariate: Covariate, factor: int, height: int, width: int) -> list[Covariate]:
+    """Return the coarse means of a covariate, taken apart first where it is an angle or a class."""
+    encoded = np.stack([encoded_values(covariate, time) for time in range(len(covariate.values))])
+    fine = np.ascontiguousarray(encoded[..., : height * factor, : width * factor], dtype=np.float32)
+    means = aggregate(torch.from_numpy(fine), factor).numpy()
+    return [
+        Covariate(f"{covariate.name}_{channel}", covariate.units, means[:, channel])
+        for channel in range(means.shape[1])
+    ]
 
 
 def _error(values: np.ndarray, truth: np.ndarray) -> float:
