@@ -34,7 +34,7 @@ ORDER = {
             "specs",
             "transforms",
         ),
-        *("files", "compute", "package", "raster", "fields", "features", "disaggregation"),
+        *("files", "compute", "package", "raster", "fields", "features", "disaggregation", "sharpening"),
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),
     "msr_plugin": (

@@ -1,0 +1,228 @@
+"""Down from the coarse cells to the fine ones: step by step, each conserved, with what is expected to err."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.disaggregation.base_field import base_field
+from engine.fields.conservation import aggregate
+from engine.fields.patch import Patch
+from engine.fields.upsample import upsample
+from engine.fields.windows import crop
+from engine.sharpening.covariates import Covariate, Covariates
+from engine.sharpening.fit import Fitted
+from engine.sharpening.relation import BLOCK
+from engine.sharpening.terms import Term, terms
+from engine.sharpening.working_space import HALO as STEP_HALO
+from engine.specs import TargetSpec
+
+_RING = 1  # coarse cells around the window that the supported share is interpolated from
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Sharpened:
+    """A finished window, (h·k, w·k) without its halo, NaN where there is no coarse value.
+
+    Attributes:
+        field: in the target's units.
+        error: its expected error, root mean square, in the same.
+        support: share of the fine detail's variance that is supported, 0..1.
+    """
+
+    field: Tensor
+    error: Tensor
+    support: Tensor
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The fine side of a step, in a window.
+
+    Attributes:
+        step: fine cells along the edge of a cell on the coarse side.
+        above: cells of the coarse side along a coarse cell's edge.
+        margin: cells of the fine side around the window that are still good.
+    """
+
+    step: int
+    above: int
+    margin: int
+
+    @property
+    def cells(self) -> int:
+        """Cells along a coarse cell's edge."""
+        return self.above * self.step
+
+    @property
+    def octaves(self) -> tuple[float, float]:
+        """Between which depths below the coarse cells its detail lies."""
+        return math.log2(self.above), math.log2(self.cells)
+
+
+def steps(factor: int) -> list[int]:
+    """Return the factors of the steps down, the small ones first."""
+    parts, divisor = [], 2
+    while factor > 1:
+        while factor % divisor == 0:
+            parts.append(divisor)
+            factor //= divisor
+        divisor += 1
+    return parts
+
+
+def halo(factor: int) -> int:
+    """Return the coarse cells of context that a descent needs on each side."""
+    cells, reach = 1, 0.0
+    for step in steps(factor):
+        reach += STEP_HALO / cells
+        cells *= step
+    return math.ceil(reach) + _RING
+
+
+class Descent:
+    """Applies what was fitted to windows.
+
+    Args:
+        fitted: at the levels above.
+        target: its rule, scale and bounds.
+        factor: k, fine cells along a coarse cell's edge.
+        corner: row and column of the fitted field's first cell, in the numbering of windows' origins.
+    """
+
+    def __init__(self, fitted: Fitted, target: TargetSpec, factor: int, corner: tuple[int, int]) -> None:
+        self.fitted, self.target, self.factor, self.corner = fitted, target, factor, corner
+        self.halo = halo(factor)
+
+    def window(
+        self,
+        coarse: Tensor,
+        covariates: Covariates,
+        date: int,
+        origin: tuple[int, int],
+        area: Tensor | None = None,
+    ) -> Sharpened:
+        """Sharpen one window.
+
+        Args:
+            coarse: (1, H, W) with `halo` cells around, in the target's units.
+            covariates: on the fine cells of all of it.
+            date: number of the date among those fitted.
+            origin: row and column of the window's first cell, the halo left out.
+            area: (1, H·k) relative area of each row's fine cells, where they weigh by it.
+        """
+        space, field, plain = self.fitted.space, coarse, coarse
+        unknown, signal = torch.zeros_like(coarse), torch.zeros_like(coarse)
+        above, margin = 1, self.halo
+        for step in steps(self.factor):
+            side = _Side(step, above, (margin - STEP_HALO) * step)
+            rows = self._rows(area, side)
+            inner = None if rows is None else rows[:, STEP_HALO * step : rows.shape[1] - STEP_HALO * step]
+            u = space.forward(space.interpolated(field, step, rows, STEP_HALO))
+            carried, doubt = self._carried(covariates, u, side, date, origin)
+            field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
+            if self._carries:
+                plain = space.interpolated(plain, step, rows, STEP_HALO)
+            unknown = _enlarged(crop(unknown, STEP_HALO), step) + doubt
+            signal = _enlarged(crop(signal, STEP_HALO), step) + carried.square()
+            above, margin = side.cells, side.margin
+        smooth = self._interpolated(coarse, area)
+        if self._carries:
+            # What the steps add to interpolation in steps is added to that in one, which is the better one.
+            field, plain = crop(field, margin), crop(plain, margin)
+            field = space.inverse(space.forward(smooth) + space.forward(field) - space.forward(plain))
+            field = space.conserved(field, crop(coarse, self.halo), self.factor, self._inner_rows(area))
+        else:
+            field = smooth
+        support = self._support(*(crop(x, margin - _RING * above) for x in (signal, unknown)))
+        unknown = crop(unknown, margin)
+        known = torch.isfinite(field)
+        error = torch.where(known, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
+        return Sharpened(field[0], error[0], torch.where(known, support, torch.nan)[0])
+
+    @property
+    def _carries(self) -> bool:
+        """Whether any covariate shows a gain, so that there is a detail to add."""
+        return any(gain.shown for gain in self.fitted.gains.values())
+
+    def _interpolated(self, coarse: Tensor, area: Tensor | None) -> Tensor:
+        """Return the window of plain interpolation in one step, as `bicubicsmooth` makes it."""
+        k = self.factor
+        cut = max(self.halo - STEP_HALO, 0)
+        rows = None if area is None else area[:, cut * k : area.shape[1] - cut * k]
+        patch = Patch(factor=k, halo=self.halo - cut, target=crop(coarse, cut), area=rows)
+        return base_field(patch, self.target, (), 0)
+
+    def _inner_rows(self, area: Tensor | None) -> Tensor | None:
+        cut = self.halo * self.factor
+        return None if area is None else area[:, cut : area.shape[1] - cut]
+
+    def _rows(self, area: Tensor | None, side: _Side) -> Tensor | None:
+        """Return the relative area of the rows of a step's fine side, its coarse side's margin among them."""
+        if area is None:
+            return None
+        rows = area.unflatten(1, (-1, self.factor // side.cells)).mean(2)
+        cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
+        return rows[:, cut : rows.shape[1] - cut]
+
+    def _carried(
+        self, covariates: Covariates, u: Tensor, side: _Side, date: int, origin: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the detail that a step adds, and the mean square that is expected of its error."""
+        fitted, relation = self.fitted, self.fitted.relation
+        rest = fitted.unexplained.below(*side.octaves)
+        doubt = rest * self._spread(fitted.unexplained.places, u, side, origin)[None]
+        total = torch.zeros_like(u)
+        if relation is None:
+            return total, doubt
+        depth = sum(side.octaves) / 2 + 0.5
+        worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
+        parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
+        for number, term in enumerate(self._terms(covariates, u, side)):
+            if term.covariate not in parts:
+                continue
+            weight: Tensor | float = float(relation.dates[date, number])
+            if relation.places is not None:
+                weight = weight + self._spread(relation.places[number][None], u, side, origin)
+            parts[term.covariate] += weight * term.values
+        for name, part in parts.items():
+            factor, deviation = worth[name]
+            total += factor * part
+            doubt = doubt + (deviation * part).square()
+        return total, doubt
+
+    def _terms(self, covariates: Covariates, u: Tensor, side: _Side) -> Iterator[Term]:
+        cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
+        own = {}
+        for name, covariate in covariates.items():
+            averaged = covariate.averaged(self.factor // side.cells)
+            own[name] = Covariate(crop(averaged.values, cut), covariate.sloped)
+        return terms(own, self.fitted.standards, u, side.step, STEP_HALO)
+
+    def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
+        """Interpolate (1, rows, columns) of the fit's blocks to the cells of a step's fine side: (H, W)."""
+        field = blocks[0].float()
+        for axis in (0, 1):
+            first = (origin[axis] - self.corner[axis]) * side.cells - side.margin
+            cells = torch.arange(first, first + like.shape[axis - 2], dtype=torch.float64)
+            place = ((cells + 0.5) / (BLOCK * side.cells) - 0.5).clamp(0, field.shape[axis] - 1)
+            low = place.floor().long()
+            high = (low + 1).clamp_max(field.shape[axis] - 1)
+            share = (place - low).float().unsqueeze(1 - axis)
+            field = field.index_select(axis, low) * (1 - share) + field.index_select(axis, high) * share
+        return field
+
+    def _support(self, signal: Tensor, unknown: Tensor) -> Tensor:
+        """Return signal / (signal + unknown) of the coarse cells' means, interpolated, without the ring."""
+        carried, doubt = aggregate(signal, self.factor), aggregate(unknown, self.factor)
+        share = carried / (carried + doubt).clamp_min(_TINY)
+        return upsample(share, self.factor, "bilinear", _RING).clamp(0, 1)
+
+
+def _enlarged(field: Tensor, step: int) -> Tensor:
+    return field.repeat_interleave(step, -1).repeat_interleave(step, -2)

@@ -1,0 +1,188 @@
+"""The relation of detail to terms: one for all, departures from it by date and by place, each shrunk.
+
+Ridge regression of the detail d on the terms φ. A date's own coefficients are drawn to those of all dates;
+what they leave is regressed once more in a moving Gaussian window (geographically weighted regression,
+Brunsdon, Fotheringham & Charlton 1996, Geogr. Anal. 28), drawn to zero. How strongly each is drawn is chosen
+on blocks of space that the fit has not seen. All sums are kept by block, so that a fit without some of
+them costs no second look at the cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.sharpening.levels import Level
+
+BLOCK = 4  # cells along a block's edge
+FOLDS = 8
+_TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """How strongly coefficients are drawn; in units of the terms' own sums of squares.
+
+    Attributes:
+        ridge: of all dates' coefficients to zero.
+        by_date: of a date's own to those; None: it has none of its own.
+        window: of local departures, deviation of the Gaussian in blocks; None: none.
+        local: of the local departures to zero.
+    """
+
+    ridge: float
+    by_date: float | None = None
+    window: float | None = None
+    local: float = 0.3
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Coefficients.
+
+    Attributes:
+        dates: (D, P).
+        places: (P, rows, columns) departures, one for each block of `BLOCK` cells of the level it was
+            fitted on; None: none.
+    """
+
+    dates: Tensor
+    places: Tensor | None = None
+
+
+class BlockSums:
+    """Sums of products over the blocks of a level.
+
+    Attributes:
+        squares: (D, F, P, P) of the terms, by date and fold.
+        products: (D, F, P) of terms and detail.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.shape, self.folds = _blocks(level.shape)
+        dates, terms = level.detail.shape[0], level.values.shape[0]
+        hot = F.one_hot(self.folds.flatten(), FOLDS).double()  # (blocks, F)
+        self.squares = torch.zeros(dates, FOLDS, terms, terms, dtype=torch.float64)
+        self.products = torch.zeros(dates, FOLDS, terms, dtype=torch.float64)
+        self.local_squares = torch.zeros(hot.shape[0], terms, terms, dtype=torch.float64)
+        for date in range(dates):
+            phi = by_block(level.values[:, date]).movedim(0, -1)  # (blocks, cells, P)
+            own = by_block(level.detail[date][None])[0]
+            square = phi.transpose(1, 2) @ phi
+            product = (phi.transpose(1, 2) @ own.unsqueeze(-1)).squeeze(-1)
+            self.local_squares += square
+            self.squares[date] = torch.einsum("bf,bpq->fpq", hot, square)
+            self.products[date] = torch.einsum("bf,bp->fp", hot, product)
+
+    def fit(self, how: Shrinkage, without: int | None = None) -> Relation:
+        """Return the coefficients that all blocks but those of a fold give."""
+        kept = [fold for fold in range(FOLDS) if fold != without]
+        squares, products = self.squares[:, kept].sum(1), self.products[:, kept].sum(1)
+        whole = squares.sum(0)
+        size = whole.diagonal()
+        alone = _solved(whole, products.sum(0), how.ridge * size + _TINY)
+        dates = alone.expand(len(squares), -1)
+        if how.by_date is not None and len(squares) > 1:
+            pull = (how.by_date * size / len(squares) + _TINY).expand(len(squares), -1)
+            dates = _solved(squares, products + pull * alone, pull)
+        if how.window is None:
+            return Relation(dates)
+        return Relation(dates, self._places(dates, size, how.window, how.local, without))
+
+    def _places(
+        self, dates: Tensor, size: Tensor, window: float, local: float, without: int | None
+    ) -> Tensor:
+        left = self.level.detail - explained(self.level, Relation(dates))
+        left = torch.where(self.level.known, left, 0.0)
+        products = torch.zeros(self.local_squares.shape[:2], dtype=torch.float64)
+        for date in range(len(dates)):
+            phi = by_block(self.level.values[:, date]).movedim(0, -1)
+            own = by_block(left[date][None])[0]
+            products += (phi.transpose(1, 2) @ own.unsqueeze(-1)).squeeze(-1)
+        seen = (self.folds.flatten() != without).double() if without is not None else None
+        squares = self.local_squares
+        if seen is not None:
+            squares, products = squares * seen[:, None, None], products * seen[:, None]
+        squares, products = (smoothed(part, self.shape, window) for part in (squares, products))
+        pull = local * squares.diagonal(dim1=-2, dim2=-1) + 1e-3 * size / len(squares) + _TINY
+        return _solved(squares, products, pull).T.unflatten(1, self.shape)
+
+    def held_out(self, how: Shrinkage) -> Tensor:
+        """Return what each term explains of cells in blocks that its fit has not seen, (P, D, H, W)."""
+        level = self.level
+        fold = cells_of_blocks(self.folds, level.shape)
+        made = torch.zeros_like(level.values)
+        for number in range(FOLDS):
+            part = contributions(level, self.fit(how, number))
+            made = torch.where(fold == number, part, made)
+        return made
+
+
+def contributions(level: Level, relation: Relation, finer: int = 1) -> Tensor:
+    """Return what each term explains of a level, (P, D, H, W).
+
+    Args:
+        level: whose terms are looked at.
+        relation: fitted there, or on a level whose cells are `finer` times as large.
+        finer: see `relation`.
+    """
+    coefficients = relation.dates.T.float()[:, :, None, None]
+    made = level.values * coefficients
+    if relation.places is not None:
+        places = on_cells(relation.places, BLOCK * finer, level.shape)
+        made += level.values * places[:, None]
+    return made
+
+
+def explained(level: Level, relation: Relation, finer: int = 1) -> Tensor:
+    """Return what the relation explains of a level's detail, (D, H, W); see `contributions`."""
+    made = torch.einsum("dp,pdhw->dhw", relation.dates.float(), level.values)
+    if relation.places is not None:
+        places = on_cells(relation.places, BLOCK * finer, level.shape)
+        made += torch.einsum("phw,pdhw->dhw", places, level.values)
+    return made
+
+
+def on_cells(blocks: Tensor, edge: int, shape: Sequence[int]) -> Tensor:
+    """Interpolate (P, rows, columns) of blocks to cells, `edge` along a block: (P, H, W) float32."""
+    size = [blocks.shape[1] * edge, blocks.shape[2] * edge]
+    fields = F.interpolate(blocks.float()[None], size=size, mode="bilinear", align_corners=False)[0]
+    return fields[:, : shape[0], : shape[1]]
+
+
+def by_block(fields: Tensor) -> Tensor:
+    """Return (N, H, W) as (N, blocks, cells), float64; beyond the edge there are zeros."""
+    rows, columns = fields.shape[-2:]
+    padded = F.pad(fields, (0, -columns % BLOCK, 0, -rows % BLOCK)).double()
+    parts = padded.unflatten(-2, (-1, BLOCK)).unflatten(-1, (-1, BLOCK)).movedim(-3, -2)
+    return parts.flatten(-2).flatten(-3, -2)
+
+
+def cells_of_blocks(blocks: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return (H, W) of what stands in each cell's block."""
+    return blocks.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)[: shape[0], : shape[1]]
+
+
+def smoothed(sums: Tensor, shape: Sequence[int], window: float) -> Tensor:
+    """Return sums by block, (blocks, …), summed once more under a Gaussian of `window` blocks."""
+    rows, columns = (torch.arange(size, dtype=torch.float64) for size in shape)
+    down, across = (torch.exp(-0.5 * ((x[:, None] - x) / window) ** 2) for x in (rows, columns))
+    field = sums.flatten(1).unflatten(0, tuple(shape))
+    field = torch.einsum("ij,jkx->ikx", down, field)
+    return torch.einsum("kl,ilx->ikx", across, field).reshape(sums.shape)
+
+
+def _blocks(shape: Sequence[int]) -> tuple[tuple[int, int], Tensor]:
+    """Return the rows and columns of blocks, and the fold of each: neighbours are in different ones."""
+    rows, columns = (-(-size // BLOCK) for size in shape)
+    fold = (torch.arange(rows)[:, None] * 3 + torch.arange(columns)) % FOLDS
+    return (rows, columns), fold
+
+
+def _solved(squares: Tensor, products: Tensor, pull: Tensor) -> Tensor:
+    return torch.linalg.solve(squares + torch.diag_embed(pull), products)
