@@ -12,7 +12,7 @@ from engine.fields.conservation import aggregate
 
 
 @dataclass(frozen=True)
-class Covariate:
+class CovariateField:
     """One covariate on one grid.
 
     Attributes:
@@ -23,7 +23,7 @@ class Covariate:
     values: Tensor
     sloped: bool = True
 
-    def averaged(self, factor: int, area: Tensor | None = None) -> Covariate:
+    def averaged(self, factor: int, area: Tensor | None = None) -> CovariateField:
         """Return it on a grid whose cells are `factor` times as large.
 
         Args:
@@ -33,7 +33,7 @@ class Covariate:
         if factor == 1:
             return self
         means = [aggregate(channel, factor, area) for channel in self.values.unbind(1)]
-        return Covariate(torch.stack(means, 1), self.sloped)
+        return CovariateField(torch.stack(means, 1), self.sloped)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Standard:
     deviation: Tensor  # (C,); infinite where a channel does not vary, which leaves it out
 
     @classmethod
-    def of(cls, covariate: Covariate) -> Standard:
+    def of(cls, covariate: CovariateField) -> Standard:
         """Return it for a covariate on the coarse grid."""
         channels = covariate.values.movedim(1, 0).flatten(1).double()
         known = torch.isfinite(channels)
@@ -56,9 +56,9 @@ class Standard:
         deviation = torch.where(flat, torch.inf, deviation)
         return cls(mean.float(), deviation.float())
 
-    def applied(self, covariate: Covariate) -> Tensor:
+    def applied(self, covariate: CovariateField) -> Tensor:
         """Return (D or 1, C, H, W) without units, NaN where invalid."""
         return (covariate.values - self.mean[:, None, None]) / self.deviation[:, None, None]
 
 
-Covariates = Mapping[str, Covariate]
+Covariates = Mapping[str, CovariateField]

@@ -14,7 +14,7 @@ from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
-from engine.sharpening.covariates import Covariate, Covariates
+from engine.sharpening.covariates import CovariateField, Covariates
 from engine.sharpening.fit import Fitted
 from engine.sharpening.relation import BLOCK
 from engine.sharpening.terms import Term, terms
@@ -201,7 +201,7 @@ class Descent:
         own = {}
         for name, covariate in covariates.items():
             averaged = covariate.averaged(self.factor // side.cells)
-            own[name] = Covariate(crop(averaged.values, cut), covariate.sloped)
+            own[name] = CovariateField(crop(averaged.values, cut), covariate.sloped)
         return terms(own, self.fitted.standards, u, side.step, STEP_HALO)
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:

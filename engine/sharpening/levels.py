@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.fields.conservation import aggregate
-from engine.sharpening.covariates import Covariate, Covariates, Standard
+from engine.sharpening.covariates import CovariateField, Covariates, Standard
 from engine.sharpening.terms import terms
 from engine.sharpening.working_space import WorkingSpace
 
@@ -61,7 +61,7 @@ def levels(
     while len(made) < MOST_LEVELS:
         rows, columns = coarse.shape[-2:]
         coarse = _even(coarse)
-        covariates = {n: Covariate(_even(c.values), c.sloped) for n, c in covariates.items()}
+        covariates = {n: CovariateField(_even(c.values), c.sloped) for n, c in covariates.items()}
         weights = None if area is None else F.pad(area, (0, -rows % STEP), value=float(area[-1]))[None]
         above = aggregate(coarse, STEP, weights)
         if int(torch.isfinite(above).sum()) < LEAST_CELLS * len(coarse) or min(above.shape[-2:]) < 2:

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.fields.conservation import aggregate
 from engine.fields.upsample import upsample
 from engine.methods.registry import baseline
-from engine.sharpening.covariates import Covariate
+from engine.sharpening.covariates import CovariateField
 from engine.sharpening.descent import Descent, Sharpened, halo, steps
 from engine.sharpening.fit import Fitted, fit
 from engine.specs import TargetSpec
@@ -33,7 +33,7 @@ def terrain(k: int, seed: int) -> Tensor:
 
 def run(truth: Tensor, covariate: Tensor, k: int, target: TargetSpec) -> tuple[Sharpened, Fitted, Tensor]:
     coarse = aggregate(truth, k)
-    own = {"ground": Covariate(aggregate(covariate, k)[:, None])}
+    own = {"ground": CovariateField(aggregate(covariate, k)[:, None])}
     fitted = fit(coarse, own, target, [""])
     return window(Descent(fitted, target, k, (0, 0)), coarse, covariate, 0, ROWS), fitted, coarse
 
@@ -43,7 +43,7 @@ def window(descent: Descent, coarse: Tensor, covariate: Tensor, first: int, rows
     edge, k = descent.halo, descent.factor
     wide = F.pad(coarse, (edge,) * 4, value=torch.nan)[:, first : first + rows + 2 * edge]
     fine = F.pad(covariate, (edge * k,) * 4, value=torch.nan)[:, first * k : (first + rows + 2 * edge) * k]
-    return descent.window(wide, {"ground": Covariate(fine[:, None])}, 0, (first, 0))
+    return descent.window(wide, {"ground": CovariateField(fine[:, None])}, 0, (first, 0))
 
 
 def rmse(field: Tensor, truth: Tensor) -> float:
@@ -96,7 +96,7 @@ def test_tiles_agree() -> None:
     ground = terrain(6, 4)
     truth = 10 - 6.5 * ground
     coarse = aggregate(truth, 6)
-    fitted = fit(coarse, {"ground": Covariate(aggregate(ground, 6)[:, None])}, SIGNED, [""])
+    fitted = fit(coarse, {"ground": CovariateField(aggregate(ground, 6)[:, None])}, SIGNED, [""])
     descent = Descent(fitted, SIGNED, 6, (0, 0))
     whole = window(descent, coarse, ground, 0, ROWS)
     parts = [window(descent, coarse, ground, first, rows) for first, rows in ((0, 11), (11, 21))]
@@ -124,7 +124,7 @@ def test_cells_without_data_stay_so() -> None:
     truth = 10 - 6.5 * ground
     coarse = aggregate(truth, 4)
     coarse[:, 5:9, 7:12] = torch.nan
-    fitted = fit(coarse, {"ground": Covariate(aggregate(ground, 4)[:, None])}, SIGNED, [""])
+    fitted = fit(coarse, {"ground": CovariateField(aggregate(ground, 4)[:, None])}, SIGNED, [""])
     made = window(Descent(fitted, SIGNED, 4, (0, 0)), coarse, ground, 0, ROWS)
     known = torch.isfinite(coarse[0]).repeat_interleave(4, 0).repeat_interleave(4, 1)
     for field in (made.field, made.error, made.support):
@@ -138,5 +138,5 @@ def test_the_steps_multiply_to_the_factor_and_the_halo_covers_them() -> None:
 
 def test_a_field_too_small_to_be_averaged_is_interpolated() -> None:
     coarse = upsample(torch.randn(1, 2, 2), 2, "bilinear")[:, :3, :3]
-    fitted = fit(coarse, {"ground": Covariate(torch.randn(1, 1, 3, 3))}, SIGNED, [""])
+    fitted = fit(coarse, {"ground": CovariateField(torch.randn(1, 1, 3, 3))}, SIGNED, [""])
     assert fitted.relation is None and fitted.levels == 0
