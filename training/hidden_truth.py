@@ -37,7 +37,11 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     families = ", ".join(dict.fromkeys(entry.family for entry in CASES.values()))
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME", help=f"families ({families}) or cases (default: all)"
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"families ({families}) or cases (default: all but speed)",
     )
     parser.add_argument(
         "--methods",

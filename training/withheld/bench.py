@@ -103,6 +103,7 @@ def run_case(
         oracle,
         case.most,
         case.related,
+        case.seconds,
     )
     result.methods[REFERENCE] = score(case, first, reference)
     for id in methods:

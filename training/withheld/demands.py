@@ -43,6 +43,9 @@ def demands(results: Sequence[CaseScores], ranked: Mapping[str, Ranked], method:
             judged.append(_ratio_demand("takes what is there", result, method, REACHED))
         if result.most is not None:
             judged.append(_ratio_demand("as good as shown before", result, method, result.most))
+        if result.seconds is not None:
+            took = result.methods[method].seconds
+            judged.append(Demand("is quick", result.case, took, result.seconds, took <= result.seconds))
     return judged + _over_all(ranked, method) + _honest(results, method)
 
 

@@ -79,6 +79,7 @@ class HiddenCase:
         group: cases of one group count together as one in means over cases.
         most: the largest ratio to the reference that may come out here, None: as elsewhere.
         related: whether the covariates say anything about the detail at all.
+        seconds: the longest that the method in question may take here, None: as it likes.
     """
 
     problem: Problem
@@ -88,6 +89,7 @@ class HiddenCase:
     group: str
     most: float | None = None
     related: bool = True
+    seconds: float | None = None
 
 
 def hidden_case(
@@ -106,6 +108,7 @@ def hidden_case(
     least: float = 0.0,
     most: float | None = None,
     related: bool = True,
+    seconds: float | None = None,
 ) -> HiddenCase:
     """Return a case whose coarse field is the plain mean of the truth's valid cells, and nothing else.
 
@@ -113,7 +116,7 @@ def hidden_case(
         name, factor, target, dates, covariates, crs: see `Problem`.
         truth: (T, h·k, w·k), NaN where there is none.
         fine_transform: of the truth's grid.
-        title, origin, group, most, related: see `HiddenCase`.
+        title, origin, group, most, related, seconds: see `HiddenCase`.
         least: share of a coarse cell's fine cells that must be valid for it to have a value.
 
     Raises:
@@ -139,12 +142,5 @@ def hidden_case(
         fine_transform * Affine.scale(factor),
         crs,
     )
-    return HiddenCase(
-        problem,
-        np.where(scored, truth, np.nan).astype(np.float32),
-        title,
-        origin,
-        group or name,
-        most,
-        related,
-    )
+    scored_truth = np.where(scored, truth, np.nan).astype(np.float32)
+    return HiddenCase(problem, scored_truth, title, origin, group or name, most, related, seconds)

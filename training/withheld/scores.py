@@ -56,6 +56,7 @@ class CaseScores:
     oracle: float  # ratio of the regression on the truth
     most: float | None
     related: bool
+    seconds: float | None = None
     methods: dict[str, HiddenScore] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 

@@ -109,7 +109,7 @@ def test_groups_count_alike_and_a_case_left_out_counts_as_the_reference() -> Non
 def test_each_demand_is_judged() -> None:
     results = [
         scored("a", "a", oracle=0.6, sharpen=0.84, dms=0.9),
-        scored("b", "b", sharpen=1.02, dms=0.7),
+        replace(scored("b", "b", sharpen=1.02, dms=0.7), seconds=60.0),
         replace(scored("c", "c", sharpen=0.56, dms=0.6), most=0.55, related=False),
     ]
     own = results[2].methods["sharpen"]
@@ -119,6 +119,7 @@ def test_each_demand_is_judged() -> None:
     assert judged["no harm", "a"].sure and not judged["no harm", "b"].sure
     assert judged["takes what is there", "a"].holds and not judged["takes what is there", "a"].sure
     assert ("takes what is there", "b") not in judged
+    assert judged["is quick", "b"].holds and ("is quick", "a") not in judged
     assert not judged["as good as shown before", "c"].holds
     assert not judged["invents nothing", "c"].holds
     assert not judged["states its error", "all"].holds

@@ -8,6 +8,7 @@ from functools import partial
 
 from engine.errors import InputError
 from training.withheld.cases import measured, modelled, rain, simulated, synthetic
+from training.withheld.cases.large import large
 from training.withheld.cases.place import CasePlace
 from training.withheld.problem import HiddenCase
 
@@ -21,12 +22,14 @@ class CaseEntry:
         build: makes it.
         needs: folder of the shared data that it is made of, "" for none.
         quick: whether a quick run has it.
+        asked: made only where its name or family is given.
     """
 
     family: str
     build: Callable[[CasePlace], HiddenCase]
     needs: str = ""
     quick: bool = True
+    asked: bool = False
 
 
 CASES: dict[str, CaseEntry] = {
@@ -53,6 +56,7 @@ CASES: dict[str, CaseEntry] = {
         )
         for variable in modelled.TARGETS
     },
+    "large": CaseEntry("speed", large, quick=False, asked=True),
     **{
         f"{relation}_{seed}": CaseEntry(
             "synthetic", partial(synthetic.synthetic, relation=relation, seed=seed), quick=seed == 1
@@ -67,14 +71,14 @@ def wanted_cases(names: Sequence[str], quick: bool = False) -> dict[str, CaseEnt
     """Return the cases that some names mean: of families, of cases, or of cases whose name goes on with _.
 
     Args:
-        names: none for all.
+        names: none for all but those that must be asked for.
         quick: where no name says otherwise, only those of a quick run.
 
     Raises:
         InputError: a name means no case.
     """
     if not names:
-        return {name: entry for name, entry in CASES.items() if entry.quick or not quick}
+        return {n: e for n, e in CASES.items() if not e.asked and (e.quick or not quick)}
     chosen: dict[str, CaseEntry] = {}
     for given in names:
         meant = {
