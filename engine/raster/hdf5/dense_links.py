@@ -33,7 +33,8 @@ def dense_links(image: Image, heap: int, index: int) -> Iterator[ByteFields]:
 
 def _records(image: Image, at: int) -> Iterator[bytes]:
     head = image.signed(at, b"BTHD", 12 + image.offset + 2 + image.length)
-    _version, kind, node = head.number(1), head.number(1), head.number(4)
+    head.bytes(1)  # version
+    kind, node = head.number(1), head.number(4)
     record, depth = head.number(2), head.number(2)
     head.bytes(2)
     root, count = head.address(), head.number(2)
@@ -78,7 +79,9 @@ class _Heap:
     def read(cls, image: Image, at: int) -> _Heap:
         head = image.signed(at, b"FRHP", 1 + 2 + 2 + 1 + 4 + 3 * image.offset + 12 * image.length + 10)
         head.bytes(3)
-        filters, _flags, largest = head.number(2), head.number(1), head.number(4)
+        filters = head.number(2)
+        head.bytes(1)  # flags
+        largest = head.number(4)
         head.size(), head.address(), head.size(), head.address()
         head.bytes(8 * image.length)
         columns, start, most, bits = head.number(2), head.size(), head.size(), head.number(2)

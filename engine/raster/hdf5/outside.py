@@ -124,7 +124,8 @@ class _Walk:
         if kind == _LINK:
             yield from self._link(fields)
         elif kind == _LINK_INFO:
-            _version, flags = fields.number(1), fields.number(1)
+            fields.bytes(1)  # version
+            flags = fields.number(1)
             fields.bytes(8 if flags & 1 else 0)
             heap, index = fields.address(), fields.address()
             if heap is not None and index is not None:
@@ -140,7 +141,8 @@ class _Walk:
                 yield self._virtual(fields.data[2:])
 
     def _link(self, fields: ByteFields) -> Iterator[str]:
-        _version, flags = fields.number(1), fields.number(1)
+        fields.bytes(1)  # version
+        flags = fields.number(1)
         kind = fields.number(1) if flags & 8 else _HARD
         fields.bytes((8 if flags & 4 else 0) + (1 if flags & 0x10 else 0))
         name = until_nul(fields.bytes(fields.number(1 << (flags & 3))))
@@ -171,7 +173,9 @@ class _Walk:
                         self._wait(address)
                 continue
             head = self.image.signed(at, b"TREE", 4)
-            kind, _level, count = head.number(1), head.number(1), head.number(2)
+            kind = head.number(1)
+            head.bytes(1)  # level
+            count = head.number(2)
             if kind != 0:
                 raise UnknownStructureError("B-tree")
             step = self.image.length + self.image.offset
@@ -201,7 +205,8 @@ class _Walk:
             collection = self.image.fields(self.image.read(heap, end.size()))
             collection.bytes(8 + self.image.length)
             while len(collection.data) - collection.at >= 8 + self.image.length:
-                index, _count = collection.number(2), collection.number(6)
+                index = collection.number(2)
+                collection.bytes(6)  # how often it is pointed to
                 size = collection.size()
                 held = collection.bytes(-(-size // 8) * 8)
                 if index == wanted:
