@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from engine.commands.options import Parser
+from engine.errors import InputError
 from engine.files.root import ROOT
-from engine.methods.registry import BASELINES
 from training.console.command import main
 from training.records.record import Record, append
 from training.withheld.bench import SHARPEN, BenchFolders, chosen_methods, known_methods, run_case
@@ -50,9 +50,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="ID",
         help="simple methods and peers (default: all that suit)",
     )
-    parser.add_argument(
-        "--judge", default=SHARPEN, metavar="ID", help=f"method to judge (default: {SHARPEN})"
-    )
+    parser.add_argument("--judge", metavar="ID", help=f"method to judge, which runs too (default: {SHARPEN})")
     parser.add_argument(
         "--hindsight", action="store_true", help="also find each quick peer's best setting on the truth"
     )
@@ -70,7 +68,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = options_of(arguments)
     torch.set_num_threads(1)
-    methods, titles = chosen_methods(options.methods), known_methods()
+    methods, titles = chosen_methods(options.methods, options.judge), known_methods()
+    judge = options.judge or SHARPEN
+    if options.shared is not None and not options.shared.is_dir():
+        raise InputError(f"--shared: there is no folder {options.shared}.")
     entries = wanted_cases(options.set, options.quick)
     shared = options.shared or (DATA if DATA.is_dir() else None)
     place = CasePlace(options.output / "kept", shared, options.quick)
@@ -86,7 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not options.json:
             print(case_table(result, titles) + "\n", flush=True)
     ranked = ranking(results)
-    judged = demands(results, ranked, options.judge) if options.judge in methods else []
+    judged = demands(results, ranked, judge) if judge in methods else []
     if options.record is not None and results:
         append(options.record, _record(options, results, ranked, judged))
     if options.json:
@@ -101,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if results:
         print(ranking_table(ranked, titles))
     if judged:
-        print("\n" + demands_table(judged, f"What is asked of {BASELINES[options.judge].title}"))
+        print("\n" + demands_table(judged, f"What is asked of {titles[judge]}"))
     if skipped:
         print(f"\nSkipped for want of data: {', '.join(skipped)}.")
     return 0

@@ -39,18 +39,24 @@ def known_methods() -> dict[str, str]:
     }
 
 
-def chosen_methods(names: Sequence[str]) -> list[str]:
+def chosen_methods(names: Sequence[str], judged: str | None = None) -> list[str]:
     """Return the ids of the methods to run, the reference first; without names the usual ones and all peers.
+
+    The one that is `judged` runs in any case.
 
     Raises:
         InputError: a name that no method has.
     """
     known = known_methods()
-    for name in names:
+    for option, name in [
+        *(("--methods", name) for name in names),
+        *([("--judge", judged)] if judged else []),
+    ]:
         if name not in known:
-            raise InputError(f"--methods: there is no method {name}: choose from {', '.join(known)}.")
+            raise InputError(f"{option}: there is no method {name}: choose from {', '.join(known)}.")
     usual = [id for id in ENGINE if id in known] + list(PEERS)
-    return [REFERENCE, *(name for name in dict.fromkeys(names or usual) if name != REFERENCE)]
+    wanted = [*(names or usual), *([judged] if judged else [])]
+    return [REFERENCE, *(name for name in dict.fromkeys(wanted) if name != REFERENCE)]
 
 
 def run_case(

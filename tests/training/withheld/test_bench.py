@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from engine.errors import InputError
 from engine.specs import TargetSpec
 from training import hidden_truth
 from training.evaluation.bootstrap import Interval
@@ -139,6 +140,20 @@ def test_the_command_prints_and_records(tmp_path: Path, capsys: pytest.CaptureFi
     assert told["cases"]["lapse_1"]["oracle"] < 0.5
     kept = read(record, "hidden_truth")[0]
     assert kept.metrics["lapse_1"]["elevationregression"] == methods["elevationregression"]["ratio"][0]
-    assert hidden_truth.run([*arguments, "--output", str(tmp_path / "out")]) == 0
+    assert hidden_truth.run([*arguments, "--judge", "kriging", "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "Lapse, seed 1" in printed and " 1. Elevation regression " in printed
+    assert "What is asked of Area-to-point kriging" in printed and "takes what is there" in printed
+
+
+def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="--methods: there is no method foo"):
+        hidden_truth.run(["--methods", "foo"])
+    with pytest.raises(InputError, match="--judge: there is no method foo"):
+        hidden_truth.run(["--judge", "foo"])
+    with pytest.raises(InputError, match="--shared: there is no folder"):
+        hidden_truth.run(["--shared", str(tmp_path / "none")])
+    words = ["--set", "measured", "--methods", "bilinear", "--shared", str(tmp_path)]
+    assert hidden_truth.run([*words, "--output", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    assert "Skipped for want of data: swe16_sierra" in told.out and "aso_swe" in told.err
