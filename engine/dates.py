@@ -26,7 +26,12 @@ _MONTHS.update({name.lower(): number for number, name in enumerate(gregorian.mon
 
 _MD = r"(?P<month>0[1-9]|1[0-2])-?(?P<day>0[1-9]|[12]\d|3[01])"
 _HOUR, _MINUTE = r"(?P<hour>[01]\d|2[0-3])", r"(?P<minute>[0-5]\d)"
-_REST = r"(?::?[0-5]\d(?:\.\d+)?)?\s*(?:Z|UTC|(?P<zone>[+-]\d\d:?\d\d))?(?!\d)"  # seconds and zone
+# Seconds, and the zone: an offset, or a name that tells none.
+_REST = (
+    r"(?::?[0-5]\d(?:\.\d+)?)?\s*(?:Z|UTC|GMT|(?P<zone>[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)(?!\d)"
+    r"|(?P<unknown>(?:[ECMP][SD]?T|[CEW]ES?T|MES?Z|BST|[IJKM]ST|MSK|A[CEW][SD]?T|NZ[SD]?T|L[MS]?T|local)\b))?"
+    r"(?!\d)"
+)
 # A time follows its day after a T, or after a blank or _ where a colon or Z shows that it is one.
 _TIMES = (
     re.compile(rf"(?<!\d)(?P<year>\d{{4}})-?{_MD}[T_ ]{_HOUR}:{_MINUTE}{_REST}"),
@@ -191,7 +196,7 @@ def find(text: str | None) -> When | None:
             given = match.groupdict()
             day = _day(given)
             hour, minute = given["hour"] or given.get("hour2"), given.get("minute")
-            if day is None or hour is None:
+            if day is None or hour is None or given.get("unknown"):
                 return None
             when = When(
                 day.year, day.month, day.day, int(hour), int(minute) if minute else None, day.calendar
@@ -225,7 +230,7 @@ def _in_utc(when: When, zone: str | None) -> When:
     """Return a time, written in a zone such as +01:00, in UTC."""
     if zone is None or when.year is None or when.month is None or when.day is None or when.hour is None:
         return when
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    minutes = int(zone[1:3]) * 60 + int(zone[3:].strip(":") or 0)
     if minutes == 0 or when.calendar != STANDARD or not 1 < when.year < 9999:
         return when
     there = dt.datetime(when.year, when.month, when.day, when.hour, when.minute or 0)

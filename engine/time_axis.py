@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.dates import When, calendar_named, days_in_month, find
+from engine.time_zones import without_zone
 
 _EPOCH = "seconds since 2000-01-01"  # of instants, in their calendar
 _FARTHEST = 1e12  # s from there that a time may lie, some 30 000 years
@@ -189,9 +190,16 @@ def _since(numbers: NDArray[np.float64], unit: str, start: str, calendar: str) -
     """Return the seconds of numbers counted from a date."""
     word = unit.lower()
     word = word if word in _SECONDS or word in _MONTHS else word.removesuffix("s")
+    start, ahead = without_zone(start)  # cftime passes over those that are not written ±HH:MM
+    if ahead is None:
+        return None
     try:
         first = cftime.num2date(
-            0, f"seconds since {start}", calendar, only_use_cftime_datetimes=True, has_year_zero=True
+            -60 * ahead,
+            f"seconds since {start}",
+            calendar,
+            only_use_cftime_datetimes=True,
+            has_year_zero=True,
         )
     except (ValueError, OverflowError):
         return None

@@ -11,9 +11,8 @@ from engine.dates import When
 from engine.errors import InputError
 from engine.quantities.periods import DAY, month_seconds, year_seconds
 from engine.quantities.registry import in_base, linear, product, registry
-from engine.quantities.unit import Unit, is_blank, read, scaled_words
+from engine.quantities.unit import WATER_DENSITY, Unit, is_blank, read, scaled_words
 
-_WATER_DENSITY = 1000.0  # kg m-3: 1 kg m-2 of water is 1 mm, as hydrologists use it
 _GRAVITY = 9.80665  # m s-2, WMO's: geopotential over it is height
 _GEOMETRIC = re.compile(r"depth|thickness|elevation|altitude|height|orography|topography|\bdem\b|\bsnd\b")
 _EQUIVALENT = re.compile(
@@ -231,7 +230,7 @@ def _between(
     factor, steps = source.factor / goal.factor, 0
     for side, density in ((want, 1.0), (have, -1.0)):
         if _is_depth(side) and gap.get("mass") == density and gap.get("length") == -3 * density:
-            factor *= _WATER_DENSITY**-density
+            factor *= WATER_DENSITY**-density
             gap = {name: power for name, power in gap.items() if name == "time"}
     geopotential = have == {"length": 2.0, "time": -2.0} and want == {"length": 1.0}
     if geopotential and _GEOMETRIC.search(f"{blank.label} {quantity}".lower()):
@@ -355,7 +354,7 @@ def _state(label: str, example: str) -> str:
 def _not_understood(blank: Conversion) -> str:
     tens = scaled_words(blank.given)
     if tens:
-        plain = blank.given.strip().rstrip(f"{tens} ").rstrip("*x× ")
+        plain = blank.given.strip(f"{tens}. ").strip("*x× ")
         which = f"which may mean numbers {tens} times too large or steps of {tens} {plain}"
         return (
             f"{blank.label} is in {blank.given!r}, {which}: "

@@ -25,6 +25,7 @@ ORDER = {
             "contract",
             "feedback",
             "dates",
+            "time_zones",
             "time_axis",
             "band_dates",
             "aggregation",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from engine.quantities.registry import Power, dimensions, is_unit
+from engine.quantities.registry import Power, dimensions, in_base, is_unit, linear, product
 from engine.quantities.words import BLANK, OPEN, OWN, PURE, SMALL, WORDS
 
+WATER_DENSITY = 1000.0  # kg m-3: 1 kg m-2 of water is 1 mm, as hydrologists use it
+
 _TEMPERATURE = re.compile(
-    r"(?<![A-Za-z])(?:°|grad|deg(?:ree)?s?\.?)[\s_.]*(c|k|f)(?:elsius|elcius|entigrade|elvins?|ahrenheit)?(?![A-Za-z])",
+    r"(?<![A-Za-z])(?:°|o(?=\s?C(?![A-Za-z]))|grad|deg(?:ree)?s?\.?)[\s_.-]*(c|k|f)(?:elsius|elcius|entigrade|elvins?|ahrenheit)?(?![A-Za-z])",
     re.IGNORECASE,
 )
 _TEMPERATURE_FIRST = re.compile(
-    r"^\s*(celsius|celcius|kelvin|fahrenheit)s?\s+deg(?:ree)?s?\s*$", re.IGNORECASE
+    r"^\s*(celsius|celcius|kelvin|fahrenheit|[CKF](?=\W))s?(?:\s+deg(?:ree)?s?|\s*°)\s*$", re.IGNORECASE
 )
 _BEARING = re.compile(
     r"^deg(?:ree)?s?[\s_]*\(?(?:true|north|east|[NETne]|clockwise.*|from north)\)?$", re.IGNORECASE
@@ -47,7 +50,14 @@ _PER_CENT = re.compile(r"\bper[\s_]+cent\b", re.IGNORECASE)
 _PARTS = {"tenth": 0.1, "hundredth": 0.01, "thousandth": 0.001}
 _PART = re.compile(r"^(tenth|hundredth|thousandth)s?\s+(?:of\s+)?(?:an?\s+)?", re.IGNORECASE)
 _ONE_OVER = re.compile(r"^1\s*/\s*(10+)\s*(?=[A-Za-z°%])")
-_TIMES = re.compile(r"[*x×]\s*(10+)(?:\.0*)?$", re.IGNORECASE)
+_TIMES = re.compile(r"[*x×]\s*(10+)(?:\.0*)?$|^(10+)(?:\.0*)?\s*[*x×](?!\*)", re.IGNORECASE)
+_HUNDREDTH_OF_PERCENT = re.compile(r"(?:%|per ?cent|pct)\s*/\s*10+$", re.IGNORECASE)
+_MARKS = re.compile(r"['\"′″\s]+")  # alone: feet and inches, or nothing
+_SAID_TWICE = re.compile(
+    r"(?P<one>[^()\[\]=]+?)\s*(?:[(\[](?P<two>[^()\[\]]+)[)\]]|(?:=|\bor\b)(?P<other>.+))"
+)
+_RUN_ON = re.compile(r"(?<![A-Za-z])(W|kg|mm|g|J|m)(m|s|d|day|h|hr|month)(?=-[12])")  # Wm-2, kgm-2s-1
+_RUN_ON_LATER = re.compile(r"(?<=-[12])(?=[A-Za-z])")
 _POWER = r"(?:\s?(?:\*\*|\^)\s?(?:\((?P<{0}_in>[-+]?\d+)\)|(?P<{0}>[-+]?\d+)))"
 _TOKEN = re.compile(
     rf"\s*(?:(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?){_POWER.format('tens')}?"
@@ -86,13 +96,15 @@ class Unit:
 
 def is_blank(text: str | None) -> bool:
     """Return whether a text says no unit: empty, or a word such as none or unknown."""
-    return text is None or _outer(text).lower() in BLANK
+    if text is None or not text.strip():
+        return True
+    return _MARKS.fullmatch(text) is None and _outer(text).lower() in BLANK
 
 
 def scaled_words(text: str) -> str:
     """Return the number behind a unit that is written as "mm*10", which may mean two things; "" else."""
     match = _TIMES.search(_outer(text))
-    return match[1] if match else ""
+    return match[1] or match[2] if match else ""
 
 
 @lru_cache(maxsize=512)
@@ -109,9 +121,17 @@ def read(text: str) -> Unit | None:
         return Unit()
     if _BEARING.match(words):
         return Unit(powers=(("degree", 1),))
-    if _TIMES.search(words):
+    if _TIMES.search(words) or _HUNDREDTH_OF_PERCENT.match(words):
         return None
+    if match := _SAID_TWICE.fullmatch(words):
+        one, two = read(match["one"]), read(match["two"] or match["other"])
+        if one is not None and two is not None:
+            if _alike(one, two):
+                return replace(one, water=one.water or two.water, ratio=one.ratio or two.ratio)
+            if match["other"] or one.dimensions == two.dimensions:  # "fraction (%)": which of the two?
+                return None
     part = 1.0
+    words = _RUN_ON_LATER.sub(" ", _RUN_ON.sub(r"\1 \2", words))
     if match := _PART.match(words):
         part, words = _PARTS[match[1].lower()], words[match.end() :]
     elif match := _ONE_OVER.match(words):
@@ -135,7 +155,31 @@ def read(text: str) -> Unit | None:
             if power := counted.pop(absolute, 0):
                 counted[step] += power
     powers = tuple(sorted((name, power) for name, power in counted.items() if power))
+    if not (powers or months or years or ratio or waters) and number > 1:
+        return None  # "10000" may be what the numbers are to be divided by
     return Unit(number * part, powers, months, years, bool(waters), ratio)
+
+
+def _alike(one: Unit, two: Unit) -> bool:
+    """Return whether two units are the same, or a depth of water and its mass: mm (kg m-2)."""
+    if (one.months, one.years, one.angles) != (two.months, two.years, two.angles):
+        return False
+    density = 1.0
+    if one.dimensions != two.dimensions:
+        masses = [unit.dimensions.get("mass", 0.0) for unit in (one, two)]
+        bare = [{k: v for k, v in u.dimensions.items() if k not in ("mass", "length")} for u in (one, two)]
+        lengths = [unit.dimensions.get("length", 0.0) for unit in (one, two)]
+        if bare[0] != bare[1] or sorted(zip(masses, lengths)) != [(0.0, 1.0), (1.0, -2.0)]:
+            return False
+        density = WATER_DENSITY if masses[0] else 1 / WATER_DENSITY
+    if len(one.powers) == len(two.powers) == 1:  # °C is not K
+        line = linear(product(one.powers), product(two.powers))
+        if line is not None:
+            return line[1] == 0.0 and math.isclose(line[0] * one.factor, two.factor, rel_tol=1e-6)
+    numbers = [in_base(unit.powers) for unit in (one, two)]
+    if numbers[0] is None or numbers[1] is None:
+        return False
+    return math.isclose(one.factor * numbers[0], two.factor * numbers[1] * density, rel_tol=1e-6)
 
 
 def _ratio(counted: Counter[str]) -> str:
@@ -149,6 +193,7 @@ def _ratio(counted: Counter[str]) -> str:
 
 def _outer(text: str) -> str:
     """Return a text with plain letters, one space between words, and no brackets round the whole."""
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")  # of no width
     text = text.replace("º", "°").replace("˚", "°").replace("\\", "")
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").replace("⋅", "·").replace("∙", "·")
     text = re.sub(r"[−‐‑–—](?=\d)", "-", text)

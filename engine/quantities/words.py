@@ -9,7 +9,10 @@ from __future__ import annotations
 
 # Single words, as they are written exactly; longer ones in capitals or with a capital first mean the same.
 WORDS = {
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters", "mtr", "gpm", "mgp"), "meter"),
+    **dict.fromkeys(
+        ("m", "metre", "metres", "meter", "meters", "mtr", "mtrs", "mts", "masl", "mamsl", "gpm", "mgp"),
+        "meter",
+    ),
     **dict.fromkeys(("mm", "millimetre", "millimetres", "millimeter", "millimeters"), "millimeter"),
     **dict.fromkeys(("cm", "centimetre", "centimetres", "centimeter", "centimeters"), "centimeter"),
     **dict.fromkeys(("dm", "decimetre", "decimeter"), "decimeter"),
@@ -20,7 +23,7 @@ WORDS = {
     **dict.fromkeys(("usft", "sft", "survey_foot"), "survey_foot"),
     **dict.fromkeys(("yd", "yard", "yards"), "yard"),
     **dict.fromkeys(("mi", "mile", "miles"), "mile"),
-    **dict.fromkeys(("g", "gram", "grams", "gramme", "grammes"), "gram"),
+    **dict.fromkeys(("g", "gm", "gram", "grams", "gramme", "grammes"), "gram"),
     **dict.fromkeys(("kg", "kilogram", "kilograms", "kilogramme", "kilogrammes"), "kilogram"),
     **dict.fromkeys(("mg", "milligram", "milligrams"), "milligram"),
     **dict.fromkeys(("l", "L", "litre", "litres", "liter", "liters"), "liter"),
@@ -53,7 +56,7 @@ WORDS = {
     **dict.fromkeys(("kph", "kmh", "kmph"), "kilometer_per_hour"),
     **dict.fromkeys(("%", "percent", "pct", "percentage"), "percent"),
     **dict.fromkeys(("‰", "permille"), "permille"),
-    **dict.fromkeys(("fraction", "fractional", "proportion", "ratio", "unitless"), "dimensionless"),
+    **dict.fromkeys(("fraction", "fractional", "frac", "proportion", "ratio", "unitless"), "dimensionless"),
     **dict.fromkeys(("dimensionless", "nondimensional", "numeric", "index"), "dimensionless"),
 }
 
@@ -64,6 +67,7 @@ OWN = frozenset({"Mg"})  # a megagram, though MG and mg look alike
 # May be either of two units, one of which nobody writes (megametre or millimetre, kilonewton or knot), or
 # have no fixed length.
 OPEN = frozenset({"dekad", "dekads", "Mm", "Gm", "Dm", "DM", "MG", "KN", "Kn", "Dam"})
+OPEN |= {"gr", "Mbar", "MBar"}  # grains or grams, megabars or millibars
 
 # Whole texts that say that there is no unit, or none that is known.
 BLANK = frozenset(

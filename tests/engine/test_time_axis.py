@@ -8,7 +8,7 @@ import cftime
 import numpy as np
 import pytest
 
-from engine.dates import When
+from engine.dates import When, find
 from engine.time_axis import decode
 
 HOURS = 1732579200 + 3600 * np.arange(6)  # 26 November 2024
@@ -157,3 +157,43 @@ def test_what_cftime_counts_is_read_back(calendar: str, unit: str) -> None:
     axis = decode(numbers, f"{unit} since {start}", calendar)
     assert axis.dates == tuple(When(d.year, d.month, d.day, d.hour, d.minute) for d in days)
     assert all(when is not None and when.calendar == calendar for when in axis.dates)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("1992-10-8 15:15:42.5 -6:00", "1992-10-08T21:16"),  # the example of the CF conventions
+        ("2001-01-01 00:00:00 -5", "2001-01-01T05:00"),
+        ("2001-01-01 00:00:00 +5", "2000-12-31T19:00"),
+        ("2001-1-1 0:0:0 -530", "2001-01-01T05:30"),
+        ("2001-01-01 00:00 UTC+2", "2000-12-31T22:00"),
+        ("2001-01-01T00:00:00+05:30", "2000-12-31T18:30"),
+        ("2001-01-01 -6:00", "2001-01-01T06:00"),
+        ("2001-01-01 00:00:0.0", "2001-01-01T00:00"),
+        ("2001-01-01 00:00:00 GMT", "2001-01-01T00:00"),
+        ("2001-01-01 UTC", "2001-01-01T00:00"),
+        ("2001-01-01", "2001-01-01T00:00"),
+        ("2001-01-01 00:00 EST", "None"),  # no offset is said
+        ("2001-01-01 00:00 local time", "None"),
+        ("2001-01-01 00:00 +25:00", "None"),
+    ],
+)
+def test_zones_of_the_start_of_an_axis_count(start: str, said: str) -> None:
+    assert str(decode([0, 1], f"hours since {start}").dates[0]) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2001-01-01T06:00+01", "2001-01-01T05:00"),
+        ("2001-01-01 06:00:00 -0530", "2001-01-01T11:30"),
+        ("2001-01-01 06:00 GMT", "2001-01-01T06:00"),
+        ("2001-01-01 06:00 EST", "None"),
+        ("2001-01-01 06:00 MESZ", "None"),
+        ("2001-01-01 06:00 to 2001-01-01 12:00", "2001-01-01T06:00"),
+        ("2001-01-01 06:00-2001-01-01 12:00", "2001-01-01T06:00"),
+        ("2001-01-01 06:00 T2M", "2001-01-01T06:00"),
+    ],
+)
+def test_zones_of_dates_in_names_count(text: str, said: str) -> None:
+    assert str(find(text)) == said

@@ -259,3 +259,44 @@ def test_without_pint_nothing_is_read(broken: str, tmp_path_factory: pytest.Temp
         line.startswith("1 Units cannot be converted, because the Python package pint does not work")
         for line in lines
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("Percent (%)", "%"),
+        ("% [percent]", "%"),
+        ("Kelvin (K)", "K"),
+        ("K [kelvin]", "K"),
+        ("Celsius (°C)", "degC"),
+        ("mm (kg m-2)", "mm"),
+        ("kg m-2 (mm)", "mm"),
+        ("mm = kg m-2", "mm"),
+        ("mm/day (kg m-2 day-1)", "mm/day"),
+        ("K\u200b", "K"),
+        ("\ufeffmm/day", "mm/day"),
+        ("oC", "degC"),
+        ("C°", "degC"),
+        ("deg-C", "degC"),
+        ("Wm-2", "W m-2"),
+        ("kgm-2s-1", "kg m-2 s-1"),
+        ("mmday-1", "mm/day"),
+        ("gm/kg", "g/kg"),
+        ("masl", "m"),
+    ],
+)
+def test_a_unit_said_twice_or_run_together_means_it_once(text: str, plain: str) -> None:
+    assert units.conversion(text, plain, "x").at() == units.conversion(plain, plain, "x").at()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("fraction (%)", "1 (%)", "mm (cm)", "mm or cm", "mm/day (mm/month)", "K (°C)"),  # which of the two?
+        *("%/100", "10000", "100", "10*mm", "1000 x K", "gr/kg", "Mbar", '"', "'", "′"),
+    ],
+)
+def test_a_unit_that_may_mean_two_things_is_refused(text: str) -> None:
+    assert not units.known(text)
+    with pytest.raises(InputError, match="rain"):
+        units.plan(text, "mm", "rain")
