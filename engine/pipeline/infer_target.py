@@ -101,8 +101,7 @@ def _reaches_zero(climatology: RasterRef | None, target: Raster) -> bool:
     """Say whether a climatology tells that a quantity without a unit is non-negative, and may be zero."""
     if climatology is None or target.units:
         return False
-    raster = Raster(climatology, CLIMATOLOGY)
-    raster.check = target.check
+    raster = Raster(climatology, CLIMATOLOGY, check=target.check)
     try:
         values = value_range(raster)
         return 0 <= values.low <= NEAR_ZERO * values.high and not units.is_temperature(raster.units)

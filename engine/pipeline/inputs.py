@@ -79,7 +79,6 @@ class InputRasters:
             if ref is None:
                 continue
             raster = self._open(source, ref, aggregation)
-            raster.check = target.check
             if raster.bare_numbers and source.traits.scalar and source.range and source.units in ("", "1"):
                 scale = unstated_scale(raster, source.range)
                 if scale is not None:
@@ -104,12 +103,13 @@ class InputRasters:
         """Open a source; where the target is summed, sources in other units than it are averaged."""
         units = source.units if source.traits.unit is None else ""
         quantity = self.spec.name if source.traits.of_target else source.title
+        check = self.target.check
         if aggregation is None or not source.dynamic:
-            return Raster(ref, source.name, units, quantity)
+            return Raster(ref, source.name, units, quantity, check)
         if source.traits.scalar:
             way = aggregation.way if source.units == self.spec.units else "mean"
-            return open_dated(ref, source.name, units, replace(aggregation, way=way), quantity=quantity)
-        raster = Raster(ref, source.name, units)
+            return open_dated(ref, source.name, units, replace(aggregation, way=way), False, quantity, check)
+        raster = Raster(ref, source.name, units, check=check)
         if ref.band is None and any(w is not None and w != w.to(aggregation.part) for w in raster.dates):
             raster.close()
             raise InputError(

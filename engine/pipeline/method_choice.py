@@ -17,6 +17,7 @@ from engine.pipeline.infer_target import infer_target
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.aggregated import open_dated
 from engine.raster.grids import Grids, resolution_metres
+from engine.raster.raster_file import go_on
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef, ShippedRaster
 from engine.specs import SourceSpec, TargetSpec
@@ -133,8 +134,7 @@ def choose(request: SuperResolveRequest, check: Callable[[], None] | None = None
     """
     choice = _named(request)
     choice.check_ensemble(request)
-    target = open_target(request, choice.units, choice.target.name)
-    target.check = check or target.check
+    target = open_target(request, choice.units, choice.target.name, check or go_on)
     try:
         return choice.for_target(target, request.quantity, request.sources.get(CLIMATOLOGY)), target
     except BaseException:
@@ -142,7 +142,9 @@ def choose(request: SuperResolveRequest, check: Callable[[], None] | None = None
         raise
 
 
-def open_target(request: SuperResolveRequest, units: str, quantity: str = "") -> Raster:
+def open_target(
+    request: SuperResolveRequest, units: str, quantity: str = "", check: Callable[[], None] = go_on
+) -> Raster:
     """Open the target in some units, the steps of its dates made one where that is asked for.
 
     Raises:
@@ -154,7 +156,7 @@ def open_target(request: SuperResolveRequest, units: str, quantity: str = "") ->
             f"the band or aggregate out."
         )
     aggregation = Aggregation.parse(request.aggregate) if request.aggregate else None
-    return open_dated(request.target, "target", units, aggregation, always=True, quantity=quantity)
+    return open_dated(request.target, "target", units, aggregation, True, quantity, check)
 
 
 def _named(request: SuperResolveRequest) -> Choice:

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from engine import units
 from engine.aggregation import Aggregation, Reduction, lacking, steps_by_date
 from engine.errors import InputError
-from engine.raster.raster_file import FileBand, RasterFile
+from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 
@@ -39,7 +39,7 @@ class AggregatedFile(RasterFile):
 
     def __init__(self, file: RasterFile, aggregation: Aggregation, label: str, wanted_units: str) -> None:
         self._file, self._way = file, aggregation.way
-        self.check: Callable[[], None] = lambda: None  # called before each step; may raise to stop
+        self.check = file.check
         self.georeference, self.variable = file.georeference, file.variable
         self.attributes, self.step = file.attributes, aggregation.part
         self.notes, self.doubts = file.notes, file.doubts
@@ -106,11 +106,17 @@ class AggregatedRaster(Raster):
     """
 
     def __init__(
-        self, ref: RasterRef, label: str, wanted_units: str, aggregation: Aggregation, quantity: str = ""
+        self,
+        ref: RasterRef,
+        label: str,
+        wanted_units: str,
+        aggregation: Aggregation,
+        quantity: str = "",
+        check: Callable[[], None] = go_on,
     ) -> None:
         self.aggregation, self._wanted = aggregation, wanted_units
         self.remarks: list[str] = []
-        super().__init__(ref, label, wanted_units, quantity)
+        super().__init__(ref, label, wanted_units, quantity, check)
 
     def _open(self) -> RasterFile:
         file = super()._open()
@@ -119,11 +125,8 @@ class AggregatedRaster(Raster):
         except BaseException:
             file.close()
             raise
-        self.remarks, gathered.check = gathered.remarks, self._checked
+        self.remarks = gathered.remarks
         return gathered
-
-    def _checked(self) -> None:
-        self.check()  # whichever it is by then
 
     @property
     def told(self) -> str:
@@ -154,22 +157,23 @@ def open_dated(
     aggregation: Aggregation | None,
     always: bool = False,
     quantity: str = "",
+    check: Callable[[], None] = go_on,
 ) -> Raster:
     """Open a raster, aggregated where that is asked for and its bands are steps of dates.
 
     Args:
-        ref, label, wanted_units, quantity: as of `Raster`.
+        ref, label, wanted_units, quantity, check: as of `Raster`.
         aggregation: what to do; None: nothing.
         always: bands that are no such steps are refused.
 
     Raises:
         InputError: as `Raster` and `AggregatedRaster`.
     """
-    raster = Raster(ref, label, wanted_units, quantity)
+    raster = Raster(ref, label, wanted_units, quantity, check)
     if aggregation is None or ref.band is not None or raster.count == 1:
         return raster
     part = aggregation.part
     if any(raster.dates) and (always or any(w is not None and w != w.to(part) for w in raster.dates)):
         raster.close()
-        return AggregatedRaster(ref, label, wanted_units, aggregation, quantity)
+        return AggregatedRaster(ref, label, wanted_units, aggregation, quantity, check)
     return raster

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from engine.raster.gdal_reasons import DAMAGED, gdal_reason
 from engine.raster.georeference import given_crs
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import Packing, packing
-from engine.raster.raster_file import FileBand, Overrides, RasterFile
+from engine.raster.raster_file import FileBand, Overrides, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
 
@@ -41,16 +41,23 @@ class GdalFile(RasterFile):
         ref: as the user names it, for sentences; its CRS counts where the file says none.
         label: how sentences call it.
         overrides: what the user says of the file.
+        check: see `RasterFile`.
 
     Raises:
         InputError: it cannot be opened, or has no band, variable, CRS or usable georeference.
     """
 
     def __init__(
-        self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
+        self,
+        path: str,
+        variable: str | None,
+        ref: RasterRef,
+        label: str,
+        overrides: Overrides,
+        check: Callable[[], None] = go_on,
     ) -> None:
         self.label, self.notes, self._name = label, [], ref.path
-        self._overrides = overrides
+        self._overrides, self.check = overrides, check
         self._environment = partial(environment, path, ref.plain)  # of each thread that reads
         try:
             self._file = open_by_gdal(path, label, ref.plain)
@@ -170,12 +177,17 @@ class GdalFile(RasterFile):
 
     def _sampled(self, band: int) -> NDArray[Any]:
         """Return cells of a band, in the file's numbers."""
+        self.check()
         rows, columns = (min(_SAMPLE, n) for n in self._file.shape)
         overviews = self._file.overviews(self._indices[band - 1])
         if self._file.width * self._file.height <= CELLS or overviews:
             return self._raw([band], None, False, out_shape=(1, rows, columns))
         windows = sample_windows(self._file.height, self._file.width, self.block)
-        return np.concatenate([self._raw([band], w, False).ravel() for w in windows])
+        pieces = []
+        for window in windows:
+            self.check()
+            pieces.append(self._raw([band], window, False).ravel())
+        return np.concatenate(pieces)
 
     def _missing_of(self, band: int) -> MissingCells:
         if band not in self._missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.store_contents import is_store
 from engine.raster.gdal_file import GdalFile
-from engine.raster.raster_file import Overrides, RasterFile
+from engine.raster.raster_file import Overrides, RasterFile, go_on
 from engine.raster.reference import RasterRef
 
 _CF = (".nc", ".nc4", ".nc3", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".nc4s")
@@ -33,37 +34,40 @@ class Located:
     variable: str | None
 
 
-def open_raster(ref: RasterRef, label: str) -> RasterFile:
+def open_raster(ref: RasterRef, label: str, check: Callable[[], None] = go_on) -> RasterFile:
     """Open a raster.
 
     Args:
         ref: a path, `file.nc:tas` for a variable of it, or GDAL's name for one; what it says besides
             counts in place of the file.
         label: how sentences call it.
+        check: see `RasterFile`.
 
     Raises:
         InputError: it is not there, cannot be read, or does not say which field is meant.
     """
     overrides = Overrides(ref.units, ref.nodata, ref.scale, ref.offset)
     if ref.plain:
-        return GdalFile(ref.path, None, ref, label, overrides)
+        return GdalFile(ref.path, None, ref, label, overrides, check)
     located = locate(ref.path)
     path = located.path if located else ref.path
     _check_there(path, ref, label)
     if located is None or not is_cf(located.path):
-        return GdalFile(path, located.variable if located else None, ref, label, overrides)
+        return GdalFile(path, located.variable if located else None, ref, label, overrides, check)
     try:
-        return CfFile(located.path, located.variable, ref, label, overrides)
+        return CfFile(located.path, located.variable, ref, label, overrides, check)
     except NoAxesError:
-        return _by_gdal(located, ref, label, overrides)
+        return _by_gdal(located, ref, label, overrides, check)
 
 
-def _by_gdal(located: Located, ref: RasterRef, label: str, overrides: Overrides) -> RasterFile:
+def _by_gdal(
+    located: Located, ref: RasterRef, label: str, overrides: Overrides, check: Callable[[], None]
+) -> RasterFile:
     """Open what has no CF axes but perhaps a geotransform, as GDAL writes it."""
     driver = "HDF5" if Path(located.path).suffix.lower() in (".h5", ".hdf5", ".he5") else "NETCDF"
     name = f'{driver}:"{located.path}":{located.variable}' if located.variable else located.path
     try:
-        return GdalFile(name, None, ref, label, overrides)
+        return GdalFile(name, None, ref, label, overrides, check)
     except InputError as error:
         raise InputError(
             f"{label}: {ref.path} has no axes that say where its cells lie (coordinates of one dimension, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,10 @@ class Overrides:
     offset: float | None = None
 
 
+def go_on() -> None:
+    """Never stop."""
+
+
 class RasterFile(ABC):
     """An open raster file.
 
@@ -48,6 +52,7 @@ class RasterFile(ABC):
         bare_numbers: whether they are whole numbers for which neither file nor user states a scale.
         doubts: what may be wrong with the file, as the end of a sentence.
         notes: on what the file left open and how it was taken.
+        check: called between the pieces of longer reads; may raise to stop.
     """
 
     georeference: Georeference
@@ -58,6 +63,7 @@ class RasterFile(ABC):
     notes: list[str]
     doubts: list[str]
     bare_numbers: bool
+    check: Callable[[], None] = staticmethod(go_on)
 
     @abstractmethod
     def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:
@@ -102,6 +108,7 @@ def thinned(file: RasterFile, bands: Sequence[int], window: Window, step: int, l
     out = np.full((len(bands), rows, columns), np.nan, np.float32)
     many = max(1, _ROWS // max(1, window.width * step))
     for row in range(0, rows, many):
+        file.check()
         top = row * step
         height = min(many * step, window.height - top)
         piece = Window(window.col_off, window.row_off + top, window.width, height)

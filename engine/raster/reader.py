@@ -25,7 +25,7 @@ from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
 from engine.raster.longitudes import column_runs
 from engine.raster.opening import open_raster
-from engine.raster.raster_file import RasterFile, thinned
+from engine.raster.raster_file import RasterFile, go_on, thinned
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import sample_windows
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
@@ -49,15 +49,23 @@ class Raster:
         label: how sentences call it, e.g. "elevation".
         wanted_units: units to convert to, or "" to keep the file's.
         quantity: what is wanted, as in `units.plan`, where the label does not name it.
+        check: called between the pieces of a read, also of one that opening it takes; may raise to stop it.
+            It may be given later.
 
     Raises:
         InputError: the raster cannot be opened, has no such band, CRS or usable georeference, or
             its units cannot be converted.
     """
 
-    def __init__(self, ref: RasterRef, label: str, wanted_units: str = "", quantity: str = "") -> None:
-        self.ref, self.label = ref, label
-        self.check: Callable[[], None] = _go_on  # called between the pieces of a read; may raise to stop it
+    def __init__(
+        self,
+        ref: RasterRef,
+        label: str,
+        wanted_units: str = "",
+        quantity: str = "",
+        check: Callable[[], None] = go_on,
+    ) -> None:
+        self.ref, self.label, self.check = ref, label, check
         self._lock = threading.Lock()
         self._file = self._open()
         count = len(self._file.bands)
@@ -81,7 +89,10 @@ class Raster:
         return sample_windows(self.height, self.width, self._file.block, cells)
 
     def _open(self) -> RasterFile:
-        return open_raster(self.ref, self.label)
+        return open_raster(self.ref, self.label, self._checked)
+
+    def _checked(self) -> None:
+        self.check()  # whichever it is by then
 
     @property
     def further(self) -> list[Mapping[str, str]]:
@@ -383,7 +394,3 @@ class Raster:
 
     def _file_units(self) -> str:
         return self._file.bands[(self.ref.band or 1) - 1].units
-
-
-def _go_on() -> None:
-    """Never stop."""

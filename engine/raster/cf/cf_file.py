@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from engine import time_axis
 from engine.dates import When
 from engine.errors import InputError
 from engine.raster.cf.axes import horizontal
+from engine.raster.cf.kept_chunks import KEPT, LARGE, assembled
 from engine.raster.cf.store_contents import check_store, is_store
 from engine.raster.cf.variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.hdf5.outside import check_within
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import packing
-from engine.raster.raster_file import FileBand, Overrides, RasterFile
+from engine.raster.raster_file import FileBand, Overrides, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
 
@@ -39,6 +41,7 @@ class CfFile(RasterFile):
         ref: as the user names it, for sentences; its CRS counts where the file says none.
         label: how sentences call it.
         overrides: what the user says of the file.
+        check: see `RasterFile`.
 
     Raises:
         InputError: no such variable, several to choose from, axes that are no even grid, no CRS.
@@ -46,8 +49,16 @@ class CfFile(RasterFile):
     """
 
     def __init__(
-        self, path: str, variable: str | None, ref: RasterRef, label: str, overrides: Overrides
+        self,
+        path: str,
+        variable: str | None,
+        ref: RasterRef,
+        label: str,
+        overrides: Overrides,
+        check: Callable[[], None] = go_on,
     ) -> None:
+        self.check = check
+        self._chunks_owner = object()
         # From the root: the libraries take some relative names for addresses ("a::b.nc", "http:/…").
         self.label, self._path, self._name, self._overrides = (
             label,
@@ -56,14 +67,14 @@ class CfFile(RasterFile):
             overrides,
         )
         path = self._path
-        check = check_store if is_store(path) else check_within
-        check(path, f"{label}: {ref.path}")
+        within = check_store if is_store(path) else check_within
+        within(path, f"{label}: {ref.path}")
         with LIBRARY:
             self._data, name = open_field(path, variable, f"{label}: {ref.path}")
             try:
                 self._open(name, ref)
             except BaseException:
-                self._data.close()
+                self.close()
                 raise
 
     def _open(self, name: str, ref: RasterRef) -> None:
@@ -76,6 +87,11 @@ class CfFile(RasterFile):
         self._others = [d for d in array.dims if d not in (place.y, place.x)]
         self._array = array.transpose(*self._others, place.y, place.x)
         self.variable, self.attributes = name, {k: str(v) for k, v in array.attrs.items()}
+        remedy = "nccopy -c (or ncks --cnk_dmn) IN OUT"
+        size = self._array.dtype.itemsize
+        check_block(list(self._chunk().values()), size, called, remedy)
+        if os.path.isfile(self._path):
+            check_held(array.size * size, os.path.getsize(self._path), called)
         units = self._overrides.units
         units = self.attributes.get("units", "").strip() if units is None else units
         shape = self._array.shape[:-2]
@@ -89,11 +105,6 @@ class CfFile(RasterFile):
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
         self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
         self._missing = MissingCells(self._fills(), self._valid(), self._sample)
-        remedy = "nccopy -c (or ncks --cnk_dmn) IN OUT"
-        size = self._array.dtype.itemsize
-        check_block(list(self._chunk().values()), size, f"{self.label}: {self._name}", remedy)
-        if os.path.isfile(self._path):
-            check_held(array.size * size, os.path.getsize(self._path), f"{self.label}: {self._name}")
 
     def _dates(self, array: Any) -> list[When | None]:
         """Return the date of each band."""
@@ -200,14 +211,15 @@ class CfFile(RasterFile):
         return limits[0], limits[1]
 
     def _sample(self) -> NDArray[Any]:
+        self.check()
         rows, columns = self._array.shape[-2:]
         first = {d: 0 for d in self._others}
         y, x = self._array.dims[-2:]
         if rows * columns > CELLS:
-            pieces = [
-                self._native(self._array.isel({**first, y: slice(*rows), x: slice(*columns)})).ravel()
-                for rows, columns in (w.toranges() for w in sample_windows(rows, columns, self.block))
-            ]
+            pieces = []
+            for down, across in (w.toranges() for w in sample_windows(rows, columns, self.block)):
+                self.check()
+                pieces.append(self._cells({**first, y: slice(*down), x: slice(*across)}).ravel())
             return np.concatenate(pieces)
         steps = (max(1, -(-n // _SAMPLE)) for n in (rows, columns))
         every = {dim: slice(None, None, step) for dim, step in zip((y, x), steps, strict=True)}
@@ -226,6 +238,28 @@ class CfFile(RasterFile):
             values = values.view(f"u{values.dtype.itemsize}")
         return values
 
+    def _cells(self, part: Mapping[Any, Any]) -> NDArray[Any]:
+        """Return what stands at an index or slice of each dimension, in the file's numbers."""
+        chunk, dims = self._chunk(), self._array.dims
+        sizes = [chunk.get(dim, 0) for dim in dims]
+        held = math.prod(sizes) * self._array.dtype.itemsize
+        each = [part[dim] for dim in dims]
+        ranges = [(p.start, p.stop) if isinstance(p, slice) else (p, p + 1) for p in each]
+        if held < LARGE or any(start >= stop for start, stop in ranges):
+            return self._native(self._array.isel(part))
+
+        def unpacked(place: tuple[int, ...]) -> NDArray[Any]:
+            starts = [n * size for n, size in zip(place, sizes, strict=True)]
+            cells = {dim: slice(a, a + n) for dim, a, n in zip(dims, starts, sizes, strict=True)}
+            return self._native(self._array.isel(cells))
+
+        def chunk_at(place: tuple[int, ...]) -> NDArray[Any]:
+            self.check()
+            with LIBRARY:
+                return KEPT.get(self._chunks_owner, place, held, lambda: unpacked(place))
+
+        return assembled(ranges, sizes, chunk_at)
+
     def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:
         """See `RasterFile.read`."""
         y, x = self._array.dims[-2:]
@@ -236,8 +270,7 @@ class CfFile(RasterFile):
         values = np.empty(shape, np.float64 if wide else np.float32)
         at = 0
         for run in self._runs(bands):
-            part = self._array.isel({**run, y: rows, x: columns})
-            raw = self._native(part).reshape(-1, *shape[1:])
+            raw = self._cells({**run, y: rows, x: columns}).reshape(-1, *shape[1:])
             for field in raw:
                 holes = self._missing.holes(field, labels)
                 values[at] = field
@@ -283,6 +316,7 @@ class CfFile(RasterFile):
     def close(self) -> None:
         """Close it."""
         with LIBRARY:
+            KEPT.forget(self._chunks_owner)
             self._data.close()
 
 

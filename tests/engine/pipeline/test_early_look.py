@@ -17,7 +17,8 @@ from engine.pipeline.early_look import doubts, early_coverage, early_look
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import prepare
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster.reader import Raster, _go_on
+from engine.raster.raster_file import go_on
+from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 
 GRID = GeoBox((32, 32), Affine(0.5, 0, 10, 0, -0.5, 50), "EPSG:4326")
@@ -139,7 +140,7 @@ def test_no_read_of_a_run_is_deaf(
     values = Raster.values
 
     def noted(raster: Raster, *given: object) -> np.ndarray:
-        (deaf.append if raster.check is _go_on else heard.add)(raster.label)
+        (deaf.append if raster.check is go_on else heard.add)(raster.label)
         return values(raster, *given)  # type: ignore[arg-type]  # as they were given
 
     monkeypatch.setattr(Raster, "values", noted)
