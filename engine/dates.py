@@ -261,14 +261,14 @@ def match(
     known = sorted(when for when in dates if when is not None)
     if not fitting:
         span = f"it has {known[0]} to {known[-1]}" if known else "its bands carry no dates"
-        raise InputError(f"{label} has no band for {wanted} ({span}).")
+        raise InputError(f"{label} has no band for {_said(wanted)} ({span}).")
     times = sorted({str(dates[i]) for i in fitting})
     if len(times) > 1:
         raise InputError(f"{label} has {several(times, wanted)}.")
     bands = [f"#{i + 1}" for i in fitting]
     raise InputError(
-        f"{label} has {len(fitting)} bands for {wanted}{_told_apart(fitting, further)}: choose one of them "
-        f"(RASTER#BAND, here {_listed(bands, 'or ')})."
+        f"{label} has {len(fitting)} bands for {_said(wanted)}{_told_apart(fitting, further)}: choose one of "
+        f"them (RASTER#BAND, here {_listed(bands, 'or ')})."
     )
 
 
@@ -278,9 +278,17 @@ def several(times: Sequence[str], wanted: When) -> str:
     steps = f"{len(times)} steps on" if part == "day" else f"{len(times)} dates in"
     more = f", or aggregate them (--aggregate {part}:mean or {part}:sum, AGGREGATE)"
     return (
-        f"{steps} {wanted}, from {times[0]} to {times[-1]}: give one of them"
+        f"{steps} {_said(wanted)}, from {times[0]} to {times[-1]}: give one of them"
         f"{more if part in ('day', 'month') else ''}"
     )
+
+
+def _said(wanted: When) -> str:
+    """Return a date as a sentence has it: "--11", which reads like an option, is month 11 of any year."""
+    if wanted.year is not None:
+        return str(wanted)
+    alone = wanted.day is None and wanted.hour is None
+    return f"{f'month {wanted.month}' if alone else str(wanted)[2:]} of any year"
 
 
 def _told_apart(fitting: Sequence[int], further: Sequence[Mapping[str, str]] | None) -> str:

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     hush_libraries()
     try:
         job, request = arguments.request(options)
-        result = _run(job, request, sys.stderr.isatty())
+        result = _run(job, request, Terminal(sys.stderr.isatty(), talking=not options.json))
         print(json.dumps(result, ensure_ascii=False) if options.json else _TEXT[job](result), flush=True)
     except (Exception, KeyboardInterrupt) as error:
         return status_of(error, options.debug)
@@ -46,8 +46,9 @@ def main(argv: Sequence[str]) -> int:
 class Terminal:
     """Feedback of a job: one line of progress on standard error where a person sees it."""
 
-    def __init__(self, interactive: bool) -> None:
+    def __init__(self, interactive: bool, talking: bool = False) -> None:
         self._interactive = interactive
+        self._talking = talking  # standard output is for people, and may be a batch job's log
         self._shown = 0.0
         self._line = ""
         self.cancelled = threading.Event()
@@ -73,10 +74,12 @@ class Terminal:
         self._write(text)
 
     def log(self, message: str, level: str = "info") -> None:
-        """Show warnings, and what else is told to a person."""
+        """Show warnings, and what else is told to a person, now or in the log of a batch job."""
         if level == "warning" or self._interactive:
             self.clear()
             print(f"Warning: {message}" if level == "warning" else message, file=sys.stderr)
+        elif self._talking:
+            print(message, flush=True)
 
     def check_cancelled(self) -> None:
         """Raise `Cancelled` after Ctrl-C."""
@@ -94,9 +97,8 @@ class Terminal:
         self._line = text
 
 
-def _run(job: str, request: dict[str, Any], interactive: bool) -> dict[str, Any]:
+def _run(job: str, request: dict[str, Any], terminal: Terminal) -> dict[str, Any]:
     """Run the job in a thread: Ctrl-C is heard at once whatever it computes."""
-    terminal = Terminal(interactive)
     outcome: list[Any] = []
     done = threading.Event()
 
@@ -132,9 +134,10 @@ def _super_resolve_text(result: dict[str, Any]) -> str:
         f"{s['name']}: {s['path']} ({s['grid']}; {s['resampling']}; covers {100 * (s['covered'] or 0):.1f} %)"
         for s in result["sources"]
     ]
+    tiles = f"{result['tiles']} tile{'' if result['tiles'] == 1 else 's'}"
     lines.append(
         f"{result['width']} × {result['height']} cells in {result['seconds']:.1f} s on {result['device']} "
-        f"({result['precision']}, {result['tiles']} tiles), {100 * (result['covered'] or 0):.1f} % valid"
+        f"({result['precision']}, {tiles}), {100 * (result['covered'] or 0):.1f} % valid"
     )
     if result["residual"] is not None:
         lines.append(f"Largest residual of a coarse cell: {result['residual']:.3g}")

@@ -69,6 +69,13 @@ def test_match_finds_the_one_band_or_says_why_not() -> None:
     with pytest.raises(InputError, match=r"2 dates in 2001-01, from 2001-01-01 to 2001-01-02: give one of"):
         match(days, When(2001, 1), "rain")
     assert match([When(None, m) for m in range(1, 13)], When(1999, 11, 3), "t") == 10
+    for wanted, said in (
+        (When(None, 3), "month 3"),
+        (When(None, 3, 5), "03-05"),
+        (When(None, 3, None, 6), "03T06"),
+    ):
+        with pytest.raises(InputError, match=f"rain has no band for {said} of any year"):
+            match(days, wanted, "rain")
 
 
 def test_distance_goes_round_the_year() -> None:

@@ -95,6 +95,15 @@ def test_the_same_is_told_before_the_first_tile(rain: str, tmp_path: Path) -> No
     assert any(line.startswith("target: pr; kg m-2 s-1") for line in feedback.logged)
 
 
+def test_the_log_of_a_batch_job_tells_it_too(rain: str, tmp_path: Path, capsys) -> None:
+    command = ["super-resolve", "--model", "rainitur8", "--date", "2001-02", "--target", rain]
+    assert main([*command, "--output", str(tmp_path / "o.tif")]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("target: pr; kg m-2 s-1 → mm/month, by the length of each month;")
+    assert main([*command, "--output", str(tmp_path / "o.tif"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dates"] == ["2001-02"], "and nothing else"
+
+
 def test_a_user_states_units_missing_numbers_and_scale(tmp_path: Path, capsys) -> None:
     raw = np.round(RAIN * 10).astype("i4")
     raw[0, 0] = 77777
