@@ -39,7 +39,7 @@ ORDER = {
         *("methods", "nets", "models", "pipeline", "commands", "__main__"),
     ),
     "msr_plugin": (
-        *("compat", "translation", "folders", "metadata", "contract", "method_list"),
+        *("compat", "translation", "folders", "system_refusals", "metadata", "contract", "method_list"),
         *("worker", "packages", "appearance", "algorithms"),
         *("provider", "settings_page", "plugin", "__init__"),
     ),

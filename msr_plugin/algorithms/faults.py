@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from qgis.core import QgsProcessingException
 
+from ..system_refusals import system_reason
 from ..worker.debug_log import with_log
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -17,9 +18,9 @@ FAULT = "MSR met a fault of its own and stopped: please report it."
 
 def sentence_of(error: Exception) -> str:
     """Return what to tell the user; the traceback is kept."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return with_log(f"{place}the system refused it ({error.strerror}).", _traceback(error))
+        return with_log(f"{place}{system_reason(error)}.", _traceback(error))
     if isinstance(error, MemoryError):
         return "Memory ran out in QGIS: close other layers or programs."
     return with_log(FAULT, _traceback(error))

@@ -22,6 +22,7 @@ from qgis.core import (
 
 from ..folders import model_folders
 from ..packages.cards import CardError, ModelCard, find_card, installed_cards
+from ..system_refusals import system_reason
 from ..translation import tr
 from .base import MsrAlgorithm
 from .faults import guarded
@@ -107,7 +108,7 @@ class ModelInfo(MsrAlgorithm):
                 beside.write_text(page, encoding="utf-8", errors="replace")
                 beside.replace(path)
             except OSError as error:
-                raise QgsProcessingException(f"{path} cannot be written: {error.strerror}.") from error
+                raise QgsProcessingException(f"{path} cannot be written: {system_reason(error)}.") from error
             finally:
                 with contextlib.suppress(OSError):
                     beside.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import CARD_VERSION, MAX_CARD_BYTES, RESERVED_IDS
+from ..system_refusals import system_reason
 from .plain_json import read_json
 
 CARD_FILE = "card.json"
@@ -26,6 +27,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 class CardError(Exception):
     """A card cannot be used; `str(error)` is one sentence that names the file."""
+
+
+class _UnfitError(Exception):
+    """A card does not describe a model; `str(error)` says why, without a full stop."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def read_card(folder: Path) -> ModelCard:
             raise CardError(f"{path} is larger than a card may be.")
         data = path.read_bytes()
     except OSError as error:
-        raise CardError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise CardError(f"{path} cannot be read: {system_reason(error)}.") from error
     return parse_card(data, folder)
 
 
@@ -109,9 +114,10 @@ def parse_card(data: bytes, folder: Path) -> ModelCard:
         raise CardError(f"{path} is not valid JSON: {error}.") from error
     try:
         return _card(raw, folder)
+    except _UnfitError as error:
+        raise CardError(f"{path} is damaged: {error}.") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise CardError(f"{path} is damaged: {reason}.") from error
+        raise CardError(f"{path} is damaged: it does not describe a model.") from error
 
 
 def installed_cards(folders: Iterable[Path]) -> tuple[list[ModelCard], list[CardError]]:
@@ -163,27 +169,27 @@ def find_card(id_or_folder: str, folders: Iterable[Path]) -> ModelCard:
 
 def _card(raw: Any, folder: Path) -> ModelCard:
     if not isinstance(raw, dict):
-        raise TypeError("it holds no JSON object")
-    version = raw["msr_card"]
+        raise _UnfitError("it holds no JSON object")
+    version = _field(raw, "msr_card")
     if version != CARD_VERSION:
-        raise ValueError(f"it has the card version {str(version)[:20]}, this plugin reads {CARD_VERSION}")
+        raise _UnfitError(f"it has the card version {str(version)[:20]}, this plugin reads {CARD_VERSION}")
     target = _kind(raw, "target", dict)
     sources = [_source(entry) for entry in _kind(raw, "sources", list)]
     if len({source.name for source in sources}) < len(sources):
-        raise ValueError("a source stands twice")
+        raise _UnfitError("a source stands twice")
     network = _kind(raw, "network", dict)
     strength = _number(target.get("strength", 1.0), "target.strength")
     if not 0 <= strength <= 1:
-        raise ValueError("target.strength is not between 0 and 1")
+        raise _UnfitError("target.strength is not between 0 and 1")
     bounds = target.get("bounds") or [None, None]
     if not isinstance(bounds, list) or len(bounds) != 2:
-        raise TypeError("the field target.bounds is no pair")
-    identity = _match(raw["id"], _ID, "id")
+        raise _UnfitError("the field target.bounds is no pair")
+    identity = _match(_field(raw, "id"), _ID, "id")
     if identity in RESERVED_IDS:
-        raise ValueError(f"the id {identity} is a name that MSR keeps for itself")
-    factor = raw["factor"]
+        raise _UnfitError(f"the id {identity} is a name that MSR keeps for itself")
+    factor = _field(raw, "factor")
     if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= 100:
-        raise ValueError("factor is not a whole number from 2 to 100")
+        raise _UnfitError("factor is not a whole number from 2 to 100")
     name = _label(raw, "name", 200)
     return ModelCard(
         folder=folder,
@@ -209,8 +215,8 @@ def _card(raw: Any, folder: Path) -> ModelCard:
 
 def _source(entry: Any) -> CardSource:
     if not isinstance(entry, dict):
-        raise TypeError("a source is no JSON object")
-    name = _match(entry["name"], _NAME, "sources.name")
+        raise _UnfitError("a source is no JSON object")
+    name = _match(_field(entry, "name"), _NAME, "sources.name")
     has_default = isinstance(entry.get("default"), dict)
     return CardSource(
         name=name,
@@ -227,7 +233,7 @@ def _source(entry: Any) -> CardSource:
 def _noise(network: dict[str, Any]) -> int:
     noise = network.get("noise", 0)
     if isinstance(noise, bool) or not isinstance(noise, int):
-        raise TypeError("network.noise is no whole number")
+        raise _UnfitError("network.noise is no whole number")
     return noise
 
 
@@ -237,27 +243,34 @@ def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
     for entry in entries:
         size = entry.get("bytes")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-            raise TypeError("bytes is no whole number")
-        if _RESERVED.match(str(entry["file"])) or str(entry["file"]).endswith("."):
-            raise ValueError(f"{str(entry['file'])[:60]} is a name that Windows keeps for itself")
+            raise _UnfitError("bytes is no whole number")
+        file = _field(entry, "file")
+        if _RESERVED.match(str(file)) or str(file).endswith("."):
+            raise _UnfitError(f"{str(file)[:60]} is a name that Windows keeps for itself")
         yield CardFile(
-            file=_match(entry["file"], _FILE, "file"),
-            sha256=_match(entry["sha256"], _SHA256, "sha256"),
+            file=_match(file, _FILE, "file"),
+            sha256=_match(_field(entry, "sha256"), _SHA256, "sha256"),
             bytes=size,
         )
 
 
+def _field(owner: dict[str, Any], key: str) -> Any:
+    if key not in owner:
+        raise _UnfitError(f"the field {key} is missing")
+    return owner[key]
+
+
 def _kind(owner: dict[str, Any], key: str, kind: type) -> Any:
-    value = owner[key]
+    value = _field(owner, key)
     if not isinstance(value, kind):
-        raise TypeError(f"the field {key} is of the wrong kind")
+        raise _UnfitError(f"the field {key} is of the wrong kind")
     return value
 
 
 def _text(owner: dict[str, Any], key: str, longest: int, default: str | None = None) -> str:
-    value = owner[key] if default is None else owner.get(key, default)
+    value = _field(owner, key) if default is None else owner.get(key, default)
     if not isinstance(value, str) or len(value) > longest:
-        raise TypeError(f"the field {key} is no text, or too long")
+        raise _UnfitError(f"the field {key} is no text, or too long")
     return value
 
 
@@ -269,11 +282,11 @@ def _label(owner: dict[str, Any], key: str, longest: int, default: str | None = 
 
 def _match(value: Any, pattern: re.Pattern[str], key: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"the field {key} ({str(value)[:60]!r}) is not of its form")
+        raise _UnfitError(f"the field {key} ({str(value)[:60]!r}) is not of its form")
     return value
 
 
 def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise TypeError(f"the field {key} is no number")
+        raise _UnfitError(f"the field {key} is no number")
     return float(value)

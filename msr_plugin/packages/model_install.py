@@ -20,6 +20,7 @@ from typing import IO, TypeVar
 
 from ..contract import MAX_CARD_BYTES
 from ..folders import too_long
+from ..system_refusals import system_reason
 from .cards import CARD_FILE, CardError, CardFile, ModelCard, parse_card
 
 MAX_BYTES = 2 * 2**30  # of all files together, as they lie on disk
@@ -95,7 +96,7 @@ def install(
             inspect(fresh)
             _move(fresh, final)
         except OSError as error:
-            raise InstallError(f"{final} cannot be written: {error.strerror or error}.") from error
+            raise InstallError(f"{final} cannot be written: {system_reason(error)}.") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return Installed(parse_card(card_bytes, final), exists)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..folders import ROOT
+from ..system_refusals import not_started
 from .environment import scrubbed_environment
 
 _SECONDS = 180
@@ -29,7 +30,7 @@ def examine(python: Path) -> tuple[bool, str]:
     except subprocess.TimeoutExpired:
         return False, f"{python} did not answer within {_SECONDS} seconds."
     except (OSError, ValueError) as error:
-        return False, f"{python} could not start: {getattr(error, 'strerror', None) or error}."
+        return False, f"{python} could not start: {not_started(error)}."
     words = done.stderr.decode("utf-8", "replace").strip()
     try:
         report = json.loads(done.stdout.decode("utf-8"))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..contract import IDLE_SECONDS, PROTOCOL
+from ..system_refusals import not_started
 
 POLL_SECONDS = 0.2  # how often a waiting run looks for cancel and for a dead worker
 ASKED_SECONDS = 0.5  # what a worker gets to obey a cancel
@@ -100,9 +101,8 @@ class EngineProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise WorkerError(
-                "start", f"The engine's Python, {python}, could not start: {reason}."
+                "start", f"The engine's Python, {python}, could not start: {not_started(error)}."
             ) from error
         self._log = threading.Thread(target=self._read_log, name="msr engine log", daemon=True)
         self._log.start()

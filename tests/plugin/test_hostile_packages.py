@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from msr_plugin.packages.cards import CardError, parse_card
+from msr_plugin.packages.cards import CardError, parse_card, read_card
 from msr_plugin.packages.model_install import InstallError, install
 
 ODD = (
@@ -84,6 +84,39 @@ def test_text_that_is_no_card_is_refused_in_one_sentence(data):
     with pytest.raises(CardError) as refusal:
         parse_card(data, Path("model"))
     one_sentence(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("id",), ..., "is damaged: the field id is missing."),
+        (("weights", "sha256"), ..., "is damaged: the field sha256 is missing."),
+        (("target",), [], "is damaged: the field target is of the wrong kind."),
+        (("sources", 0), 1, "is damaged: a source is no JSON object."),
+        (("network", "noise"), "1", "is damaged: network.noise is no whole number."),
+    ],
+)
+def test_a_damaged_card_is_told_by_its_field(shipped, place, value, words):
+    card = copy.deepcopy(shipped)
+    owner = card
+    for key in place[:-1]:
+        owner = owner[key]
+    if value is ...:
+        del owner[place[-1]]
+    else:
+        owner[place[-1]] = value
+    with pytest.raises(CardError) as refusal:
+        parse_card(json.dumps(card).encode(), Path("model"))
+    assert str(refusal.value).endswith(words)
+
+
+def test_what_the_system_refuses_is_told_in_own_words(tmp_path, package):
+    (tmp_path / "card.json").mkdir()
+    with pytest.raises(CardError, match=r"cannot be read: it is a folder, and a file is wanted: check"):
+        read_card(tmp_path)
+    (tmp_path / "models").write_text("no folder", encoding="utf-8")
+    with pytest.raises(InstallError, match=r"cannot be written: a part of its path is a file, no folder"):
+        install(package(), tmp_path / "models" / "deep")
 
 
 @pytest.fixture

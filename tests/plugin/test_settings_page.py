@@ -25,7 +25,7 @@ def test_a_python_without_the_engines_packages_is_told(tmp_path):
     assert "torch" in report
     fine, report = examine(tmp_path / "absent")
     assert not fine
-    assert "could not start" in report
+    assert "could not start: there is no such file or folder" in report
     loud = tmp_path / "python"
     loud.write_text("#!/bin/sh\necho no json\necho last words >&2\nexit 3\n")
     loud.chmod(0o755)

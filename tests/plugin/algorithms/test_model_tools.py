@@ -320,3 +320,10 @@ def test_a_model_that_is_not_there_is_named(provider):
 
     with pytest.raises(QgsProcessingException, match=r"MODEL.*nosuch.*tinyrain"):
         processing.run("msr:modelinfo", {"MODEL": "nosuch", "OUTPUT": "TEMPORARY_OUTPUT"})
+
+
+def test_a_page_that_cannot_be_written_is_told_in_own_words(provider, tmp_path):
+    import processing
+
+    with pytest.raises(QgsProcessingException, match="cannot be written: it is a folder, and a file is"):
+        processing.run("msr:modelinfo", {"MODEL": "tinyrain", "OUTPUT": str(tmp_path)})

@@ -95,7 +95,7 @@ def test_cancel_while_the_worker_starts(start_fake):
 
 
 def test_a_program_that_is_none(tmp_path):
-    with pytest.raises(WorkerError, match="could not start") as caught:
+    with pytest.raises(WorkerError, match="could not start: there is no such file or folder") as caught:
         EngineProcess(tmp_path / "absent", tmp_path, "0.1.0", {})
     assert caught.value.kind == "start"
 
