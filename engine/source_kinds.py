@@ -65,8 +65,10 @@ def _mirrored(values: NDArray[np.float32], left: bool, top: bool) -> NDArray[np.
 def _memberships(values: Values, classes: Sequence[int]) -> Values:
     """Return 1 where the first band is of a class and 0 where it is of another, for each class."""
     valid = np.isfinite(values[0])
-    members = [np.where(valid, values[0] == c, np.nan) for c in classes]
-    return np.stack(members).astype(np.float32)
+    members = np.full((len(classes), *values.shape[1:]), np.nan, np.float32)
+    for member, c in zip(members, classes, strict=True):
+        member[valid] = values[0][valid] == c
+    return members
 
 
 KINDS: dict[str, SourceKind] = {

@@ -16,17 +16,25 @@ class ListedMethod:
     title: str
     help: str
     needs: tuple[str, ...]  # names of the sources that it cannot do without
+    any_sources: bool = False  # it takes whatever rasters are given
 
 
 def _read() -> dict[str, ListedMethod]:
     entries = json.loads((ROOT / "engine" / "methods" / "methods.json").read_text(encoding="utf-8"))
     return {
-        id: ListedMethod(id, entry["title"], entry["help"], tuple(entry["needs"]))
+        id: ListedMethod(
+            id, entry["title"], entry["help"], tuple(entry["needs"]), entry.get("any_sources", False)
+        )
         for id, entry in entries.items()
     }
 
 
 METHODS = _read()  # by id, in the order of the form
+
+
+def uses(method: str, source: str) -> bool:
+    """Return whether a method makes use of a source."""
+    return method in METHODS and (METHODS[method].any_sources or source in METHODS[method].needs)
 
 
 def needing(source: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from engine.commands.options import Parser, number, whole
 from engine.commands.sentences import shown
 from engine.contract import IDLE_SECONDS, MOST_MEMBERS
 from engine.errors import InputError
-from engine.raster.reference import GridRequest, RasterRef
+from engine.raster.reference import KINDS, GridRequest, RasterRef
 from engine.version import VERSION
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _EXAMPLES = """examples:
   a NetCDF variable, all its dates, on the grid of another raster:
     python -m engine super-resolve --model rainitur8 --target 'NETCDF:"rain.nc":tp' --all \\
         --like dem.tif --output fine.tif
+  any covariates of one's own, without a model; and the error that is expected:
+    python -m engine super-resolve --model sharpen --factor 16 --target stack.nc --all \\
+        --source dem=dem.tif --source cover=cover.tif --output fine.tif --expected-error error.tif
   an ensemble of 20: its mean in fine.tif, and how far the members differ:
     python -m engine super-resolve --model rainitur8 --target rain.tif --date 11 --members 20 \\
         --output fine.tif --spread spread.tif --quantiles-output q.tif --quantiles 0.1,0.9
@@ -119,6 +122,13 @@ def _what(command: argparse.ArgumentParser) -> None:
             option, action="append", default=[], metavar=metavar, help=f"{of_what}, such as {_SUCH[option]}"
         )
     what.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        metavar="NAME=KIND",
+        help="what a source of sharpen is: continuous, class or angle (default: as its file shows)",
+    )
+    what.add_argument(
         "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
     )
     what.add_argument(
@@ -165,6 +175,14 @@ def _how(command: argparse.ArgumentParser) -> None:
         choices=("auto", "nonnegative", "signed"),
         default="auto",
         help="simple methods: what kind of values the target has (default: auto, by its units and values)",
+    )
+    how.add_argument(
+        "--expected-error", metavar="FILE.tif", help="write the error that the method expects (sharpen)"
+    )
+    how.add_argument(
+        "--supported-share",
+        metavar="FILE.tif",
+        help="write the share of the fine detail that is supported, 0 to 1 (sharpen)",
     )
     how.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     how.add_argument(
@@ -260,6 +278,8 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         name, mark, raster = text.partition("=")
         if not (mark and name and raster):
             raise InputError(f"--source {shown(text)} must be NAME=RASTER, such as elevation=dem.tif.")
+        if name == "target":
+            raise InputError("--source target is the name of the coarse raster: give another name.")
         if name in sources:
             raise InputError(f"--source {shown(name)} is given twice.")
         sources[name] = RasterRef.parse(raster)
@@ -289,6 +309,8 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         tile=options.tile,
         seed=options.seed,
         ensemble=_ensemble_request(options),
+        expected_error=options.expected_error,
+        supported_share=options.supported_share,
         overwrite=not options.no_overwrite,
         models=tuple(options.models),
     )
@@ -316,6 +338,15 @@ def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[st
                 raise InputError(f"--{option} {text}: {value!r} is no number.") from None
             ref = told[name]
             told[name] = replace(ref, nodata=number) if option == "nodata" else replace(ref, scale=number)
+    for text in options.kind:
+        name, mark, kind = text.partition("=")
+        if not mark or name not in told or name == "target" or kind not in KINDS:
+            known = ", ".join(name for name in told if name != "target")
+            raise InputError(
+                f"--kind {shown(text)} must be NAME=KIND, with the name of a source of this run "
+                f"({known or 'there is none'}) and one of {', '.join(KINDS)}."
+            )
+        told[name] = replace(told[name], kind=kind)
     return told
 
 

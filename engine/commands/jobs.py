@@ -73,7 +73,8 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
     """List the models in `models` (folders), $MSR_MODELS and the shipped ones, and the baselines.
 
     The result: `models` (id, name, version, folder, factor, ensemble, target, sources), `broken` (sentences)
-    and `baselines` (id, title, help, needs_climatology, needs: the sources that are required).
+    and `baselines` (id, title, help, needs_climatology, any_sources, needs: the sources
+    that are required).
     """
     from engine.methods.registry import BASELINES, baseline
     from engine.package.folder import installed
@@ -112,6 +113,7 @@ def models(request: Json, feedback: Feedback, state: State) -> Json:
             "title": info.title,
             "help": info.help,
             "needs_climatology": info.needs_climatology,
+            "any_sources": info.any_sources,
             "needs": [s.name for s in baseline(id, 2, TargetSpec("target", "")).sources if not s.optional],
         }
         for id, info in BASELINES.items()

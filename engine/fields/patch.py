@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.dates import When
 from engine.specs import TargetSpec
 
 
@@ -35,6 +36,7 @@ class Patch:
     # (B, 2) int64: absolute coarse row and column of each window's first cell, halo left out; ensembles
     # need it, since their noise is fixed to the grid.
     origin: Tensor | None = None
+    date: When | None = None  # of all its windows, where they have one
     turn: int | None = None  # coarse columns of a full turn of the globe: those that far apart are one place
 
     def averaging_area(self, target: TargetSpec) -> Tensor | None:

@@ -28,6 +28,8 @@ class BaselineInfo:
     builder: Builder
     conserves: bool = False  # the method itself keeps the coarse means
     temperatures_only: bool = False
+    any_sources: bool = False  # it takes whatever rasters the user gives, by any name
+    tells_error: bool = False  # it is a `FittedMethod`, which tells what to expect
 
     @property
     def needs_climatology(self) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from engine.compute.devices import PrecisionPlan
 from engine.errors import InputError
+from engine.fields.coarse_stack import CoarseStack
 from engine.fields.patch import Patch
 from engine.specs import SourceSpec, TargetSpec
 
@@ -76,6 +78,47 @@ class EnsembleMethod(Method):
 
         Seed, member and place decide a draw, wherever a tile begins; the patch has an `origin`.
         """
+
+
+class Judged(NamedTuple):
+    """An estimate with what is expected of it, (B, h·k, w·k) each, NaN where invalid."""
+
+    field: Tensor  # in the target's units
+    error: Tensor  # the root mean square error that is expected, in the same
+    support: Tensor  # the supported share of the detail's variance, 0 to 1
+
+
+class FittedMethod(Method):
+    """A method that learns from the run's own coarse field before the tiles, and says what to expect.
+
+    Patches have an `origin`, and the `date` of a fitted one or of another.
+    """
+
+    @abstractmethod
+    def fit(self, stack: CoarseStack, check: Callable[[], None]) -> None:
+        """Learn from the coarse field; `check` is called now and then, and may raise to stop."""
+
+    @property
+    @abstractmethod
+    def learned(self) -> dict[str, Any]:
+        """What was learned, as plain data."""
+
+    @abstractmethod
+    def learned_in_words(self) -> list[str]:
+        """What was learned, in sentences."""
+
+    @property
+    @abstractmethod
+    def nothing_learned(self) -> str:
+        """Why the result is no more than interpolation, in a sentence; "" where it is."""
+
+    @abstractmethod
+    def judged(self, patch: Patch) -> Judged:
+        """Return what `predict` returns, with its expected error and its supported share."""
+
+    def predict(self, patch: Patch) -> Tensor:
+        """See `Method.predict`."""
+        return self.judged(patch).field
 
 
 def check_sources(sources: Iterable[SourceSpec], given: set[str], method: str) -> None:

@@ -34,6 +34,8 @@ def read_list(path: Path = LIST) -> dict[str, BaselineInfo]:
             builder=importlib.import_module(f"engine.methods.{id}").build,
             conserves=entry.get("conserves", False),
             temperatures_only=entry.get("temperatures_only", False),
+            any_sources=entry.get("any_sources", False),
+            tells_error=entry.get("tells_error", False),
         )
         for id, entry in entries.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from engine.fields.ensemble import MemberMoments, quantiles
 from engine.fields.patch import Patch
 from engine.fields.supported_share import RING, SupportedShare
 from engine.fields.windows import crop, narrowed, widened
-from engine.methods.interface import EnsembleMethod, Method
-from engine.pipeline.output_files import MAIN
+from engine.methods.interface import EnsembleMethod, FittedMethod, Method
+from engine.pipeline.output_files import ERROR, MAIN, SUPPORT
 from engine.pipeline.request import EnsembleRequest
 from engine.specs import TargetSpec
 
@@ -36,11 +37,13 @@ class Fields:
 def estimate(
     method: Method, target: TargetSpec, strength: float, wanted: EnsembleRequest | None, seed: int
 ) -> Single:
-    """Return what makes the fields of a run's tiles: `Single`, or an `Ensemble` where one is wanted.
+    """Return what makes the fields of a run's tiles: `Single`, `Expectation`, or the `Ensemble` wanted.
 
     Raises:
         InputError: an ensemble of a method that draws no members.
     """
+    if isinstance(method, FittedMethod) and wanted is None:
+        return Expectation(method, target, strength)
     if wanted is None:
         return Single(method, target, strength)
     if not isinstance(method, EnsembleMethod):
@@ -82,6 +85,48 @@ class Single:
         difference = (aggregate(fine, k, area) - coarse).abs()
         finite = difference[torch.isfinite(difference)]
         return fine[0], float(finite.max()) if finite.numel() else 0.0
+
+
+class Expectation(Single):
+    """The one estimate of a method that tells what to expect of it: its error, and the supported share.
+
+    Args:
+        method: fitted.
+        target: how to conserve.
+        strength: of the conservation, 0..1.
+    """
+
+    def __init__(self, method: FittedMethod, target: TargetSpec, strength: float) -> None:
+        super().__init__(method, target, strength)
+        self.judge = method
+        self._error, self._carried, self._cells = 0.0, 0.0, 0
+
+    def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
+        """Return the fields of a patch of one window that has a valid coarse cell."""
+        made = self.judge.judged(patch)
+        fine, residual = self._conserved(made.field, patch)
+        self._add(made.error, made.support)
+        return Fields({MAIN: [fine], ERROR: [made.error[0]], SUPPORT: [made.support[0]]}, residual)
+
+    def empty(self, rows: int, cols: int) -> Fields:
+        """Return the fields of a tile without a valid coarse cell."""
+        return Fields({key: [torch.full((rows, cols), torch.nan)] for key in (MAIN, ERROR, SUPPORT)})
+
+    def _add(self, error: Tensor, support: Tensor) -> None:
+        """Sum mean squares: of the error, and of the detail that its supported share makes of it."""
+        square, share = error.double().square(), support.double().clamp(0, 1 - 1e-6)
+        carried = square * share / (1 - share)
+        known = torch.isfinite(carried)
+        self._error += float(square[known].sum())
+        self._carried += float(carried[known].sum())
+        self._cells += int(known.sum())
+
+    def expected(self) -> dict[str, float | None]:
+        """Return the error that is expected, and what it is of that of interpolation; None: not known."""
+        if not self._cells:
+            return {"error": None, "over_interpolation": None}
+        ratio = math.sqrt(self._error / total) if (total := self._error + self._carried) > 0 else 1.0
+        return {"error": math.sqrt(self._error / self._cells), "over_interpolation": ratio}
 
 
 class Ensemble(Single):

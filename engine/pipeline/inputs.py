@@ -32,6 +32,8 @@ from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.specs import SourceSpec, TargetSpec
 
+_FINER = 1.1  # times the target's resolution, from which cells are finer
+
 
 class InputRasters:
     """All rasters of a job.
@@ -257,6 +259,7 @@ class InputRasters:
             area=None if area is None else _tensor(area),
             turn=columns_round(self.grids.coarse.affine.a, grid_circle(self.grids.coarse)),
             origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
+            date=when,
         )
         if when is not None and when.month is not None:
             patch.day_of_year = torch.tensor([when.day_of_year], dtype=torch.float32)
@@ -273,6 +276,24 @@ class InputRasters:
                 fields = patch.coarse if source.spec.grid == "coarse" else patch.fine
                 fields[source.spec.name] = _tensor(values)
         return patch
+
+    def coarse_field(self, grid: GeoBox, when: When | None) -> torch.Tensor:
+        """Return a date's target on coarse cells, of the output or beside it: (rows, columns)."""
+        values = self.target.read(grid, [self.target_band(when)], self._target_resampling)[0]
+        return torch.from_numpy(values)
+
+    @staticmethod
+    def averaged(source: Input, grid: GeoBox, when: When | None) -> torch.Tensor:
+        """Return a source's means by area on a grid's cells, (channels, rows, columns)."""
+        spec, raster = source.spec, source.raster
+        how = raster.resampling(grid, spec.kind, conserve=True)
+        return torch.from_numpy(raster.read(grid, source.bands(when), how, spec.kind, spec.classes))
+
+    def no_finer(self) -> set[str]:
+        """Return the fine sources whose cells are as large as the target's own, or larger."""
+        own = scale(self.target.georeference, self.grids.fine)
+        fine = [s for s in self.sources if s.spec.grid == "fine"]
+        return {s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < _FINER * own}
 
     def _read(self, source: Input, tile: Tile, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
         name = source.spec.name

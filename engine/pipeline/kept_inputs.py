@@ -54,7 +54,7 @@ def check_apart(files: Sequence[OutputFile]) -> None:
     for file in files:
         place = unicodedata.normalize("NFC", str(file.path.resolve())).casefold()
         if place in seen:
-            other = "estimate" if seen[place].key == MAIN else seen[place].key
+            other = "estimate" if seen[place].key == MAIN else _words(seen[place].key)
             raise InputError(
                 f"{output_label(file)} {file.path} is also that of the {other}: choose another file."
             )
@@ -63,7 +63,11 @@ def check_apart(files: Sequence[OutputFile]) -> None:
 
 def output_label(file: OutputFile) -> str:
     """Return how a sentence begins that is about an output."""
-    return "The output" if file.key == MAIN else f"The output of the {file.key}"
+    return "The output" if file.key == MAIN else f"The output of the {_words(file.key)}"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _read(

@@ -14,6 +14,7 @@ from engine.methods.interface import CLIMATOLOGY, Method, check_sources
 from engine.methods.registry import BASELINES, baseline
 from engine.package.folder import Package, find_package
 from engine.pipeline.infer_target import infer_target
+from engine.pipeline.own_sources import kind_in_words, own_sources
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.aggregated import open_dated
 from engine.raster.grids import Grids, resolution_metres
@@ -44,12 +45,33 @@ class Choice:
         """Units that the target is read in; "" keeps the file's."""
         return self.target.units if self.package else ""
 
-    def for_target(self, raster: Raster, quantity: str, climatology: RasterRef | None = None) -> Choice:
-        """Return the choice with a baseline's target described from the raster itself; see `infer_target`."""
+    @property
+    def any_sources(self) -> bool:
+        """Whether it takes whatever rasters the user gives."""
+        return self.package is None and BASELINES[self.id].any_sources
+
+    def for_target(self, raster: Raster, request: SuperResolveRequest) -> Choice:
+        """Return the choice with a baseline's target described from the raster itself; see `infer_target`.
+
+        So are the sources of a method that takes any; see `own_sources`.
+        """
         if self.package is not None:
             return self
-        target = infer_target(raster, quantity, climatology)
+        target = infer_target(raster, request.quantity, request.sources.get(CLIMATOLOGY))
+        if self.any_sources:
+            return replace(self, target=target, sources=own_sources(request, raster))
         return replace(self, target=target, sources=tuple(baseline(self.id, self.factor, target).sources))
+
+    def method(self) -> Method:
+        """Return the method of a baseline."""
+        made = baseline(self.id, self.factor, self.target)
+        if self.any_sources:
+            made.sources = self.sources
+        return made
+
+    def taken_as(self) -> dict[str, str]:
+        """Return as what each source was taken, in words, where its file or the user decided."""
+        return {source.name: kind_in_words(source) for source in self.sources} if self.any_sources else {}
 
     def check(self, given: set[str]) -> None:
         """Refuse a request that lacks a required source.
@@ -72,6 +94,24 @@ class Choice:
         raise InputError(
             f"The model {self.id} gives one estimate, no ensemble: choose a model with a noise input."
         )
+
+    def check_expectation(self, request: SuperResolveRequest) -> None:
+        """Refuse what a method does not tell, and kinds of sources that it knows already.
+
+        Raises:
+            InputError: names the method, and what it was asked.
+        """
+        fitted = [id for id, info in BASELINES.items() if info.tells_error]
+        if self.package is not None or self.id not in fitted:
+            for key, what in (("expected_error", "expected error"), ("supported_share", "supported share")):
+                if getattr(request, key):
+                    raise InputError(
+                        f"{key}: {self.id} does not tell its {what}: leave it out, or choose "
+                        f"{' or '.join(fitted)}."
+                    )
+        said = [] if self.any_sources else [n for n, ref in request.sources.items() if ref.kind]
+        if said:
+            raise InputError(f"{said[0]}: {self.id} knows the kind of its sources: leave kind out.")
 
     def precision(self, method: Method) -> str:
         """Return the precision that the network ran in."""
@@ -107,7 +147,7 @@ class ModelCache:
             PackageError: the weights are damaged or do not fit the card's network.
         """
         if choice.package is None:
-            return baseline(choice.id, choice.factor, choice.target)
+            return choice.method()
         from engine.models.loading import load_model  # baselines do without
 
         device = choose_device(request.device)
@@ -134,9 +174,10 @@ def choose(request: SuperResolveRequest, check: Callable[[], None] | None = None
     """
     choice = _named(request)
     choice.check_ensemble(request)
+    choice.check_expectation(request)
     target = open_target(request, choice.units, choice.target.name, check or go_on)
     try:
-        return choice.for_target(target, request.quantity, request.sources.get(CLIMATOLOGY)), target
+        return choice.for_target(target, request), target
     except BaseException:
         target.close()
         raise

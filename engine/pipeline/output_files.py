@@ -12,6 +12,7 @@ from engine.pipeline.request import SuperResolveRequest, output_path
 from engine.specs import TargetSpec
 
 MAIN = "output"
+ERROR, SUPPORT = "expected_error", "support"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OutputBand:
 class OutputFile:
     """One file; its bands come date by date."""
 
-    key: str  # MAIN, spread, quantiles, members or support
+    key: str  # MAIN, ERROR, SUPPORT, spread, quantiles or members
     path: Path
     units: str
     bands: tuple[OutputBand, ...]  # of one date
@@ -58,6 +59,13 @@ def output_files(request: SuperResolveRequest, target: TargetSpec) -> list[Outpu
     units, asked = target.units, request.ensemble
     main = OutputBand("mean of the members" if asked else "")
     made = [OutputFile(MAIN, output_path(request), units, (main,))]
+    expected = (
+        (ERROR, request.expected_error, units, "root mean square error that is expected"),
+        (SUPPORT, request.supported_share, "1", "share of the detail's variance that is supported"),
+    )
+    for key, file, unit, quantity in expected:
+        if file:
+            made.append(OutputFile(key, _path(file), unit, (OutputBand(quantity),)))
     if asked is None:
         return made
     bands = {
@@ -66,12 +74,16 @@ def output_files(request: SuperResolveRequest, target: TargetSpec) -> list[Outpu
         "members": tuple(
             OutputBand(f"member {m}", {"MSR_MEMBER": str(m)}) for m in range(1, asked.members + 1)
         ),
-        "support": (OutputBand("share of the detail that the members agree on"),),
+        SUPPORT: (OutputBand("share of the detail that the members agree on"),),
     }
     for key, path in asked.files.items():
-        unit = "1" if key == "support" else units
-        made.append(OutputFile(key, Path(path).expanduser().absolute(), unit, bands[key]))
+        unit = "1" if key == SUPPORT else units
+        made.append(OutputFile(key, _path(path), unit, bands[key]))
     return made
+
+
+def _path(file: str) -> Path:
+    return Path(file).expanduser().absolute()
 
 
 def _told(band: OutputBand) -> dict[str, str]:

@@ -74,6 +74,8 @@ class SuperResolveRequest:
     tile: int = 0  # tile edge in coarse cells; 0: chosen by memory
     seed: int = 0
     ensemble: EnsembleRequest | None = None  # None: the model's one estimate
+    expected_error: str | None = None  # the file of the error that the method expects, where it tells it
+    supported_share: str | None = None  # the file of the supported share of the detail, likewise
     overwrite: bool = True
     models: tuple[str, ...] = ()  # folders that hold packages, searched before the shipped ones
 
@@ -131,10 +133,11 @@ class SuperResolveResult:
     width: int
     height: int
     members: int = 0  # 0: the model's one estimate
-    outputs: dict[str, str] = field(default_factory=dict)  # the ensemble's further files, by what they hold
+    outputs: dict[str, str] = field(default_factory=dict)  # further files, by what they hold
     dates: list[str] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sharpening: dict[str, Any] | None = None  # what a method learned from the coarse field, and expects
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

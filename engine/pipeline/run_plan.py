@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import units
@@ -72,7 +72,15 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_reading(grids, inputs)
             _check_disk(files, grids, len(dates))
             warnings = [*_warnings(choice, grids, inputs), *inputs.early_doubts(dates[0])]
-            yield RunPlan(request, choice, grids, inputs, dates, files, warnings, inputs.understood())
+            yield RunPlan(request, choice, grids, inputs, dates, files, warnings, _understood(choice, inputs))
+
+
+def _understood(choice: Choice, inputs: InputRasters) -> list[Understood]:
+    taken = choice.taken_as()
+    return [
+        replace(each, notes=(*each.notes, taken[each.name])) if each.name in taken else each
+        for each in inputs.understood()
+    ]
 
 
 def _check_numbers(request: SuperResolveRequest) -> None:

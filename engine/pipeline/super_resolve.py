@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.feedback import Feedback
+from engine.methods.interface import FittedMethod, Method
+from engine.pipeline.fit_data import PHASE, coarse_stack
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.output_files import MAIN
 from engine.pipeline.request import SourceReport, SuperResolveRequest, SuperResolveResult
 from engine.pipeline.residual import against_original
-from engine.pipeline.run_plan import prepare
+from engine.pipeline.run_plan import RunPlan, prepare
 from engine.pipeline.tile_loop import TileJob
 
 
@@ -41,16 +43,45 @@ def super_resolve(
             feedback.log(line, "warning")
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
+        warnings = [*plan.warnings, *_fit(plan, method, feedback)]
         job = TileJob(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
+    _tell_expectation(job, feedback)
     later = [*job.warnings(), *_out_of_range(reports)]
     for line in later:
         feedback.log(line, "warning")
-    warnings = [*plan.warnings, *later]
+    warnings += later
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
     return job.result(residuals[0], reports, warnings, time.monotonic() - started)
+
+
+def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
+    """Let a method learn from the run's own coarse field, if it does; return warnings."""
+    if not isinstance(method, FittedMethod):
+        return []
+    feedback.progress(0.01, PHASE)
+    stack = coarse_stack(plan.inputs, plan.grids, plan.choice.target, plan.dates, feedback)
+    method.fit(stack, feedback.check_cancelled)
+    for line in method.learned_in_words():
+        feedback.log(line)
+    if method.nothing_learned:
+        feedback.log(method.nothing_learned, "warning")
+        return [method.nothing_learned]
+    return []
+
+
+def _tell_expectation(job: TileJob, feedback: Feedback) -> None:
+    """Say by how much a method expects to be better than interpolation."""
+    made = job.sharpening()
+    if made is None or made["expected"]["over_interpolation"] is None:
+        return
+    expected, unit = made["expected"], f" {job.plan.choice.target.units}".rstrip()
+    feedback.log(
+        f"Expected error: {expected['error']:.3g}{unit}, {expected['over_interpolation']:.2f} times that of "
+        f"smooth interpolation."
+    )
 
 
 def check(request: SuperResolveRequest, feedback: Feedback) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from engine.fields.patch import Patch
 from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline import provenance
-from engine.pipeline.estimates import estimate
+from engine.pipeline.estimates import Expectation, estimate
 from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SourceReport, SuperResolveResult
 from engine.pipeline.run_plan import RunPlan
@@ -109,6 +110,12 @@ class TileJob:
             lines.append("The output holds no valid cell: check the target's band, nodata and extent.")
         return lines
 
+    def sharpening(self) -> dict[str, Any] | None:
+        """Return what a method learned and what it expects of its field, None of one that learns nothing."""
+        if not isinstance(self.estimate, Expectation):
+            return None
+        return {**self.estimate.judge.learned, "expected": self.estimate.expected()}
+
     def result(
         self,
         residual_original: float,
@@ -136,6 +143,7 @@ class TileJob:
             dates=[str(date) for date in self.dates if date is not None],
             sources=sources,
             warnings=warnings,
+            sharpening=self.sharpening(),
         )
 
     def _writer(self, file: OutputFile, tags: dict[str, str]) -> CogWriter:
@@ -210,6 +218,8 @@ class TileJob:
     @staticmethod
     def _write(writers: dict[str, CogWriter], done: _Done) -> None:
         for key, bands in done.bands.items():
+            if key not in writers:
+                continue
             for number, values in enumerate(bands, start=done.date * len(bands) + 1):
                 writers[key].write(values.numpy(), done.row, done.col, number)
 

@@ -43,6 +43,7 @@ class AggregatedFile(RasterFile):
         self.georeference, self.variable = file.georeference, file.variable
         self.attributes, self.step = file.attributes, aggregation.part
         self.notes, self.doubts = file.notes, file.doubts
+        self.names_numbers, self.bare_numbers = file.names_numbers, file.bare_numbers
         unit = file.bands[0].units
         if aggregation.way == "sum":
             check_sum(unit, wanted_units, label, aggregation.part)

@@ -11,7 +11,7 @@ import numpy as np
 import rasterio.errors
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from engine import band_dates
@@ -93,6 +93,7 @@ class GdalFile(RasterFile):
         self.notes += [first.note] if first.note else []
         self.doubts = [first.doubt] if first.doubt else []
         self.bare_numbers = np.dtype(_numpy_type(file.dtypes[0])).kind in "iu" and not first.stated
+        self.names_numbers = ColorInterp.palette in file.colorinterp
         masks = {flag for flags in file.mask_flag_enums for flag in flags}
         self._has_mask = not masks <= {MaskFlags.all_valid, MaskFlags.nodata}  # an alpha or mask band
         if any(np.dtype(kind).kind == "c" for kind in map(_numpy_type, file.dtypes)):

@@ -49,6 +49,7 @@ class RasterFile(ABC):
         bands: its fields, first to last.
         variable: the name of the one that they are of, "" where the format has none.
         attributes: what CF or GRIB says of it besides units: standard_name, cell_methods, stepType …
+        names_numbers: whether its numbers stand for names: a colour table, or flags of CF.
         bare_numbers: whether they are whole numbers for which neither file nor user states a scale.
         doubts: what may be wrong with the file, as the end of a sentence.
         notes: on what the file left open and how it was taken.
@@ -64,6 +65,7 @@ class RasterFile(ABC):
     doubts: list[str]
     bare_numbers: bool
     check: Callable[[], None] = staticmethod(go_on)
+    names_numbers: bool = False
 
     @abstractmethod
     def read(self, bands: Sequence[int], window: Window, labels: bool = False) -> NDArray[Any]:

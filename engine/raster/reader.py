@@ -168,6 +168,16 @@ class Raster:
         return self._file.bare_numbers
 
     @property
+    def names_numbers(self) -> bool:
+        """Whether its numbers stand for names: a colour table, or flags of CF."""
+        return self._file.names_numbers
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What the file says of the variable besides units."""
+        return self._file.attributes
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files on disk that it is read from."""
         return self._file.files

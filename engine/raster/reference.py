@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from engine.errors import InputError
 
+KINDS = ("continuous", "class", "angle")  # of a source, as a user may say
+
 
 @dataclass(frozen=True)
 class RasterRef:
@@ -22,6 +24,7 @@ class RasterRef:
     nodata: float | None = None  # a number that is missing, beside those that the file names
     scale: float | None = None  # value = number in the file · scale + offset, in place of the file's own
     offset: float | None = None
+    kind: str | None = None  # continuous, class or angle; the user's, for methods that take any raster
 
     @property
     def plain(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ..method_list import METHODS, needing
+from ..method_list import METHODS, needing, uses
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .raster_input import RasterInput
@@ -88,7 +88,7 @@ class Baseline(SuperResolutionAlgorithm):
         method = self._method(parameters, context)
         rasters = {}
         for name, source in SOURCES.items():
-            raster = self.raster(parameters, name, context) if method in needing(source) else None
+            raster = self.raster(parameters, name, context) if uses(method, source) else None
             if raster is not None:
                 rasters[source] = raster
         return rasters
@@ -98,4 +98,5 @@ class Baseline(SuperResolutionAlgorithm):
 
 
 def _needed_by(source: str) -> str:
-    return f"Needed by {', '.join(needing(source))}."
+    takers = [method.id for method in METHODS.values() if method.any_sources]
+    return f"Used by {', '.join(takers)} where it is given; needed by {', '.join(needing(source))}."

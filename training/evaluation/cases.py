@@ -29,7 +29,7 @@ def baseline_cases(
     usable = [archive_sources[name] for name in view.sources if name in archive_sources]
     cases = []
     for id, info in BASELINES.items():
-        if not info.suits(target):
+        if not info.suits(target) or info.tells_error:  # it is fitted on a whole run
             continue
         method = baseline(id, factor, target)
         held = {

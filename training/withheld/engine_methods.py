@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +60,16 @@ def run_engine(id: str, problem: Problem, rasters: Mapping[str, RasterRef], outp
     Raises:
         InputError: the method refuses a raster.
     """
-    needs = BASELINES[id].needs
+    info = BASELINES[id]
+    needs = info.needs
     sources = {
         name: raster
         for name, raster in rasters.items()
         if name != TARGET and id not in PLAIN and (not needs or name in needs)
     }
+    if info.any_sources:
+        kinds = {covariate.name: covariate.kind for covariate in problem.covariates}
+        sources = {name: replace(raster, kind=kinds[name]) for name, raster in sources.items()}
     request = SuperResolveRequest(
         model=id,
         target=rasters[TARGET],
@@ -76,6 +80,8 @@ def run_engine(id: str, problem: Problem, rasters: Mapping[str, RasterRef], outp
         all_dates=True,
         conservation=1.0,
         device="cpu",
+        expected_error=str(output.with_suffix(".error.tif")) if info.tells_error else None,
+        supported_share=str(output.with_suffix(".share.tif")) if info.tells_error else None,
     )
     result = super_resolve(request, Silent())
     further = {name: bands(Path(path)) for name, path in result.outputs.items()}

@@ -103,6 +103,7 @@ class CfFile(RasterFile):
         self._packing = packing(*own, self._overrides, array.dtype, self._sample)
         self.notes += [self._packing.note] if self._packing.note else []
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
+        self.names_numbers = {"flag_values", "flag_meanings"} & set(self.attributes) != set()
         self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
         self._missing = MissingCells(self._fills(), self._valid(), self._sample)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -146,6 +147,18 @@ def test_the_elevation_regression_runs(provider, rasters, tmp_path, read_raster)
     run("msr:baseline", {**parameters, "ELEVATION": rasters["elevation"], "OUTPUT": str(output)})
     fine = read_raster(output)
     numpy.testing.assert_allclose(block_means(fine, 4), read_raster(rasters["target"]), rtol=1e-4)
+
+
+def test_sharpening_takes_what_is_given(provider, rasters, write_raster, tmp_path, read_raster):
+    output = tmp_path / "fine.tif"
+    parameters = {"TARGET": rasters["target"], "METHOD": "sharpen", "FACTOR": 4, "OUTPUT": str(output)}
+    run("msr:baseline", {**parameters, "ELEVATION": rasters["elevation"]})
+    fine = read_raster(output)
+    numpy.testing.assert_allclose(block_means(fine, 4), read_raster(rasters["target"]), rtol=1e-4)
+    tags = gdal.Open(str(output)).GetMetadata()
+    assert list(json.loads(tags["MSR_SHARPENING"])["covariates"]) == ["elevation"]
+    run("msr:baseline", parameters)
+    assert json.loads(gdal.Open(str(output)).GetMetadata()["MSR_SHARPENING"])["covariates"] == {}
 
 
 def test_another_grid_by_extent_resolution_and_crs(provider, rasters, tmp_path):

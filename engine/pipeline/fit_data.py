@@ -1,0 +1,100 @@
+"""Reads what a method is fitted on: the coarse field of the run's dates, and covariates on its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from odc.geo.geobox import GeoBox
+from torch import Tensor
+
+from engine.dates import When
+from engine.feedback import Feedback
+from engine.fields.coarse_stack import CoarseStack
+from engine.pipeline.inputs import InputRasters
+from engine.raster.grids import Grids, origin, relative_area, window
+from engine.raster.longitudes import goes_round
+from engine.specs import TargetSpec
+
+PHASE = "Learning from the coarse field"
+MARGIN = 16  # coarse cells around the output that are looked at too
+MOST_CELLS = 2_000_000  # over all dates
+_CHANNEL_CELLS = 12_000_000  # the same times the covariates' channels, which bounds the memory
+
+
+def coarse_stack(
+    inputs: InputRasters, grids: Grids, spec: TargetSpec, wanted: Sequence[When | None], feedback: Feedback
+) -> CoarseStack:
+    """Read the coarse field and the covariates that a method is fitted on.
+
+    All dates of few, an even sample of many; of a field too large, its middle. Covariates whose cells are
+    no finer than the target's are left out.
+
+    Args:
+        inputs: open.
+        grids: of the run.
+        spec: what the target is.
+        wanted: the run's dates.
+        feedback: hears of the progress, and says when to stop.
+    """
+    coarse = inputs.no_finer()
+    sources = [source for source in inputs.sources if source.spec.name not in coarse]
+    channels = sum(source.spec.channels for source in sources)
+    most = min(MOST_CELLS, _CHANNEL_CELLS // max(channels, 1))
+    grid = _window(grids, most)
+    dates = _sampled(wanted, max(1, most // (grid.shape[0] * grid.shape[1])))
+    fields: list[Tensor] = []
+    changing: dict[str, list[Tensor]] = {s.spec.name: [] for s in sources if s.spec.dynamic}
+    fixed = {s.spec.name: inputs.averaged(s, grid, None)[None] for s in sources if not s.spec.dynamic}
+    for number, when in enumerate(dates):
+        feedback.progress(0.01 + 0.01 * number / len(dates), PHASE)
+        feedback.check_cancelled()
+        fields.append(inputs.coarse_field(grid, when))
+        for source in sources:
+            if source.spec.dynamic:
+                changing[source.spec.name].append(inputs.averaged(source, grid, when))
+    target = torch.stack(fields)
+    covariates = fixed | {name: torch.stack(parts) for name, parts in changing.items()}
+    rows, columns = _known(target)
+    area = relative_area(grid) if spec.by_area else None
+    first = window(grid, rows.start, columns.start, 1, 1)
+    return CoarseStack(
+        target[:, rows, columns].contiguous(),
+        {source.spec.name: covariates[source.spec.name][..., rows, columns] for source in sources},
+        tuple(dates),
+        origin(first),
+        None if area is None else torch.from_numpy(area[rows]),
+    )
+
+
+def _window(grids: Grids, most: int) -> GeoBox:
+    """Return the coarse cells to look at: those of the output with a margin, or the middle of too many."""
+    height, width = grids.coarse.shape
+    beside = (
+        0 if goes_round(grids.coarse) else MARGIN
+    )  # round the globe, it would be the other edge once more
+    rows, columns = height + 2 * MARGIN, width + 2 * beside
+    if rows * columns > most:
+        shrink = (most / (rows * columns)) ** 0.5
+        rows, columns = max(1, int(rows * shrink)), max(1, int(columns * shrink))
+    row, column = (height - rows) // 2, (width - columns) // 2
+    return window(grids.coarse, row, column, rows, columns)
+
+
+def _sampled(wanted: Sequence[When | None], most: int) -> list[When | None]:
+    """Return the dates, or an even sample of so many."""
+    distinct = list(dict.fromkeys(wanted))
+    if len(distinct) <= most:
+        return distinct
+    return [distinct[int(i)] for i in np.unique(np.linspace(0, len(distinct) - 1, most).round())]
+
+
+def _known(target: Tensor) -> tuple[slice, slice]:
+    """Return the rows and columns from the first to the last with a value; all where there is none."""
+    valid = torch.isfinite(target).any(0)
+    spans = []
+    for axis in (1, 0):
+        places = valid.any(axis).nonzero().flatten()
+        spans.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, None))
+    return spans[0], spans[1]

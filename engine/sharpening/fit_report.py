@@ -1,0 +1,85 @@
+"""What a fit concluded, as plain data and in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from engine.sharpening.fit import Fitted
+from engine.sharpening.gains import Gain, Measured
+
+
+def report(fitted: Fitted, factor: int, given: Sequence[str], dates: int) -> dict[str, Any]:
+    """Return levels, shrinkage and, of each covariate, what it explains and how much of it is carried down.
+
+    Args:
+        fitted: at the levels above.
+        factor: down to which detail is carried.
+        given: names of all covariates, also of those that were not fitted.
+        dates: that were fitted.
+    """
+    how = fitted.shrinkage
+    return {
+        "levels": fitted.levels,
+        "dates": dates,
+        "shrinkage": None
+        if how is None
+        else {"ridge": how.ridge, "by_date": how.by_date, "window": how.window, "local": how.local},
+        "unexplained": {"here": _plain(fitted.unexplained.here), "hurst": _plain(fitted.unexplained.hurst)},
+        "covariates": {name: _gain(fitted.gains.get(name), factor) for name in given},
+    }
+
+
+def sentences(fitted: Fitted, factor: int, given: Sequence[str]) -> list[str]:
+    """Return a sentence for each covariate; see `report`."""
+    lines = []
+    for name in given if fitted.levels else ():
+        gain = fitted.gains.get(name)
+        if gain is None or not gain.shown:
+            why = "no gain shown" if gain is not None else "no detail of its own"
+            lines.append(f"{name}: {why}, left out.")
+            continue
+        kept = ", ".join(f"{value:.2g}" for value in _factors(gain, factor))
+        line = f"{name}: carries {kept} of its detail down, from each halving of the cells to the next"
+        if gain.across:
+            above = ", ".join(f"{m.factor:.2g} ± {m.error:.1g}" for m in gain.across)
+            line += f" (from level to level above the data it was {above})"
+        lines.append(f"{line}.")
+    return lines
+
+
+def nothing_carried(fitted: Fitted, given: Sequence[str]) -> str:
+    """Return why nothing is carried down, in a sentence; "" where something is."""
+    if any(gain.shown for gain in fitted.gains.values()):
+        return ""
+    why = "No source shows a gain on what it was not fitted to"
+    if not given:
+        why = "No source is given"
+    elif not fitted.levels:
+        why = "The coarse field is too small to learn from"
+    return f"{why}: the result is the interpolation."
+
+
+def _gain(gain: Gain | None, factor: int) -> dict[str, Any] | None:
+    if gain is None:
+        return None
+    return {
+        "here": _measured(gain.here),
+        "across": [_measured(measured) for measured in gain.across],
+        "below": [round(value, 4) for value in _factors(gain, factor)],
+        "carries": gain.shown,
+    }
+
+
+def _factors(gain: Gain, factor: int) -> list[float]:
+    """Return the factor of each octave below the data."""
+    return [gain.below(octave)[0] for octave in range(1, max(1, math.ceil(math.log2(factor))) + 1)]
+
+
+def _measured(measured: Measured) -> dict[str, float | None]:
+    return {"factor": _plain(measured.factor), "error": _plain(measured.error)}
+
+
+def _plain(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,357 @@
+"""The method `sharpen` from files to file: what it learns, what its sources are taken for, what it tells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from engine.commands.cli import main
+from engine.errors import Cancelled, InputError
+from engine.feedback import Silent
+from engine.pipeline.request import SuperResolveRequest, SuperResolveResult
+from engine.pipeline.super_resolve import check, super_resolve
+from engine.raster.reference import GridRequest, RasterRef
+
+ROWS, COLUMNS, CELL = 30, 36, 8000.0
+UTM = {"crs": "EPSG:32633", "left": 400_000, "top": 5_400_000}
+
+
+class Listening(Silent):
+    """Keeps all lines and phases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.phases: list[str] = []
+
+    def progress(self, fraction: float, phase: str, *more: object) -> None:
+        self.phases.append(phase)
+
+    def log(self, message: str, level: str = "info") -> None:
+        super().log(message, level)
+        self.lines.append(message)
+
+
+def ground(k: int, seed: int = 1, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
+    """Return rough ground in metres, (rows·k, columns·k): octaves of noise, each lower than the last."""
+    rng, size, height = np.random.default_rng(seed), 2, 600.0
+    field = np.zeros((rows * k, columns * k))
+    while size <= 2 * max(field.shape):
+        noise = rng.standard_normal((size + 1, size + 1))
+        y, x = (np.linspace(0, size - 1e-6, n) for n in field.shape)
+        i, j = y.astype(int)[:, None], x.astype(int)[None]
+        u, v = (y - y.astype(int))[:, None], (x - x.astype(int))[None]
+        top = noise[i, j] * (1 - v) + noise[i, j + 1] * v
+        field += height * (top * (1 - u) + (noise[i + 1, j] * (1 - v) + noise[i + 1, j + 1] * v) * u)
+        size, height = size * 2, height * 0.6
+    return field.astype(np.float32)
+
+
+def block_mean(values: np.ndarray, k: int) -> np.ndarray:
+    *lead, rows, columns = values.shape
+    return values.reshape(*lead, rows // k, k, columns // k, k).mean((-3, -1)).astype(np.float32)
+
+
+def bands(path: str | Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read(masked=True).filled(np.nan)
+
+
+def rmse(made: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.nanmean((made - truth) ** 2)))
+
+
+@pytest.fixture()
+def make(write_raster, tmp_path: Path):
+    """Return a function that writes a target and covariates of a factor, and returns the request."""
+
+    def made(
+        k: int,
+        truth: np.ndarray,
+        dates: list[str] | None = None,
+        name: str = "fine.tif",
+        **sources: np.ndarray,
+    ) -> SuperResolveRequest:
+        target = write_raster("coarse.tif", block_mean(truth, k), CELL, **UTM, units="degC", dates=dates)
+        refs = {n: RasterRef(write_raster(f"{n}.tif", x, CELL / k, **UTM)) for n, x in sources.items()}
+        all_dates = dates is not None
+        output = str(tmp_path / name)
+        return SuperResolveRequest(
+            "sharpen", RasterRef(target), output, refs, factor=k, quantity="signed", all_dates=all_dates
+        )
+
+    return made
+
+
+def run(request: SuperResolveRequest, feedback: Silent | None = None) -> SuperResolveResult:
+    return super_resolve(request, feedback or Silent())
+
+
+def interpolated(request: SuperResolveRequest, tmp_path: Path) -> np.ndarray:
+    output = str(tmp_path / "smooth.tif")
+    run(replace(request, model="bicubicsmooth", sources={}, output=output))
+    return bands(output)
+
+
+@pytest.mark.parametrize("k", [4, 7])
+def test_a_lapse_rate_is_learned_and_told(make, tmp_path: Path, k: int) -> None:
+    z = ground(k)
+    truth = 10 - 0.0065 * z
+    request = make(k, truth, dem=z)
+    error, share = str(tmp_path / "error.tif"), str(tmp_path / "share.tif")
+    told = Listening()
+    result = run(replace(request, expected_error=error, supported_share=share), told)
+    made, smooth = bands(request.output), interpolated(request, tmp_path)
+    assert rmse(made, truth) < 0.4 * rmse(smooth, truth)
+    np.testing.assert_allclose(block_mean(made[0], k), block_mean(truth, k), atol=1e-3)
+    assert result.outputs == {"expected_error": error, "support": share}
+    expected = bands(error)
+    assert expected.min() > 0
+    assert 0.4 < rmse(expected, 0) / rmse(made, truth) < 2.5
+    assert 0.5 < bands(share).mean() <= 1 and bands(share).min() >= 0
+    learned = result.sharpening
+    assert learned["covariates"]["dem"]["carries"] and learned["levels"] >= 2
+    assert learned["expected"]["over_interpolation"] < 0.6
+    assert "Learning from the coarse field" in told.phases
+    assert any(line.startswith("dem: carries 0.") for line in told.lines)
+    assert any("times that of smooth interpolation" in line for line in told.lines)
+    with rasterio.open(request.output) as file:
+        assert json.loads(file.tags()["MSR_SHARPENING"])["covariates"] == learned["covariates"]
+    with rasterio.open(error) as file:
+        assert file.units == ("degC",) and "expected" in file.tags()["MSR_QUANTITY"]
+
+
+def test_it_runs_from_the_command_line(make, tmp_path: Path, capsys) -> None:
+    z = ground(4)
+    request = make(4, 10 - 0.0065 * z, dem=z)
+    words = ["--target", request.target.path, "--source", f"dem={request.sources['dem'].path}"]
+    words += [
+        "--factor",
+        "4",
+        "--output",
+        request.output,
+        "--expected-error",
+        str(tmp_path / "e.tif"),
+        "--json",
+    ]
+    assert main(["super-resolve", "--model", "sharpen", *words, "--kind", "dem=continuous"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["sharpening"]["covariates"]["dem"]["carries"]
+    assert bands(tmp_path / "e.tif").min() > 0
+    assert main(["super-resolve", "--model", "sharpen", *words, "--kind", "dem=height"]) == 2
+    assert "one of continuous, class, angle" in capsys.readouterr().err
+
+
+def test_tiles_agree(make) -> None:
+    z = ground(4)
+    request = make(4, 10 - 0.0065 * z, dem=z)
+    whole = run(replace(request, tile=100))
+    one = bands(request.output)
+    assert whole.tiles == 1 and run(replace(request, tile=7)).tiles > 20
+    np.testing.assert_allclose(bands(request.output), one, atol=2e-4 * np.ptp(one))
+
+
+@pytest.mark.parametrize("sources", [{}, {"noise": np.zeros((120, 144), np.float32)}])
+def test_without_a_gain_it_is_the_interpolation_and_says_so(make, tmp_path: Path, sources) -> None:
+    request, told = make(4, ground(4), **sources), Listening()
+    result = run(request, told)
+    np.testing.assert_allclose(bands(request.output), interpolated(request, tmp_path), rtol=1e-5, atol=1e-3)
+    assert result.sharpening["expected"]["over_interpolation"] == pytest.approx(1, abs=1e-6)
+    said = "No source shows a gain" if sources else "No source is given"
+    assert [line.startswith(said) for line in told.warnings] == [True]
+    assert result.warnings == told.warnings
+
+
+def test_land_cover_is_taken_as_classes(make, tmp_path: Path) -> None:
+    k = 4
+    cover = np.digitize(ground(k, 7), [-500, 0, 400]).astype(np.uint8)
+    truth = np.array([3.0, -2, 8, 1], np.float32)[cover]
+    request = make(k, truth, cover=cover)
+    taken = check(request, Silent())["inputs"][1]["notes"]
+    assert "taken as classes (0, 1, 2, 3), the same for every date" in taken
+    result = run(request)
+    assert rmse(bands(request.output), truth) < 0.8 * rmse(interpolated(request, tmp_path), truth)
+    assert result.sharpening["covariates"]["cover"]["carries"]
+
+
+def test_an_aspect_is_taken_as_a_direction(make, write_raster, tmp_path: Path) -> None:
+    k = 4
+    turned = (ground(k, 9) / 3) % 360
+    truth = (5 * np.cos(np.deg2rad(turned))).astype(np.float32)
+    request = make(k, truth)
+    path = write_raster("aspect.tif", turned.astype(np.float32), CELL / k, **UTM, units="degree")
+    request = replace(request, sources={"aspect": RasterRef(path)})
+    assert (
+        "taken as directions in degrees, the same for every date"
+        in check(request, Silent())["inputs"][1]["notes"]
+    )
+    run(request)
+    right = rmse(bands(request.output), truth)
+    run(replace(request, sources={"aspect": RasterRef(path, kind="continuous")}))
+    assert right < 0.8 * rmse(interpolated(request, tmp_path), truth)
+    assert right < 0.9 * rmse(bands(request.output), truth)
+
+
+def test_heights_in_whole_metres_are_no_classes(make) -> None:
+    z = ground(4).astype(np.int16)
+    notes = check(make(4, ground(4), dem=z), Silent())["inputs"][1]["notes"]
+    assert "taken as continuous values, the same for every date" in notes
+
+
+def test_a_source_that_changes_with_the_month(make, write_raster, tmp_path: Path) -> None:
+    k = 4
+    months = [ground(k, 20 + m) for m in range(3)]
+    truth = np.stack([20 + 0.004 * z for z in months])
+    dates = ["2001-01", "2001-02", "2001-03"]
+    request = make(k, truth, dates)
+    green = write_raster("green.tif", np.stack(months), CELL / k, **UTM, dates=["--01", "--02", "--03"])
+    request = replace(request, sources={"green": RasterRef(green)})
+    assert (
+        "taken as continuous values, a field for each date" in check(request, Silent())["inputs"][1]["notes"]
+    )
+    run(request)
+    made, smooth = bands(request.output), interpolated(request, tmp_path)
+    for date in range(3):
+        assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
+
+
+def test_all_dates_are_as_each_alone_where_the_fit_is_the_same(make) -> None:
+    z = ground(4)
+    truth = np.stack([10 - 0.0065 * z] * 2)
+    request = make(4, truth, ["2001-01", "2001-02"], dem=z)
+    run(request)
+    both = bands(request.output)
+    run(replace(request, all_dates=False, date="2001-02"))
+    np.testing.assert_allclose(bands(request.output)[0], both[1], atol=5e-3 * np.ptp(both))
+
+
+def test_dates_beyond_the_sample_take_the_season(make, monkeypatch, tmp_path: Path) -> None:
+    z = ground(4)
+    slopes = [-0.008, -0.002, -0.008, -0.002, -0.008]
+    truth = np.stack([10 + slope * z for slope in slopes])
+    dates = ["2001-01", "2001-07", "2002-01", "2002-07", "2003-01"]
+    request = make(4, truth, dates, dem=z)
+    monkeypatch.setattr("engine.pipeline.fit_data.MOST_CELLS", 2 * (ROWS + 32) * (COLUMNS + 32))
+    monkeypatch.setattr("engine.pipeline.fit_data._sampled", lambda wanted, most: list(wanted)[:most])
+    result = run(request)
+    assert result.sharpening["dates"] == 2
+    made, smooth = bands(request.output), interpolated(request, tmp_path)
+    for date in range(5):
+        assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
+
+
+def test_masks_stay(make, write_raster) -> None:
+    k, z = 4, ground(4)
+    truth = 10 - 0.0065 * z
+    request = make(k, truth)
+    coarse = block_mean(truth, k)
+    coarse[3:6, 10:14] = np.nan
+    holed = z.copy()
+    holed[:, :20] = np.nan
+    target = write_raster("holes.tif", coarse, CELL, **UTM, units="degC")
+    dem = write_raster("holed.tif", holed, CELL / k, **UTM)
+    error = request.output.replace("fine", "error")
+    run(replace(request, target=RasterRef(target), sources={"dem": RasterRef(dem)}, expected_error=error))
+    valid = np.isfinite(coarse).repeat(k, 0).repeat(k, 1)
+    for path in (request.output, error):
+        np.testing.assert_array_equal(np.isfinite(bands(path)[0]), valid)
+
+
+def test_rain_stays_possible_on_latitudes_and_longitudes(write_raster, tmp_path: Path) -> None:
+    k, z = 4, ground(4)
+    truth = np.exp(z / 700).astype(np.float32)
+    target = write_raster("rain.tif", block_mean(truth, k), 0.5, 5, 60, units="mm/day")
+    dem = write_raster("z.tif", z, 0.5 / k, 5, 60, units="m")
+    output = str(tmp_path / "o.tif")
+    run(SuperResolveRequest("sharpen", RasterRef(target), output, {"dem": RasterRef(dem)}, factor=k))
+    made = bands(output)[0]
+    assert made.min() >= 0
+    np.testing.assert_allclose(block_mean(made, k), block_mean(truth, k), rtol=1e-4)
+
+
+def test_on_the_grid_of_another_raster(make, write_raster, tmp_path: Path) -> None:
+    k, z = 4, ground(4)
+    truth = 10 - 0.0065 * z
+    request = make(k, truth, dem=z)
+    cut = slice(36, 84), slice(40, 100)
+    like = write_raster(
+        "like.tif",
+        z[cut],
+        CELL / k,
+        crs=UTM["crs"],
+        left=UTM["left"] + 40 * CELL / k,
+        top=UTM["top"] - 36 * CELL / k,
+    )
+    run(replace(request, grid=GridRequest(like=like)))
+    made = bands(request.output)
+    assert made.shape == (1, 48, 60)
+    assert rmse(made[0], truth[cut]) < 0.5 * rmse(interpolated(request, tmp_path)[0][cut], truth[cut])
+
+
+def test_a_source_as_coarse_as_the_target_adds_nothing(make, write_raster, tmp_path: Path) -> None:
+    truth = 10 - 0.0065 * ground(4)
+    request = make(4, truth)
+    same = write_raster("same.tif", block_mean(truth, 4), CELL, **UTM)
+    request = replace(request, sources={"same": RasterRef(same)})
+    told = Listening()
+    run(request, told)
+    np.testing.assert_allclose(bands(request.output), interpolated(request, tmp_path), atol=1e-3)
+    assert any(line.startswith("same: no detail of its own") for line in told.lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("height", "no kind height"), ("class", "no class number"), ("angle", "degrees")]
+)
+def test_kinds_that_a_source_is_not(make, write_raster, kind: str, words: str) -> None:
+    request = make(4, ground(4))
+    dem = write_raster("dem.tif", ground(4), CELL / 4, **UTM, units="m")
+    with pytest.raises(InputError, match=f"dem: .*{words}"):
+        run(replace(request, sources={"dem": RasterRef(dem, kind=kind)}))
+
+
+def test_other_methods_do_not_tell_what_to_expect(make, tmp_path: Path) -> None:
+    request = replace(make(4, ground(4), dem=ground(4)), model="bicubic")
+    for key, word in (("expected_error", "expected error"), ("supported_share", "supported share")):
+        with pytest.raises(InputError, match=f"bicubic does not tell its {word}.*sharpen"):
+            run(replace(request, sources={}, **{key: str(tmp_path / "e.tif")}))
+    dem = replace(request.sources["dem"], kind="continuous")
+    with pytest.raises(InputError, match="knows the kind"):
+        run(replace(request, model="elevationregression", sources={"elevation": dem}))
+
+
+def test_the_expected_error_takes_no_place_of_an_input(make) -> None:
+    request = make(4, ground(4), dem=ground(4))
+    with pytest.raises(InputError, match=r"The output of the expected error .* is also the input dem"):
+        run(replace(request, expected_error=request.sources["dem"].path))
+    with pytest.raises(InputError, match="also that of the expected error"):
+        run(replace(request, expected_error=request.output + ".tif", supported_share=request.output + ".TIF"))
+
+
+def test_it_can_be_stopped_while_it_learns(make, tmp_path: Path) -> None:
+    class Stopping(Silent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.learning = False
+
+        def progress(self, fraction: float, phase: str, *more: object) -> None:
+            self.learning = phase.startswith("Learning")
+
+        def check_cancelled(self) -> None:
+            if self.learning:
+                raise Cancelled("Stopped.")
+
+    request = make(4, ground(4), dem=ground(4))
+    with pytest.raises(Cancelled):
+        run(request, Stopping())
+    assert not Path(request.output).exists()
+
+
+def test_a_source_named_target_is_refused(make) -> None:
+    request = make(4, ground(4), dem=ground(4))
+    with pytest.raises(InputError, match="cannot be named target"):
+        run(replace(request, sources={"target": request.sources["dem"]}))
