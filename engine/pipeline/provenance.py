@@ -7,7 +7,6 @@ import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from engine.methods.interface import FittedMethod
 from engine.version import VERSION
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ def tags(
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
     }
-    if isinstance(method, FittedMethod):
-        entries["MSR_SHARPENING"] = json.dumps(method.learned, ensure_ascii=False)
     if request.aggregate:
         entries["MSR_AGGREGATE"] = request.aggregate
     if request.ensemble is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,8 +89,11 @@ class TileJob:
         try:
             with files:
                 self._loop(writers)
+                learned = self.sharpening()
                 for writer in writers.values():
                     writer.set_tags(MSR_RESIDUAL=f"{self.residual:.6g}")
+                    if learned:
+                        writer.set_tags(MSR_SHARPENING=json.dumps(learned, ensure_ascii=False))
                 self.feedback.progress(0.93, "Writing the output", self.tiles, self.tiles)
         finally:
             for hook in hooks:
