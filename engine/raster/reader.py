@@ -73,6 +73,7 @@ class Raster:
             self._file.close()
             raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {count}.")
         self.georeference = self._file.georeference
+        self.attributes, self.names_numbers = self._file.attributes, self._file.names_numbers
         self.dates = [band.when for band in self._file.bands]
         self.units = self._file_units()
         self._taken = list(self.dates)
@@ -166,16 +167,6 @@ class Raster:
     def bare_numbers(self) -> bool:
         """Whether it holds whole numbers for which nobody states a scale."""
         return self._file.bare_numbers
-
-    @property
-    def names_numbers(self) -> bool:
-        """Whether its numbers stand for names: a colour table, or flags of CF."""
-        return self._file.names_numbers
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        """What the file says of the variable besides units."""
-        return self._file.attributes
 
     @property
     def files(self) -> tuple[str, ...]:
