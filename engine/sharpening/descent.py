@@ -22,6 +22,7 @@ from engine.sharpening.working_space import HALO as STEP_HALO
 from engine.specs import TargetSpec
 
 _RING = 1  # coarse cells around the window that the supported share is interpolated from
+ALIKE = 0.6  # weight of the covariates' own detail in where and at which scales the rest is expected
 _TINY = 1e-12
 
 
@@ -139,8 +140,11 @@ class Descent:
             field = space.conserved(field, crop(coarse, self.halo), self.factor, self._inner_rows(area))
         else:
             field = smooth
-        support = self._support(*(crop(x, margin - _RING * above) for x in (signal, unknown)))
-        unknown = crop(unknown, margin)
+        carried, unknown = (
+            aggregate(crop(x, margin - _RING * above), self.factor) for x in (signal, unknown)
+        )
+        support = self._smooth(carried / (carried + unknown).clamp_min(_TINY)).clamp(0, 1)
+        unknown = self._smooth(unknown)
         known = torch.isfinite(field)
         error = torch.where(known, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
         return Sharpened(field[0], error[0], torch.where(known, support, torch.nan)[0])
@@ -174,22 +178,25 @@ class Descent:
         self, covariates: Covariates, u: Tensor, side: _Side, date: int, origin: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """Return the detail that a step adds, and the mean square that is expected of its error."""
-        fitted, relation = self.fitted, self.fitted.relation
-        rest = fitted.unexplained.below(*side.octaves)
-        doubt = rest * self._spread(fitted.unexplained.places, u, side, origin)[None]
-        total = torch.zeros_like(u)
+        fitted, relation, rest = self.fitted, self.fitted.relation, self.fitted.unexplained
+        total, spread = torch.zeros_like(u), torch.full_like(u, rest.below(*side.octaves))
+        where = self._spread(rest.places, u, side, origin)[None]
         if relation is None:
-            return total, doubt
+            return total, spread * where
+        alike = torch.zeros_like(u)
         depth = sum(side.octaves) / 2 + 0.5
         worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
         for number, term in enumerate(self._terms(covariates, u, side)):
+            if number in rest.energies:
+                alike += term.values.square() * (rest.here / rest.energies[number] / len(rest.energies))
             if term.covariate not in parts:
                 continue
             weight: Tensor | float = float(relation.dates[date, number])
             if relation.places is not None:
                 weight = weight + self._spread(relation.places[number][None], u, side, origin)
             parts[term.covariate] += weight * term.values
+        doubt = ((1 - ALIKE) * spread + ALIKE * alike if rest.energies else spread) * where
         for name, part in parts.items():
             factor, deviation = worth[name]
             total += factor * part
@@ -217,11 +224,9 @@ class Descent:
             field = field.index_select(axis, low) * (1 - share) + field.index_select(axis, high) * share
         return field
 
-    def _support(self, signal: Tensor, unknown: Tensor) -> Tensor:
-        """Return signal / (signal + unknown) of the coarse cells' means, interpolated, without the ring."""
-        carried, doubt = aggregate(signal, self.factor), aggregate(unknown, self.factor)
-        share = carried / (carried + doubt).clamp_min(_TINY)
-        return upsample(share, self.factor, "bilinear", _RING).clamp(0, 1)
+    def _smooth(self, cells: Tensor) -> Tensor:
+        """Interpolate what is known of coarse cells, the ring among them, to the fine cells without it."""
+        return upsample(cells, self.factor, "bilinear", _RING)
 
 
 def _enlarged(field: Tensor, step: int) -> Tensor:

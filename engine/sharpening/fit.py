@@ -17,7 +17,7 @@ from engine.sharpening.unexplained import Unexplained, nothing_known, unexplaine
 from engine.sharpening.working_space import WorkingSpace
 from engine.specs import TargetSpec
 
-RIDGES = (0.03, 0.1, 0.3)
+RIDGES = (0.03, 0.3, 3.0, 30.0)
 BY_DATE = (None, 1.0, 0.3)
 LOCAL = ((None, 0.0), (1.2, 0.3), (1.2, 1.0), (2.5, 0.3))
 _TINY = 1e-12
@@ -76,7 +76,7 @@ def fit(
         rest = nothing_known((shape[0], shape[1]))
         return Fitted(space, standards, None, (), {}, rest, 0, None, tuple(dates))
     if not covariates:
-        rest = unexplained(pairs, [level.detail for level in pairs])
+        rest = unexplained(pairs, [level.detail for level in pairs], space)
         return Fitted(space, standards, None, (), {}, rest, len(pairs), None, tuple(dates))
     sums = []
     for level in pairs:
@@ -87,7 +87,7 @@ def fit(
     worth = gains(sums, how, relations)
     left = [_left(each, how, worth) for each in sums]
     groups = pairs[0].groups
-    rest = unexplained(pairs, left)
+    rest = unexplained(pairs, left, space)
     return Fitted(space, standards, relations[0], groups, worth, rest, len(pairs), how, tuple(dates))
 
 

@@ -2,10 +2,12 @@
 
 A relation fitted at one pair of levels is tried on the next finer pair: λ is the factor by which its detail
 should be multiplied there. It is measured for each covariate wherever the levels above allow, with the error
-of a jackknife over blocks. Below the data it is unknown; what is known of such relations is that they fade.
-So λ is taken to be normally distributed about what the levels above show and `PRIOR`, nearer levels counting
-more, and from step to step it goes back half way to `PRIOR`, unless it is below. A covariate whose
-relation does not show a gain on blocks that it has not seen carries nothing down.
+of a jackknife over blocks. Below the data it is unknown; what is known of such relations is that most fade, and
+that those which explain nearly all and do not change from level to level are laws that last. So λ is taken to
+be normally distributed about what the levels above show, nearer ones counting more, and about a prior between
+`FADES` and one: the nearer to one, the more of the detail all relations together explain and the nearer to
+one λ was. A λ above its prior goes back to it from step to step. A covariate whose relation does not show a
+gain on blocks that it has not seen carries nothing down.
 """
 
 from __future__ import annotations
@@ -20,9 +22,13 @@ from torch import Tensor
 from engine.sharpening.levels import Level
 from engine.sharpening.relation import FOLDS, BlockSums, Relation, Shrinkage, cells_of_blocks, contributions
 
-PRIOR, PRIOR_DEVIATION = 0.8, 0.25  # of λ from octave to octave
-BETWEEN = 0.2  # deviation of λ between octaves of the same field
-LARGEST = 1.3
+FADES, PRIOR_DEVIATION = 0.7, 0.25  # λ of a relation that is not known to last
+STEADY = 0.25  # departure of λ from one at which it is no longer known to last
+UNMEASURED = 0.6  # how far it is where λ could not be measured at all
+BETWEEN = 0.2  # deviation of λ between octaves of the same field, of a relation that is not known to last
+LAW = 0.97  # by how much the variance is less for one that surely does
+BACK = 0.3  # of its lead over the prior that λ keeps from step to step
+LARGEST, MOST = 1.3, 1.2  # λ of a step, and what detail is multiplied by at most
 SHOWN = 2.5  # a gain is shown if it is so many times its standard error
 _TINY = 1e-12
 
@@ -42,10 +48,33 @@ class Gain:
     Attributes:
         here: λ at the level of the data, on blocks that the fit has not seen.
         across: λ from each level above to the next finer one, the nearest first.
+        explained: share of the detail's variance that all covariates explain at the level of the data.
     """
 
     here: Measured
     across: tuple[Measured, ...] = ()
+    explained: float = 0.0
+
+    @property
+    def lasting(self) -> float:
+        """How far the relation is known to last, 0..1."""
+        steady = UNMEASURED
+        if self.across:
+            weights = [1 / (1 + age) for age in range(len(self.across))]
+            apart = [max((m.factor - 1) ** 2 - m.error**2, 0.0) for m in self.across]
+            square = sum(w * a for w, a in zip(weights, apart, strict=True)) / sum(weights)
+            steady = math.exp(-square / STEADY**2)
+        return min(max(self.explained, 0.0), 1.0) * steady
+
+    @property
+    def prior(self) -> float:
+        """What λ is taken for beside what is measured."""
+        return FADES + (1 - FADES) * self.lasting
+
+    @property
+    def _between(self) -> float:
+        """Deviation of λ between octaves."""
+        return BETWEEN * math.sqrt(1 - LAW * self.lasting)
 
     @property
     def shown(self) -> bool:
@@ -71,18 +100,19 @@ class Gain:
             share = 1.0 if octave <= whole else octaves - whole
             product *= mean**share
             spread += share * variance / max(mean, 0.1) ** 2
-            if mean > PRIOR:
-                mean = PRIOR + (mean - PRIOR) / 2
-            variance = variance / 4 + 0.75 * BETWEEN**2
+            if mean > self.prior:
+                mean = self.prior + (mean - self.prior) * BACK
+            variance = variance / 4 + 0.75 * self._between**2
+        product = min(product, MOST)
         return product, product * math.sqrt(spread)
 
     def _next(self) -> tuple[float, float]:
         """Return mean and variance of λ from the data's level to the next below it."""
-        weight, total = 1 / PRIOR_DEVIATION**2, PRIOR / PRIOR_DEVIATION**2
+        weight, total = 1 / PRIOR_DEVIATION**2, self.prior / PRIOR_DEVIATION**2
         for age, measured in enumerate(self.across):
-            certainty = 1 / (measured.error**2 + BETWEEN**2 * (1 + age))
+            certainty = 1 / (measured.error**2 + self._between**2 * (1 + age))
             weight, total = weight + certainty, total + certainty * measured.factor
-        return min(max(total / weight, 0.0), LARGEST), 1 / weight + BETWEEN**2 / 2
+        return min(max(total / weight, 0.0), LARGEST), 1 / weight + self._between**2 / 2
 
 
 def factors(parts: Tensor, groups: Sequence[str], level: Level, folds: Tensor) -> dict[str, Measured]:
@@ -123,14 +153,18 @@ def gains(sums: Sequence[BlockSums], how: Shrinkage, relations: Sequence[Relatio
         relations: of each level.
     """
     level = sums[0].level
-    here = factors(sums[0].held_out(how), level.groups, level, sums[0].folds)
+    held_out = sums[0].held_out(how)
+    here = factors(held_out, level.groups, level, sums[0].folds)
+    rest = (level.detail - held_out.sum(0)) * level.known
+    total = float(level.detail.double().square().sum())
+    share = 1 - float(rest.double().square().sum()) / max(total, _TINY)
     across: dict[str, list[Measured]] = {name: [] for name in here}
     for finer, coarser in enumerate(relations[1:]):
         target = sums[finer]
         parts = contributions(target.level, coarser, 2)
         for name, measured in factors(parts, level.groups, target.level, target.folds).items():
             across[name].append(measured)
-    return {name: Gain(measured, tuple(across[name])) for name, measured in here.items()}
+    return {name: Gain(measured, tuple(across[name]), share) for name, measured in here.items()}
 
 
 def _products(a: Tensor, b: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The relation of detail to terms: one for all, departures from it by date and by place, each shrunk.
 
-Ridge regression of the detail d on the terms φ. A date's own coefficients are drawn to those of all dates;
-what they leave is regressed once more in a moving Gaussian window (geographically weighted regression,
+Ridge regression of the detail d on the terms φ. Its coefficients are drawn to those of the regression of the
+field itself on the covariates and a plane, which sees all scales at once and so errs less where the relation is
+the same at all of them. A date's own coefficients are drawn to those of all dates; what they leave is regressed once more in a moving Gaussian window (geographically weighted regression,
 Brunsdon, Fotheringham & Charlton 1996, Geogr. Anal. 28), drawn to zero. How strongly each is drawn is chosen
 on blocks of space that the fit has not seen. All sums are kept by block, so that a fit without some of
 them costs no second look at the cells.
@@ -28,7 +29,7 @@ class Shrinkage:
     """How strongly coefficients are drawn; in units of the terms' own sums of squares.
 
     Attributes:
-        ridge: of all dates' coefficients to zero.
+        ridge: of all dates' coefficients to those of the field itself.
         by_date: of a date's own to those; None: it has none of its own.
         window: of local departures, deviation of the Gaussian in blocks; None: none.
         local: of the local departures to zero.
@@ -70,6 +71,7 @@ class BlockSums:
         self.squares = torch.zeros(dates, FOLDS, terms, terms, dtype=torch.float64)
         self.products = torch.zeros(dates, FOLDS, terms, dtype=torch.float64)
         self.local_squares = torch.zeros(hot.shape[0], terms, terms, dtype=torch.float64)
+        self._of_field = FieldSums(level, self.folds)
         for date in range(dates):
             phi = by_block(level.values[:, date]).movedim(0, -1)  # (blocks, cells, P)
             own = by_block(level.detail[date][None])[0]
@@ -85,11 +87,13 @@ class BlockSums:
         squares, products = self.squares[:, kept].sum(1), self.products[:, kept].sum(1)
         whole = squares.sum(0)
         size = whole.diagonal()
-        alone = _solved(whole, products.sum(0), how.ridge * size + _TINY)
+        prior, by_date = self._of_field.coefficients(kept, how.by_date, len(size))
+        pull = how.ridge * size + _TINY
+        alone = _solved(whole, products.sum(0) + pull * prior, pull)
         dates = alone.expand(len(squares), -1)
         if how.by_date is not None and len(squares) > 1:
             pull = (how.by_date * size / len(squares) + _TINY).expand(len(squares), -1)
-            dates = _solved(squares, products + pull * alone, pull)
+            dates = _solved(squares, products + pull * (alone + by_date - prior), pull)
         if how.window is None:
             return Relation(dates)
         return Relation(dates, self._places(dates, size, how.window, how.local, without))
@@ -121,6 +125,54 @@ class BlockSums:
             part = contributions(level, self.fit(how, number))
             made = torch.where(fold == number, part, made)
         return made
+
+
+class FieldSums:
+    """Sums for the regression of the field itself on the covariates and a plane, by date and fold."""
+
+    def __init__(self, level: Level, folds: Tensor) -> None:
+        self.own = level.own
+        rows, columns = (torch.linspace(-1, 1, size) for size in level.shape)
+        plane = torch.stack([rows[:, None].expand(level.shape), columns.expand(level.shape)])
+        ones = torch.ones(1, *level.shape)
+        fold = cells_of_blocks(folds, level.shape)
+        made = []
+        for date in range(level.detail.shape[0]):
+            parts = torch.cat([ones, plane, level.channels[:, date], level.field[date][None]])
+            parts = (parts * level.known[date]).flatten(1).double()
+            hot = F.one_hot(fold.flatten(), FOLDS).double().T  # (F, cells)
+            made.append(torch.stack([(parts * one) @ parts.T for one in hot]))
+        self.sums = torch.stack(made)  # (D, F, N, N), the field last
+
+    def coefficients(self, kept: Sequence[int], by_date: float | None, terms: int) -> tuple[Tensor, Tensor]:
+        """Return those of the terms, (P,) for all dates and (D, P) for each: zero but for D z.
+
+        Args:
+            kept: folds that are seen.
+            by_date: see `Shrinkage`.
+            terms: P.
+        """
+        dates = len(self.sums)
+        alone, each = torch.zeros(terms, dtype=torch.float64), torch.zeros(dates, terms, dtype=torch.float64)
+        if not self.own:
+            return alone, each
+        sums = self.sums[:, list(kept)].sum(1)
+        plain = (
+            3  # one and the plane; what they explain of a date goes out of both sides (Frisch & Waugh 1933)
+        )
+        first, cross, rest = sums[:, :plain, :plain], sums[:, :plain, plain:], sums[:, plain:, plain:]
+        pull = 1e-6 * first.diagonal(dim1=-2, dim2=-1) + _TINY
+        rest = rest - cross.transpose(1, 2) @ torch.linalg.solve(first + torch.diag_embed(pull), cross)
+        squares, products = rest[:, :-1, :-1], rest[:, :-1, -1]
+        size = squares.sum(0).diagonal()
+        pooled = _solved(squares.sum(0), products.sum(0), 1e-2 * size + _TINY)
+        own = list(self.own)
+        alone[own] = pooled
+        each[:, own] = pooled
+        if by_date is not None and dates > 1:
+            pull = (by_date * size / dates + _TINY).expand(dates, -1)
+            each[:, own] = _solved(squares, products + pull * pooled, pull)
+        return alone, each
 
 
 def contributions(level: Level, relation: Relation, finer: int = 1) -> Tensor:

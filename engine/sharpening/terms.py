@@ -61,9 +61,14 @@ def terms(
                 yield Term(name, crop(_known(stands_out), cut, k).expand_as(field))
 
 
-def count(covariate_channels: int, sloped: bool) -> int:
-    """Return how many terms a covariate has."""
-    return covariate_channels * (5 if sloped else 2)
+def first_terms(covariates: Covariates) -> tuple[int, ...]:
+    """Return the number of the first term of each channel, D z."""
+    numbers, start = [], 0
+    for covariate in covariates.values():
+        for _ in range(covariate.values.shape[1]):
+            numbers.append(start)
+            start += 5 if covariate.sloped else 2
+    return tuple(numbers)
 
 
 def _known(values: Tensor) -> Tensor:
