@@ -1,13 +1,13 @@
 """What each covariate's relation is worth one level further down, measured above the data.
 
 A relation fitted at one pair of levels is tried on the next finer pair: λ is the factor by which its detail
-should be multiplied there. It is measured for each covariate wherever the levels above allow, with the error
-of a jackknife over blocks. Below the data it is unknown; what is known of such relations is that most fade, and
-that those which explain nearly all and do not change from level to level are laws that last. So λ is taken to
-be normally distributed about what the levels above show, nearer ones counting more, and about a prior between
-`FADES` and one: the nearer to one, the more of the detail all relations together explain and the nearer to
-one λ was. A λ above its prior goes back to it from step to step. A covariate whose relation does not show a
-gain on blocks that it has not seen carries nothing down.
+should be multiplied there. It is measured for each covariate wherever the levels above allow, with the
+error of a jackknife over blocks. Below the data it is unknown; what is known of such relations is that most
+fade, and that those which explain nearly all and do not change from level to level are laws that last. So λ
+is taken to be normally distributed about what the levels above show, nearer ones counting more, and about a
+prior between `FADES` and one: the nearer to one, the more of the detail all relations together explain and
+the nearer to one λ was. A λ above its prior goes back to it from step to step. A covariate whose relation
+does not show a gain on blocks that it has not seen carries nothing down.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The relation of detail to terms: one for all, departures from it by date and by place, each shrunk.
 
-Ridge regression of the detail d on the terms φ. Its coefficients are drawn to those of the regression of the
-field itself on the covariates and a plane, which sees all scales at once and so errs less where the relation is
-the same at all of them. A date's own coefficients are drawn to those of all dates; what they leave is regressed once more in a moving Gaussian window (geographically weighted regression,
-Brunsdon, Fotheringham & Charlton 1996, Geogr. Anal. 28), drawn to zero. How strongly each is drawn is chosen
-on blocks of space that the fit has not seen. All sums are kept by block, so that a fit without some of
-them costs no second look at the cells.
+Ridge regression of the detail d on the terms φ. Its coefficients are drawn to those of the regression of
+the field itself on the covariates and a plane, which sees all scales at once and so errs less where the
+relation is the same at all of them. A date's own coefficients are drawn to those of all dates; what they
+leave is regressed once more in a moving Gaussian window (geographically weighted regression, Brunsdon,
+Fotheringham & Charlton 1996, Geogr. Anal. 28), drawn to zero. How strongly each is drawn is chosen on
+blocks of space that the fit has not seen. All sums are kept by block, so that a fit without some of them
+costs no second look at the cells.
 """
 
 from __future__ import annotations
