@@ -63,7 +63,7 @@ def doubts(label: str, look: EarlyLook, span: Sequence[float] | None, units: str
     """Return what of a look should be known before the run."""
     lines = []
     if look.covered < _HALF:
-        share = f"about {look.covered:.0%}" if look.covered >= 0.01 else "next to nothing"
+        share = f"about {look.covered:.0%}" if look.covered >= 0.01 else "next to nothing (less than 1%)"
         lines.append(f"{label} covers {share} of the output: check its extent, CRS, band and nodata.")
     if span is not None and look.outside > _STRANGE:
         unit = f" {units}" if units else ""

@@ -83,7 +83,10 @@ class Listener(Silent):
 
 @pytest.mark.parametrize(
     ("left", "nodata", "words"),
-    [(24.0, False, "covers about 2% of the output"), (10.0, True, "covers next to nothing of the output")],
+    [
+        (24.0, False, "covers about 2% of the output"),
+        (10.0, True, "covers next to nothing (less than 1%) of the output"),
+    ],
 )
 def test_a_source_that_is_hardly_there_is_told_before_the_run(
     write_raster, tmp_path: Path, left: float, nodata: bool, words: str

@@ -249,6 +249,23 @@ def test_versions_and_members_are_told_apart(tmp_path: Path) -> None:
     assert When(2024, 12, 2).matches(raster.dates[3])
 
 
+def test_one_member_and_versions_along_the_times_are_one_field_a_date(tmp_path: Path) -> None:
+    """As the Climate Data Store writes ERA5: a scalar `number`, and `expver` as texts along the times."""
+    axes = degrees()
+    described = {"units": "seconds since 1970-01-01", "standard_name": "time"}
+    axes["valid_time"] = (1732492800.0 + 86400 * np.arange(3), described)
+    axes["number"] = (np.int64(0), {"standard_name": "realization"})
+    values = np.stack([FIELD, FIELD + 1, FIELD + 2])
+    coordinates = "number valid_time lat lon expver"
+    dims = ("valid_time", "lat", "lon")
+    path = write(tmp_path / "x.nc", values, dims, axes, coordinates=coordinates)
+    with netCDF4.Dataset(path, "a") as file:
+        file.createVariable("expver", str, ("valid_time",))[:] = np.array(["0001", "0001", "0005"], object)
+    raster = Raster(RasterRef(str(path)), "x")
+    assert [str(when) for when in raster.dates] == ["2024-11-25", "2024-11-26", "2024-11-27"]
+    np.testing.assert_array_equal(field(path, 3), FIELD + 2)
+
+
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"CDF\x01" + bytes(60)])
 def test_a_damaged_file_is_named(spoil: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = write(tmp_path / "x.nc", FIELD, ("lat", "lon"), degrees())

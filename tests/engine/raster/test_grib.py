@@ -11,6 +11,9 @@ from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 
 from engine.errors import InputError
+from engine.feedback import Silent
+from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 
@@ -47,3 +50,12 @@ def test_several_elements_are_listed_and_chosen_by_name_or_band(forecast: Path) 
         np.testing.assert_allclose(values, value, rtol=1e-5)
     with pytest.raises(InputError, match=r"has no variable APCP \(it has TMP, PRES\)"):
         Raster(RasterRef(f"{forecast}:APCP"), "rain")
+
+
+def test_a_run_gives_what_gdal_gives(forecast: Path, tmp_path: Path) -> None:
+    """Whatever thread reads: °C, for which GDAL's options stand, and the unit with it."""
+    output = str(tmp_path / "o.tif")
+    super_resolve(SuperResolveRequest("bilinear", RasterRef(f"{forecast}:TMP"), output, factor=2), Silent())
+    with rasterio.open(output) as file:
+        np.testing.assert_allclose(file.read(1), 6.85, rtol=1e-5)
+        assert file.units == ("[C]",)

@@ -216,3 +216,18 @@ def test_a_negative_scale_of_fractions_counts(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         raster.read(raster.geobox, [1], Resampling.nearest)[0], stored * -0.1, rtol=1e-6
     )
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.tif", np.full((2, 2), 1 + 2j, np.complex64), north_up(1, 0, 2))
+    with pytest.raises(InputError, match=r"target: .*c\.tif holds complex numbers"):
+        Raster(RasterRef(path), "target")
+
+
+def test_a_scale_of_modis_divides_in_a_geotiff_too(tmp_path: Path) -> None:
+    ndvi = np.array([[0.1, 0.25], [0.5, 0.9]])
+    stored = (ndvi * 10000).astype(np.int16)
+    for name, scale in (("good.tif", 0.0001), ("inverse.tif", 10000.0)):
+        path = write(tmp_path / name, stored, north_up(1, 0, 2), scales=(scale,), offsets=(0.0,))
+        raster = Raster(RasterRef(path), "ndvi", "1")
+        np.testing.assert_allclose(raster.read(raster.geobox, [1], Resampling.nearest)[0], ndvi, rtol=1e-5)
