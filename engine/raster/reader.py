@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from engine import units
@@ -33,9 +31,6 @@ from engine.source_kinds import KINDS, VALIDITY, SourceKind
 READ_LIMIT = 16_000_000  # source cells, over all channels, held at once while a window is warped
 _PIECE = 4_000_000  # cells read at once, over all bands
 _MARGIN = 4  # source cells around a window, for the widest kernel
-
-# rasterio says so of its own arrays in memory while it warps; a file's georeference is checked below.
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"rasterio\.warp")
 
 
 class Raster:

@@ -7,10 +7,12 @@ an option too), and nothing in a file can loosen what stands here.
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from pathlib import Path
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from engine.errors import InputError, PackageError
@@ -33,6 +35,11 @@ _ALONE = {
 }
 _HDF5 = ("netCDF", "HDF5", "HDF5Image", "BAG", "S102", "S104", "S111", "KEA")  # drivers of such files
 _LARGEST_BLOCK = 2**28  # bytes of a package's raster that one cell may cost
+
+# `georeference_check` tells of files without a place; of its own arrays rasterio says so while it warps.
+warnings.filterwarnings(
+    "ignore", category=NotGeoreferencedWarning, module=r"engine\.raster\.|rasterio(\.warp)?$"
+)
 
 
 def environment(path: str, plain: bool = False) -> rasterio.Env:
