@@ -8,26 +8,34 @@ from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingException
 
 
-@pytest.fixture
-def netcdf(tmp_path, monkeypatch, qgis_app):
-    """Two variables on 4 × 6 cells of 1°, in the folder where the user stands."""
-    monkeypatch.chdir(tmp_path)
-    file = gdal.GetDriverByName("netCDF").CreateMultiDimensional("two.nc")
+def write_netcdf(path, fields, time=""):
+    """Write variables (units, value) on 4 × 6 cells of 1°, of one date where a time axis is named."""
+    file = gdal.GetDriverByName("netCDF").CreateMultiDimensional(str(path))
     root = file.GetRootGroup()
     text, double = gdal.ExtendedDataType.CreateString(), gdal.ExtendedDataType.Create(gdal.GDT_Float64)
     dimensions = []
     for name, units, start, step, size in (
+        *(((time, "seconds since 1970-01-01", 1732579200, 1, 1),) if time else ()),
         ("lat", "degrees_north", 49.5, -1, 4),
         ("lon", "degrees_east", 0.5, 1, 6),
     ):
         dimensions.append(root.CreateDimension(name, None, None, size))
         axis = root.CreateMDArray(name, dimensions[-1:], double)
         axis.CreateAttribute("units", [], text).WriteString(units)
+        if name == time:
+            axis.CreateAttribute("standard_name", [], text).WriteString("time")
         axis.Write(start + step * numpy.arange(size, dtype="f8"))
-    for name, units, value in (("pr", "mm/day", 3.0), ("tas", "degC", 11.0)):
+    for name, (units, value) in fields.items():
         field = root.CreateMDArray(name, dimensions, double)
         field.SetUnit(units)
-        field.Write(numpy.full((4, 6), value))
+        field.Write(numpy.full([dimension.GetSize() for dimension in dimensions], value))
+
+
+@pytest.fixture
+def netcdf(tmp_path, monkeypatch, qgis_app):
+    """Two variables in a file in the folder where the user stands."""
+    monkeypatch.chdir(tmp_path)
+    write_netcdf("two.nc", {"pr": ("mm/day", 3.0), "tas": ("degC", 11.0)})
     return tmp_path / "two.nc"
 
 
@@ -90,3 +98,27 @@ def test_an_extent_in_metres_is_not_taken_for_degrees(provider, netcdf, tmp_path
     assert not fine and "(EXTENT) is in EPSG:3857" in sentence and "(CRS)" in sentence
     assert check(provider, {**given, "EXTENT": "1,4,46,49 [EPSG:4326]"}) == (True, "")
     assert check(provider, {**given, "EXTENT": "1,4,46,49"}) == (True, "")
+
+
+@pytest.mark.parametrize("way", ["path", "layer"])
+def test_degree_axes_without_a_grid_mapping_need_no_crs(provider, tmp_path, read_raster, feedback, way):
+    """As ERA5 and CRU are written: QGIS knows no CRS of such a layer, the engine reads it as EPSG:4326."""
+    import processing
+    from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
+
+    path, output = tmp_path / "era5.nc", tmp_path / "fine.tif"
+    write_netcdf(path, {"t2m": ("degC", 11.0)}, time="valid_time")
+    target = str(path)
+    if way == "layer":
+        target = QgsRasterLayer(str(path), "t2m")
+        assert target.isValid()
+        target.setCrs(QgsCoordinateReferenceSystem())
+    given = parameters_of(output, TARGET=target)
+    assert check(provider, given) == (True, "")
+    processing.run("msr:baseline", given, feedback=feedback)
+    assert any("degree axes are read as EPSG:4326" in line for line in feedback.said["info"])
+    numpy.testing.assert_allclose(read_raster(output), numpy.full((8, 12), 11.0), rtol=1e-6)
+    file = gdal.Open(str(output))
+    assert file.GetSpatialRef().GetAuthorityCode(None) == "4326"
+    assert file.GetGeoTransform() == (0.0, 0.5, 0.0, 50.0, 0.0, -0.5)
+    assert file.GetRasterBand(1).GetMetadataItem("DATE") == "2024-11-26"
