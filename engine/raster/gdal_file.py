@@ -23,7 +23,7 @@ from engine.raster.gdal_reasons import DAMAGED, gdal_reason
 from engine.raster.georeference import given_crs
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import Packing, packing
-from engine.raster.raster_file import FileBand, Overrides, RasterFile, go_on
+from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
 
@@ -38,9 +38,8 @@ class GdalFile(RasterFile):
     Args:
         path: of a file, or GDAL's name for one.
         variable: of a GRIB file: its element, such as TMP; None: all bands.
-        ref: as the user names it, for sentences; its CRS counts where the file says none.
+        ref: as the user names it, and what is said of it there; its CRS counts where the file says none.
         label: how sentences call it.
-        overrides: what the user says of the file.
         check: see `RasterFile`.
 
     Raises:
@@ -48,16 +47,10 @@ class GdalFile(RasterFile):
     """
 
     def __init__(
-        self,
-        path: str,
-        variable: str | None,
-        ref: RasterRef,
-        label: str,
-        overrides: Overrides,
-        check: Callable[[], None] = go_on,
+        self, path: str, variable: str | None, ref: RasterRef, label: str, check: Callable[[], None] = go_on
     ) -> None:
         self.label, self.notes, self._name = label, [], ref.path
-        self._overrides, self.check = overrides, check
+        self._ref, self.check = ref, check
         self._environment = partial(environment, path, ref.plain)  # of each thread that reads
         try:
             self._file = open_by_gdal(path, label, ref.plain)
@@ -140,8 +133,8 @@ class GdalFile(RasterFile):
         )
 
     def _units(self, index: int, band: Mapping[str, str]) -> str:
-        if self._overrides.units is not None:
-            return self._overrides.units
+        if self._ref.units is not None:
+            return self._ref.units
         named = self._file.units[index - 1] or band.get("units") or band.get("UNITS") or band.get("GRIB_UNIT")
         return (named or self._file.tags().get("UNITS") or "").strip()
 
@@ -173,7 +166,7 @@ class GdalFile(RasterFile):
             index = self._indices[band - 1] - 1
             own = (self._file.scales[index], self._file.offsets[index])
             kind = _numpy_type(self._file.dtypes[index])
-            self._packings[band] = packing(*own, self._overrides, kind, lambda: self._sampled(band))
+            self._packings[band] = packing(*own, self._ref, kind, lambda: self._sampled(band))
         return self._packings[band]
 
     def _sampled(self, band: int) -> NDArray[Any]:
@@ -193,7 +186,7 @@ class GdalFile(RasterFile):
     def _missing_of(self, band: int) -> MissingCells:
         if band not in self._missing:
             nodata = self._file.nodatavals[self._indices[band - 1] - 1]
-            named = [n for n in (nodata, self._overrides.nodata) if n is not None]
+            named = [n for n in (nodata, self._ref.nodata) if n is not None]
             self._missing[band] = MissingCells(named, (None, None), lambda: self._sampled(band))
         return self._missing[band]
 

@@ -15,7 +15,7 @@ from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.store_contents import is_store
 from engine.raster.gdal_file import GdalFile
-from engine.raster.raster_file import Overrides, RasterFile, go_on
+from engine.raster.raster_file import RasterFile, go_on
 from engine.raster.reference import RasterRef
 
 _CF = (".nc", ".nc4", ".nc3", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".nc4s")
@@ -46,28 +46,25 @@ def open_raster(ref: RasterRef, label: str, check: Callable[[], None] = go_on) -
     Raises:
         InputError: it is not there, cannot be read, or does not say which field is meant.
     """
-    overrides = Overrides(ref.units, ref.nodata, ref.scale, ref.offset)
     if ref.plain:
-        return GdalFile(ref.path, None, ref, label, overrides, check)
+        return GdalFile(ref.path, None, ref, label, check)
     located = locate(ref.path)
     path = located.path if located else ref.path
     _check_there(path, ref, label)
     if located is None or not is_cf(located.path):
-        return GdalFile(path, located.variable if located else None, ref, label, overrides, check)
+        return GdalFile(path, located.variable if located else None, ref, label, check)
     try:
-        return CfFile(located.path, located.variable, ref, label, overrides, check)
+        return CfFile(located.path, located.variable, ref, label, check)
     except NoAxesError:
-        return _by_gdal(located, ref, label, overrides, check)
+        return _by_gdal(located, ref, label, check)
 
 
-def _by_gdal(
-    located: Located, ref: RasterRef, label: str, overrides: Overrides, check: Callable[[], None]
-) -> RasterFile:
+def _by_gdal(located: Located, ref: RasterRef, label: str, check: Callable[[], None]) -> RasterFile:
     """Open what has no CF axes but perhaps a geotransform, as GDAL writes it."""
     driver = "HDF5" if Path(located.path).suffix.lower() in (".h5", ".hdf5", ".he5") else "NETCDF"
     name = f'{driver}:"{located.path}":{located.variable}' if located.variable else located.path
     try:
-        return GdalFile(name, None, ref, label, overrides, check)
+        return GdalFile(name, None, ref, label, check)
     except InputError as error:
         raise InputError(
             f"{label}: {ref.path} has no axes that say where its cells lie (coordinates of one dimension, "

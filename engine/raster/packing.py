@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.raster.raster_file import Overrides
+from engine.raster.reference import RasterRef
 
 _INVERSE = 100.0  # whole scale factors from here on are to be divided by, as products of MODIS write them
 
@@ -42,20 +42,20 @@ class Packing:
 
 
 def packing(
-    scale: float, offset: float, overrides: Overrides, dtype: Any, sample: Callable[[], NDArray[Any]]
+    scale: float, offset: float, said: RasterRef, dtype: Any, sample: Callable[[], NDArray[Any]]
 ) -> Packing:
     """Return how a field is packed.
 
     Args:
         scale, offset: the file's own; 1 and 0 where it says none.
-        overrides: the user's count in place of them.
+        said: the user's count in place of them.
         dtype: of the file's numbers.
         sample: gives some of them.
     """
-    if overrides.scale is not None:
-        own = offset if overrides.offset is None else overrides.offset
-        return Packing(overrides.scale, own, True)
-    offset = offset if overrides.offset is None else overrides.offset
+    if said.scale is not None:
+        own = offset if said.offset is None else said.offset
+        return Packing(said.scale, own, True)
+    offset = offset if said.offset is None else said.offset
     if not math.isfinite(scale) or scale == 0 or not math.isfinite(offset):
         return Packing(note=f"its scale factor {scale:g} and offset {offset:g} mean nothing and are left out")
     kind = np.dtype(dtype).kind

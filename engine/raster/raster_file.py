@@ -27,16 +27,6 @@ class FileBand:
     further: Mapping[str, str] = field(default_factory=dict)  # coordinates besides time, y and x: expver …
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What a user says of a file in place of the file itself; None leaves it to the file."""
-
-    units: str | None = None
-    nodata: float | None = None  # beside what the file calls missing
-    scale: float | None = None  # value = number in the file · scale + offset, in place of the file's own
-    offset: float | None = None
-
-
 def go_on() -> None:
     """Never stop."""
 

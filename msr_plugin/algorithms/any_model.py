@@ -10,19 +10,17 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..appearance.style import Look
 from ..folders import model_folders
 from ..packages.cards import CardError, ModelCard, find_card
 from ..translation import tr
-from .base_super_resolution import SuperResolutionAlgorithm
-from .installed_model import look_of, why_dated
+from .installed_model import CardAlgorithm
 from .raster_input import unopened
 from .rasters import InputRaster, RasterProblem, describe, open_raster, unreadable
 
 _BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
 
 
-class SuperResolve(SuperResolutionAlgorithm):
+class SuperResolve(CardAlgorithm):
     """Runs a model that is named by a parameter; for scripts, and for models outside the profile."""
 
     ID = "superresolve"
@@ -55,7 +53,7 @@ class SuperResolve(SuperResolutionAlgorithm):
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse a missing model or target, an unknown source and a missing required one."""
-        card = self._card(parameters, context)
+        card = self.card_of(parameters, context)
         super().check_required(parameters, context)
         given = dict(self._lines(parameters, context))
         for source in card.sources:
@@ -68,17 +66,9 @@ class SuperResolve(SuperResolutionAlgorithm):
                 f"{self.label('MEMBERS')} must be 0: {card.id} gives one estimate, no ensemble."
             )
 
-    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """Return the folder of the model's package."""
-        return {"model": str(self._card(parameters, context).folder)}
-
-    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
-        """Return the factor of the model's card."""
-        return self._card(parameters, context).factor
-
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return the rasters of SOURCES."""
-        card = self._card(parameters, context)
+        card = self.card_of(parameters, context)
         known = [source.name for source in card.sources]
         rasters = {}
         for name, text in self._lines(parameters, context):
@@ -92,20 +82,8 @@ class SuperResolve(SuperResolutionAlgorithm):
             rasters[name] = _open(text, label, context)
         return rasters
 
-    def why_dated(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        sources: dict[str, InputRaster],
-    ) -> str:
-        """Return why the run cannot do without a date, "" where it can."""
-        return why_dated(self._card(parameters, context), sources)
-
-    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
-        """Return colours for the model's target."""
-        return look_of(self._card(parameters, context))
-
-    def _card(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
+    def card_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
+        """Return the card of what MODEL names."""
         text = self.parameterAsString(parameters, "MODEL", context).strip()
         if not text:
             raise RasterProblem(f"{self.label('MODEL')} is missing.")

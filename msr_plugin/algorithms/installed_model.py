@@ -14,7 +14,37 @@ from .raster_input import RasterInput
 from .rasters import InputRaster, RasterProblem
 
 
-class ModelAlgorithm(SuperResolutionAlgorithm):
+class CardAlgorithm(SuperResolutionAlgorithm):
+    """An algorithm whose model has a card; subclasses say which (`card_of`)."""
+
+    def card_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
+        """Return the card of the model that runs.
+
+        Raises:
+            RasterProblem: there is none.
+        """
+        raise RasterProblem(f"{self.displayName()} names no model.")
+
+    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Return the package's folder, which no other package can shadow."""
+        return {"model": str(self.card_of(parameters, context).folder)}
+
+    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        """Return the card's factor."""
+        return self.card_of(parameters, context).factor
+
+    def why_dated(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, sources: dict[str, InputRaster]
+    ) -> str:
+        """Return why the run cannot do without a date, "" where it can."""
+        return why_dated(self.card_of(parameters, context), sources)
+
+    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
+        """Return colours for the card's target."""
+        return look_of(self.card_of(parameters, context))
+
+
+class ModelAlgorithm(CardAlgorithm):
     """A trained model; its id is the card's."""
 
     GROUP = ("models", "Models")
@@ -86,14 +116,6 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
             if source.required and not self.is_given(parameters, source.parameter, context):
                 raise RasterProblem(f"{self.label(source.parameter)} is missing; this model needs it.")
 
-    def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """Return the package's folder, which no other package can shadow."""
-        return {"model": str(self.card.folder)}
-
-    def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
-        """Return the card's factor."""
-        return self.card.factor
-
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return the sources that the user gave."""
         rasters = {}
@@ -104,18 +126,9 @@ class ModelAlgorithm(SuperResolutionAlgorithm):
                 rasters[source.name] = raster
         return rasters
 
-    def why_dated(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        sources: dict[str, InputRaster],
-    ) -> str:
-        """Return why the run cannot do without a date, "" where it can."""
-        return why_dated(self.card, sources)
-
-    def look_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Look:
-        """Return colours for the card's target."""
-        return look_of(self.card)
+    def card_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
+        """Return the model's card."""
+        return self.card
 
 
 def band_parameter(source: CardSource) -> str:

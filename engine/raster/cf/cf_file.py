@@ -23,7 +23,7 @@ from engine.raster.checks.declared_size import check_block, check_held
 from engine.raster.hdf5.outside import check_within
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import packing
-from engine.raster.raster_file import FileBand, Overrides, RasterFile, go_on
+from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
 
@@ -38,9 +38,8 @@ class CfFile(RasterFile):
     Args:
         path: of the file, or of the store's folder.
         variable: its name, with its groups (Grid/precipitation); None: the only one.
-        ref: as the user names it, for sentences; its CRS counts where the file says none.
+        ref: as the user names it, and what is said of it there; its CRS counts where the file says none.
         label: how sentences call it.
-        overrides: what the user says of the file.
         check: see `RasterFile`.
 
     Raises:
@@ -49,24 +48,12 @@ class CfFile(RasterFile):
     """
 
     def __init__(
-        self,
-        path: str,
-        variable: str | None,
-        ref: RasterRef,
-        label: str,
-        overrides: Overrides,
-        check: Callable[[], None] = go_on,
+        self, path: str, variable: str | None, ref: RasterRef, label: str, check: Callable[[], None] = go_on
     ) -> None:
-        self.check = check
+        self.label, self._name, self._ref, self.check = label, ref.path, ref, check
         self._chunks_owner = object()
         # From the root: the libraries take some relative names for addresses ("a::b.nc", "http:/…").
-        self.label, self._path, self._name, self._overrides = (
-            label,
-            os.path.abspath(path),
-            ref.path,
-            overrides,
-        )
-        path = self._path
+        path = self._path = os.path.abspath(path)
         within = check_store if is_store(path) else check_within
         within(path, f"{label}: {ref.path}")
         with LIBRARY:
@@ -92,7 +79,7 @@ class CfFile(RasterFile):
         check_block(list(self._chunk().values()), size, called, remedy)
         if os.path.isfile(self._path):
             check_held(array.size * size, os.path.getsize(self._path), called)
-        units = self._overrides.units
+        units = self._ref.units
         units = self.attributes.get("units", "").strip() if units is None else units
         shape = self._array.shape[:-2]
         self._shape = shape
@@ -100,7 +87,7 @@ class CfFile(RasterFile):
         indices = list(np.ndindex(*shape)) if shape else [()]
         self.bands = [FileBand(units, dates[i], self._further(index)) for i, index in enumerate(indices)]
         own = _number(array.attrs.get("scale_factor"), 1.0), _number(array.attrs.get("add_offset"), 0.0)
-        self._packing = packing(*own, self._overrides, array.dtype, self._sample)
+        self._packing = packing(*own, self._ref, array.dtype, self._sample)
         self.notes += [self._packing.note] if self._packing.note else []
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
         self.names_numbers = {"flag_values", "flag_meanings"} & set(self.attributes) != set()
@@ -168,7 +155,7 @@ class CfFile(RasterFile):
 
     def _fills(self) -> list[float]:
         """Return every number that the file, or the user, calls missing."""
-        fills: list[float] = [] if self._overrides.nodata is None else [self._overrides.nodata]
+        fills: list[float] = [] if self._ref.nodata is None else [self._ref.nodata]
         for key in (
             "_FillValue",
             "missing_value",
