@@ -108,8 +108,12 @@ class Sharpen(FittedMethod):
         if when is None or when.month is None or None in seasons:
             return len(self._dates)  # the mean, which comes last
         apart = [cyclic_months(when.position, season) for season in seasons if season is not None]
-        years = [abs((own.year or 0) - (when.year or 0)) for own in self._dates if own is not None]
-        return min(range(len(apart)), key=lambda i: (round(apart[i], 3), years[i]))
+        years = [(own.year or 0) - (when.year or 0) for own in self._dates if own is not None]
+        months = [
+            abs(12 * year + (season or 0) - when.position)
+            for year, season in zip(years, seasons, strict=True)
+        ]
+        return min(range(len(apart)), key=lambda i: (round(apart[i], 3), months[i]))
 
 
 def _sloped(source: SourceSpec) -> bool:

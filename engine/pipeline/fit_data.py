@@ -20,7 +20,7 @@ from engine.specs import TargetSpec
 PHASE = "Learning from the coarse field"
 MARGIN = 16  # coarse cells around the output that are looked at too
 MOST_CELLS = 2_000_000  # over all dates
-_CHANNEL_CELLS = 12_000_000  # the same times the covariates' channels, which bounds the memory
+_CHANNEL_CELLS = 6_000_000  # the same times the covariates' channels, which bounds the memory
 
 
 def coarse_stack(
@@ -42,7 +42,7 @@ def coarse_stack(
     sources = [source for source in inputs.sources if source.spec.name not in coarse]
     channels = sum(source.spec.channels for source in sources)
     most = min(MOST_CELLS, _CHANNEL_CELLS // max(channels, 1))
-    grid = _window(grids, most)
+    grid = _window(grids, inputs.target.geobox, most)
     dates = _sampled(wanted, max(1, most // (grid.shape[0] * grid.shape[1])))
     fields: list[Tensor] = []
     changing: dict[str, list[Tensor]] = {s.spec.name: [] for s in sources if s.spec.dynamic}
@@ -68,18 +68,27 @@ def coarse_stack(
     )
 
 
-def _window(grids: Grids, most: int) -> GeoBox:
+def _window(grids: Grids, target: GeoBox, most: int) -> GeoBox:
     """Return the coarse cells to look at: those of the output with a margin, or the middle of too many."""
     height, width = grids.coarse.shape
-    beside = (
-        0 if goes_round(grids.coarse) else MARGIN
-    )  # round the globe, it would be the other edge once more
-    rows, columns = height + 2 * MARGIN, width + 2 * beside
-    if rows * columns > most:
-        shrink = (most / (rows * columns)) ** 0.5
-        rows, columns = max(1, int(rows * shrink)), max(1, int(columns * shrink))
-    row, column = (height - rows) // 2, (width - columns) // 2
-    return window(grids.coarse, row, column, rows, columns)
+    top = bottom = left = right = MARGIN
+    if grids.target_cells:  # no farther than the target goes
+        place = ~target.affine * grids.coarse.affine
+        row, column = round(place.f), round(place.c)
+        top, bottom = _within(row), _within(target.shape[0] - row - height)
+        left, right = _within(column), _within(target.shape[1] - column - width)
+    if goes_round(grids.coarse):  # the margin would be the other edge once more
+        left = right = 0
+    rows, columns = top + height + bottom, left + width + right
+    if rows * columns <= most:
+        return window(grids.coarse, -top, -left, rows, columns)
+    shrink = (most / (rows * columns)) ** 0.5
+    rows, columns = max(1, int(rows * shrink)), max(1, int(columns * shrink))
+    return window(grids.coarse, (height - rows) // 2, (width - columns) // 2, rows, columns)
+
+
+def _within(cells: int) -> int:
+    return min(max(cells, 0), MARGIN)
 
 
 def _sampled(wanted: Sequence[When | None], most: int) -> list[When | None]:

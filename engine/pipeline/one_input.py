@@ -65,6 +65,9 @@ class Input:
             return [raster.ref.band]
         if not self.spec.dynamic or (raster.count == 1 and raster.dates[0] is None):
             return [1]
+        if self.spec.of_year and not any(raster.dates):
+            apart = self.distances(when)
+            return [apart.index(min(apart)) + 1]
         if not any(raster.dates):
             raise InputError(f"{name} has {raster.count} bands without dates: choose one (RASTER#BAND).")
         if when is None:

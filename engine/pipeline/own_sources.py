@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine import dates
+from engine.band_dates import of_year
 from engine.dates import When
 from engine.errors import InputError
 from engine.pipeline.request import SuperResolveRequest
@@ -46,7 +47,8 @@ def kind_in_words(source: SourceSpec) -> str:
         what = f"taken as classes ({', '.join(map(str, source.classes))})"
     elif source.kind == "angle":
         what = "taken as directions in degrees"
-    return f"{what}, {'a field for each date' if source.dynamic else 'the same for every date'}"
+    when = "a field for each date" if source.dynamic else "the same for every date"
+    return f"{what}, {'a field for each part of the year' if source.of_year else when}"
 
 
 def _source(name: str, ref: RasterRef, request: SuperResolveRequest, target: Raster) -> SourceSpec:
@@ -62,8 +64,12 @@ def _source(name: str, ref: RasterRef, request: SuperResolveRequest, target: Ras
             raise InputError(
                 f"{name}: {ref.path} is in {raster.units}, but an angle must be in degrees from north."
             )
-        dynamic = _changes(raster, _wanted(request, target))
-        return SourceSpec(name, raster.units, "fine", kind, dynamic, optional=False, classes=classes)
+        wanted = _wanted(request, target)
+        yearly = _of_year(raster, wanted)
+        dynamic = yearly or _changes(raster, wanted)
+        return SourceSpec(
+            name, raster.units, "fine", kind, dynamic, optional=False, classes=classes, of_year=yearly
+        )
     finally:
         raster.close()
 
@@ -124,6 +130,12 @@ def _wanted(request: SuperResolveRequest, target: Raster) -> list[When]:
     if not request.all_dates and request.target.band is not None:
         taken = taken[request.target.band - 1 : request.target.band]
     return [when for when in taken if when is not None]
+
+
+def _of_year(raster: Raster, wanted: Sequence[When]) -> bool:
+    """Return whether its bands, without dates, are those of a year, of which the run has months."""
+    alone = raster.ref.band is None and not any(raster.dates)
+    return alone and of_year(raster.count) is not None and any(when.month for when in wanted)
 
 
 def _changes(raster: Raster, wanted: Sequence[When]) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from scipy.io import netcdf_file
 
 from engine.commands.cli import main
+from engine.commands.jobs import State, run_job
 from engine.errors import Cancelled, InputError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest, SuperResolveResult
@@ -236,7 +238,7 @@ def test_dates_beyond_the_sample_take_the_season(make, monkeypatch, tmp_path: Pa
     truth = np.stack([10 + slope * z for slope in slopes])
     dates = ["2001-01", "2001-07", "2002-01", "2002-07", "2003-01"]
     request = make(4, truth, dates, dem=z)
-    monkeypatch.setattr("engine.pipeline.fit_data.MOST_CELLS", 2 * (ROWS + 32) * (COLUMNS + 32))
+    monkeypatch.setattr("engine.pipeline.fit_data.MOST_CELLS", 2 * ROWS * COLUMNS)
     monkeypatch.setattr("engine.pipeline.fit_data._sampled", lambda wanted, most: list(wanted)[:most])
     result = run(request)
     assert result.sharpening["dates"] == 2
@@ -355,3 +357,54 @@ def test_a_source_named_target_is_refused(make) -> None:
     request = make(4, ground(4), dem=ground(4))
     with pytest.raises(InputError, match="cannot be named target"):
         run(replace(request, sources={"target": request.sources["dem"]}))
+
+
+def test_twelve_bands_without_dates_are_the_months(make, write_raster, tmp_path: Path) -> None:
+    k = 4
+    months = [ground(k, 40 + m) for m in range(12)]
+    truth = np.stack([20 + 0.004 * months[m] for m in (5, 6)])
+    request = make(k, truth, ["2001-06", "2001-07"])
+    green = write_raster("green.tif", np.stack(months), CELL / k, **UTM)
+    request = replace(request, sources={"green": RasterRef(green)})
+    notes = check(request, Silent())["inputs"][1]["notes"]
+    assert "taken as continuous values, a field for each part of the year" in notes
+    run(request)
+    made, smooth = bands(request.output), interpolated(request, tmp_path)
+    for date in range(2):
+        assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
+
+
+def test_a_stack_in_netcdf_from_the_worker(make, tmp_path: Path) -> None:
+    k, z = 4, ground(4)
+    truth = np.stack([10 + month - 0.0065 * z for month in range(3)])
+    request = make(k, truth, ["2001-01", "2001-02", "2001-03"], dem=z)
+    path = tmp_path / "stack.nc"
+    with netcdf_file(path, "w") as file:
+        for name, values, units in (
+            ("time", np.array([15.0, 45, 75]), "days since 2001-01-01"),
+            ("y", UTM["top"] - CELL * (np.arange(ROWS) + 0.5), "m"),
+            ("x", UTM["left"] + CELL * (np.arange(COLUMNS) + 0.5), "m"),
+        ):
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "d", (name,))
+            axis[:], axis.units = values, units
+            axis.standard_name = {"y": "projection_y_coordinate", "x": "projection_x_coordinate"}.get(
+                name, name
+            )
+        field = file.createVariable("t2m", "f", ("time", "y", "x"))
+        field[:], field.units = block_mean(truth, k), "degC"
+    message = request.to_json()
+    message["target"] = {"path": str(path), "crs": "EPSG:32633"}
+    message["supported_share"] = str(tmp_path / "share.tif")
+    message["sources"] = {"dem": {"path": request.sources["dem"].path, "kind": "continuous"}}
+    result = run_job("super_resolve", message, Silent(), State())
+    assert len(result["dates"]) == 3 and result["sharpening"]["covariates"]["dem"]["carries"]
+    assert rmse(bands(request.output), truth) < 0.4 * rmse(interpolated(request, tmp_path), truth)
+    assert bands(tmp_path / "share.tif").shape[0] == 3
+
+
+def test_the_message_is_checked(make) -> None:
+    message = make(4, ground(4), dem=ground(4)).to_json()
+    message["sources"]["dem"]["kind"] = "height"
+    with pytest.raises(InputError, match=r"sources\.dem\.kind"):
+        SuperResolveRequest.from_json(message)
