@@ -15,89 +15,21 @@ from engine.commands.cli import main
 from engine.commands.jobs import State, run_job
 from engine.errors import Cancelled, InputError
 from engine.feedback import Silent
-from engine.pipeline.request import SuperResolveRequest, SuperResolveResult
-from engine.pipeline.super_resolve import check, super_resolve
+from engine.pipeline.request import SuperResolveRequest
 from engine.raster.reference import GridRequest, RasterRef
-
-ROWS, COLUMNS, CELL = 30, 36, 8000.0
-UTM = {"crs": "EPSG:32633", "left": 400_000, "top": 5_400_000}
-
-
-class Listening(Silent):
-    """Keeps all lines and phases."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.phases: list[str] = []
-
-    def progress(self, fraction: float, phase: str, *more: object) -> None:
-        self.phases.append(phase)
-
-    def log(self, message: str, level: str = "info") -> None:
-        super().log(message, level)
-        self.lines.append(message)
-
-
-def ground(k: int, seed: int = 1, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
-    """Return rough ground in metres, (rows·k, columns·k): octaves of noise, each lower than the last."""
-    rng, size, height = np.random.default_rng(seed), 2, 600.0
-    field = np.zeros((rows * k, columns * k))
-    while size <= 2 * max(field.shape):
-        noise = rng.standard_normal((size + 1, size + 1))
-        y, x = (np.linspace(0, size - 1e-6, n) for n in field.shape)
-        i, j = y.astype(int)[:, None], x.astype(int)[None]
-        u, v = (y - y.astype(int))[:, None], (x - x.astype(int))[None]
-        top = noise[i, j] * (1 - v) + noise[i, j + 1] * v
-        field += height * (top * (1 - u) + (noise[i + 1, j] * (1 - v) + noise[i + 1, j + 1] * v) * u)
-        size, height = size * 2, height * 0.6
-    return field.astype(np.float32)
-
-
-def block_mean(values: np.ndarray, k: int) -> np.ndarray:
-    *lead, rows, columns = values.shape
-    return values.reshape(*lead, rows // k, k, columns // k, k).mean((-3, -1)).astype(np.float32)
-
-
-def bands(path: str | Path) -> np.ndarray:
-    with rasterio.open(path) as file:
-        return file.read(masked=True).filled(np.nan)
-
-
-def rmse(made: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.sqrt(np.nanmean((made - truth) ** 2)))
-
-
-@pytest.fixture()
-def make(write_raster, tmp_path: Path):
-    """Return a function that writes a target and covariates of a factor, and returns the request."""
-
-    def made(
-        k: int,
-        truth: np.ndarray,
-        dates: list[str] | None = None,
-        name: str = "fine.tif",
-        **sources: np.ndarray,
-    ) -> SuperResolveRequest:
-        target = write_raster("coarse.tif", block_mean(truth, k), CELL, **UTM, units="degC", dates=dates)
-        refs = {n: RasterRef(write_raster(f"{n}.tif", x, CELL / k, **UTM)) for n, x in sources.items()}
-        all_dates = dates is not None
-        output = str(tmp_path / name)
-        return SuperResolveRequest(
-            "sharpen", RasterRef(target), output, refs, factor=k, quantity="signed", all_dates=all_dates
-        )
-
-    return made
-
-
-def run(request: SuperResolveRequest, feedback: Silent | None = None) -> SuperResolveResult:
-    return super_resolve(request, feedback or Silent())
-
-
-def interpolated(request: SuperResolveRequest, tmp_path: Path) -> np.ndarray:
-    output = str(tmp_path / "smooth.tif")
-    run(replace(request, model="bicubicsmooth", sources={}, output=output))
-    return bands(output)
+from tests.engine.pipeline.rough_ground import (
+    CELL,
+    COLUMNS,
+    ROWS,
+    UTM,
+    Listening,
+    bands,
+    block_mean,
+    ground,
+    interpolated,
+    rmse,
+    run,
+)
 
 
 @pytest.mark.parametrize("k", [4, 7])
@@ -167,59 +99,6 @@ def test_without_a_gain_it_is_the_interpolation_and_says_so(make, tmp_path: Path
     said = "No source shows a gain" if sources else "No source is given"
     assert [line.startswith(said) for line in told.warnings] == [True]
     assert result.warnings == told.warnings
-
-
-def test_land_cover_is_taken_as_classes(make, tmp_path: Path) -> None:
-    k = 4
-    cover = np.digitize(ground(k, 7), [-500, 0, 400]).astype(np.uint8)
-    truth = np.array([3.0, -2, 8, 1], np.float32)[cover]
-    request = make(k, truth, cover=cover)
-    taken = check(request, Silent())["inputs"][1]["notes"]
-    assert "taken as classes (0, 1, 2, 3), the same for every date" in taken
-    result = run(request)
-    assert rmse(bands(request.output), truth) < 0.8 * rmse(interpolated(request, tmp_path), truth)
-    assert result.sharpening["covariates"]["cover"]["carries"]
-
-
-def test_an_aspect_is_taken_as_a_direction(make, write_raster, tmp_path: Path) -> None:
-    k = 4
-    turned = (ground(k, 9) / 3) % 360
-    truth = (5 * np.cos(np.deg2rad(turned))).astype(np.float32)
-    request = make(k, truth)
-    path = write_raster("aspect.tif", turned.astype(np.float32), CELL / k, **UTM, units="degree")
-    request = replace(request, sources={"aspect": RasterRef(path)})
-    assert (
-        "taken as directions in degrees, the same for every date"
-        in check(request, Silent())["inputs"][1]["notes"]
-    )
-    run(request)
-    right = rmse(bands(request.output), truth)
-    run(replace(request, sources={"aspect": RasterRef(path, kind="continuous")}))
-    assert right < 0.8 * rmse(interpolated(request, tmp_path), truth)
-    assert right < 0.9 * rmse(bands(request.output), truth)
-
-
-def test_heights_in_whole_metres_are_no_classes(make) -> None:
-    z = ground(4).astype(np.int16)
-    notes = check(make(4, ground(4), dem=z), Silent())["inputs"][1]["notes"]
-    assert "taken as continuous values, the same for every date" in notes
-
-
-def test_a_source_that_changes_with_the_month(make, write_raster, tmp_path: Path) -> None:
-    k = 4
-    months = [ground(k, 20 + m) for m in range(3)]
-    truth = np.stack([20 + 0.004 * z for z in months])
-    dates = ["2001-01", "2001-02", "2001-03"]
-    request = make(k, truth, dates)
-    green = write_raster("green.tif", np.stack(months), CELL / k, **UTM, dates=["--01", "--02", "--03"])
-    request = replace(request, sources={"green": RasterRef(green)})
-    assert (
-        "taken as continuous values, a field for each date" in check(request, Silent())["inputs"][1]["notes"]
-    )
-    run(request)
-    made, smooth = bands(request.output), interpolated(request, tmp_path)
-    for date in range(3):
-        assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
 
 
 def test_all_dates_are_as_each_alone_where_the_fit_is_the_same(make) -> None:
@@ -295,27 +174,6 @@ def test_on_the_grid_of_another_raster(make, write_raster, tmp_path: Path) -> No
     assert rmse(made[0], truth[cut]) < 0.5 * rmse(interpolated(request, tmp_path)[0][cut], truth[cut])
 
 
-def test_a_source_as_coarse_as_the_target_adds_nothing(make, write_raster, tmp_path: Path) -> None:
-    truth = 10 - 0.0065 * ground(4)
-    request = make(4, truth)
-    same = write_raster("same.tif", block_mean(truth, 4), CELL, **UTM)
-    request = replace(request, sources={"same": RasterRef(same)})
-    told = Listening()
-    run(request, told)
-    np.testing.assert_allclose(bands(request.output), interpolated(request, tmp_path), atol=1e-3)
-    assert any(line.startswith("same: no detail of its own") for line in told.lines)
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"), [("height", "no kind height"), ("class", "no class number"), ("angle", "degrees")]
-)
-def test_kinds_that_a_source_is_not(make, write_raster, kind: str, words: str) -> None:
-    request = make(4, ground(4))
-    dem = write_raster("dem.tif", ground(4), CELL / 4, **UTM, units="m")
-    with pytest.raises(InputError, match=f"dem: .*{words}"):
-        run(replace(request, sources={"dem": RasterRef(dem, kind=kind)}))
-
-
 def test_other_methods_do_not_tell_what_to_expect(make, tmp_path: Path) -> None:
     request = replace(make(4, ground(4), dem=ground(4)), model="bicubic")
     for key, word in (("expected_error", "expected error"), ("supported_share", "supported share")):
@@ -353,27 +211,6 @@ def test_it_can_be_stopped_while_it_learns(make, tmp_path: Path) -> None:
     assert not Path(request.output).exists()
 
 
-def test_a_source_named_target_is_refused(make) -> None:
-    request = make(4, ground(4), dem=ground(4))
-    with pytest.raises(InputError, match="cannot be named target"):
-        run(replace(request, sources={"target": request.sources["dem"]}))
-
-
-def test_twelve_bands_without_dates_are_the_months(make, write_raster, tmp_path: Path) -> None:
-    k = 4
-    months = [ground(k, 40 + m) for m in range(12)]
-    truth = np.stack([20 + 0.004 * months[m] for m in (5, 6)])
-    request = make(k, truth, ["2001-06", "2001-07"])
-    green = write_raster("green.tif", np.stack(months), CELL / k, **UTM)
-    request = replace(request, sources={"green": RasterRef(green)})
-    notes = check(request, Silent())["inputs"][1]["notes"]
-    assert "taken as continuous values, a field for each part of the year" in notes
-    run(request)
-    made, smooth = bands(request.output), interpolated(request, tmp_path)
-    for date in range(2):
-        assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
-
-
 def test_a_stack_in_netcdf_from_the_worker(make, tmp_path: Path) -> None:
     k, z = 4, ground(4)
     truth = np.stack([10 + month - 0.0065 * z for month in range(3)])
@@ -401,10 +238,3 @@ def test_a_stack_in_netcdf_from_the_worker(make, tmp_path: Path) -> None:
     assert len(result["dates"]) == 3 and result["sharpening"]["covariates"]["dem"]["carries"]
     assert rmse(bands(request.output), truth) < 0.4 * rmse(interpolated(request, tmp_path), truth)
     assert bands(tmp_path / "share.tif").shape[0] == 3
-
-
-def test_the_message_is_checked(make) -> None:
-    message = make(4, ground(4), dem=ground(4)).to_json()
-    message["sources"]["dem"]["kind"] = "height"
-    with pytest.raises(InputError, match=r"sources\.dem\.kind"):
-        SuperResolveRequest.from_json(message)
