@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.dates import When, match
 from engine.errors import InputError
+from engine.parts_of_month import parts_of
 
 PARTS, WAYS = ("day", "month"), ("mean", "sum")
 CHOICES = tuple(f"{part}:{way}" for part in PARTS for way in WAYS)
@@ -49,6 +50,7 @@ class DateSteps:
     when: When
     indices: tuple[int, ...]  # of the steps, in order of time
     expected: int  # how many there are where none is missing
+    days: tuple[int, ...] = ()  # that each step stands for; all 1 where they are alike
 
     @property
     def whole(self) -> bool:
@@ -96,8 +98,17 @@ def steps_by_date(
             if dates[one] == dates[two]:
                 match(dates, dates[one] or when, label, further)
         groups.append(DateSteps(when, tuple(ordered), 0))
-    step = _step(minutes, groups)
-    return [DateSteps(g.when, g.indices, _expected(g.when, step) or len(g.indices)) for g in groups]
+    step, parts = _step(minutes, groups), parts_of(dates)
+    usual = parts.in_month if aggregation.part == "month" else 0
+    return [
+        DateSteps(
+            g.when,
+            g.indices,
+            usual or _expected(g.when, step) or len(g.indices),
+            tuple(parts.days.get(dates[i] or g.when, 1) for i in g.indices),
+        )
+        for g in groups
+    ]
 
 
 def _step(minutes: NDArray[np.float64], groups: Sequence[DateSteps]) -> float:
@@ -138,14 +149,14 @@ class Reduction:
         self._count: NDArray[np.int32] | None = None
         self._fields = 0
 
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Take in a field; all are of one shape."""
+    def add(self, values: NDArray[np.float32], weight: int = 1) -> None:
+        """Take in a field; all are of one shape. A mean is weighted."""
         valid = np.isfinite(values)
         if self._sum is None or self._count is None:
             self._sum, self._count = np.zeros(values.shape), np.zeros(values.shape, np.int32)
-        np.add(self._sum, values, out=self._sum, where=valid)
-        self._count += valid
-        self._fields += 1
+        np.add(self._sum, values * np.float64(weight), out=self._sum, where=valid)
+        self._count += valid * np.int32(weight)
+        self._fields += weight
 
     def result(self) -> NDArray[np.float32]:
         """Return the field of all that were taken in; raises ValueError where there was none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from engine.dates import When
@@ -19,6 +19,9 @@ _EQUIVALENT = re.compile(
     r"water.?equivalent|\bs?lwe\b|lwe_|\bswe\b|snow_amount|\bsnw\b|snow.?mass|\bequivalent"
 )
 _SNOW_DEPTH = re.compile(r"snow.?(depth|height|thickness)|\bsnd\b|\bsde\b")
+_RUNNING = re.compile(
+    r"\b(?:accumulated total|cumulative)|\bsince (?:the )?(?:start|beginning|initiali[sz]ation)"
+)
 _INTERVAL = re.compile(r"interval:\s*([\d.]+)\s*([A-Za-z]+)")
 _MEANS = re.compile(r"(?:^|\s)(?:time|t|valid_time)\s*:\s*(?:mean|average)", re.IGNORECASE)
 _SUMS = re.compile(r"(?:^|\s)(?:time|t|valid_time)\s*:\s*sum", re.IGNORECASE)
@@ -51,6 +54,7 @@ class Conversion(Linear):
         months, years: powers of the lengths of the date's month and year, in seconds.
         steps: power of the length of the band's own step, in seconds.
         step: that step where it is known, such as "month" or "6 hours".
+        own: days of each date's own step, where they differ.
         period: what the wanted rate is per: day, month …
     """
 
@@ -62,6 +66,7 @@ class Conversion(Linear):
     steps: int = 0
     step: str = ""
     period: str = ""
+    own: Mapping[When, int] = field(default_factory=dict, compare=False)
 
     @property
     def identity(self) -> bool:
@@ -88,7 +93,8 @@ class Conversion(Linear):
             return self.given
         how = ""
         if self.steps:
-            how = f", the sum over {self.step or 'the time of its date'}"
+            each = "" if self.own else self.step
+            how = f", the sum over {each or 'the time of its date'}"
         elif self.by_date:
             how = ", by the length of each month" if self.months else ", by the length of each year"
         return f"{self.given} → {self.wanted}{how}"
@@ -109,7 +115,8 @@ class Conversion(Linear):
         month, year = month_seconds(when), year_seconds(when)
         factor = self.factor * month**self.months * year**self.years
         if self.steps:
-            step = read(self.step or self._own_step(when)) or Unit()
+            days = self.own.get(when, 0) if when is not None else 0
+            step = read(f"{days} days" if days else self.step or self._own_step(when)) or Unit()
             length = step.factor * (in_base(step.powers) or 1.0) * month**step.months * year**step.years
             factor *= length**self.steps
         return Linear(_tidy(factor), self.offset)
@@ -144,6 +151,11 @@ def is_temperature(text: str | None) -> bool:
     """Return whether a text is a unit of temperature."""
     unit = read(text) if text else None
     return unit is not None and unit.dimensions == {"temperature": 1}
+
+
+def is_kelvin(text: str | None) -> bool:
+    """Return whether a text is kelvin, not a multiple of it."""
+    return bool(text) and read(text or "") == Unit(powers=(("kelvin", 1),))
 
 
 def is_water(text: str | None) -> bool:
@@ -286,7 +298,8 @@ def _summed_over(blank: Conversion, facts: Mapping[str, str], step: str) -> tupl
             f"{label} says {given} and that it is a mean over time, but {blank.wanted} is wanted, and the "
             f"file does not say which time's amount is averaged: {_state(label, f'{given}/day')}."
         )
-    if kind == "accum" and fine and step != "day":
+    words = " ".join(facts.get(key, "") for key in ("long_name", "description", "grib_name")).lower()
+    if fine and ((kind == "accum" and step != "day") or _RUNNING.search(words)):
         raise InputError(
             f"{label} says {given}, accumulated, but {blank.wanted} is wanted, and the file does not say "
             f"whether since the step before or since the forecast's start: then take differences, and "

@@ -26,6 +26,7 @@ ORDER = {
             "feedback",
             "dates",
             "time_zones",
+            "parts_of_month",
             "time_axis",
             "band_dates",
             "aggregation",

@@ -16,10 +16,19 @@ from engine.errors import InputError
 from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
+from engine.raster.running_totals import is_running_total
 
 _TIMES = r"(?:s|secs?|seconds?|min|minutes?|h|hrs?|hours?|d|days?|mon|months?|yr|years?|a)"
+_ENERGY = re.compile(r"\b[kM]?(?:J|joules?|Wh)\b", re.IGNORECASE)
+_POWER = re.compile(r"\b[kMm]?(?:W|[Ww]atts?)\b|\b[km]?W(?=m-2)")
 _RATE = re.compile(
     rf"/\s*\d*\s*{_TIMES}\b|\bper\s+{_TIMES}\b|\b{_TIMES}\s*(?:\*\*|\^)?\s*-1\b", re.IGNORECASE
+)
+
+
+RUNNING = (
+    "it grows from step to step, as a total since the start of a day or of a forecast does: if it is one, "
+    "its sum means nothing, so take the differences of its steps first"
 )
 
 
@@ -48,8 +57,12 @@ class AggregatedFile(RasterFile):
         if aggregation.way == "sum":
             check_sum(unit, wanted_units, label, aggregation.part)
         self._total = is_rate(wanted_units) and not is_rate(unit)
+        self._weighted = by_length(unit, aggregation.way)
         further = [band.further for band in file.bands]
         groups = steps_by_date([band.when for band in file.bands], aggregation, label, further)
+        totalled = (aggregation.way == "sum" or self._total) and is_amount(unit)
+        if totalled and is_running_total(file, [group.indices for group in groups]):
+            self.doubts = [*self.doubts, RUNNING]
         whole = [group for group in groups if group.whole]
         summed = aggregation.way == "sum"
         if summed and not whole:
@@ -66,9 +79,9 @@ class AggregatedFile(RasterFile):
         for band in bands:
             group = self._groups[band - 1]
             reduction = Reduction(self._way == "mean", self._way == "sum")
-            for index in group.indices:
+            for index, days in zip(group.indices, group.days, strict=True):
                 self.check()
-                reduction.add(self._file.read([index + 1], window, labels))
+                reduction.add(self._file.read([index + 1], window, labels), days if self._weighted else 1)
             many = group.expected if self._way == "mean" and self._total else 1
             fields.append(reduction.result() * np.float32(many))
         return np.concatenate(fields)
@@ -136,8 +149,18 @@ class AggregatedRaster(Raster):
 
 
 def is_rate(unit: str) -> bool:
-    """Return whether a unit is one per time, such as mm/day or kg m-2 s-1."""
-    return _RATE.search(unit) is not None
+    """Return whether a unit is one per time, such as mm/day or W m-2."""
+    return _RATE.search(unit) is not None or _POWER.search(unit) is not None
+
+
+def is_amount(unit: str) -> bool:
+    """Return whether a unit is one of water or energy that has come together over some time."""
+    return not is_rate(unit) and (units.is_water(unit) or _ENERGY.search(unit) is not None)
+
+
+def by_length(unit: str, way: str) -> bool:
+    """Return whether steps count by their lengths: in means of all but amounts."""
+    return way == "mean" and not is_amount(unit)
 
 
 def check_sum(unit: str, wanted: str, label: str, part: str) -> None:

@@ -26,6 +26,7 @@ from engine.raster.packing import Packing, packing
 from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
+from engine.units import is_kelvin
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _LISTED = 12  # variables that a sentence lists
@@ -187,7 +188,9 @@ class GdalFile(RasterFile):
         if band not in self._missing:
             nodata = self._file.nodatavals[self._indices[band - 1] - 1]
             named = [n for n in (nodata, self._ref.nodata) if n is not None]
-            self._missing[band] = MissingCells(named, (None, None), lambda: self._sampled(band))
+            own = self._packing_of(band)
+            kelvin = is_kelvin(self.bands[band - 1].units) and (own.scale, own.offset) == (1.0, 0.0)
+            self._missing[band] = MissingCells(named, (None, None), lambda: self._sampled(band), kelvin)
         return self._missing[band]
 
     @property

@@ -35,6 +35,8 @@ _ENDS = {
     np.dtype("u4"): (4294967295.0,),
 }
 BEYOND = 1e18  # no geophysical quantity reaches it in any unit in use: 1e20, 9.97e36 and ±3.4e38 are no data
+_ROUNDED = 1.3e-7  # relative: how far a whole number is off itself after one rounding in float32
+_COLD = 100.0  # K: no air or ground is colder, so 0 K beside warmer values is no temperature
 _NEAR = 1e-5  # relative: how far float32, or a tag of few digits, may be off a number
 _COARSE = 2e-3  # the same beyond `BEYOND`: −3.4e38 is written for −3.4028e38
 
@@ -45,12 +47,13 @@ class MissingCells:
     A number that the file names is missing wherever it stands, as are numbers outside its valid range.
     One that it does not name is taken as missing when programs use it so and it lies far from all other
     values: further than half their range (a quarter for a negative one; a hundredth below a field
-    without negative values).
+    without negative values). So is 0 K beside temperatures.
 
     Args:
         named: the numbers that the file calls missing.
         valid: the range of its valid numbers, None where open.
         sample: gives cells of the whole field, to which a suspicious number is compared.
+        kelvin: whether the numbers are kelvin as they stand.
     """
 
     def __init__(
@@ -58,9 +61,10 @@ class MissingCells:
         named: Sequence[float],
         valid: tuple[float | None, float | None],
         sample: Callable[[], NDArray[Any]],
+        kelvin: bool = False,
     ) -> None:
         self.named = tuple(n for n in dict.fromkeys(float(n) for n in named) if not math.isnan(n))
-        self.valid, self._sample = valid, sample
+        self.valid, self._sample, self._kelvin = valid, sample, kelvin
         self._verdicts: dict[float, bool] = {}
         self._span: tuple[float, float] | None = None
 
@@ -103,7 +107,9 @@ class MissingCells:
         if abs(number) >= BEYOND:
             self._verdicts[number] = True
             return True
-        if not any(math.isclose(number, one, rel_tol=1e-6) for one in usual):
+        if number == 0 and not self._kelvin:
+            return False
+        if number != 0 and not any(math.isclose(number, one, rel_tol=1e-6) for one in usual):
             return False
         if number not in self._verdicts:
             self._verdicts[number] = self._far(number, usual)
@@ -114,10 +120,12 @@ class MissingCells:
         if self._span is None:
             values = np.asarray(self._sample()).ravel()
             values = values[np.isfinite(values) & (np.abs(values.astype(np.float64)) < BEYOND)]
-            for one in (*usual, *self.named):
+            for one in (number, *usual, *self.named):
                 values = values[~same_number(values, one)]
             self._span = (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
         low, high = self._span
+        if number == 0:
+            return low > _COLD
         if math.isnan(low):  # nothing else is there
             return abs(number) >= 999 or number < 0
         gap = low - number if number < low else number - high
@@ -140,7 +148,7 @@ def same_number(raw: NDArray[Any], number: float) -> NDArray[np.bool_]:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.abs(raw / number - 1) < _COARSE
     if number == int(number):
-        return raw == number
+        return np.abs(raw - number) <= _ROUNDED * abs(number)
     return np.abs(raw - number) <= _NEAR * abs(number)
 
 

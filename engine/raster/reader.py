@@ -18,6 +18,7 @@ from rasterio.windows import Window
 from engine import units
 from engine.dates import When
 from engine.errors import InputError
+from engine.parts_of_month import parts_of
 from engine.quantities.periods import step_of
 from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
@@ -75,7 +76,8 @@ class Raster:
         said = {"variable": self._file.variable, **self._file.attributes}
         step = self._file.step or step_of(self.dates)
         try:
-            self.conversion = units.plan(self.units, wanted_units, label, quantity, said, step)
+            conversion = units.plan(self.units, wanted_units, label, quantity, said, step)
+            self.conversion = replace(conversion, own=parts_of(self.dates).days)
         except InputError:
             self._file.close()
             raise
@@ -180,11 +182,15 @@ class Raster:
         """
         self.conversion.at(self._taken[band - 1])
 
-    def take_dates(self, dates: Sequence[When | None], step: str = "") -> None:
+    def take_dates(
+        self, dates: Sequence[When | None], step: str = "", days: Mapping[When, int] | None = None
+    ) -> None:
         """Give dates to bands that carry none, and the step between files, for the conversion of their units.
 
-        A single date is for all bands.
+        A single date is for all bands; `days` are those of each date's own step, where they differ.
         """
+        if days:
+            self.conversion = replace(self.conversion, own=days)
         if step and not self.conversion.step:
             self.conversion = replace(self.conversion, step=step)
         own = [band.when for band in self._file.bands]

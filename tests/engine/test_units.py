@@ -300,3 +300,11 @@ def test_a_unit_that_may_mean_two_things_is_refused(text: str) -> None:
     assert not units.known(text)
     with pytest.raises(InputError, match="rain"):
         units.plan(text, "mm", "rain")
+
+
+def test_a_total_since_the_start_is_no_amount_of_a_step() -> None:
+    said = {"description": "ACCUMULATED TOTAL GRID SCALE PRECIPITATION"}
+    with pytest.raises(InputError, match="take differences"):
+        units.plan("mm", "mm/day", "target", said=said, step="day")
+    daily = {"long_name": "daily accumulated precipitation"}
+    assert units.plan("mm", "mm/day", "target", said=daily, step="day").at().factor == pytest.approx(1)

@@ -18,8 +18,9 @@ from engine import dates
 from engine.aggregation import Aggregation, DateSteps, Reduction, lacking, steps_by_date
 from engine.dates import When
 from engine.errors import InputError
+from engine.parts_of_month import parts_of
 from engine.quantities.periods import step_of
-from engine.raster.aggregated import check_sum, is_rate
+from engine.raster.aggregated import by_length, check_sum, is_rate
 from engine.raster.gdal_reasons import DAMAGED
 from engine.raster.opening import is_cf, is_grib
 from engine.raster.reader import Raster
@@ -121,6 +122,7 @@ class Series(Layers):
         self.doubts: dict[str, None] = {}  # of the files that were read, each once
         self._groups: list[DateSteps] | None = None  # layers of each date, where they are made one
         self._step = step_of([layer.when for layer in self.layers])
+        self._parts = parts_of([layer.when for layer in self.layers]).days
         for layer in self.layers:
             self._dates_of.setdefault(layer.path, {})[layer.band] = layer.when
         with self.open(self.layers[:1]) as (raster, _):
@@ -191,10 +193,14 @@ class Series(Layers):
     def _made_one(self, group: DateSteps, grid: GeoBox, conserve: bool) -> NDArray[np.float32]:
         """Read the steps of a date as their mean or sum, (channels, rows, columns)."""
         rates = is_rate(self.units) and not is_rate(self.file_units)  # each step's amount is one by now
+        weighted = rates or by_length(self.file_units, self._way)
         reduction = Reduction(self._way == "mean" or rates, self._way == "sum")
+        steps = 0
         for first in range(0, len(group.indices), _AT_ONCE):
-            for field in self._read(group.indices[first : first + _AT_ONCE], grid, conserve):
-                reduction.add(field)
+            indices = group.indices[first : first + _AT_ONCE]
+            for field in self._read(indices, grid, conserve):
+                reduction.add(field, group.days[steps] if weighted else 1)
+                steps += 1
         return reduction.result()
 
     def _read(self, indices: Sequence[int | None], grid: GeoBox, conserve: bool) -> NDArray[np.float32]:
@@ -239,7 +245,7 @@ class Series(Layers):
         path = layers[0].path
         raster = self._kept.get(path) or self._raster(path)
         dated = {layer.band: layer.when for layer in layers} | self._dates_of.get(path, {})
-        raster.take_dates([dated.get(band) for band in range(1, raster.count + 1)], self._step)
+        raster.take_dates([dated.get(band) for band in range(1, raster.count + 1)], self._step, self._parts)
         try:
             yield raster, [layer.band for layer in layers]
         finally:

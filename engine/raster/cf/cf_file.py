@@ -26,6 +26,7 @@ from engine.raster.packing import packing
 from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS, sample_windows
+from engine.units import is_kelvin
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _PROVENANCE = ("frequency", "source", "title", "case", "history")
@@ -92,7 +93,10 @@ class CfFile(RasterFile):
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
         self.names_numbers = {"flag_values", "flag_meanings"} & set(self.attributes) != set()
         self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
-        self._missing = MissingCells(self._fills(), self._valid(), self._sample)
+        self._missing = MissingCells(self._fills(), self._valid(), self._sample, self._kelvin(units))
+
+    def _kelvin(self, text: str) -> bool:
+        return is_kelvin(text) and (self._packing.scale, self._packing.offset) == (1.0, 0.0)
 
     def _dates(self, array: Any) -> list[When | None]:
         """Return the date of each band."""

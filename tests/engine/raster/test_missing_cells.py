@@ -76,3 +76,22 @@ def test_a_field_of_nothing_else_is_missing() -> None:
 def test_the_valid_range_of_a_file_counts() -> None:
     mask = MissingCells((), (0.0, 50.0), lambda: RAIN).holes(RAIN)
     np.testing.assert_array_equal(mask, RAIN > 50)
+
+
+def test_a_whole_number_is_named_to_one_rounding_of_float32() -> None:
+    values = RAIN.copy()
+    values[0] = np.nextafter(np.float32(-9999), np.float32(0))
+    assert holes(values, (-9999,))[0].all() and not holes(values, (-9999,))[1:].any()
+    assert holes(values)[0].all() and not holes(values)[1:].any()  # and is usual to one too
+
+
+def test_no_place_has_0_kelvin() -> None:
+    warm = RAIN + 250
+    warm[0, 0] = 0
+    missing = MissingCells((), (None, None), lambda: warm, kelvin=True)
+    mask = missing.holes(warm)
+    assert mask is not None and mask[0, 0] and mask.sum() == 1 and missing.unnamed == [0]
+    assert not holes(warm).any()  # in other units it may be a value
+    spans = RAIN + 5
+    spans[0, 0] = 0
+    assert MissingCells((), (None, None), lambda: spans, kelvin=True).holes(spans) is None  # of a day, say
