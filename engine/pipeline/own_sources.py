@@ -25,6 +25,10 @@ _CLASSES = re.compile(
     r"land_?(cover|use)|lulc|class|categor|biome|soil_?type|geolog|litholog|vegetation_?type|mask",
     re.IGNORECASE,
 )
+_VALUES = re.compile(  # whole numbers of these are few on flat ground or in a dry month, and values still
+    r"elev|altitud|height|dem|dtm|dsm|topo|orograph|slope|depth|distance|temp|rain|precip|ndvi|lai|cover_fraction",
+    re.IGNORECASE,
+)
 
 
 def own_sources(request: SuperResolveRequest, target: Raster) -> tuple[SourceSpec, ...]:
@@ -84,7 +88,10 @@ def _seen_kind(raster: Raster) -> str:
             return "angle"
     if raster.names_numbers and raster.bare_numbers:
         return "class"
-    if raster.units not in ("", "1") or not (raster.bare_numbers or _CLASSES.search(named)):
+    labelled = _CLASSES.search(named) is not None
+    if raster.units not in ("", "1") or not (raster.bare_numbers or labelled):
+        return "continuous"
+    if _VALUES.search(named) and not labelled:
         return "continuous"
     values = _sample(raster)
     few = 1 < np.unique(values).size <= _FEW and values.size > 10 * _FEW

@@ -12,7 +12,9 @@ import torch
 
 from engine.feedback import Silent
 from engine.fields.coarse_stack import CoarseStack
+from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
+from engine.methods.interface import FittedMethod
 from engine.methods.registry import baseline
 from engine.pipeline import fit_data
 from engine.pipeline.fit_data import coarse_stack
@@ -88,6 +90,20 @@ def test_rows_weigh_by_area_where_the_target_says_so(base: SuperResolveRequest) 
     area = stack_of(base, weights="area")[0].area
     latitude = np.deg2rad(60 - 0.25 - 0.5 * np.arange(60))
     np.testing.assert_allclose(area / area[0], np.cos(latitude) / np.cos(latitude[0]), rtol=1e-4)
+
+
+def test_means_by_area_are_kept_by_what_is_fitted_so(base: SuperResolveRequest) -> None:
+    with prepare(base) as plan:
+        spec = replace(plan.choice.target, weights="area")
+        method = replace(plan.choice, target=spec).method()
+        assert isinstance(method, FittedMethod)
+        method.fit(coarse_stack(plan.inputs, plan.grids, spec, plan.dates, Silent()), lambda: None)
+        plan.inputs.spec = spec
+        patch = plan.inputs.patch(Tile(0, 0, 60, 50), method.halo, None)
+        made = method.predict(patch)
+    edge = patch.halo * K
+    area = patch.area[:, edge:-edge]
+    torch.testing.assert_close(aggregate(made, K, area)[0], torch.from_numpy(FIELD), rtol=1e-5, atol=1e-3)
 
 
 def test_borders_without_data_and_coarse_covariates_are_left_out(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from engine.errors import InputError
 from engine.feedback import Silent
@@ -60,6 +61,25 @@ def test_heights_in_whole_metres_are_no_classes(make) -> None:
     z = ground(4).astype(np.int16)
     notes = check(make(4, ground(4), dem=z), Silent())["inputs"][1]["notes"]
     assert "taken as continuous values, the same for every date" in notes
+
+
+def test_flat_ground_in_whole_metres_is_no_classes(make) -> None:
+    flat = (ground(4) / 300).round().astype(np.int16)
+    assert 2 < np.unique(flat).size < 20
+    request = make(4, ground(4), dem=flat, landcover=flat, geology=flat.astype(np.float32))
+    taken = {each["name"]: each["notes"][-1] for each in check(request, Silent())["inputs"][1:]}
+    assert taken["dem"].startswith("taken as continuous")
+    assert taken["landcover"].startswith("taken as classes (") and taken["geology"] == taken["landcover"]
+
+
+def test_a_colour_table_makes_classes(make, tmp_path: Path) -> None:
+    many = (ground(4) / 60).round().clip(-20, 20).astype(np.int16) + 20
+    request = make(4, ground(4), ground=many.astype(np.uint8))
+    assert check(request, Silent())["inputs"][1]["notes"][-1].startswith("taken as continuous")
+    with rasterio.open(request.sources["ground"].path, "r+") as file:
+        file.write_colormap(1, {n: (n, n, n, 255) for n in range(41)})
+    taken = check(request, Silent())["inputs"][1]["notes"][-1]
+    assert taken.startswith("taken as classes (") and taken.count(",") == 12  # the most frequent ones
 
 
 def test_a_source_that_changes_with_the_month(make, write_raster, tmp_path: Path) -> None:
