@@ -1,29 +1,16 @@
-"""What the system's refusals mean, in words, with what to do about them; the engine has its own list."""
+"""What the system's refusals mean, from the engine's list: `engine/files/system_refusals.json`."""
 
 from __future__ import annotations
 
 import errno
+import json
+
+from .folders import ROOT
 
 _SHARING_VIOLATIONS = (32, 33)  # of Windows: another program has the file open
+_FILE = ROOT / "engine" / "files" / "system_refusals.json"
 _REASONS = {
-    errno.ENOSPC: "the disk is full: make room there, or choose another folder",
-    errno.EDQUOT: "your share of the disk is used up: make room there, or choose another folder",
-    errno.EACCES: "you have no permission for it: change its rights, or choose another place",
-    errno.EPERM: "you have no permission for it: change its rights, or choose another place",
-    errno.EROFS: "it lies on a disk that can only be read: choose another folder",
-    errno.EMFILE: "too many files are open in QGIS: close some layers",
-    errno.ENFILE: "too many files are open on this machine: close other programs",
-    errno.ENOENT: "there is no such file or folder: check the name",
-    errno.ENOTDIR: "a part of its path is a file, no folder: check the name",
-    errno.EISDIR: "it is a folder, and a file is wanted: check the name",
-    errno.ENAMETOOLONG: "the name is too long for this system: choose a shorter one",
-    errno.ELOOP: "its links lead round in a circle: mend them",
-    errno.ETXTBSY: "another program is using it: close that program",
-    errno.EBUSY: "another program is using it: close that program",
-    errno.EIO: "the disk fails to read or write it: check the disk",
-    errno.ENOMEM: "memory ran out: close other layers or programs",
-    errno.EAGAIN: "the system can start no more programs: close others",
-    errno.ENOEXEC: "it is no program for this system: choose the engine's Python",
+    getattr(errno, name): reason for name, reason in json.loads(_FILE.read_text(encoding="utf-8")).items()
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,32 +13,11 @@ from pathlib import Path
 from engine.files.long_paths import REMEDY, too_long
 
 _SHARING_VIOLATIONS = (32, 33)  # of Windows: another program has the file open
+REFUSALS_FILE = Path(__file__).with_name("system_refusals.json")  # the plugin reads it for itself
 _REASONS = {
-    errno.ENOSPC: "the disk is full: make room there, or choose another folder",
-    errno.EDQUOT: "your share of the disk is used up: make room there, or choose another folder",
-    errno.EACCES: "you have no permission for it: change its rights, or choose another place",
-    errno.EPERM: "you have no permission for it: change its rights, or choose another place",
-    errno.EROFS: "it lies on a disk that can only be read: choose another folder",
-    errno.EMFILE: "too many files are open in this process: raise the limit (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine: close other programs",
-    errno.ENOENT: "there is no such file or folder: check the name",
-    errno.ENOTDIR: "a part of its path is a file, no folder: check the name",
-    errno.EISDIR: "it is a folder, and a file is wanted: check the name",
-    errno.EEXIST: "something of this name is there already: choose another name",
-    errno.ENAMETOOLONG: "the name is too long for this system: choose a shorter one",
-    errno.ELOOP: "its links lead round in a circle: mend them",
-    errno.EFBIG: "it would be larger than this disk or your limit (ulimit -f) allows: choose another folder",
-    errno.ETXTBSY: "another program is using it: close that program",
-    errno.EBUSY: "another program is using it: close that program",
-    errno.EIO: "the disk fails to read or write it: check the disk",
-    errno.ENODEV: "its disk or device is gone: connect it again",
-    errno.ENXIO: "its disk or device is gone: connect it again",
-    errno.ESTALE: "the connection to its disk was lost: connect it again",
-    errno.ETIMEDOUT: "its disk or server does not answer: try again later",
-    errno.EAGAIN: "the system has no threads left: close other programs, or raise the limit (ulimit -u)",
-    errno.EINVAL: "the system cannot take it as a file: check the name",
+    getattr(errno, name): reason
+    for name, reason in json.loads(REFUSALS_FILE.read_text(encoding="utf-8")).items()
 }
-
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _IN_RUST = re.compile(r"\(os error (\d+)\)")  # how a library written in Rust tells of the system

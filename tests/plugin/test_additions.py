@@ -32,7 +32,8 @@ class StandIn(MsrAlgorithm):
 def copy(tmp_path, root, qgis_app, monkeypatch):
     """A copy of what the plugin is made of; no test may run its engine."""
     shutil.copytree(root / "msr_plugin", tmp_path / "msr_plugin")
-    for file in ("metadata.txt", "engine/contract.json", "engine/methods/methods.json"):
+    read = ("contract.json", "methods/methods.json", "files/system_refusals.json")
+    for file in ("metadata.txt", *(f"engine/{name}" for name in read)):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / file, tmp_path / file)
     monkeypatch.setenv("MSR_ENGINE_PYTHON", sys.executable)
