@@ -15,7 +15,8 @@ from engine.quantities.words import BLANK, OPEN, OWN, PURE, SMALL, WORDS
 WATER_DENSITY = 1000.0  # kg m-3: 1 kg m-2 of water is 1 mm, as hydrologists use it
 
 _TEMPERATURE = re.compile(
-    r"(?<![A-Za-z])(?:°|o(?=\s?C(?![A-Za-z]))|grad|deg(?:ree)?s?\.?)[\s_.-]*(c|k|f)(?:elsius|elcius|entigrade|elvins?|ahrenheit)?(?![A-Za-z])",
+    r"(?<![A-Za-z])(?:°|o(?=\s?C(?![A-Za-z]))|grad|deg(?:ree)?s?\.?)[\s_.-]*"
+    r"(c|k|f)(?:elsius|elcius|entigrade|elvins?|ahrenheit)?(?![A-Za-z])",
     re.IGNORECASE,
 )
 _TEMPERATURE_FIRST = re.compile(
