@@ -56,8 +56,10 @@ def nothing_carried(fitted: Fitted, given: Sequence[str]) -> str:
     why = "No source shows a gain on what it was not fitted to"
     if not given:
         why = "No source is given"
-    elif not fitted.levels:
-        why = "The coarse field is too small to learn from"
+    if not fitted.levels:
+        return (
+            "The coarse field is too small to learn from: the result is the interpolation, its error unknown."
+        )
     return f"{why}: the result is the interpolation."
 
 

@@ -126,6 +126,16 @@ def test_dates_beyond_the_sample_take_the_season(make, monkeypatch, tmp_path: Pa
         assert rmse(made[date], truth[date]) < 0.5 * rmse(smooth[date], truth[date])
 
 
+def test_of_a_small_field_it_says_that_nothing_is_known(make, tmp_path: Path) -> None:
+    z = ground(4, rows=5, columns=5)
+    request = replace(make(4, 10 - 0.0065 * z, dem=z), expected_error=str(tmp_path / "e.tif"))
+    result = run(request)
+    np.testing.assert_allclose(bands(request.output), interpolated(request, tmp_path), atol=1e-4)
+    assert np.isnan(bands(tmp_path / "e.tif")).all()
+    assert result.sharpening["expected"] == {"error": None, "over_interpolation": None}
+    assert result.warnings[0].startswith("The coarse field is too small to learn from")
+
+
 def test_masks_stay(make, write_raster) -> None:
     k, z = 4, ground(4)
     truth = 10 - 0.0065 * z
