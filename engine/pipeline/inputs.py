@@ -19,11 +19,12 @@ from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
 from engine.pipeline.early_look import EarlyLook, doubts, early_look
+from engine.pipeline.infer_target import value_range
 from engine.pipeline.one_input import CellCounts, Input, steps_told
 from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
 from engine.pipeline.understood import Understood, understood
-from engine.pipeline.unstated_scale import scaled_doubt, unstated_scale
+from engine.pipeline.unstated_scale import check_scale, scaled_doubt, unstated_scale
 from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
 from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
@@ -81,8 +82,12 @@ class InputRasters:
             if ref is None:
                 continue
             raster = self._open(source, ref, aggregation)
-            if raster.bare_numbers and source.traits.scalar and source.range and source.units in ("", "1"):
-                scale = unstated_scale(raster, source.range)
+            if source.traits.scalar and source.range and source.units in ("", "1"):
+                scale = None
+                if raster.bare_numbers:
+                    scale = unstated_scale(raster, source.range)
+                else:
+                    check_scale(raster, source.range)
                 if scale is not None:
                     raster.close()
                     raster = self._open(source, replace(ref, scale=scale), aggregation)
@@ -153,6 +158,8 @@ class InputRasters:
             lines += doubts(source.raster.label, look, span, source.spec.units)
         look = early_look(self.target, self.grids.output, self.target_band(when), self.spec.range)
         self._looks["target"] = look
+        if not look.covered:
+            value_range(self.target)  # which refuses a raster without any value
         if self.grids.coarse != self.target.geobox or look.outside:
             lines += doubts("target", look, self.spec.range, self.spec.units)
         return lines + [line for raster in self.rasters for line in raster.doubts]

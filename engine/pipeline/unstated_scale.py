@@ -1,15 +1,18 @@
-"""The scale of whole numbers for which nobody states one: 8500 for an NDVI of 0.85."""
+"""Scales that nobody states (8500 for an NDVI of 0.85), and those that were applied and are stated still."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import InputError
+from engine.raster.packing import SCALE_DOUBT
 from engine.raster.reader import Raster
 
 _CELLS = 2**18  # that are looked at
 _SCALES = (10, 100, 1000, 10_000)
 _FAR = 20.0  # times the range seen in training: beyond, no field of the quantity lies
+_LOST = 0.01  # of the largest value seen in training: smaller than that, all values are next to nothing
 _ROOM = 0.5  # of the range, that values may lie beyond it once scaled
 
 
@@ -26,9 +29,7 @@ def unstated_scale(raster: Raster, span: tuple[float, float]) -> float | None:
     Raises:
         InputError: several scales would do.
     """
-    windows = raster.sample_windows(_CELLS)
-    values = np.concatenate([raster.values([raster.ref.band or 1], window).ravel() for window in windows])
-    values = values[np.isfinite(values)]
+    values = _sample(raster)
     low, high = span
     width = high - low
     if values.size == 0 or width <= 0 or np.abs(values).max() <= max(abs(low), abs(high)) + _FAR * width:
@@ -47,6 +48,34 @@ def unstated_scale(raster: Raster, span: tuple[float, float]) -> float | None:
             f"state it (--scale {raster.label}={1 / fitting[-1]:g})."
         )
     return 1 / fitting[0]
+
+
+def check_scale(raster: Raster, span: tuple[float, float]) -> None:
+    """Refuse fractions that a scale, which was applied to them before, makes next to nothing.
+
+    Args:
+        raster: open.
+        span: the range seen in training, in the wanted units.
+
+    Raises:
+        InputError: all values are next to nothing, and the file's scale is in doubt.
+    """
+    values = _sample(raster)
+    if not any(SCALE_DOUBT in line for line in raster.doubts):  # known once cells are read
+        return
+    if values.size and float(np.abs(values).max()) < _LOST * max(abs(span[0]), abs(span[1])):
+        most = np.abs(values).max()
+        raise InputError(
+            f"{raster.label}: {raster.ref.path} holds fractions and a scale factor that makes them at most "
+            f"{most:.1g}, where the model saw {span[0]:g} to {span[1]:g}: they seem to be the "
+            f"values already, so give the scale 1 (--scale {raster.label}=1)."
+        )
+
+
+def _sample(raster: Raster) -> NDArray[np.float32]:
+    windows = raster.sample_windows(_CELLS)
+    values = np.concatenate([raster.values([raster.ref.band or 1], window).ravel() for window in windows])
+    return values[np.isfinite(values)]
 
 
 def scaled_doubt(name: str, scale: float, span: tuple[float, float]) -> str:

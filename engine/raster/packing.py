@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.raster.reference import RasterRef
 
+SCALE_DOUBT = "its numbers are fractions already"  # by which a doubt of a scale is known
 _INVERSE = 100.0  # whole scale factors from here on are to be divided by, as products of MODIS write them
 
 
@@ -71,7 +72,7 @@ def packing(
             scale,
             offset,
             True,
-            doubt=f"its numbers are fractions already, and are multiplied by its scale factor {scale:g}, as "
+            doubt=f"{SCALE_DOUBT}, and are multiplied by its scale factor {scale:g}, as "
             f"it says: where they are the values themselves, give the scale 1",
         )
     return Packing(scale, offset, scale != 1.0 or offset != 0.0)

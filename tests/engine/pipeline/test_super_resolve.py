@@ -243,9 +243,15 @@ def test_a_target_of_undated_bands_asks_for_one(base: SuperResolveRequest, write
 
 
 def test_values_that_cannot_be_and_empty_outputs_are_told(base: SuperResolveRequest, write_raster) -> None:
+    values = np.full((4, 4), np.nan, np.float32)
+    empty = write_raster("empty.tif", values, 2.0, 10, 40)
+    with pytest.raises(InputError, match="holds no valid value"):
+        super_resolve(replace(base, target=RasterRef(empty), quantity="signed"), Silent())
+    values[:, 2:] = 1.0
+    half = write_raster("half.tif", values, 2.0, 10, 40)
     feedback = Silent()
-    empty = write_raster("empty.tif", np.full((4, 4), np.nan, np.float32), 2.0, 10, 40)
-    super_resolve(replace(base, target=RasterRef(empty), quantity="signed"), feedback)
+    grid = GridRequest(extent=(10, 32, 14, 40))
+    super_resolve(replace(base, target=RasterRef(half), quantity="signed", grid=grid), feedback)
     assert any("holds no valid cell" in line for line in feedback.warnings)
 
 

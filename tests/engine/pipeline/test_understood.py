@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 from engine.commands.cli import main
 from engine.errors import InputError
 from engine.feedback import Silent
-from engine.pipeline.unstated_scale import unstated_scale
+from engine.pipeline.unstated_scale import check_scale, unstated_scale
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 
@@ -142,6 +142,16 @@ def test_whole_numbers_are_scaled_where_one_scale_alone_fits(
     values = ndvi.astype("i2") if most > 1 else ndvi.astype("f4")
     raster = Raster(RasterRef(write(tmp_path / "ndvi.tif", values)), "ndvi", "1")
     assert unstated_scale(raster, (-0.05, 0.92)) == (None if scale is None else pytest.approx(scale))
+
+
+def test_a_scale_that_was_applied_before_is_refused_where_nothing_is_left(tmp_path: Path) -> None:
+    path = write(tmp_path / "ndvi.tif", np.linspace(0.1, 0.9, 64, dtype="f4").reshape(8, 8))
+    with rasterio.open(path, "r+") as file:
+        file.scales = (1e-4,)
+    with pytest.raises(InputError, match=r"at most 9e-05.*give the scale 1 \(--scale ndvi=1\)"):
+        check_scale(Raster(RasterRef(path), "ndvi", "1"), (-0.05, 0.92))
+    check_scale(Raster(RasterRef(path, scale=1.0), "ndvi", "1"), (-0.05, 0.92))
+    check_scale(Raster(RasterRef(path), "ndvi", "1"), (0.0, 1e-4))
 
 
 def test_whole_numbers_that_two_scales_fit_are_asked_about(tmp_path: Path) -> None:
