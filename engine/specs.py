@@ -53,6 +53,12 @@ class SourceSpec(OfKind):
     normalisation: dict[str, dict[str, float]] = field(default_factory=dict)  # feature: {mean, std}
     range: tuple[float, float] | None = None  # seen in training, in units
     period: str = "month"  # kind climatology: month (12 bands), day (366)
-    of_year: bool = False  # dynamic: its bands without dates are the months or the days of a year
     kernel_months: float = 0.7  # kind climatology: weights exp(−cyclic distance / kernel)
     default: dict[str, Any] | None = None  # static raster in the package: {file, sha256}
+
+
+@dataclass(frozen=True)
+class OwnSource(SourceSpec):
+    """A raster of the user's own, for a method that takes any; in no card."""
+
+    of_year: bool = False  # dynamic: its bands without dates are the months or the days of a year

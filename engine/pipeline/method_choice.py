@@ -21,7 +21,7 @@ from engine.raster.grids import Grids, resolution_metres
 from engine.raster.raster_file import go_on
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef, ShippedRaster
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import OwnSource, SourceSpec, TargetSpec
 
 _KEPT = 2  # models
 _METRES_PER_DEGREE = 111_195.0
@@ -71,7 +71,9 @@ class Choice:
 
     def taken_as(self) -> dict[str, str]:
         """Return as what each source was taken, in words, where its file or the user decided."""
-        return {source.name: kind_in_words(source) for source in self.sources} if self.any_sources else {}
+        return {
+            source.name: kind_in_words(source) for source in self.sources if isinstance(source, OwnSource)
+        }
 
     def check(self, given: set[str]) -> None:
         """Refuse a request that lacks a required source.

@@ -14,7 +14,7 @@ from engine.errors import InputError
 from engine.pipeline.request import SourceReport
 from engine.raster.aggregated import AggregatedRaster
 from engine.raster.reader import Raster
-from engine.specs import SourceSpec
+from engine.specs import OwnSource, SourceSpec
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Input:
             return [raster.ref.band]
         if not self.spec.dynamic or (raster.count == 1 and raster.dates[0] is None):
             return [1]
-        if self.spec.of_year and not any(raster.dates):
+        if isinstance(self.spec, OwnSource) and self.spec.of_year:
             apart = self.distances(when)
             return [apart.index(min(apart)) + 1]
         if not any(raster.dates):

@@ -14,7 +14,7 @@ from engine.errors import InputError
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.reader import Raster
 from engine.raster.reference import KINDS, RasterRef
-from engine.specs import SourceSpec
+from engine.specs import OwnSource
 
 MOST_CLASSES = 12  # the most frequent ones; what is of no listed class has no share of any
 _FEW = 24  # distinct whole numbers that may be classes
@@ -31,7 +31,7 @@ _VALUES = re.compile(  # whole numbers of these are few on flat ground or in a d
 )
 
 
-def own_sources(request: SuperResolveRequest, target: Raster) -> tuple[SourceSpec, ...]:
+def own_sources(request: SuperResolveRequest, target: Raster) -> tuple[OwnSource, ...]:
     """Return what the rasters of a request are, for a method that takes any.
 
     Args:
@@ -44,7 +44,7 @@ def own_sources(request: SuperResolveRequest, target: Raster) -> tuple[SourceSpe
     return tuple(_source(name, ref, request, target) for name, ref in request.sources.items())
 
 
-def kind_in_words(source: SourceSpec) -> str:
+def kind_in_words(source: OwnSource) -> str:
     """Say as what a source was taken."""
     what = "taken as continuous values"
     if source.kind == "class":
@@ -55,7 +55,7 @@ def kind_in_words(source: SourceSpec) -> str:
     return f"{what}, {'a field for each part of the year' if source.of_year else when}"
 
 
-def _source(name: str, ref: RasterRef, request: SuperResolveRequest, target: Raster) -> SourceSpec:
+def _source(name: str, ref: RasterRef, request: SuperResolveRequest, target: Raster) -> OwnSource:
     if name == "target":
         raise InputError("A source cannot be named target: give it another name.")
     if ref.kind is not None and ref.kind not in KINDS:
@@ -71,7 +71,7 @@ def _source(name: str, ref: RasterRef, request: SuperResolveRequest, target: Ras
         wanted = _wanted(request, target)
         yearly = _of_year(raster, wanted)
         dynamic = yearly or _changes(raster, wanted)
-        return SourceSpec(
+        return OwnSource(
             name, raster.units, "fine", kind, dynamic, optional=False, classes=classes, of_year=yearly
         )
     finally:
