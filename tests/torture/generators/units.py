@@ -43,7 +43,7 @@ ELEVATION = (
     *((s, 10.0, 0.0, False) for s in ("dm", "decimetre")),
     *(
         (s, 1.0, 0.0, True)
-        for s in ("m a.s.l.", "masl", "m asl", "gpm", "m (EGM96)", "meters above sea level")
+        for s in ("m a.s.l.", "masl", "m asl", "gpm", "m (EGM96)", "meters above sea level", "\u202em")
     ),
     ("ftUS", 3937 / 1200, 0.0, True),
     ("yd", 1 / 0.9144, 0.0, True),
@@ -90,7 +90,6 @@ _NONE = {
         "???",
         "x" * 300,
         "<b>m</b>",
-        "\u202em",
     ),
     "temperature": (
         "m",
