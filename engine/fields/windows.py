@@ -43,6 +43,7 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         area=rows(patch.area),
         day_of_year=patch.day_of_year,
         origin=patch.origin,
+        date=patch.date,
         turn=patch.turn,
     )
 

@@ -134,7 +134,6 @@ def architecture(config: Config, network: NetworkSpec) -> str:
 def _source(source: SourceSpec, config: Config, archive: Archive) -> dict[str, Any]:
     plain = _plain(asdict(source))
     plain.pop("default")
-    plain.pop("of_year")  # how a run reads a raster that no card describes
     section = next(s for s in config.sources if s.name == source.name)
     if section.default:
         plain["default"] = {"attribution": archive.citation}

@@ -14,6 +14,7 @@ from engine.feedback import Silent
 from engine.fields.coarse_stack import CoarseStack
 from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
+from engine.fields.windows import narrowed
 from engine.methods.interface import FittedMethod
 from engine.methods.registry import baseline
 from engine.pipeline import fit_data
@@ -104,6 +105,12 @@ def test_means_by_area_are_kept_by_what_is_fitted_so(base: SuperResolveRequest) 
     edge = patch.halo * K
     area = patch.area[:, edge:-edge]
     torch.testing.assert_close(aggregate(made, K, area)[0], torch.from_numpy(FIELD), rtol=1e-5, atol=1e-3)
+
+
+def test_a_window_in_a_thinner_halo_keeps_its_date(base: SuperResolveRequest, write_raster) -> None:
+    target = RasterRef(write_raster("dated.tif", FIELD, 0.5, 10, 60, dates=["2001-05"]))
+    _, patch = stack_of(replace(base, target=target))
+    assert str(patch.date) == str(narrowed(patch, 1).date) == "2001-05"
 
 
 def test_borders_without_data_and_coarse_covariates_are_left_out(
