@@ -127,11 +127,16 @@ def factors(parts: Tensor, groups: Sequence[str], level: Level, folds: Tensor) -
     names = list(dict.fromkeys(groups))
     if not names:
         return {}
-    own = torch.stack([parts[[g == name for g in groups]].sum(0) for name in names])
+    own = torch.stack([parts[[g == name for g in groups]].sum(0) for name in names]).double()
+    detail = level.detail.double()
     fold = cells_of_blocks(folds, level.shape)
-    inside = [(fold == number) for number in range(FOLDS)]
-    squares = torch.stack([_products(own * part, own) for part in inside])
-    products = torch.stack([_products(own * part, level.detail[None])[:, 0] for part in inside])
+    every, right = [], []
+    for number in range(FOLDS):
+        inside = fold == number
+        part = own[:, :, inside].flatten(1)
+        every.append(part @ part.T)
+        right.append(part @ detail[:, inside].flatten())
+    squares, products = torch.stack(every), torch.stack(right)
     whole = _solve(squares.sum(0), products.sum(0))
     kept = [n for n in range(FOLDS) if float(squares[n].abs().sum()) > 0]
     if len(kept) < 2:
@@ -165,10 +170,6 @@ def gains(sums: Sequence[BlockSums], how: Shrinkage, relations: Sequence[Relatio
         for name, measured in factors(parts, level.groups, target.level, target.folds).items():
             across[name].append(measured)
     return {name: Gain(measured, tuple(across[name]), share) for name, measured in here.items()}
-
-
-def _products(a: Tensor, b: Tensor) -> Tensor:
-    return torch.einsum("idhw,jdhw->ij", a.double(), b.double())
 
 
 def _solve(squares: Tensor, products: Tensor) -> Tensor:

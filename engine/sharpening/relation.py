@@ -123,8 +123,15 @@ class BlockSums:
         fold = cells_of_blocks(self.folds, level.shape)
         made = torch.zeros_like(level.values)
         for number in range(FOLDS):
-            part = contributions(level, self.fit(how, number))
-            made = torch.where(fold == number, part, made)
+            inside = fold == number
+            if not bool(inside.any()):
+                continue
+            relation = self.fit(how, number)
+            part = level.values[:, :, inside]
+            own = part * relation.dates.T.float()[:, :, None]
+            if relation.places is not None:
+                own += part * on_cells(relation.places, BLOCK, level.shape)[:, None, inside]
+            made[:, :, inside] = own
         return made
 
 
