@@ -1,7 +1,7 @@
 """`python -m training.data.export CONFIG.yaml --month M --output DIR`: a data set's rasters as GeoTIFFs.
 
-Writes what a person would feed to the model for one month: the coarse target, the sources in their
-own grids, the climatology with one dated band for each training month; and the fine truth.
+Writes what a person would feed to the model for one date: the coarse target, the sources in their
+own grids, the climatology with one dated band for each training date; and the fine truth.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import numpy as np
 from affine import Affine
 from rasterio.io import MemoryFile
 
+from engine import dates
 from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from engine.files.atomic import new_file
 from training.console.command import main
 from training.data.archive import Archive
+from training.data.masked_truth import mask_truth
+from training.data.patches import View
 from training.data.readers import load_archive
+from training.data.split import split_archive
 from training.schema.config import load_config
 
 
@@ -57,22 +61,42 @@ def write_raster(
     return path
 
 
-def export(archive: Archive, folder: Path, month: int, training_months: Sequence[int]) -> dict[str, Path]:
-    """Write one month's rasters.
+def time_of(archive: Archive, month: int | None = None, date: str | None = None) -> int:
+    """Return the index of the one time of a month of the year, or of a date.
+
+    Raises:
+        InputError: the data set has not exactly one such time.
+    """
+    if date is not None:
+        known = [dates.find(text) for text in archive.dates]
+        return dates.match(known, dates.parse(date), f"The data set {archive.name}")
+    times = archive.times_of(() if month is None else (month,))
+    if len(times) != 1:
+        instead = ": name one of them with --date" if times else ""
+        raise InputError(
+            f"The data set {archive.name} has {len(times)} times in month {month}, not one{instead}."
+        )
+    return times[0]
+
+
+def export(archive: Archive, folder: Path, time: int, view: View) -> dict[str, Path]:
+    """Write one time's rasters.
+
+    Args:
+        archive: the data set.
+        folder: made where it is missing.
+        time: index of the time.
+        view: what a released model sees; the climatology is made of its times, columns and cells alone.
 
     Returns:
         Name → path: `target`, `truth` and every source.
-
-    Raises:
-        InputError: the data set has not exactly one time in that month.
     """
-    times = archive.times_of((month,))
-    if len(times) != 1:
-        raise InputError(f"The data set {archive.name} has {len(times)} times in month {month}, not one.")
-    time = times[0]
     folder.mkdir(parents=True, exist_ok=True)
     date, crs, fine = archive.dates[time], archive.crs, archive.fine_transform
-    name = f"{archive.target_name}_{month:02d}"
+    told = f"{int(archive.months[time]):02d}"
+    if len(archive.times_of((int(archive.months[time]),))) > 1:
+        told = date.replace(":", "")  # no sign that a file's name may not have
+    name = f"{archive.target_name}_{told}"
     paths = {
         "target": write_raster(
             folder / f"{name}_coarse.tif",
@@ -88,12 +112,11 @@ def export(archive: Archive, folder: Path, month: int, training_months: Sequence
     }
     native = {raster.name: raster for raster in (archive.native(time) if archive.native else [])}
     for source in archive.sources.values():
-        suffix = f"_{month:02d}" if source.dynamic else ""
+        suffix = f"_{told}" if source.dynamic else ""
         path = folder / f"{source.name}{suffix}.tif"
         if source.traits.of_target:
-            bands = archive.times_of(tuple(training_months))
-            dates = [archive.dates[t] for t in bands]
-            write_raster(path, archive.fine[bands], fine, crs, archive.units, dates)
+            known = [archive.dates[t] for t in view.climatology_times]
+            write_raster(path, _climatology(archive, view), fine, crs, archive.units, known)
         elif source.name in native:
             raster = native[source.name]
             write_raster(path, raster.values[None], raster.transform, crs, raster.units, [raster.date])
@@ -105,16 +128,30 @@ def export(archive: Archive, folder: Path, month: int, training_months: Sequence
     return paths
 
 
+def _climatology(archive: Archive, view: View) -> np.ndarray:
+    """Return the climatology's bands, (M, h·k, w·k), NaN where its truth is kept from training."""
+    bands = np.array(mask_truth(archive, view.climatology_cells).fine[list(view.climatology_times)])
+    if view.climatology_columns is not None:
+        first, last = (column * archive.factor for column in view.climatology_columns)
+        bands[..., :first] = np.nan
+        bands[..., last:] = np.nan
+    return bands
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = Parser(prog="python -m training.data.export", description=__doc__.split("\n\n")[1])
     parser.add_argument("config", help="training configuration (YAML)")
-    parser.add_argument("--month", type=whole(1, 12), required=True, metavar="1..12")
+    when = parser.add_mutually_exclusive_group(required=True)
+    when.add_argument("--month", type=whole(1, 12), metavar="1..12", help="the one time in this month")
+    when.add_argument("--date", help="the time of this date, such as 2014-11-05")
     parser.add_argument("--output", type=Path, required=True, help="folder for the rasters")
     options = parser.parse_args(arguments)
     config = load_config(options.config)
     archive = load_archive(config)
-    for name, path in export(archive, options.output, options.month, config.split.train_months).items():
+    view = split_archive(config, archive).test_view
+    time = time_of(archive, options.month, options.date)
+    for name, path in export(archive, options.output, time, view).items():
         print(f"{name}\t{path}")
     return 0
 

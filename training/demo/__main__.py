@@ -34,6 +34,7 @@ from training.data.export import export
 from training.data.patches import View
 from training.data.readers import load_archive
 from training.data.region import Region
+from training.data.split import split_archive
 from training.demo.qgis_headless import make_profile, run_algorithm
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score
@@ -124,7 +125,7 @@ def measure(name: str, title: str, path: Path, archive: Archive) -> MethodResult
 def run_all(folder: Path, config: Config, archive: Archive) -> list[MethodResult]:
     """Make the rasters, run every method, and return the outcomes, the model's last."""
     say(f"writing the rasters of month {MONTH} to {folder}")
-    rasters = export(archive, folder, MONTH, config.split.train_months)
+    rasters = export(archive, folder, MONTH - 1, split_archive(config, archive).test_view)
     outcomes, target = [], TargetSpec(archive.target_name, archive.units)
     for id, info in BASELINES.items():
         if not info.suits(target):

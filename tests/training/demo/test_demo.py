@@ -13,6 +13,7 @@ import rasterio
 from engine.errors import EngineError
 from training.data import itur
 from training.data.export import export
+from training.data.patches import View
 from training.demo import __main__ as demo
 
 
@@ -23,7 +24,8 @@ def archive():
 
 @pytest.fixture(scope="module")
 def rasters(archive, tmp_path_factory) -> dict[str, Path]:
-    return export(archive, tmp_path_factory.mktemp("demo"), demo.MONTH, range(1, 10))
+    view = View(tuple(archive.sources), tuple(range(9)))
+    return export(archive, tmp_path_factory.mktemp("demo"), demo.MONTH - 1, view)
 
 
 def test_the_truth_has_no_error(archive, rasters) -> None:

@@ -129,7 +129,7 @@ def test_the_pipeline_on_exported_rasters_gives_the_same_scores(model, tmp_path)
     config, _, package = model
     archive = load_archive(config)
     split = split_archive(config, archive)
-    rasters = export(archive, tmp_path, 11, config.split.train_months)
+    rasters = export(archive, tmp_path, 10, split.test_view)
     request = SuperResolveRequest(
         model=str(package.folder),
         target=RasterRef(str(rasters["target"])),
