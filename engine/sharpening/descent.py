@@ -119,13 +119,13 @@ class Descent:
         """
         space, field, plain = self.fitted.space, coarse, coarse
         unknown, signal = torch.zeros_like(coarse), torch.zeros_like(coarse)
-        above, margin = 1, self.halo
+        above, margin, pyramid = 1, self.halo, self._pyramid(covariates)
         for step in steps(self.factor):
             side = _Side(step, above, (margin - STEP_HALO) * step)
             rows = self._rows(area, side)
             inner = None if rows is None else rows[:, STEP_HALO * step : rows.shape[1] - STEP_HALO * step]
             u = space.forward(space.interpolated(field, step, rows, STEP_HALO))
-            carried, doubt = self._carried(covariates, u, side, date, origin)
+            carried, doubt = self._carried(pyramid[side.cells], u, side, date, origin)
             field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
             if self._carries:
                 plain = space.interpolated(plain, step, rows, STEP_HALO)
@@ -148,6 +148,15 @@ class Descent:
         known = torch.isfinite(field)
         error = torch.where(known, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
         return Sharpened(field[0], error[0], torch.where(known, support, torch.nan)[0])
+
+    def _pyramid(self, covariates: Covariates) -> dict[int, Covariates]:
+        """Return the covariates on the fine side of each step, by its cells along a coarse cell's edge."""
+        cells, made = self.factor, {self.factor: covariates}
+        for step in reversed(steps(self.factor)[1:]):
+            covariates = {name: covariate.averaged(step) for name, covariate in covariates.items()}
+            cells //= step
+            made[cells] = covariates
+        return made
 
     @property
     def _carries(self) -> bool:
@@ -207,8 +216,7 @@ class Descent:
         cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
         own = {}
         for name, covariate in covariates.items():
-            averaged = covariate.averaged(self.factor // side.cells)
-            own[name] = CovariateField(crop(averaged.values, cut), covariate.sloped)
+            own[name] = CovariateField(crop(covariate.values, cut), covariate.sloped)
         return terms(own, self.fitted.standards, u, side.step, STEP_HALO)
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
