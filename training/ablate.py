@@ -13,12 +13,14 @@ import torch
 
 from engine.commands.options import Parser, whole
 from engine.commands.sentences import shown
+from engine.compute.devices import choose_device
 from engine.errors import EngineError, InputError
 from training.ablation import page
 from training.ablation.gather import gather
 from training.ablation.plan import variants
 from training.ablation.runs import AblationRun, finished, runs_of, work
 from training.console.command import main
+from training.console.device import add_device
 from training.console.needed import load
 from training.data.readers import load_archive
 from training.schema.config import load_config
@@ -69,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "--workers", type=whole(1, 4096), default=1, help="processes, one thread each (default: 1)"
     )
+    add_device(known)
     known.add_argument("--records", type=Path, help="file of records (default: in the output folder)")
     known.add_argument("--output", type=Path, help="folder of the page (default: runs/ablation/ID)")
     known.add_argument("--list", action="store_true", help="list the runs and whether they are done")
@@ -83,7 +86,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     if not (options.no_page or options.list):
         load("matplotlib")
-    config = load_config(options.config)
+    config = load_config(options.config).on(options.device)
+    choose_device(config.device)  # refused before anything long
     seeds = seeds_of(options.seeds) if options.seeds else config.ablation.seeds
     folder = options.output or Path("runs") / "ablation" / config.model.id
     records = options.records or folder / "records.jsonl"

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from engine.commands.options import Parser, whole
+from engine.compute.devices import choose_device
 from engine.errors import InputError
 from training.console.command import main
+from training.console.device import add_device
 from training.console.needed import load
 from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
@@ -99,10 +101,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
     load("torch.utils.tensorboard")
-    config = load_config(options.config)
+    config = load_config(options.config).on(options.device)
+    choose_device(config.device)  # refused before anything long
     if options.threads:
         torch.set_num_threads(max(1, options.threads))
     result = cross_validate(config, options.runs, options.json)

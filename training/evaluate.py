@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.commands.options import Parser, whole
+from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.package.folder import Package, find_package
 from training.console.command import main
+from training.console.device import add_device
 from training.console.kept_inputs import check_kept
 from training.console.needed import load
 from training.console.sole_writer import sole_writer
@@ -92,6 +94,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=whole(0, 2**31 - 1), default=0, help="of draws and intervals (default: 0)"
     )
+    add_device(parser)
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
     parser.add_argument(
         "--month", type=whole(1, 12), help="month of the maps (default: the first test month)"
@@ -127,6 +130,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if options.maps is not None or options.report is not None:
         load("matplotlib")
     config, package = what_to_test(options)
+    config = config.on(options.device)
+    choose_device(config.device)  # refused before anything long
     compare = [_checked(find_package(wanted), config) for wanted in options.compare]
     packages = [p.folder for p in (package, *compare) if p is not None]
     results = [p for p in (options.maps, options.report) if p is not None]

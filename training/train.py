@@ -11,12 +11,14 @@ from engine.commands.options import Parser, whole
 from engine.errors import InputError
 from training.cascade.train import train
 from training.console.command import main
+from training.console.device import add_device
 from training.console.needed import load
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
 from training.trainer import distributed
+from training.trainer.placement import training_device
 from training.trainer.run import fit
 
 
@@ -33,15 +35,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
+    add_device(parser)
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the test scores to these records")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
     options = parser.parse_args(arguments)
     load("jsonschema", "torch.utils.tensorboard")
-    config = load_config(options.config)
+    config = load_config(options.config).on(options.device)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
-    with distributed.joined(torch.device("cpu")) as group:
+    with distributed.joined(training_device(config.device)) as group:
         if config.cascade is not None and group.count > 1:
             raise InputError("A cascade trains in one process: start it without torchrun.")
         if not group.first:

@@ -29,6 +29,7 @@ __all__ = [
     "free_memory",
     "is_out_of_memory",
     "list_devices",
+    "wait_for",
 ]
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -87,11 +88,24 @@ def choose_device(name: str = "auto") -> torch.device:
     devices = [d["id"] for d in list_devices()]
     name = name.strip().lower() or "auto"
     if name == "auto":
-        return torch.device(devices[0])
+        return _exact(torch.device(devices[0]))
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise InputError(f"There is no device {name} here; this machine has: {', '.join(devices)}.")
-    return torch.device(wanted)
+    return _exact(torch.device(wanted))
+
+
+def _exact(device: torch.device) -> torch.device:
+    """Let float32 be float32 on it: by itself cuDNN rounds what it multiplies to 10 bits."""
+    if device.type == "cuda":
+        convolutions = getattr(torch.backends.cudnn, "conv", None)
+        if convolutions is not None and hasattr(
+            convolutions, "fp32_precision"
+        ):  # since torch 2.9, which warns of the older name
+            convolutions.fp32_precision = "ieee"
+        else:
+            torch.backends.cudnn.allow_tf32 = False
+    return device
 
 
 def choose_plan(
@@ -182,14 +196,15 @@ def _probe_is_hopeless() -> bool:
 
 
 def _time(example: Callable[..., Any], plan: PrecisionPlan, device: torch.device) -> float:
-    _wait(device)
+    wait_for(device)
     start = time.perf_counter()
     example(plan.dtype, plan.memory_format)
-    _wait(device)
+    wait_for(device)
     return time.perf_counter() - start
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was told to; the processor has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -110,6 +111,11 @@ class Noise:
                 f"The noise has {len(self.members)} windows, but origins of {tuple(self.origin.shape)}."
             )
 
+    @cached_property
+    def _places(self) -> list[list[int]]:
+        """The origins as numbers, read from the device once for all levels."""
+        return self.origin.to("cpu").tolist()
+
     def at(self, level: int, scale: int, size: tuple[int, int], margin: int, channels: int) -> Tensor:
         """Return one level's noise, (B, channels, h·scale + 2·margin, w·scale + 2·margin) float32.
 
@@ -121,7 +127,7 @@ class Noise:
         """
         height, width = (edge * scale + 2 * margin for edge in size)
         fields = []
-        for member, (row, column) in zip(self.members, self.origin.tolist(), strict=True):
+        for member, (row, column) in zip(self.members, self._places, strict=True):
             if member == 0:
                 fields.append(torch.zeros(channels, height, width, device=self.origin.device))
                 continue

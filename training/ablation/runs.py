@@ -23,6 +23,7 @@ from training.data.split import Split, split_archive
 from training.evaluation.predict import Case
 from training.records.record import Record, append, config_hash, merged, read, record_of, run_id
 from training.schema.config import Config, parse_config
+from training.trainer.draws import Draws
 from training.trainer.precision import TrainingPlan
 from training.trainer.trainer import CHECKPOINT, Trainer
 
@@ -148,7 +149,7 @@ def perform(
     # The averaged weights of the last step: nothing is chosen by any score.
     trained = Downscaler(trainer.target, trainer.sources, trainer.network)
     trained.generator.load_state_dict(trainer.average.weights)
-    trained.eval()
+    trained.eval().to(trainer.device)
     metrics, blocks = {}, {}
     for case in _cases(run, trained, split):
         scored, errors = score_by_block(case, archive, _tested(config, split), trainer.target)
@@ -175,9 +176,7 @@ def _statistics_of(config: Config) -> str:
 
 def _cases(run: AblationRun, trained: Downscaler, split: Split) -> list[Case]:
     """Return what is scored: the run as it is, or, of the one with dropout, every subset of groups."""
-    whole = Case(
-        WHOLE, WHOLE, trained.forward_physical, trained.halo, split.test_view, trained.target.strength
-    )
+    whole = Case(WHOLE, WHOLE, Draws(trained), trained.halo, split.test_view, trained.target.strength)
     if run.variant.kind != DROPOUT:
         return [whole]
     return subset_cases(run.config, whole, {s.name for s in run.config.sources if s.optional})

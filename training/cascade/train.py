@@ -18,6 +18,7 @@ from training.evaluation.scores import Scoring, plan_scores, score
 from training.evaluation.tables import table
 from training.schema.config import Config
 from training.trainer import packaging
+from training.trainer.draws import Draws
 from training.trainer.run import fit, train_network
 
 
@@ -56,7 +57,7 @@ def train_cascade(
         model = trainer.model_of(level.step, trainer.best_weights)
         name, view, target = config.model.id, level.split.test_view, trainer.target
         cases = baseline_cases(level.step, target, view, level.archive.sources)
-        cases.append(Case(name, name, model.forward_physical, model.halo, view, target.strength))
+        cases.append(Case(name, name, Draws(model), model.halo, view, target.strength))
         scoring = Scoring(plan_scores(level.archive, level.split.test))
         scores = [score(case, level.archive, level.split.test, target, scoring) for case in cases]
         for row in scores:

@@ -133,7 +133,7 @@ class CascadeTrainer(StepTrainer):
         owner = self.others.get(step, self)
         model = Downscaler(self.target, self.sources, owner.network)
         model.generator.load_state_dict(weights)
-        return model.eval()
+        return model.eval().to(self.device)
 
     def _of(self, batch: Batch) -> Trainer | None:
         return self.others.get(batch.factor)

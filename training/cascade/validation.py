@@ -31,6 +31,7 @@ from training.records.record import config_hash
 from training.schema.config import Config
 from training.schema.split import day_span
 from training.trainer import checkpoint
+from training.trainer.draws import Draws
 
 CHUNK = 64  # times predicted at once
 CELLS = ("all", "covered")  # cells that are scored: all with a truth; those that every fine source covers
@@ -211,7 +212,8 @@ def predicted(case: Case, archive: Archive, times: Sequence[int], target: Target
         area = None
         if archive.area is not None:
             area = torch.from_numpy(archive.area).expand(len(windows), -1)
-        fine = conserve(case.predict(patch), coarse, archive.factor, target, case.strength, area)
+        drawn = case.predict(patch).to("cpu")
+        fine = conserve(drawn, coarse, archive.factor, target, case.strength, area)
         fields.append(fine.numpy())
     return np.concatenate(fields)
 
@@ -231,7 +233,7 @@ def _fitted_cases(
         for case in tree_cases(level.config, level.archive, level.split, trainer.target):
             yield level, case, trainer.target
         model = trainer.model_of(level.step, weights)
-        case = Case(name, name, model.forward_physical, model.halo, level.split.test_view, 1.0)
+        case = Case(name, name, Draws(model), model.halo, level.split.test_view, 1.0)
         yield level, case, trainer.target
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.models.loading import load_model
 from engine.models.model import ModelMethod
@@ -190,7 +191,7 @@ def evaluate_all(
     sources are withheld, and an ensemble's CRPS with mean absolute errors.
 
     Args:
-        config, archive, split: what is tested on what.
+        config, archive, split: what is tested on what; networks compute on the configuration's device.
         package: the model; None: without one.
         compare: further packages of the same factor.
         trees: whether to fit them (a minute or so).
@@ -215,7 +216,7 @@ def evaluate_all(
             tell("boosted trees: fitting")
         fitted = tree_cases(config, archive, split, target)
         methods += [(replace(case, group="learned"), target) for case in fitted]
-    methods += _packages(package, compare, split)
+    methods += _packages(package, compare, split, choose_device(config.device))
     names = [case.name for case, _ in methods]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"Two methods are called {', '.join(twice)}: give each package an id of its own.")
@@ -233,15 +234,15 @@ def evaluate_all(
 
 
 def _packages(
-    package: Package | None, compare: Iterable[Package], split: Split
+    package: Package | None, compare: Iterable[Package], split: Split, device: torch.device
 ) -> list[tuple[Case, TargetSpec]]:
     """Return packages to compare with, each as one case, and the model's own cases."""
     methods = []
     for other in compare:
-        case = package_cases(other, split)[0]
+        case = package_cases(other, split, device)[0]
         methods.append((replace(case, group="learned"), other.card.target))
     if package is not None:
-        methods += [(case, package.card.target) for case in package_cases(package, split)]
+        methods += [(case, package.card.target) for case in package_cases(package, split, device)]
     return methods
 
 
@@ -263,9 +264,12 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
             yield evaluation.compare(model, name, "rmse")
 
 
-def package_cases(package: Package, split: Split) -> list[Case]:
-    """Return a package's model as cases: with all sources first, then without those it can do without."""
-    method = load_model(package, torch.device("cpu"), precision="float32")
+def package_cases(package: Package, split: Split, device: torch.device | None = None) -> list[Case]:
+    """Return a package's model as cases: with all sources first, then without those it can do without.
+
+    It computes in float32 on the device; None: the processor.
+    """
+    method = load_model(package, device or torch.device("cpu"), precision="float32")
     return model_cases(
         package.card.id,
         method.predict,

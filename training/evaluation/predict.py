@@ -81,7 +81,7 @@ def predicted_tiles(
 
     Yields:
         The tile's place on the fine grid, counted from the first of the columns, and for each case its
-        fields, (1 + members, ·, ·): the central estimate, then the members' draws.
+        fields on the processor, (1 + members, ·, ·): the central estimate, then the members' draws.
     """
     k, height = archive.factor, archive.shape[0]
     time, columns = strip.time, strip.columns
@@ -101,10 +101,19 @@ def predicted_tiles(
             yield (
                 (rows, across),
                 [
-                    torch.cat([conserve(fine, coarse, k, target, case.strength, area) for fine in fields])
+                    # Conserved where they were made; what is measured of them is measured on the processor.
+                    torch.cat([_conserved(fine, coarse, k, target, case.strength, area) for fine in fields])
                     for case in cases
                 ],
             )
+
+
+def _conserved(
+    fine: Tensor, coarse: Tensor, k: int, target: TargetSpec, strength: float, area: Tensor | None
+) -> Tensor:
+    place = fine.device
+    area = None if area is None else area.to(place)
+    return conserve(fine, coarse.to(place), k, target, strength, area).to("cpu")
 
 
 def _drawn(case: Case, patch: Patch, members: Members) -> list[Tensor]:

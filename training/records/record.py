@@ -26,7 +26,8 @@ from training.schema.problems import first_error
 from training.schema.yaml_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parent
-NOT_HASHED = ("model", "ablation")  # words on a package, and how runs are made from a configuration
+# Words on a package, how runs are made from a configuration, and where.
+NOT_HASHED = ("model", "ablation", "device")
 
 
 class Record(BaseModel):

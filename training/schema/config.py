@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -26,6 +27,15 @@ def _known_transform(name: Any) -> Any:
 
 
 TransformName = Annotated[str, BeforeValidator(_known_transform)]
+
+
+def _device_name(name: Any) -> Any:
+    if isinstance(name, str) and re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        return name
+    raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
+
+
+DeviceName = Annotated[str, BeforeValidator(_device_name)]
 
 
 if TYPE_CHECKING:
@@ -226,6 +236,7 @@ class Config(Section):
     # in the same precision and layout are the same.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
+    device: DeviceName = "auto"  # auto: CUDA where there is one, else MPS, else the processor
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
@@ -257,6 +268,10 @@ class Config(Section):
         if set(self.validation.held_out) >= set(self.split.train_months):
             raise ValueError("validation.held_out leaves no month to train on")
         return self
+
+    def on(self, device: str | None) -> Config:
+        """Return the configuration for another device; None: as it is."""
+        return self if device is None else self.model_copy(update={"device": device})
 
 
 def load_config(path: str | Path) -> Config:

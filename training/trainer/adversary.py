@@ -29,6 +29,7 @@ class Adversary:
         optimiser: for the optimiser's other settings.
         target: what is judged, as the network sees it.
         spec, halo: of the generator, whose inputs are the condition.
+        device: where it judges.
     """
 
     def __init__(
@@ -38,12 +39,13 @@ class Adversary:
         target: TargetSpec,
         spec: NetworkSpec,
         halo: int,
+        device: torch.device | None = None,
     ) -> None:
         self.section, self.clip = section, optimiser.clip
         self.target, self.spec, self.halo = target, spec, halo
         self.network = Discriminator(
             condition_channels(spec), section.width, section.layers, section.spectral
-        )
+        ).to(device)
         self.parallel: nn.Module = self.network  # the same, but for gradients averaged over processes
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -81,8 +83,8 @@ class Adversary:
         first, second = logits.float().chunk(2)
         return discriminator_loss(first, second, self.section.kind)
 
-    def step(self, fine: Tensor, batch: Batch, autocast: Autocast, rate: float) -> float:
-        """Train the discriminator for one step; returns its loss."""
+    def step(self, fine: Tensor, batch: Batch, autocast: Autocast, rate: float) -> Tensor:
+        """Train the discriminator for one step; returns its loss, without gradient."""
         loss = self.own_loss(fine, batch, autocast)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -90,7 +92,7 @@ class Adversary:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimiser.step()
-        return float(averaged(loss))
+        return averaged(loss)
 
     def _judged(self, field: Tensor) -> Tensor:
         """Return a physical field as the discriminator sees it, (B, 1, ·, ·), zero where invalid."""

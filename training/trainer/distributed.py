@@ -58,7 +58,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield Processes()
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what NCCL moves things with
+        distributed.init_process_group("nccl", timeout=PATIENCE, device_id=device)
+    else:
+        distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield processes()
     finally:

@@ -96,7 +96,7 @@ def build_card(
             },
             "seed": config.seed,
             "command": command,
-            "configuration": config.model_dump(mode="json"),
+            "configuration": config.model_dump(mode="json", exclude={"device"}),  # no matter of the model
         },
         # A network that collapsed has no correlation, say; its card and weights are written all the same.
         "metrics": {

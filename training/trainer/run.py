@@ -89,7 +89,7 @@ def _test(
     """Return the scores of the simple methods and of the best weights on the test region."""
     shipped = Downscaler(trainer.target, trainer.sources, network)
     shipped.generator.load_state_dict(trainer.best_weights)
-    shipped.eval()
+    shipped.eval().to(trainer.device)
     draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += model_cases(
@@ -140,7 +140,7 @@ def fit(
         if not quiet:
             for plan, taken in seconds.items():
                 print(f"A step takes {taken:.2f} s in {plan}.")
-            print(f"Training in {trainer.plan}.")
+            print(f"Training in {trainer.plan}, on {trainer.device}.")
     if not quiet:
         parameters = sum(p.numel() for p in trainer.model.generator.parameters())
         print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.compute.devices import wait_for
 from engine.compute.prefetch import Prefetcher
-from engine.errors import EngineError, InputError
+from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
@@ -37,22 +37,16 @@ from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
 from training.trainer.network import network_spec
 from training.trainer.objective import GeneratedFields, Objective
+from training.trainer.placement import Carrier, enough_memory, training_device
 from training.trainer.precision import TrainingPlan, choose
 from training.trainer.schedule import adversarial_weight, rate
+from training.trainer.step_losses import Losses, read_losses
 from training.trainer.validation import validate, validation_scale
 from training.trainer.warm_start import noise_alone, start_from, statistics_of
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 _STEP, _PLAN = 0, 1  # streams of random numbers
-
-
-@dataclass
-class Losses:
-    """One step's numbers."""
-
-    terms: dict[str, float]
-    rate: float
 
 
 class Trainer:
@@ -78,7 +72,8 @@ class Trainer:
         self.config, self.split, self.folder = config, split, folder
         self.whole = archive
         self.archive = archive = mask_truth(archive, split.train.cells)  # all that is learned from
-        self.device = torch.device("cpu")
+        self.device = training_device(config.device)
+        self.carry = Carrier(self.device)
         torch.manual_seed(config.seed)
         self.target: TargetSpec = specs[0] if specs else target_spec(config, archive, split)
         self.sources: tuple[SourceSpec, ...] = (
@@ -94,6 +89,7 @@ class Trainer:
             start_from(self.model, config.start_from)
         if config.ensemble is not None and config.ensemble.train == "noise":
             noise_alone(self.model.generator)
+        self.model.to(self.device)
         self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
         optimiser, section = config.optimiser, config.losses.adversarial
         self.optimiser = torch.optim.AdamW(
@@ -105,7 +101,7 @@ class Trainer:
         self.adversary: Adversary | None = None
         if section is not None:
             halo = self.model.generator.halo
-            self.adversary = Adversary(section, optimiser, self.target, self.network, halo)
+            self.adversary = Adversary(section, optimiser, self.target, self.network, halo, self.device)
         self.parallel: nn.Module = self.model  # the same, but for gradients averaged over processes
         self.average = MovingAverage(self.model.generator, optimiser.ema)
         self.sampler = PatchSampler(
@@ -120,7 +116,7 @@ class Trainer:
         self.take: Callable[[int], Batch] = self.batch
         self.step_number = 0
         self.best: dict[str, Any] = {}  # step and score of the best validation
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_weights: dict[str, Tensor] = {}  # on the processor
 
     # ------------------------------------------------------------------ one step
 
@@ -138,10 +134,10 @@ class Trainer:
         return self.split.training_view.without(gone)
 
     def batch(self, step: int, stream: int = _STEP) -> Batch:
-        """Return a step's batch, this process's share of it."""
+        """Return a step's batch, this process's share of it, on the device."""
         rng = np.random.default_rng([self.config.seed, step, stream])
         view = self.view(rng)
-        return self._batch(distributed.share(self.sampler.windows(rng)), view)
+        return self.carry(self._batch(distributed.share(self.sampler.windows(rng)), view))
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
         sampling = self.config.sampling
@@ -179,8 +175,12 @@ class Trainer:
         """Take one step and return its numbers.
 
         Raises:
-            EngineError: a loss is not finite.
+            EngineError: a loss is not finite, or memory ran out.
         """
+        with enough_memory(self.config, self.device):
+            return self._step()
+
+    def _step(self) -> Losses:
         step, config = self.step_number, self.config
         torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
         batch = self.take(step)
@@ -196,20 +196,13 @@ class Trainer:
             terms["adversarial"] = weight * self.adversary.generator_loss(drawn.judged, batch, self._autocast)
         total = torch.stack([t.float() for t in terms.values()]).sum()
         told = distributed.averaged(torch.stack([t.detach().float() for t in terms.values()]))
-        if not bool(torch.isfinite(told.sum())):
-            names = ", ".join(n for n, t in zip(terms, told) if not bool(torch.isfinite(t))) or "the sum"
-            raise EngineError(f"The loss is not finite at step {step} ({names}): lower optimiser.rate.")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.learning, config.optimiser.clip)
         self.optimiser.step()
         self.average.update(self.model.generator)
         self.step_number += 1
-        numbers = {name: float(value) for name, value in zip(terms, told)}
-        numbers["total"] = float(told.sum())
-        if rival is not None:
-            numbers["discriminator"] = rival
-        return Losses(numbers, speed)
+        return read_losses(step, terms, told, rival, speed)
 
     def measure_plan(self) -> dict[str, float]:
         """Choose precision and layout for this machine; returns the seconds of a step in each."""
@@ -228,9 +221,13 @@ class Trainer:
             loss.backward()
             for network in self._networks():
                 network.zero_grad(set_to_none=True)
+            wait_for(self.device)
 
         self.model.eval()  # running statistics must not move before the first step either
-        with distributed.alone():  # some may need more steps than others
+        with (
+            distributed.alone(),
+            enough_memory(self.config, self.device),
+        ):  # some may need more steps than others
             chosen, seconds = choose(trial, self.config.precision, self.config.layout)
         best = distributed.of_first([chosen.bfloat16, chosen.channels_last], self.device)
         self.plan = TrainingPlan(*map(bool, best))
@@ -257,7 +254,7 @@ class Trainer:
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or not self.best or score < self.best["score"]:
             self.best = {"step": self.step_number, "score": score}
-            self.best_weights = {name: w.clone() for name, w in self.average.weights.items()}
+            self.best_weights = {n: w.to("cpu", copy=True) for n, w in self.average.weights.items()}
         return values
 
     @cached_property
@@ -269,7 +266,7 @@ class Trainer:
         """Return the scores of a generator's weights on the validation region."""
         held = Downscaler(self.target, self.sources, self.network)
         held.generator.load_state_dict(weights)
-        held.eval()
+        held.eval().to(self.device)
         section = self.config.validation
         members = self.config.ensemble.validated if self.config.ensemble is not None else 0
         block = self.config.sampling.withheld_months
@@ -316,7 +313,9 @@ class Trainer:
 
     def _take(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
         """Take over what a checkpoint holds."""
-        now = self.config.model_dump(mode="json", exclude={"ablation"})  # other runs' business
+        now = self.config.model_dump(
+            mode="json", exclude={"ablation", "device"}
+        )  # no matter of this run's numbers
         for what, differ in (
             ("with another configuration", [key for key in now if state["config"].get(key) != now[key]]),
             ("from other data", same_data.differing(state.get("data", {}), self._data())),

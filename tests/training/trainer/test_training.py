@@ -220,7 +220,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(quick, archive, 
     trainer = trainer_for(quick, archive, tmp_path)
     with torch.no_grad():
         trainer.model.generator.out.bias.fill_(float("nan"))
-    trainer.reconstruction = lambda *a: {"reconstruction": torch.tensor(float("nan"))}
+    lost = torch.tensor(float("nan"), requires_grad=True)
+    trainer.reconstruction = lambda *a: {"reconstruction": lost}
     with pytest.raises(EngineError, match=r"not finite at step 0.*reconstruction"):
         trainer.step()
 
