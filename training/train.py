@@ -13,12 +13,12 @@ from training.cascade.train import train
 from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
+from training.data.placement import training_device
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
 from training.trainer import distributed
-from training.trainer.placement import training_device
 from training.trainer.run import fit
 
 

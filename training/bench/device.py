@@ -46,12 +46,12 @@ def losses_of(config: Config, devices: Sequence[str], folder: Path, steps: int) 
     """Return the total loss of the first steps on each device, float32, from the same weights and batches."""
     plain = config.model_dump(mode="json") | {"precision": "float32", "layout": "contiguous"}
     archive = load_archive(config)
-    found = {}
+    measured = {}
     for name in devices:
         own = parse_config(plain).on(name)
         trainer = Trainer(own, archive, split_archive(own, archive), folder)
-        found[name] = [trainer.step().terms["total"] for _ in range(steps)]
-    return found
+        measured[name] = [trainer.step().terms["total"] for _ in range(steps)]
+    return measured
 
 
 def training_figures(config: Config, device: str, folder: Path, steps: tuple[int, int]) -> dict[str, Any]:
@@ -67,16 +67,16 @@ def training_figures(config: Config, device: str, folder: Path, steps: tuple[int
     for name, values in losses.items():
         say(f"losses on {name}: " + ", ".join(f"{v:.6f}" for v in values))
     settings = config.model_dump(mode="json")
-    found: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     for name, count in zip((PROCESSOR, device), steps, strict=True):
         begin_memory(device)
-        found[name] = dict(loading(settings | {"device": name}, folder, count))
-        say(f"{1 / found[name]['step']:.3f} steps/s on {name}, {found[name]['share']:.1%} waiting")
-    found[device]["peak_memory_mb"] = most_memory(device)
+        measured[name] = dict(loading(settings | {"device": name}, folder, count))
+        say(f"{1 / measured[name]['step']:.3f} steps/s on {name}, {measured[name]['share']:.1%} waiting")
+    measured[device]["peak_memory_mb"] = most_memory(device)
     return {
         "losses": losses,
-        "devices": found,
-        "steps_ratio": found[PROCESSOR]["step"] / found[device]["step"],
+        "devices": measured,
+        "steps_ratio": measured[PROCESSOR]["step"] / measured[device]["step"],
     }
 
 

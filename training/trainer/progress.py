@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from engine.files.system_errors import told_of
-from training.trainer.step_losses import Losses
+from training.trainer.step_log import Losses
 
 
 class Progress:

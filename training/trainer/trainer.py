@@ -28,6 +28,7 @@ from training.data.cached_inputs import Batch, CachedInputs, from_patch
 from training.data.masked_truth import mask_truth
 from training.data.normalisation import physical_spread, source_specs, target_spec
 from training.data.patches import PatchSampler, View, Window, withheld_block
+from training.data.placement import Carrier, enough_memory, training_device
 from training.data.split import Split
 from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
@@ -37,10 +38,9 @@ from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
 from training.trainer.network import network_spec
 from training.trainer.objective import GeneratedFields, Objective
-from training.trainer.placement import Carrier, enough_memory, training_device
 from training.trainer.precision import TrainingPlan, choose
 from training.trainer.schedule import adversarial_weight, rate
-from training.trainer.step_losses import Losses, read_losses
+from training.trainer.step_log import Losses, read_losses
 from training.trainer.validation import validate, validation_scale
 from training.trainer.warm_start import noise_alone, start_from, statistics_of
 

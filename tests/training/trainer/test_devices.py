@@ -14,13 +14,14 @@ from tests.training.trainer.other_device import OTHER, Elsewhere, other_device
 from training import ablate, cross_validate, evaluate
 from training import train as train_command
 from training.cascade.train import train
+from training.data import placement
+from training.data.placement import Carrier, training_device
 from training.data.split import split_archive
 from training.evaluation.comparison import evaluate_all, package_cases
 from training.records.record import config_hash
 from training.schema.config import parse_config
-from training.trainer import distributed, placement
+from training.trainer import distributed
 from training.trainer import trainer as trainer_module
-from training.trainer.placement import Carrier, training_device
 from training.trainer.trainer import Trainer
 
 # torch says so of every tensor on `meta`; those here do hold what is copied.
