@@ -55,7 +55,7 @@ def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
 
 def is_interpolation(case: Case) -> bool:
     """Return whether a case is a simple method that looks at the coarse field alone."""
-    return case.group == "simple" and not case.view.sources
+    return case.group == "simple" and not case.view.sources and not case.fitted
 
 
 def model_cases(

@@ -25,6 +25,7 @@ from training.data.split import Split
 from training.evaluation.block_errors import Contrasts, paired_intervals
 from training.evaluation.bootstrap import Interval
 from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score, Scoring, members_name, plan_scores, score_together
 from training.evaluation.shape_errors import MEASURES, shape_intervals
@@ -185,10 +186,11 @@ def evaluate_all(
 ) -> Evaluation:
     """Score every method on the test region and compare them.
 
-    Simple methods that the split allows; boosted trees, fitted here; packages to compare with; the
-    model with all its sources and without them; of models with noise also the mean of the members and
-    one member. Compared are all methods with the strongest simple one, the model with itself when
-    sources are withheld, and an ensemble's CRPS with mean absolute errors.
+    Simple methods that the split allows, a regression on the coarse cells around among them; boosted
+    trees; packages to compare with; the model with all its sources and without them; of models with
+    noise also the mean of the members and one member. Compared are all methods with the strongest
+    simple one, the model with itself when sources are withheld, and an ensemble's CRPS with mean
+    absolute errors.
 
     Args:
         config, archive, split: what is tested on what; networks compute on the configuration's device.
@@ -208,6 +210,7 @@ def evaluate_all(
         raise InputError("One member tells nothing of an ensemble: ask for at least two, or for none.")
     target = package.card.target if package else target_spec(config, archive, split)
     simple = baseline_cases(config.factor, target, split.test_view, archive.sources)
+    simple += neighbourhood_cases(archive, split, target)
     methods = [(case, target) for case in simple]
     if trees:
         from training.evaluation.trees import tree_cases

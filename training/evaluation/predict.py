@@ -32,9 +32,10 @@ class Case:
     member: Callable[[Patch, int, int], Tensor] | None = None  # (patch, seed, 1 …) → a draw
     # The same for several numbers at once, 0 for the central estimate: quicker than one by one.
     draws: Callable[[Patch, int, Sequence[int]], Iterable[Tensor]] | None = None
-    group: str = "simple"  # simple: fits nothing beforehand; learned: other learners; model
+    group: str = "simple"  # simple: no learner, or one for each cell by itself; learned: others; model
     given: str = "all"  # of a model's sources; or without_climatology, without_sources
     of: str = ""  # the case whose members this one is made of, "" for a case of its own
+    fitted: bool = False  # to the archive's truth, where it is compared
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
 from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.scores import Score, Scoring, plan_scores, score_together
 from training.evaluation.tables import table
 from training.records.record import record_of, run_id, write_run
@@ -92,6 +93,7 @@ def _test(
     shipped.eval().to(trainer.device)
     draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
+    cases += neighbourhood_cases(archive, split, trainer.target)
     cases += model_cases(
         config.model.id,
         draws,
