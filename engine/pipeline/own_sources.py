@@ -114,8 +114,8 @@ def _classes(raster: Raster) -> tuple[int, ...]:
     if bool((values != np.round(values)).any()):
         odd = values[values != np.round(values)][0]
         raise InputError(
-            f"{raster.label}: {raster.ref.path} holds {odd:g}, which is no class number: give --kind "
-            f"{raster.label}=continuous, or a raster of whole numbers."
+            f"{raster.label}: {raster.ref.path} holds {odd:g}, which is no class number: take it as "
+            f"continuous (kind {raster.label}=continuous), or give a raster of whole numbers."
         )
     often = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
     return tuple(sorted(int(values[i]) for i in often))
