@@ -103,7 +103,8 @@ class ModelMethod(EnsembleMethod):
             dtype, layout = self.plan.dtype, self.plan.memory_format
             return {name: x.to(self.device, dtype, memory_format=layout) for name, x in tensors.items()}
 
-        return replace(inputs, coarse=fit(inputs.coarse), fine=fit(inputs.fine))
+        vector = None if inputs.vector is None else inputs.vector.to(self.device)
+        return replace(inputs, coarse=fit(inputs.coarse), fine=fit(inputs.fine), vector=vector)
 
     @property
     def bytes_per_cell(self) -> int:

@@ -74,6 +74,7 @@ def training_figures(config: Config, device: str, folder: Path, steps: tuple[int
         say(f"{1 / measured[name]['step']:.3f} steps/s on {name}, {measured[name]['share']:.1%} waiting")
     measured[device]["peak_memory_mb"] = most_memory(device)
     return {
+        "batch": config.sampling.batch,
         "losses": losses,
         "devices": measured,
         "steps_ratio": measured[PROCESSOR]["step"] / measured[device]["step"],
@@ -148,7 +149,7 @@ def report(figures: Mapping[str, Any], device: str) -> str:
     lines = [f"{figures['device']} beside {figures['processor']}, torch {figures['torch']}"]
     if training := figures.get("training"):
         cpu, gpu = training["losses"][PROCESSOR], training["losses"][device]
-        lines.append("loss of the same steps on both, float32:")
+        lines.append(f"training in windows of {training['batch']}, loss of the same steps on both, float32:")
         lines += [
             f"  step {n:3}   {a:.6f}   {b:.6f}   {abs(a - b) / abs(a):.1e}"
             for n, (a, b) in enumerate(zip(cpu, gpu), 1)
@@ -180,7 +181,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config", type=Path, default=RAIN, help="of the training (default: the rain model's)"
     )
-    parser.add_argument("--no-training", action="store_true", help="models alone")
+    parser.add_argument("--only", choices=("training", "models"), help="one of the two")
+    parser.add_argument("--batch", type=whole(1), help="windows of a step (default: the configuration's)")
     parser.add_argument(
         "--steps", type=whole(2), default=200, help="of training on the device (default: 200)"
     )
@@ -206,10 +208,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as name:
         folder = Path(name)
-        if not options.no_training:
+        if options.only != "models":
             config, steps = load_config(options.config), options.steps
+            if options.batch:
+                sampling = config.sampling.model_copy(update={"batch": options.batch})
+                config = config.model_copy(update={"sampling": sampling})
             figures["training"] = training_figures(config, device, folder, (max(2, steps // 10), steps))
-        for model in options.model or ["rainitur8"]:
+        for model in [] if options.only == "training" else options.model or ["rainitur8"]:
             figures["models"][model] = model_figures(model, device, folder, options.side, options)
     print(json.dumps(figures) if options.json else report(figures, device))
     return 0

@@ -47,7 +47,7 @@ def training_device(name: str) -> torch.device:
     gpus = torch.cuda.device_count()
     if count > gpus:
         raise InputError(
-            f"There are {gpus} GPUs for {count} processes: start as many as GPUs, or say --device cpu."
+            f"{count} processes want a GPU each and there are {gpus}: start as many, or say --device cpu."
         )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 

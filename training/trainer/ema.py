@@ -23,12 +23,14 @@ class MovingAverage:
         """Take in the module's weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        held, new = [], []
         for name, value in module.state_dict().items():
-            held = self.weights[name]
-            if held.is_floating_point():
-                held.lerp_(value, 1 - decay)
+            if value.is_floating_point():
+                held.append(self.weights[name])
+                new.append(value)
             else:
-                held.copy_(value)
+                self.weights[name].copy_(value)
+        torch._foreach_lerp_(held, new, 1 - decay)  # on a GPU in few launches
 
     def restore(self, weights: Mapping[str, Tensor], updates: int) -> None:
         """Go on from saved weights."""

@@ -45,7 +45,10 @@ class TrainingPlan:
 
 
 def choose(
-    step: Callable[[TrainingPlan], object], precision: str, layout: str = "auto"
+    step: Callable[[TrainingPlan], object],
+    precision: str,
+    layout: str = "auto",
+    warms_up: bool = False,
 ) -> tuple[TrainingPlan, dict[str, float]]:
     """Time a few whole steps in each plan and return the fastest, and the seconds of each.
 
@@ -53,6 +56,7 @@ def choose(
         step: runs one step, forward and backward, without changing any weight.
         precision: auto, float32 or bfloat16.
         layout: auto, contiguous or channels_last.
+        warms_up: the first step of a plan tells nothing: an accelerator loads its kernels in it.
     """
     kinds = {"auto": (False, True), "float32": (False,), "bfloat16": (True,)}[precision]
     layouts = {"auto": (False, True), "contiguous": (False,), "channels_last": (True,)}[layout]
@@ -67,7 +71,7 @@ def choose(
         start = time.perf_counter()
         step(plan)
         first = time.perf_counter() - start
-        if plan.bfloat16 and first > HOPELESS * fastest:  # one step tells
+        if not warms_up and plan.bfloat16 and first > HOPELESS * fastest:  # one step tells
             seconds[plan] = first
             continue
         best = float("inf")

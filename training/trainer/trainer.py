@@ -97,6 +97,7 @@ class Trainer:
             optimiser.rate,
             betas=optimiser.betas,
             weight_decay=optimiser.weight_decay,
+            fused=True if self.device.type == "cuda" else None,  # few launches
         )
         self.adversary: Adversary | None = None
         if section is not None:
@@ -228,7 +229,9 @@ class Trainer:
             distributed.alone(),
             enough_memory(self.config, self.device),
         ):  # some may need more steps than others
-            chosen, seconds = choose(trial, self.config.precision, self.config.layout)
+            chosen, seconds = choose(
+                trial, self.config.precision, self.config.layout, self.device.type != "cpu"
+            )
         best = distributed.of_first([chosen.bfloat16, chosen.channels_last], self.device)
         self.plan = TrainingPlan(*map(bool, best))
         self.model.train()

@@ -19,7 +19,19 @@ def test_a_device_is_set_beside_the_processor(capsys, monkeypatch):
     monkeypatch.setattr(device, "loading", lambda *_: taken)
     monkeypatch.setattr(device, "end_to_end", lambda *_: 2.0)
     monkeypatch.setattr(device, "forward_rates", lambda *_: {"float32 contiguous": 3.0, "slow": 1.0})
-    arguments = ["--device", "cpu", "--config", TINY, "--steps", "2", "--side", "128", "--quick"]
+    arguments = [
+        "--device",
+        "cpu",
+        "--config",
+        TINY,
+        "--steps",
+        "2",
+        "--batch",
+        "3",
+        "--side",
+        "128",
+        "--quick",
+    ]
     assert device.run([*arguments, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["training"]["steps_ratio"] == 1  # the processor beside itself
@@ -29,6 +41,7 @@ def test_a_device_is_set_beside_the_processor(capsys, monkeypatch):
     assert model["largest_difference"] == 0
     assert model["files_ratio"] == model["network_ratio"] == 1
     told = device.report(figures, "cpu")
+    assert "training in windows of 3, loss" in told
     assert "training, device              2.00 steps/s, 10.0% of a step waiting" in told
     assert f"step   1   {losses[0]:.6f}   {losses[0]:.6f}   0.0e+00" in told
     assert "rainitur8: largest difference 0.0e+00 of the range, float32" in told

@@ -173,7 +173,7 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
     with pytest.raises(InputError, match=r"device: cuda:0 is one GPU for 2 processes: write cuda"):
         training_device("cuda:0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    with pytest.raises(InputError, match=r"There are 2 GPUs for 3 processes: start as many as GPUs"):
+    with pytest.raises(InputError, match=r"3 processes want a GPU each and there are 2: start as many"):
         training_device("cuda")
     monkeypatch.setattr(placement, "choose_device", lambda name: torch.device("mps"))
     with pytest.raises(InputError, match=r"3 processes cannot share mps: start one, or say --device cpu"):

