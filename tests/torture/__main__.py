@@ -52,7 +52,10 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def seeds(text: str) -> list[int]:
     """Read `3` or `0-9`."""
     first, mark, last = text.partition("-")
-    return list(range(int(first), int(last) + 1)) if mark else [int(text)]
+    try:
+        return list(range(int(first), int(last) + 1)) if mark else [int(text)]
+    except ValueError:
+        raise SystemExit(f"--seed {text} must be a whole number, or two with a dash between: 0-9.") from None
 
 
 def campaign(chosen: argparse.Namespace, scratch: Path, shared: Shared) -> Iterator[Judged]:
