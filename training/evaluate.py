@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
-from engine.package.folder import Package, find_package
+from engine.package.folder import CARD_FILE, Package, find_package, load_package
 from training.console.command import main
 from training.console.device import add_device
 from training.console.kept_inputs import check_kept
@@ -29,19 +29,44 @@ from training.figures.maps import draw
 from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 
+RUNS = Path("runs")
 
-def find(config: Config, wanted: str | None) -> Package | None:
-    """Return the model to test: the one asked for, else the installed one of the configuration's id.
+
+def find(config: Config, wanted: str | None, runs: Path = RUNS) -> Package | None:
+    """Return the model to test.
+
+    It is the one asked for; else the newest package that the configuration's runs have left; else the
+    installed one of its id.
+
+    Args:
+        config: of the model.
+        wanted: id or folder of the one asked for.
+        runs: folder for runs.
 
     Raises:
-        InputError: the model asked for does not exist, or has another factor.
+        InputError: the model asked for does not exist, or it or the run's has another factor.
     """
-    if wanted is None:
-        try:
-            return find_package(config.model.id)
-        except InputError:
-            return None
-    return _checked(find_package(wanted), config)
+    if wanted is not None:
+        return _checked(find_package(wanted), config)
+    trained = trained_package(runs, config.model.id)
+    if trained is not None:
+        return _checked(load_package(trained), config)
+    try:
+        return find_package(config.model.id)
+    except InputError:
+        return None
+
+
+def trained_package(runs: Path, id: str) -> Path | None:
+    """Return the folder of the newest package in the runs of a model, those set aside (ID.1 …) among them."""
+    made = [runs / id, *runs.glob(f"{id}.*")]
+    cards = [
+        run / "package" / CARD_FILE
+        for run in made
+        if run.name.removeprefix(id).lstrip(".").isdigit() or run.name == id
+    ]
+    cards = [card for card in cards if card.is_file()]
+    return max(cards, key=lambda card: card.stat().st_mtime).parent if cards else None
 
 
 def _checked(package: Package, config: Config) -> Package:
@@ -63,7 +88,12 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("config", nargs="?", help="training configuration (default: the model's own)")
     parser.add_argument(
-        "--model", help="id or folder of a package (default: the configuration's id, if installed)"
+        "--model",
+        help="id or folder of a package (default: the newest package of the configuration's runs, else the "
+        "installed model of its id)",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS, help="folder for runs, as in training.train (default: runs)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument(
@@ -112,7 +142,7 @@ def what_to_test(options: argparse.Namespace) -> tuple[Config, Package | None]:
         raise InputError("Give a configuration, or a model with --model.")
     if options.config is not None:
         config = load_config(options.config)
-        package = find(config, options.model)
+        package = find(config, options.model, options.runs)
     else:
         package = find_package(options.model)
         settings = package.card.raw["training"].get("configuration")
@@ -155,8 +185,14 @@ def _evaluate(
         if not times:
             raise InputError(f"--month: {options.month} is no test month of this configuration.")
         time = times[0]
-    if package is None and not options.json:
-        _tell(f"No model {config.model.id} is installed: simple methods alone.")
+    if package is None:
+        _tell(
+            f"There is no model {config.model.id} in {options.runs / config.model.id / 'package'} and none "
+            f"installed, so the simple methods stand alone: train it with python -m training.train "
+            f"{options.config}, or name its folder with --model."
+        )
+    elif options.model is None:
+        _tell(f"The model is {package.card.id} {package.card.version} in {package.folder}.")
     evaluation = evaluate_all(
         config,
         archive,

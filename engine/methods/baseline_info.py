@@ -30,6 +30,7 @@ class BaselineInfo:
     temperatures_only: bool = False
     any_sources: bool = False  # it takes whatever rasters the user gives, by any name
     tells_error: bool = False  # it is a `FittedMethod`, which tells what to expect
+    title_signed: str = ""  # its title for targets that are corrected by difference, where that differs
 
     @property
     def needs_climatology(self) -> bool:
@@ -39,6 +40,10 @@ class BaselineInfo:
     def build(self, factor: int, target: TargetSpec) -> Method:
         """Return the method for a factor and a target."""
         return self.builder(self, factor, target)
+
+    def title_for(self, target: TargetSpec) -> str:
+        """Return what it is called for such a target."""
+        return self.title if target.nonnegative else self.title_signed or self.title
 
     def suits(self, target: TargetSpec) -> bool:
         """Return whether it is for such a target."""

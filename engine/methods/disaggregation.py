@@ -23,7 +23,7 @@ class Disaggregation(Method):
 
     def __init__(self, info: BaselineInfo, seasonal: bool, factor: int, target: TargetSpec) -> None:
         source = SourceSpec(CLIMATOLOGY, target.units, "fine", kind="climatology", optional=False)
-        super().__init__(info.id, info.title, factor, target, (source,))
+        super().__init__(info.id, info.title_for(target), factor, target, (source,))
         self.seasonal = seasonal
 
     def predict(self, patch: Patch) -> Tensor:

@@ -36,6 +36,7 @@ def read_list(path: Path = LIST) -> dict[str, BaselineInfo]:
             temperatures_only=entry.get("temperatures_only", False),
             any_sources=entry.get("any_sources", False),
             tells_error=entry.get("tells_error", False),
+            title_signed=entry.get("title_signed", ""),
         )
         for id, entry in entries.items()
     }
@@ -57,9 +58,10 @@ def baseline(id: str, factor: int, target: TargetSpec) -> Method:
     return BASELINES[id].build(factor, target)
 
 
-def variants(id: str) -> list[tuple[str, str, float]]:
-    """Return (name, title, conservation strength) of the ways in which a baseline is compared."""
+def variants(id: str, target: TargetSpec) -> list[tuple[str, str, float]]:
+    """Return (name, title, conservation strength) of the ways in which a baseline is compared on a target."""
     info = BASELINES[id]
+    title = info.title_for(target)
     if info.conserves:
-        return [(id, info.title, 1.0)]
-    return [(id, info.title, 0.0), (f"{id}-conservative", f"{info.title}, conservative", 1.0)]
+        return [(id, title, 1.0)]
+    return [(id, title, 0.0), (f"{id}-conservative", f"{title}, conservative", 1.0)]

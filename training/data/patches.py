@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.dates import cyclic_months
 from engine.fields.patch import Patch
 from training.data.archive import Archive
+from training.data.known_truth import by_truth, truth_share
 from training.data.masked_truth import mask_truth
 from training.schema.config import SamplingSection
 
@@ -170,6 +171,7 @@ class PatchSampler:
     Windows lie wholly inside the columns given (their halo may look beyond, at inputs, never at
     truth). A share `wet_bias` of them is drawn in proportion to their coarse mean. Where `cells`,
     (h, w) booleans, say whose truth is known, windows are drawn in proportion to their share of these.
+    Windows without any truth are not drawn (see `training.data.known_truth`).
     """
 
     def __init__(
@@ -199,6 +201,9 @@ class PatchSampler:
             total = mean.sum()
             if total > 0:
                 chance = (1 - sampling.wet_bias) * chance + sampling.wet_bias * mean / total
+        known = truth_share(archive, self.times)
+        if not (known if cells is None else known[:, cells]).all():
+            chance = by_truth(chance, self._window_means(known.astype(np.float64), starts))
         self.shape = shape
         self.cumulative = np.cumsum(chance.ravel())
         self.cumulative /= self.cumulative[-1]

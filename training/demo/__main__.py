@@ -126,11 +126,13 @@ def run_all(folder: Path, config: Config, archive: Archive) -> list[MethodResult
     """Make the rasters, run every method, and return the outcomes, the model's last."""
     say(f"writing the rasters of month {MONTH} to {folder}")
     rasters = export(archive, folder, MONTH - 1, split_archive(config, archive).test_view)
-    outcomes, target = [], TargetSpec(archive.target_name, archive.units)
+    outcomes: list[MethodResult] = []
+    rule = config.target.conservation
+    target = TargetSpec(archive.target_name, archive.units, conservation=rule)
     for id, info in BASELINES.items():
         if not info.suits(target):
             continue
-        for name, title, strength in variants(id):
+        for name, title, strength in variants(id, target):
             say(f"running {name}")
             path = folder / f"output_{name}.tif"
             run_baseline(id, archive.factor, strength, rasters, path)

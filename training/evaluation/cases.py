@@ -41,7 +41,7 @@ def baseline_cases(
         if any(not wanted.optional and wanted.name not in held for wanted in method.sources):
             continue
         sources = replace(view, sources=tuple(held.values()))
-        for name, title, strength in variants(id):
+        for name, title, strength in variants(id, target):
             cases.append(Case(name, title, method.predict, method.halo, sources, strength))
     return cases
 

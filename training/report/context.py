@@ -51,7 +51,7 @@ class ReportContext:
         evaluation: the numbers.
         pyplot: matplotlib's.
         main: the model with all its sources, or the reference where there is no model.
-        main_field: what is shown of it: the mean of its members where it has some.
+        main_field: what is shown of it: of members' mean and single estimate the one with the lower RMSE.
         charted: methods in charts, by falling importance for the eye.
         mapped: methods in maps.
         colours: by the method's name.
@@ -77,6 +77,10 @@ class ReportContext:
     def label(self, name: str) -> str:
         """Return a method's title."""
         return self.evaluation.score(name).case.title
+
+    def shown_as(self, score: Score) -> str:
+        """Return a method's title on maps; of a model that draws members too, which of its fields it is."""
+        return f"{score.case.title}, single estimate" if score.members else score.case.title
 
     def when(self, time: int) -> str:
         """Return a date in words."""
@@ -129,16 +133,17 @@ def context_of(evaluation: Evaluation, pyplot: Any, time: int | None = None) -> 
     learned = by_error([s for s in evaluation.scores if s.case.group == "learned" and s.kind == "central"])
     plain = by_error([s for s in evaluation.scores if is_interpolation(s.case) and s.case.strength > 0])
     withheld = [s for s in evaluation.scores if s.case.given != "all" and s.kind == "central"]
-    chosen = [mean or main, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld[:1]]
-    charted = _once([*chosen, *([main] if mean else []), *learned[1:]])[:LINES]
-    mapped = _once([*plain[:1], reference, *learned[:1], mean or main, *([member] if member else [])])
+    shown = min((mean or main, main), key=lambda s: s.values["rmse"])  # the better of estimate and mean
+    chosen = [shown, reference, *learned[:1], *([member] if member else []), *plain[:1], *withheld[:1]]
+    charted = _once([*chosen, main, *([mean] if mean else []), *learned[1:]])[:LINES]
+    mapped = _once([*plain[:1], reference, *learned[:1], shown, *([member] if member else [])])
     colours = {s.case.name: PALETTE[i % len(PALETTE)] for i, s in enumerate(charted)}
     for score in mapped:
         colours.setdefault(score.case.name, PALETTE[-1])
-    dates = _dates(mean or main, reference)
+    dates = _dates(shown, reference)
     if time is not None:
         dates["typical"] = time
-    return ReportContext(evaluation, pyplot, main, mean or main, charted, mapped, colours, dates)
+    return ReportContext(evaluation, pyplot, main, shown, charted, mapped, colours, dates)
 
 
 def _once(scores: list[Score]) -> list[Score]:

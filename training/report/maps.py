@@ -106,7 +106,7 @@ def _fields(
         Panel("Coarse input", refined(drawn.coarse, archive.factor), scale),
         Panel(f"Truth, {archive.factor} × finer", drawn.truth, scale),
     ]
-    panels += [Panel(s.case.title, drawn.fields[s.case.name], scale) for s in context.mapped]
+    panels += [Panel(context.shown_as(s), drawn.fields[s.case.name], scale) for s in context.mapped]
     figure, axes = draw_panels(context.pyplot, _arranged(panels, drawn.truth.shape), extent)
     from matplotlib.patheffects import withStroke
 
@@ -134,7 +134,7 @@ def _errors(context: ReportContext, drawn: DateFields, extent: tuple[float, floa
     for score in context.mapped:
         error = errors[score.case.name]
         rmse = float(np.sqrt(np.nanmean(error.astype(np.float64) ** 2)))
-        panels.append(Panel(f"{score.case.title}: RMSE {rmse:.4g}", error, scale))
+        panels.append(Panel(f"{context.shown_as(score)}: RMSE {rmse:.4g}", error, scale))
     figure, _ = draw_panels(context.pyplot, _arranged(panels, drawn.truth.shape), extent)
     caption = (
         f"Errors of the same fields, method − truth, {drawn.label}; blue: too much, red: too little. "
@@ -155,7 +155,7 @@ def _close_up(context: ReportContext, drawn: DateFields, letter: str, box: tuple
     for score in context.mapped:
         name = score.case.name
         rmse = float(np.sqrt(np.nanmean(errors[name].astype(np.float64) ** 2)))
-        top.append(Panel(fill(score.case.title, LETTERS), drawn.fields[name][box], scale))
+        top.append(Panel(fill(context.shown_as(score), LETTERS), drawn.fields[name][box], scale))
         below.append(Panel(f"error, RMSE {rmse:.4g}", errors[name], apart))
     figure, _ = draw_panels(context.pyplot, [top, below])
     caption = (

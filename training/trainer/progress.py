@@ -8,6 +8,11 @@ from types import TracebackType
 
 from engine.files.system_errors import told_of
 from training.trainer.step_log import Losses
+from training.trainer.time_left import TimeLeft
+
+# The bar; its own rate and time left would count how long the first step waited.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+COMPARED = ("reconstruction", "physical", "crps")  # losses that are zero only without a cell that has a truth
 
 
 class Progress:
@@ -17,9 +22,10 @@ class Progress:
         folder: of the run.
         done, steps: taken before, and in all.
         quiet: no bar.
+        every: steps from validation to validation.
     """
 
-    def __init__(self, folder: Path, done: int, steps: int, quiet: bool) -> None:
+    def __init__(self, folder: Path, done: int, steps: int, quiet: bool, every: int = 500) -> None:
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
@@ -28,8 +34,10 @@ class Progress:
         self._board = SummaryWriter(str(self._curves), purge_step=done)
         tqdm.monitor_interval = 0  # its thread serves bars that stand still, and may not be to be had
         self._bar = tqdm(
-            total=steps, initial=done, unit="step", disable=quiet, file=sys.stderr, smoothing=0.05
+            total=steps, initial=done, unit="step", disable=quiet, file=sys.stderr, bar_format=BAR
         )
+        self._left = TimeLeft(done, steps, every)
+        self._taught = self._empty = 0  # steps with a cell that has a truth, and without
 
     def __enter__(self) -> Progress:
         return self
@@ -38,6 +46,12 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+        if self._empty and self._taught:
+            print(
+                f"{self._empty} of {self._empty + self._taught} steps drew no cell with a truth and taught "
+                f"nothing: a larger sampling.size or sampling.batch draws more.",
+                file=sys.stderr,
+            )
         with told_of(self._curves):
             self._board.close()
 
@@ -50,7 +64,15 @@ class Progress:
             for name, value in (scores or {}).items():
                 self._board.add_scalar(f"validation/{name}", value, step)
         if scores is not None and not self._quiet:
-            told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-            self._bar.write(f"step {step}: validation {told}", file=sys.stderr)
-        self._bar.set_postfix_str(f"loss {losses.terms['total']:.4f}", refresh=False)
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            self._bar.write(f"step {step}: validation {numbers}", file=sys.stderr)
+        self._left.after(step, scores is not None)
+        told = [f"loss {losses.terms['total']:.4f}"]
+        if any(losses.terms.get(name) for name in COMPARED):
+            self._taught += 1
+        else:
+            self._empty += 1
+            told = ["no truth in this step"]
+        told += [words for words in (self._left.told(step),) if words]
+        self._bar.set_postfix_str(", ".join(told), refresh=False)
         self._bar.update(1)

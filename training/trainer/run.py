@@ -149,7 +149,8 @@ def fit(
     if not first:
         trainer.run(lambda step, losses, scores: None)
         return trainer
-    with Progress(folder, trainer.step_number, config.steps, quiet) as progress:
+    every = config.validation.every
+    with Progress(folder, trainer.step_number, config.steps, quiet, every) as progress:
         trainer.run(progress.report)
     return trainer
 

@@ -12,7 +12,7 @@ from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, narrowed
-from engine.methods.registry import BASELINES, baseline
+from engine.methods.registry import BASELINES, baseline, variants
 from engine.specs import TargetSpec
 
 RAIN = TargetSpec("rain", "mm", transform="log1p", bounds=(0.0, None), conservation="multiplicative")
@@ -189,6 +189,17 @@ def test_season_matters() -> None:
     first = flat.predict(patch)
     patch.climatology_distance = patch.climatology_distance.roll(3, -1)
     assert torch.equal(flat.predict(patch), first)
+
+
+def test_of_a_signed_target_it_is_the_anomaly_and_no_ratio() -> None:
+    for id in ("climatologyratio", "climatologyratioflat"):
+        assert all("ratio" in title and "anomaly" not in title for _, title, _ in variants(id, RAIN))
+        assert all("anomaly" in title and "ratio" not in title for _, title, _ in variants(id, TEMPERATURE))
+        assert "anomaly" in baseline(id, 4, TEMPERATURE).title and "anomaly" in BASELINES[id].help
+    assert {title for _, title, _ in variants("bicubic", TEMPERATURE)} == {
+        "Bicubic interpolation",
+        "Bicubic interpolation, conservative",
+    }
 
 
 def test_what_a_method_needs() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import time
 
 import pytest
 import rasterio
@@ -69,6 +72,31 @@ def test_json_has_every_method_and_agrees_with_the_card(model, capsys):
             assert found["methods"][name][key] == pytest.approx(values[key], rel=1e-4)
         if name.endswith("-conservative") or name.startswith("rainitur2"):
             assert found["methods"][name]["conservation_residual"] < 1e-3
+
+
+def test_a_model_is_taken_from_its_run_folder_and_told(model, tmp_path, capsys):
+    """The newest package, also where the run that made it was set aside for one that made none yet."""
+    config, path, package = model
+    runs, id = tmp_path / "runs", config.model.id
+    assert evaluate.find(config, None, runs) is None
+    for name, age in ((id, 100), (f"{id}.1", 50), (f"{id}.old", 0)):
+        shutil.copytree(package.folder, runs / name / "package")
+        made = time.time() - age
+        os.utime(runs / name / "package" / "card.json", (made, made))
+    assert evaluate.find(config, None, runs).folder == runs / f"{id}.1" / "package"
+    assert evaluate.find(config, str(package.folder), runs).folder == package.folder
+    assert evaluate.run([str(path), "--runs", str(runs), "--json", "--no-trees"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[-1])["model"] == id
+    assert f"The model is rainitur2 0.1.0 in {runs / f'{id}.1' / 'package'}." in told.err
+
+
+def test_without_a_model_it_is_said_how_to_make_one(model, tmp_path, capsys):
+    _, path, _ = model
+    assert evaluate.run([str(path), "--runs", str(tmp_path), "--json", "--no-trees"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[-1])["model"] is None
+    assert f"train it with python -m training.train {path}, or name its folder with --model" in told.err
 
 
 def test_all_metrics_are_added_on_request(model, capsys):

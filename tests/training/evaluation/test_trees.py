@@ -105,7 +105,7 @@ def test_truth_with_holes_is_fitted_where_it_is(archive, few):
     assert field.shape == (1, 24, 40) and field.dtype == torch.float32
     assert torch.equal(torch.isnan(field).nonzero()[:, 1:].unique(dim=0).amin(0), torch.tensor([6, 6]))
     assert int(torch.isnan(field).sum()) == 4 and float(field.nan_to_num(0).min()) >= 0
-    with pytest.raises(InputError, match="no valid cell"):
+    with pytest.raises(InputError, match="no fine truth anywhere"):
         fitted(replace(archive, fine=np.full_like(fine, np.nan)))
 
 

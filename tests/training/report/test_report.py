@@ -284,3 +284,22 @@ def test_scales_fit_amounts_and_others():
     scale = error_scale([amounts - 10, np.full((2, 2), math.nan)], "mm")
     assert scale.norm.vmin == -scale.norm.vmax
     assert [columns_for(shape, 6) for shape in ((10, 60), (10, 24), (10, 10), (30, 10))] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("better", ["central", "mean"])
+def test_maps_show_the_better_of_single_estimate_and_mean(reported, better):
+    evaluation = reported[2]
+    scores = [
+        replace(s, values={**s.values, "rmse": 0.5 if s.kind == better else 0.6})
+        if s.case.name in ("small2", "small2-mean")
+        else s
+        for s in evaluation.scores
+    ]
+    with drawing() as pyplot:
+        context = context_of(replace(evaluation, scores=scores), pyplot)
+    shown = {s.case.name for s in context.mapped} & {"small2", "small2-mean"}
+    assert shown == {"small2" if better == "central" else "small2-mean"}
+    assert {context.main_field.case.name} == shown
+    titles = {context.shown_as(s) for s in context.mapped}
+    assert ("small2, all sources, single estimate" in titles) == (better == "central")
+    assert ("small2, all sources, mean of 3 members" in titles) == (better == "mean")
