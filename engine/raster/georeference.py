@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from engine.errors import InputError
+from engine.raster.crs_name import crs_name
 from engine.raster.longitudes import ROUNDED, circle, columns_round
 
 _MOST_TURNS = 8  # of a grid over a raster; more is no place on the globe
@@ -98,10 +99,8 @@ class Georeference:
 
     def describe(self) -> str:
         """Return the grid in words: size, resolution, CRS."""
-        name = self.crs.to_string()
-        name = name if len(name) < 32 else "custom CRS"
         size = f"{abs(self.transform.a):.6g} × {abs(self.transform.e):.6g}"
-        return f"{self.width} × {self.height} cells of {size}, {name}"
+        return f"{self.width} × {self.height} cells of {size}, {crs_name(self.crs.to_wkt())}"
 
 
 def given_crs(text: str, called: str) -> CRS:

@@ -26,6 +26,7 @@ from engine.raster.checks.georeference_check import (
     farthest_longitude,
     highest_latitude,
 )
+from engine.raster.crs_name import crs_name
 from engine.raster.georeference import crs_wkt, same_crs
 from engine.raster.longitudes import circle, goes_round, grid_circle, middle, turned
 from engine.raster.reader import Raster
@@ -187,14 +188,12 @@ def bounds_in(grid: GeoBox, crs: CRS) -> tuple[float, float, float, float]:
         own = CRS.from_wkt(crs_wkt(grid))
         left, bottom, right, top = transform_bounds(own, crs, left, bottom, right, top, densify_pts=41)
     except (RasterioError, CPLE_BaseError) as error:
-        raise InputError(f"The target cannot be brought into {_named(crs)}: give an extent.") from error
+        raise InputError(
+            f"The target cannot be brought into {crs_name(crs.to_wkt())}: give an extent."
+        ) from error
     if not all(math.isfinite(v) for v in (left, bottom, right, top)):
-        raise InputError(f"The target goes beyond what {_named(crs)} can show: give an extent.")
+        raise InputError(f"The target goes beyond what {crs_name(crs.to_wkt())} can show: give an extent.")
     return left, bottom, right + (circle(crs) or 0.0) * (right < left), top
-
-
-def _named(crs: CRS) -> str:
-    return crs.to_string() if len(crs.to_string()) < 32 else "the CRS asked for"
 
 
 def cell_sizes(grid: GeoBox) -> NDArray[np.float32]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.raster.georeference import crs_of
+from engine.raster.crs_name import crs_name
+from engine.raster.georeference import crs_wkt
 from engine.source_kinds import KINDS
 from training.data.store_format import COARSE
 from training.html.page import Page, facts_html, figure_html
@@ -63,8 +64,7 @@ def write_summary(page: Path, store: Path, plan: StorePlan, built: Built, remark
 def _grid(grid: Any) -> str:
     rows, columns = grid.shape
     size = f"{abs(grid.affine.a):.6g} × {abs(grid.affine.e):.6g}"
-    code = crs_of(grid).to_epsg()
-    return f"{columns} × {rows} cells of {size}, {f'EPSG:{code}' if code else 'custom CRS'}"
+    return f"{columns} × {rows} cells of {size}, {crs_name(crs_wkt(grid))}"
 
 
 def _rows(plan: StorePlan, built: Built) -> Iterator[tuple[str, str, str, str, bool, ArrayStatistics]]:

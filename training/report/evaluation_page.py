@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from engine.files.atomic import write_text
+from engine.raster.crs_name import crs_name
 from training.evaluation.comparison import Evaluation
 from training.html.page import Page, facts_html
 from training.html.style import drawing
@@ -96,7 +97,8 @@ def _facts(context: ReportContext) -> Iterator[tuple[str, str]]:
     cell = f"{abs(archive.transform.a):.6g} × {abs(archive.transform.e):.6g}"
     yield (
         "Test region",
-        f"{columns} × {rows} coarse cells of {cell}, {columns * k} × {rows * k} fine, {archive.crs}",
+        f"{columns} × {rows} coarse cells of {cell}, {columns * k} × {rows * k} fine, "
+        f"{crs_name(archive.crs)}",
     )
     yield "Test dates", f"{len(times)}: {period(context)}"
     where = "" if split.train.columns == split.test.columns else ", elsewhere"

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 
 from engine.files.system_errors import told_of
+from training.console.time_left import TimeLeft
 from training.trainer.step_log import Losses
-from training.trainer.time_left import TimeLeft
 
 # The bar; its own rate and time left would count how long the first step waited.
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"

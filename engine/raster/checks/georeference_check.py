@@ -13,6 +13,7 @@ from pyproj.exceptions import CRSError as ProjError
 from rasterio.crs import CRS
 
 from engine.errors import InputError
+from engine.raster.crs_name import crs_name
 from engine.raster.georeference import Georeference
 
 _FARTHEST = 1e8  # metres from the origin of a projected CRS: numbers of zones stand before eastings up to 6e7
@@ -94,8 +95,8 @@ def check_reach(crs: CRS, coordinates: Iterable[float], what: str, remedy: str) 
     farthest = max(map(abs, coordinates)) * metres
     if farthest > _FARTHEST:
         raise InputError(
-            f"{what} to {farthest / 1000:.3g} km from the origin of {_name(crs)}, which is not on the globe: "
-            f"{remedy}."
+            f"{what} to {farthest / 1000:.3g} km from the origin of {crs_name(crs.to_wkt())}, which is "
+            f"not on the globe: {remedy}."
         )
 
 
@@ -120,14 +121,16 @@ def _check_degrees(georeference: Georeference, corners: list[tuple[float, float]
     highest = max((abs(y) for _, y in corners))
     if highest > highest_latitude(turn, abs(transform.d) + abs(transform.e)):
         raise InputError(
-            f"{what} reaches to latitude {highest:.6g}: its CRS is not {_name(georeference.crs)}, or its "
-            f"axes are exchanged (gdal_edit.py -a_srs, -a_ullr)."
+            f"{what} reaches to latitude {highest:.6g}: its CRS is not "
+            f"{crs_name(georeference.crs.to_wkt())}, or its axes are exchanged "
+            f"(gdal_edit.py -a_srs, -a_ullr)."
         )
     farthest = max(abs(x) for x, _ in corners)
     if farthest > farthest_longitude(turn):
         raise InputError(
-            f"{what} reaches to longitude {farthest:.6g}: its CRS is not {_name(georeference.crs)}, or the "
-            f"size of its cells is wrong (gdal_edit.py -a_srs, -a_ullr)."
+            f"{what} reaches to longitude {farthest:.6g}: its CRS is not "
+            f"{crs_name(georeference.crs.to_wkt())}, or the size of its cells is wrong "
+            f"(gdal_edit.py -a_srs, -a_ullr)."
         )
     columns = turn / abs(transform.a) if transform.a else math.inf
     if georeference.upright and georeference.width > columns + 1.5:
@@ -182,8 +185,3 @@ def _horizontal(wkt: str) -> tuple[str, str | None]:
     if len(crs.axis_info) == 3:
         crs = crs.to_2d()
     return "", None if crs is whole else crs.to_wkt()
-
-
-def _name(crs: CRS) -> str:
-    name = crs.to_string()
-    return name if len(name) < 32 else "the one given"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from training.console.time_left import TimeLeft, duration
 from training.trainer.progress import Progress
 from training.trainer.step_log import Losses
-from training.trainer.time_left import TimeLeft, duration
 
 
 def told_after(seconds, steps, every, validated=()):
