@@ -11,6 +11,7 @@ from engine import units
 from engine.errors import InputError
 from engine.fields.conservation import ROUND_OFF
 from engine.methods.interface import CLIMATOLOGY
+from engine.quantities.upper_bound import upper_bound
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import CELLS
@@ -37,7 +38,8 @@ def infer_target(raster: Raster, quantity: str = "auto", climatology: RasterRef 
     negative and an amount of water by its unit (mm/day, kg m-2), is kept non-negative and corrected by
     ratio; temperatures and all others are signed and corrected by difference. Without a unit it is
     non-negative too if its climatology is so: rain everywhere, say, of months that can be dry.
-    Negatives within `ROUND_OFF` come of packing, and count as zero.
+    Negatives within `ROUND_OFF` come of packing, and count as zero. Shares end at 1 or 100; see
+    `engine.quantities.upper_bound`.
 
     Args:
         raster: the open target.
@@ -65,11 +67,18 @@ def infer_target(raster: Raster, quantity: str = "auto", climatology: RasterRef 
     # Rain is non-negative also where it rains everywhere.
     known = quantity == "nonnegative" or units.is_water(raster.units)
     wet = low > 0.2 * high and not known and not _reaches_zero(climatology, raster)
+    most = upper_bound(raster.units, _words(raster), low, high)
     if low < 0 or wet:
-        return TargetSpec(name, raster.units)
+        return TargetSpec(name, raster.units, bounds=(None if most is None else 0.0, most))
     return TargetSpec(
-        name, raster.units, transform="log1p", bounds=(0.0, None), conservation="multiplicative"
+        name, raster.units, transform="log1p", bounds=(0.0, most), conservation="multiplicative"
     )
+
+
+def _words(raster: Raster) -> str:
+    """Return what a raster calls its quantity."""
+    said = (raster.attributes.get(key, "") for key in ("standard_name", "long_name", "description"))
+    return " ".join((raster.variable, *said))
 
 
 def value_range(raster: Raster) -> ValueRange:

@@ -9,7 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.evaluation.bootstrap import Interval, contrasts, two_way_interval, two_way_intervals
+from training.evaluation.bootstrap import (
+    Interval,
+    block_length,
+    contrasts,
+    two_way_interval,
+    two_way_intervals,
+)
 
 BLOCK = 8  # coarse cells along a block's edge, where that leaves enough blocks
 ENOUGH = 24  # blocks
@@ -112,6 +118,15 @@ class BlockErrors:
             raise ValueError(f"there is no {measure} (known: {', '.join(self.sums) or 'none'})")
         rows = self.sums[measure]
         return sorted(rows), np.stack([rows[time] for time in sorted(rows)], 1)
+
+
+def independent(errors: BlockErrors) -> tuple[int, int]:
+    """Return how many blocks of neighbouring dates, and how many places, a method's RMSE rests on."""
+    _, (sums, cells) = errors.table("rmse")
+    dates = cells.any(1)
+    series = sums[dates].sum(1) / cells[dates].sum(1)
+    count = int(dates.sum())
+    return (count // block_length(series) if count else 0), int(cells.any(0).sum())
 
 
 class Contrasts(NamedTuple):

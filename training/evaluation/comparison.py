@@ -22,7 +22,7 @@ from engine.specs import TargetSpec
 from training.data.archive import Archive
 from training.data.normalisation import target_spec
 from training.data.split import Split
-from training.evaluation.block_errors import Contrasts, paired_intervals
+from training.evaluation.block_errors import Contrasts, independent, paired_intervals
 from training.evaluation.bootstrap import Interval
 from training.evaluation.cases import baseline_cases, model_cases
 from training.evaluation.neighbourhood import neighbourhood_cases
@@ -33,6 +33,7 @@ from training.schema.config import Config
 
 MEMBERS = 16
 SAMPLES = 2000  # of the bootstrap
+FEWEST_BLOCKS = 8  # that an interval should rest on
 GROUPS = {"simple": "Simple methods", "learned": "Learned baselines", "model": "The model"}
 
 
@@ -50,6 +51,14 @@ class Comparison:
     against: str
     difference: Interval
     ratio: Interval
+    dates: int = 0  # blocks of dates that may be taken as independent of each other
+    places: int = 0
+
+    @property
+    def few(self) -> str:
+        """What the intervals rest on, where it is less than `FEWEST_BLOCKS`; "" where it is enough."""
+        counts = ((self.dates, "date"), (self.places, "place"))
+        return ", ".join(f"{n} {word}{'s' if n != 1 else ''} only" for n, word in counts if n < FEWEST_BLOCKS)
 
 
 @dataclass
@@ -117,7 +126,7 @@ class Evaluation:
         except ValueError:  # no pair
             unknown = Interval(math.nan, math.nan, math.nan)
             contrasts = Contrasts(unknown, unknown)
-        return Comparison(method, reference, measure, other, *contrasts)
+        return Comparison(method, reference, measure, other, *contrasts, *independent(a.blocks))
 
     def to_json(self) -> dict[str, Any]:
         """Return every number as JSON holds it; what is not a number is null."""
@@ -160,6 +169,8 @@ def _comparison(one: Comparison) -> dict[str, Any]:
         "reference": one.reference,
         "measure": one.measure,
         "against": one.against,
+        "dates": one.dates,
+        "places": one.places,
         **{
             statistic: {k: _number(v) for k, v in getattr(one, statistic)._asdict().items()}
             for statistic in ("difference", "ratio")

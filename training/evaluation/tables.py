@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from training.evaluation.comparison import Evaluation
+from training.evaluation.comparison import FEWEST_BLOCKS, Evaluation
 from training.evaluation.scores import Score
 from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, METRICS, Registered
 from training.metrics.shown import Shown
@@ -105,17 +105,20 @@ def comparison_table(evaluation: Evaluation) -> str:
     """Return the comparisons as text: difference and ratio with their intervals."""
     titles = {s.case.name: s.case.title for s in evaluation.scores}
     form = f"+.{3 + further_decimals(evaluation.scores)}f"
-    rows = [["compared", "against", "measure", "difference (95 %)", "ratio (95 %)"]]
+    rows = [["compared", "against", "measure", "difference (95 %)", "ratio (95 %)", "from"]]
     for one in evaluation.comparisons:
         if one.measure == "mae":
             continue  # in the JSON; it says the same
         measure = one.measure if one.measure == one.against else f"{one.measure} / {one.against}"
         difference = f"{{:{form}}} ({{:{form}}}, {{:{form}}})".format(*one.difference)
         ratio = "{:.3f} ({:.3f}, {:.3f})".format(*one.ratio)
-        rows.append([titles[one.method], titles[one.reference], measure, difference, ratio])
-    return _lines(
-        rows, f"differences in {evaluation.archive.units}; block bootstrap over dates and places", 3
-    )
+        rows.append([titles[one.method], titles[one.reference], measure, difference, ratio, one.few])
+    foot = f"differences in {evaluation.archive.units}; block bootstrap over dates and places"
+    if any(row[-1] for row in rows[1:]):
+        foot += f"; from fewer than {FEWEST_BLOCKS} dates or places, intervals are too narrow to rely on"
+    else:
+        rows = [row[:-1] for row in rows]
+    return _lines(rows, foot, 3)
 
 
 def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:

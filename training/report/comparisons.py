@@ -97,6 +97,7 @@ def _table(context: ReportContext, comparisons: list[Comparison]) -> str:
                 measure.replace(" ", "\u00a0"),
                 with_interval(one.difference, form),
                 with_interval(one.ratio, "{:.3f}"),
+                one.few,
             ]
         )
-    return table_html(["Method", "Against", "Measure", "Difference", "Ratio"], rows, words=3)
+    return table_html(["Method", "Against", "Measure", "Difference", "Ratio", "From"], rows, words=3)

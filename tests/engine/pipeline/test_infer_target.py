@@ -15,6 +15,7 @@ from engine.methods.registry import BASELINES, baseline
 from engine.pipeline.infer_target import infer_target
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
+from engine.quantities.upper_bound import upper_bound
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.specs import TargetSpec
@@ -172,3 +173,39 @@ def test_a_field_of_nothing_is_refused(write_raster, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no valid value"):
         output(target, "bicubicsmooth", tmp_path / "o.tif")
     assert not (tmp_path / "o.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("units", "words", "low", "high", "most"),
+    [
+        ("%", "", 3, 100, 100),
+        ("percent", "relative_humidity", 20, 100.0005, 100),
+        ("%", "percent of normal precipitation", 3, 90, None),
+        ("%", "", 3, 140, None),
+        ("fraction", "", 0, 1, 1),
+        ("0-1", "", 0, 0.9, 1),
+        ("m3 m-3", "", 0.1, 0.5, 1),
+        ("m**3 m**-3", "Volumetric soil water layer 1", 0.1, 0.5, 1),
+        ("1", "cloud_area_fraction", 0, 1, 1),
+        ("1", "leaf_area_index", 0, 0.9, None),
+        ("m2 m-2", "", 0, 0.9, None),
+        ("1", "cloud_area_fraction", -0.5, 1, None),
+        ("mm", "soil moisture content", 0, 0.9, None),
+    ],
+)
+def test_shares_are_bounded_above(
+    units: str, words: str, low: float, high: float, most: float | None
+) -> None:
+    assert upper_bound(units, words, low, high) == most
+
+
+@pytest.mark.parametrize(("units", "most"), [("%", 100.0), ("fraction", 1.0)])
+def test_a_simple_method_keeps_to_the_bound_of_its_quantity(
+    write_raster, tmp_path: Path, units: str, most: float
+) -> None:
+    field = np.zeros((12, 12), np.float32)
+    field[:, 6:] = most
+    field[3:9, 4:6] = 0.9 * most
+    fine = output(write_raster("cover.tif", field, 0.25, 0, 50, units=units), "bicubic", tmp_path / "f.tif")
+    assert fine.max() <= most and fine.min() >= 0
+    np.testing.assert_allclose(fine.reshape(12, 4, 12, 4).mean((1, 3)), field, atol=1e-5 * most)

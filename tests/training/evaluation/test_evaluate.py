@@ -27,7 +27,9 @@ from training.data.export import export
 from training.data.readers import load_archive
 from training.data.region import Region
 from training.data.split import split_archive
+from training.evaluation.bootstrap import Interval
 from training.evaluation.cases import model_cases
+from training.evaluation.comparison import Comparison
 from training.evaluation.scores import Scoring, score
 from training.evaluation.tables import columns_of
 from training.metrics.registry import FURTHER_METRICS, METRICS
@@ -181,3 +183,15 @@ def test_the_pipeline_on_exported_rasters_gives_the_same_scores(model, tmp_path)
     inner = (slice(20, -20), slice(20, -20))
     assert abs(field[inner] - expected.fields[0][inner]).max() < 0.02 * truth.max()
     assert rmse == pytest.approx(expected.values["rmse"], rel=0.02)
+
+
+def test_an_interval_from_few_dates_says_so_beside_it(model, capsys):
+    _, path, package = model
+    assert evaluate.run([str(path), "--model", str(package.folder), "--no-trees"]) == 0
+    out = capsys.readouterr().out
+    rows = [line for line in out.splitlines() if "rmse" in line and "(" in line]
+    assert rows and all("3 dates only" in row for row in rows)
+    assert "from fewer than 8 dates or places, intervals are too narrow" in out
+    nan = Interval(1.0, math.nan, math.nan)
+    assert Comparison("a", "b", "rmse", "rmse", nan, nan, 8, 8).few == ""
+    assert Comparison("a", "b", "rmse", "rmse", nan, nan, 20, 1).few == "1 place only"
