@@ -52,7 +52,6 @@ class Adversary:
             section.rate,
             betas=optimiser.betas,
             weight_decay=optimiser.weight_decay,
-            fused=True if device is not None and device.type == "cuda" else None,  # few launches
         )
 
     def generator_loss(self, fine: Tensor, batch: Batch, autocast: Autocast) -> Tensor:

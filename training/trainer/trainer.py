@@ -97,7 +97,6 @@ class Trainer:
             optimiser.rate,
             betas=optimiser.betas,
             weight_decay=optimiser.weight_decay,
-            fused=True if self.device.type == "cuda" else None,  # few launches
         )
         self.adversary: Adversary | None = None
         if section is not None:
