@@ -223,7 +223,7 @@ class InputRasters:
                 )
             if own is not None and not when.matches(own):
                 raise InputError(f"target: the band is of {own}, but the date asked for is {when}.")
-            wanted = [self._in_calendar(when)]
+            wanted = [self._in_calendar(self._as_monthly(when))]
         elif target.count > 1 and target.ref.band is None and any(target.dates):
             raise InputError(
                 f"target has {target.count} dates: say which date is wanted (--date, DATE), or take all "
@@ -244,6 +244,16 @@ class InputRasters:
                 if source.spec.traits.of_target:
                     source.distances(each)
         return wanted
+
+    def _as_monthly(self, when: When) -> When:
+        """Return the month of a day by which a monthly field is asked for: it is the whole month's field.
+
+        Where a source's dates are finer, the day says which of them is meant, and stays.
+        """
+        fitting = [own for own in self.target.dates if own is not None and own.matches(when)]
+        changing = [own for source in self.sources if source.spec.dynamic for own in source.raster.dates]
+        monthly = all(own is None or own.day is None for own in (*fitting, *changing))
+        return when.to("month") if fitting and monthly and when.day is not None else when
 
     def _in_calendar(self, when: When) -> When:
         """Return a date in the calendar of the target's bands."""

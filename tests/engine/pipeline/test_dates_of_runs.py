@@ -246,3 +246,28 @@ def test_amounts_wanted_as_a_rate_become_that_of_the_day(write_raster: Any, way:
     assert raster.dates == [When(2024, 11, 26)] and raster.count == 1
     assert raster.values([1], Window(0, 0, 4, 4)).mean() == pytest.approx(300)
     raster.close()
+
+
+def test_a_monthly_field_asked_by_a_day_in_it_is_the_months_field(write_raster: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    coarse = rng.gamma(2.0, 20.0, (2, 8, 8)).astype(np.float32)
+    target = write_raster("t.tif", coarse, 4.0, 0, 32, units="mm", dates=["2014-10", "2014-11"])
+    months = [f"--{m:02d}" for m in range(1, 13)]
+    bands = rng.gamma(2.0, 20.0, (12, 32, 32)).astype(np.float32)
+    climatology = write_raster("c.tif", bands, 1.0, 0, 32, units="mm", dates=months)
+    fields = []
+    for number, date in enumerate(("2014-11", "2014-11-01", "2014-11-28", "2014-10")):
+        output = tmp_path / f"{number}.tif"
+        request = SuperResolveRequest(
+            "climatologyratio",
+            RasterRef(target),
+            str(output),
+            factor=4,
+            sources={"climatology": RasterRef(climatology)},
+            date=date,
+        )
+        super_resolve(request, Silent())
+        with rasterio.open(output) as file:
+            fields.append(file.read(1))
+    assert np.array_equal(fields[0], fields[1]) and np.array_equal(fields[0], fields[2])
+    assert not np.array_equal(fields[0], fields[3])
