@@ -37,6 +37,14 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
+class BaseSpec:
+    """What a model's residual stands on, and how much of it counts."""
+
+    weights: tuple[tuple[str, float], ...] = ()  # simple methods by id; none: the best that sources allow
+    residual: float = 1.0  # share of the network's residual, by what it gained on held-out data
+
+
+@dataclass(frozen=True)
 class SourceSpec(OfKind):
     """One covariate: what it is, on which grid it belongs, and how it is normalised."""
 

@@ -133,4 +133,4 @@ def build(card: Card) -> Downscaler:
         ) from error
     if spec.factor != card.factor:
         raise InputError(f"The card of {card.id} has the factor {card.factor}, its network {spec.factor}.")
-    return Downscaler(card.target, card.sources, spec)
+    return Downscaler(card.target, card.sources, spec, card.base)

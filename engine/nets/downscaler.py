@@ -10,18 +10,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
 from engine.features.derived import REACH
 from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
 from engine.fields.conservation import clipped
 from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
+from engine.methods.blended_base import BlendedBase
 from engine.nets.architectures import build_generator
 from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
-from engine.specs import SourceSpec, TargetSpec
-from engine.transforms import physical
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from engine.transforms import normalised, physical
 
 
 class Downscaler(nn.Module):
@@ -33,13 +33,22 @@ class Downscaler(nn.Module):
         target: what is downscaled.
         sources: of the card.
         spec: of the generator; its inputs must be those of target and sources.
+        base: what the residual stands on, and its share; None: the best that the sources allow, whole.
 
     Raises:
-        InputError: the specification does not fit the sources.
+        InputError: the specification does not fit the sources, or the base's method is unknown.
     """
 
-    def __init__(self, target: TargetSpec, sources: Sequence[SourceSpec], spec: NetworkSpec) -> None:
+    def __init__(
+        self,
+        target: TargetSpec,
+        sources: Sequence[SourceSpec],
+        spec: NetworkSpec,
+        base: BaseSpec | None = None,
+    ) -> None:
         super().__init__()
+        self.base_spec = base or BaseSpec()
+        self.base = BlendedBase(self.base_spec, spec.factor, target, sources)
         self.target, self.sources = target, tuple(sources)
         coarse, fine = network_channels(self.sources)
         for given, wanted in ((dict(spec.coarse), coarse), (dict(spec.fine), fine)):
@@ -50,7 +59,7 @@ class Downscaler(nn.Module):
                         f"{wanted.get(name, 0)}."
                     )
         self.generator = build_generator(spec)
-        self.halo = self.generator.halo + max(BASE_HALO, REACH)
+        self.halo = self.generator.halo + max(self.base.halo, REACH)
 
     @torch.no_grad()
     def prepare(self, patch: Patch) -> NetworkInputs:
@@ -64,7 +73,7 @@ class Downscaler(nn.Module):
         """
         halo = self.generator.halo
         patch = narrowed(patch, self.halo)
-        base = base_field(patch, self.target, self.sources, halo)
+        base = self.base.field(patch, halo)
         return network_inputs(patch, self.target, self.sources, base, halo, self.generator.spec.season)
 
     @property
@@ -87,8 +96,15 @@ class Downscaler(nn.Module):
         noise = self.noise(inputs, seed, member)
         result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise).squeeze(1).float()
         if self.generator.whole_field:
-            return torch.where(torch.isfinite(inputs.base), result, inputs.base)
-        return inputs.base + result
+            field = torch.where(torch.isfinite(inputs.base), result, inputs.base)
+        else:
+            field = inputs.base + result
+        share = self.base_spec.residual
+        if share == 1:
+            return field
+        # In physical units, where the share was measured.
+        base, field = (self.to_physical(one) for one in (inputs.base, field))
+        return normalised(torch.lerp(base, field, share), self.target)
 
     def noise(self, inputs: NetworkInputs, seed: int, member: int | Sequence[int]) -> Noise | None:
         """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Card:
     needs_date: bool  # the day of year, a climatology or a dynamic source wants one
     raw: dict[str, Any]
     cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
+    base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
 
     def one_step(self, factor: int) -> Card:
         """Return a cascade's card as that of one of its steps."""
@@ -64,5 +65,12 @@ class Card:
             resolution=raw["resolution"],
             needs_date=needs_date,
             raw=raw,
+            base=_base(raw.get("base")),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )
+
+
+def _base(entry: dict[str, Any] | None) -> BaseSpec | None:
+    if entry is None:
+        return None
+    return BaseSpec(tuple(entry.get("weights", {}).items()), entry.get("residual", 1.0))

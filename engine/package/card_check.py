@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+LARGEST_GAP = 1e-3  # between one and a sum of weights, which cards round
 SCHEMA_FILE = Path(__file__).with_name("card.schema.json")
 
 
@@ -130,6 +131,9 @@ def _problems(card: dict[str, Any]) -> Any:
     for entry in (card["weights"], *(s["default"] for s in card["sources"] if s.get("default"))):
         if _RESERVED.match(entry["file"]) or entry["file"].endswith("."):
             yield f"{entry['file']} is a name that Windows keeps for itself"
+    weights = card.get("base", {}).get("weights")
+    if weights and abs(sum(weights.values()) - 1) > LARGEST_GAP:
+        yield "the weights in base.weights must sum to 1"
     target = card["target"]
     yield from _ordered(target.get("bounds"), "target.bounds")
     yield from _ordered(target.get("range"), "target.range")

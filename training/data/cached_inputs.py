@@ -89,6 +89,7 @@ class CachedInputs:
     def _make(self, window: Window, view: View) -> NetworkInputs:
         whole = Window(window.time, 0, 0, window.withheld)
         known = {name for name in view.sources if name in self.shared}  # their features are made once
+        known -= self.model.base.sources
         patch, _ = cut(self.archive, [whole], self.archive.shape, self.model.halo, view.without(known))
         inputs = self.model.prepare(patch)
         for name in known:

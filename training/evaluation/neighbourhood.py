@@ -212,19 +212,24 @@ def _strips(archive: Archive, region: Region, folds: int, spaces: int) -> Iterat
         yield first, min(first + rows, height)
 
 
-def neighbourhood_cases(archive: Archive, split: Split, target: TargetSpec) -> list[Case]:
-    """Fit the regression and return it as a row of the table, conserved.
-
-    Nothing where the test's cells have no truth in training: it would be interpolation once more.
-    """
+def shares_cells(archive: Archive, split: Split) -> bool:
+    """Return whether training knows truth, of other dates, in some of the cells that are tested."""
     train, test = split.train, split.test
     first, last = max(train.columns[0], test.columns[0]), min(train.columns[1], test.columns[1])
     shared = np.ones(archive.shape, bool)
     for region in (train, test):
         if region.cells is not None:
             shared &= region.cells
-    if first >= last or not shared[:, first:last].any():
+    return first < last and bool(shared[:, first:last].any())
+
+
+def neighbourhood_cases(archive: Archive, split: Split, target: TargetSpec) -> list[Case]:
+    """Fit the regression and return it as a row of the table, conserved.
+
+    Nothing where the test's cells have no truth in training: it would be interpolation once more.
+    """
+    if not shares_cells(archive, split):
         return []
     regression = NeighbourhoodRegression(target)
-    regression.fit(archive, train)
+    regression.fit(archive, split.train)
     return [Case(NAME, TITLE, regression.predict, regression.halo, View(()), 1.0, fitted=True)]

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from engine.contract import RESERVED_IDS
 from engine.errors import InputError
+from engine.methods.blended_base import base_ids
 from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
@@ -37,6 +38,15 @@ def _device_name(name: Any) -> Any:
 
 DeviceName = Annotated[str, BeforeValidator(_device_name)]
 
+
+def _known_base(name: Any) -> Any:
+    names = ("default", "auto", "blend", *base_ids())
+    if name in names:
+        return name
+    raise ValueError(f"must be one of {', '.join(names)}")
+
+
+BaseName = Annotated[str, BeforeValidator(_known_base)]
 
 if TYPE_CHECKING:
     AnySplit = SplitSection
@@ -222,6 +232,9 @@ class Config(Section):
     sources: tuple[SourceSection, ...] = ()
     split: AnySplit
     network: dict[str, Any] = Field(default_factory=dict)
+    # What the network's residual stands on. default: constructed analogues with a climatology, else
+    # interpolation. A simple method's id; auto: the method or blend that is best on held-out training dates.
+    base: BaseName = "default"
     start_from: str | None = None  # id or folder of a package whose weights training begins with
     losses: LossesSection = LossesSection()
     ensemble: EnsembleSection | None = None
@@ -251,6 +264,8 @@ class Config(Section):
             raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
         if self.cascade is not None:
             order_of_steps(self.factor, self.cascade.steps)
+            if self.base != "default":
+                raise ValueError("a cascade has the default base")
             if self.ensemble is not None or self.losses.adversarial is not None or self.start_from:
                 raise ValueError("a cascade goes without ensemble, start_from and losses.adversarial (null)")
         for month in self.validation.held_out:

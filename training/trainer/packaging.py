@@ -18,7 +18,7 @@ from engine.contract import CARD_VERSION
 from engine.files.atomic import new_file, scratch_file, scratch_folder
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package, write_package
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from engine.version import VERSION
 from training.data.archive import Archive
 from training.schema.config import Config
@@ -34,6 +34,7 @@ def write(
     weights: Mapping[str, Tensor],
     metrics: Mapping[str, Mapping[str, float]],
     command: str,
+    base: BaseSpec | None = None,
 ) -> Package:
     """Write the package.
 
@@ -44,8 +45,9 @@ def write(
         weights: of the generator.
         metrics: test scores, method → name → value; null in the card where not finite.
         command: that trains the model again.
+        base: what the residual stands on; None: the default.
     """
-    card = build_card(config, archive, target, sources, network, weights, metrics, command)
+    card = build_card(config, archive, target, sources, network, weights, metrics, command, base)
     folder = folder.absolute()
     with scratch_folder(folder.with_name(f"{folder.name}.rasters")) as temporary:
         rasters = {
@@ -65,6 +67,7 @@ def build_card(
     weights: Mapping[str, Tensor],
     metrics: Mapping[str, Mapping[str, float]],
     command: str,
+    base: BaseSpec | None = None,
 ) -> dict[str, Any]:
     """Return the card's fields, all but those that the package writer fills in."""
     model = config.model
@@ -83,6 +86,7 @@ def build_card(
         "target": _plain(asdict(target)),
         "sources": [_source(s, config, archive) for s in sources],
         "network": network.to_json(),
+        **({} if base is None or base == BaseSpec() else {"base": _base_entry(base)}),
         **cascade,
         "training": {
             "data": f"{archive.title}. {archive.citation}",
@@ -116,6 +120,11 @@ def build_card(
         "mlm:accelerator_constrained": False,
         "x-engine": VERSION,
     }
+
+
+def _base_entry(base: BaseSpec) -> dict[str, Any]:
+    weights = {"weights": dict(base.weights)} if base.weights else {}
+    return {**weights, "residual": base.residual}
 
 
 def architecture(config: Config, network: NetworkSpec) -> str:

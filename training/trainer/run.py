@@ -12,6 +12,7 @@ from engine.package.folder import Package
 from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
+from training.evaluation.base_choice import base_in_words
 from training.evaluation.cases import baseline_cases, model_cases
 from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.scores import Score, Scoring, plan_scores, score_together
@@ -62,6 +63,12 @@ def train_network(
     network = trainer.network
     if config.ensemble is not None:
         network = replace(network, noise_gain=config.ensemble.gain)
+    base = trainer.base
+    if base.weights:
+        share = trainer.residual_share()
+        base = trainer.base = replace(base, residual=share)
+        if not quiet:
+            print(f"Share of the network's residual that is shipped: {share:.2f}.")
     scores = _test(config, archive, split, trainer, network, further)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
@@ -76,6 +83,7 @@ def train_network(
         weights,
         metrics,
         command,
+        base,
     )
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
@@ -88,7 +96,7 @@ def _test(
     config: Config, archive: Archive, split: Split, trainer: Trainer, network: NetworkSpec, further: bool
 ) -> list[Score]:
     """Return the scores of the simple methods and of the best weights on the test region."""
-    shipped = Downscaler(trainer.target, trainer.sources, network)
+    shipped = Downscaler(trainer.target, trainer.sources, network, trainer.base)
     shipped.generator.load_state_dict(trainer.best_weights)
     shipped.eval().to(trainer.device)
     draws = Draws(shipped)
@@ -145,6 +153,7 @@ def fit(
             print(f"Training in {trainer.plan}, on {trainer.device}.")
     if not quiet:
         parameters = sum(p.numel() for p in trainer.model.generator.parameters())
+        print(base_in_words(trainer.base_choice))
         print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")
     if not first:
         trainer.run(lambda step, losses, scores: None)

@@ -30,6 +30,7 @@ from training.data.normalisation import physical_spread, source_specs, target_sp
 from training.data.patches import PatchSampler, View, Window, withheld_block
 from training.data.placement import Carrier, enough_memory, training_device
 from training.data.split import Split
+from training.evaluation.base_choice import choose_base
 from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
 from training.trainer import checkpoint, distributed, same_data, step_log
@@ -41,8 +42,8 @@ from training.trainer.objective import GeneratedFields, Objective
 from training.trainer.precision import TrainingPlan, choose
 from training.trainer.schedule import adversarial_weight, rate
 from training.trainer.step_log import Losses, read_losses
-from training.trainer.validation import validate, validation_scale
-from training.trainer.warm_start import noise_alone, start_from, statistics_of
+from training.trainer.validation import residual_share, validate, validation_scale
+from training.trainer.warm_start import base_of, noise_alone, start_from, statistics_of
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -83,7 +84,11 @@ class Trainer:
             self.target, self.sources = statistics_of(config.start_from, self.target, self.sources)
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
-        self.model = Downscaler(self.target, self.sources, self.network)
+        self.base_choice = choose_base(config, archive, split, self.target)
+        self.base = self.base_choice.spec
+        if config.start_from is not None and config.base == "default":
+            self.base = base_of(config.start_from)
+        self.model = Downscaler(self.target, self.sources, self.network, self.base)
         self.halo = self.model.halo
         if config.start_from is not None:
             start_from(self.model, config.start_from)
@@ -143,7 +148,7 @@ class Trainer:
         sampling = self.config.sampling
         # Directions turn, or levels change: features are made anew. So they are where few would be kept.
         turned = sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter
-        if turned or not self.whole_fields:
+        if turned or not self.whole_fields or self.model.base.sources:
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
 
@@ -266,13 +271,20 @@ class Trainer:
 
     def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
         """Return the scores of a generator's weights on the validation region."""
-        held = Downscaler(self.target, self.sources, self.network)
+        held = Downscaler(self.target, self.sources, self.network, self.base)
         held.generator.load_state_dict(weights)
         held.eval().to(self.device)
         section = self.config.validation
         members = self.config.ensemble.validated if self.config.ensemble is not None else 0
         block = self.config.sampling.withheld_months
         return validate(held, self.whole, self.split, block, section.cases, members, self.validation_scale)
+
+    def residual_share(self) -> float:
+        """Return the share of the best weights' residual to ship; see `training.trainer.validation`."""
+        held = Downscaler(self.target, self.sources, self.network, self.base)
+        held.generator.load_state_dict(self.best_weights)
+        block = self.config.sampling.withheld_months
+        return residual_share(held.eval().to(self.device), self.whole, self.split, block)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -318,8 +330,9 @@ class Trainer:
         now = self.config.model_dump(
             mode="json", exclude={"ablation", "device"}
         )  # no matter of this run's numbers
+        held = {"base": "default", **state["config"]}  # an older checkpoint names none
         for what, differ in (
-            ("with another configuration", [key for key in now if state["config"].get(key) != now[key]]),
+            ("with another configuration", [key for key in now if held.get(key) != now[key]]),
             ("from other data", same_data.differing(state.get("data", {}), self._data())),
         ):
             if differ:

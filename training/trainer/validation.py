@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from engine.fields.patch import Patch, moved
 from engine.nets.downscaler import Downscaler
+from engine.specs import TargetSpec
 from training.data.archive import Archive
 from training.data.patches import withheld_block
 from training.data.region import truth_of
 from training.data.split import Split
 from training.evaluation.cases import model_cases
 from training.evaluation.percentiles import streamed_scale
-from training.evaluation.predict import Members, Strip, predicted_tiles
+from training.evaluation.predict import Case, Members, Strip, predicted_tiles
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
 from training.metrics.metric import EnsembleMetric, Metric
@@ -22,6 +27,7 @@ from training.metrics.pointwise.rmse import RootMeanSquareError
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
+NEARLY_WHOLE = 0.98  # a share of the residual beyond it is all of it
 ENSEMBLE = ("crps", "spread_skill")
 
 
@@ -95,6 +101,55 @@ def validate(
         suffix = "" if name == "all" else f"_{name}"
         numbers.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
     return numbers
+
+
+@torch.no_grad()
+def residual_share(model: Downscaler, archive: Archive, split: Split, block: int) -> float:
+    """Return the share, 0 to 1, of the residual with which the model errs least on the validation region.
+
+    It is that of the least squares, in the target's units; 0 where the model with it, conserved, is no better
+    than its base. Where validation is not apart from training it is 1: nothing can be judged.
+    """
+    if not split.held_out or model.ensemble:
+        return 1.0
+    device = next(model.parameters()).device
+    whole = model_cases(
+        "model", Draws(model), model.halo, split.training_view, model.sources, model.target.strength
+    )[0]
+
+    def base_of(patch: Patch) -> Tensor:
+        return model.to_physical(model.prepare(moved(patch, device)).base)
+
+    base = replace(whole, name="base", predict=base_of)
+    product = square = 0.0
+    for field, plain, truth in _pairs(whole, base, model.target, archive, split, block):
+        gain, gap = field - plain, truth - plain
+        valid = np.isfinite(gain) & np.isfinite(gap)
+        product += float((gain[valid] * gap[valid]).sum())
+        square += float((gain[valid] ** 2).sum())
+    share = min(max(product / square, 0.0), 1.0) if square else 0.0
+    share = 1.0 if share > NEARLY_WHOLE else round(share, 4)
+    if not share:
+        return share
+    kept, model.base_spec = model.base_spec, replace(model.base_spec, residual=share)
+    errors = [0.0, 0.0]
+    shrunk = replace(whole, predict=Draws(model))
+    for field, plain, truth in _pairs(shrunk, base, model.target, archive, split, block):
+        for index, one in enumerate((field, plain)):
+            errors[index] += float(np.nansum((one - truth) ** 2))
+    model.base_spec = kept
+    return share if errors[0] < errors[1] else 0.0
+
+
+def _pairs(
+    one: Case, other: Case, target: TargetSpec, archive: Archive, split: Split, block: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield two cases' fields, conserved, and the truth of the validation region, float64, tile by tile."""
+    for strip in _strips(archive, split, block):
+        truth = truth_of(archive, split.validation, strip.time)[0]
+        tiles = (predicted_tiles([case], archive, target, strip) for case in (one, other))
+        for (place, (field,)), (_, (plain,)) in zip(*tiles, strict=True):
+            yield field[0].double().numpy(), plain[0].double().numpy(), truth[place].astype(np.float64)
 
 
 def _strips(archive: Archive, split: Split, block: int) -> Iterator[Strip]:

@@ -11,7 +11,7 @@ from engine.nets.downscaler import Downscaler
 from engine.nets.generator import NoiseInjection
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import find_package
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
 
 
 def statistics_of(
@@ -33,6 +33,11 @@ def statistics_of(
     pairs = zip(sources, card.sources, strict=True)
     taken = tuple(replace(s, normalisation=other.normalisation) for s, other in pairs)
     return replace(target, mean=card.target.mean, std=card.target.std), taken
+
+
+def base_of(id_or_folder: str) -> BaseSpec:
+    """Return what a package's residual stands on; the share of it that counts is measured anew."""
+    return replace(find_package(id_or_folder).card.base or BaseSpec(), residual=1.0)
 
 
 def start_from(model: Downscaler, id_or_folder: str) -> None:
