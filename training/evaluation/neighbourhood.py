@@ -37,7 +37,8 @@ RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the coarse cells' mean varian
 FOLDS = 5  # blocks of dates that follow each other
 HELD = 120  # dates, at most, on which candidates are judged
 BATCH = 16  # dates at a time
-SUMS = 2**28  # bytes of sums at a time
+JUDGED = 4  # strips, at most, on which candidates are judged
+SUMS = 2**27  # bytes of sums at a time
 NAME, TITLE = "neighbourhood", "Regression on the coarse cells around"
 
 
@@ -81,7 +82,7 @@ class NeighbourhoodRegression:
         strips = list(_strips(archive, region, folds, len(self._spaces())))
         errors: dict[Fit | None, float] = {}
         kept: dict[bool, NeighbourSums] = {}
-        for strip in strips:
+        for strip in strips[:: -(-len(strips) // JUDGED)]:
             kept = self._judge(archive, region.times, folds, strip, errors)
         self.fit_chosen = min(errors, key=lambda fit: errors[fit])
         if self.fit_chosen is None:

@@ -85,9 +85,7 @@ class Trainer:
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
         self.base_choice = choose_base(config, archive, split, self.target)
-        self.base = self.base_choice.spec
-        if config.start_from is not None and config.base == "default":
-            self.base = base_of(config.start_from)
+        self.base = base_of(config) or self.base_choice.spec
         self.model = Downscaler(self.target, self.sources, self.network, self.base)
         self.halo = self.model.halo
         if config.start_from is not None:

@@ -12,6 +12,7 @@ from engine.nets.generator import NoiseInjection
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import find_package
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from training.schema.config import Config
 
 
 def statistics_of(
@@ -35,9 +36,15 @@ def statistics_of(
     return replace(target, mean=card.target.mean, std=card.target.std), taken
 
 
-def base_of(id_or_folder: str) -> BaseSpec:
-    """Return what a package's residual stands on; the share of it that counts is measured anew."""
-    return replace(find_package(id_or_folder).card.base or BaseSpec(), residual=1.0)
+def base_of(config: Config) -> BaseSpec | None:
+    """Return the base of the package that training begins with, None where there is none or another is named.
+
+    The share of the residual that counts is measured anew.
+    """
+    if config.start_from is None or config.base != "default":
+        return None
+    base = find_package(config.start_from).card.base
+    return None if base is None else replace(base, residual=1.0)
 
 
 def start_from(model: Downscaler, id_or_folder: str) -> None:
