@@ -13,6 +13,7 @@ from engine.fields.conservation import aggregate, conserve
 from engine.fields.patch import Patch
 from engine.specs import TargetSpec
 from training.data.archive import Archive
+from training.data.gaps import without_gaps
 from training.data.patches import View, Window, cut
 
 TILE = 128  # coarse cells along a tile's edge, at most
@@ -99,6 +100,11 @@ def predicted_tiles(
             left = (column - columns[0]) * k
             rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
             area = None if archive.area is None else torch.from_numpy(archive.area[rows])[None]
+            if cases[0].group != "model":  # a model's are those that it learned to conserve over
+                own = archive.fine[time][rows, column * k : (column + size[1]) * k]
+                by_area = archive.area[rows] if target.by_area and archive.area is not None else None
+                told = torch.from_numpy(without_gaps(np.asarray(own), coarse[0].numpy(), by_area))
+                fields = [torch.where(told, fine, torch.nan) for fine in fields]
             yield (
                 (rows, across),
                 [
