@@ -14,6 +14,7 @@ from engine.compute.allocator import keep_freed_memory
 from engine.errors import EngineError
 from training.results.claims.claim import ResultsSection
 from training.results.claims.context import ResultsContext
+from training.results.claims.hidden_truth import hidden_truth
 from training.results.claims.learned import encoded_gan, learned_baselines
 from training.results.claims.moselle import moselle
 from training.results.claims.rain import rain_ensemble, rain_in_space, rain_in_time
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "encoded_gan": encoded_gan,
     "learned_baselines": learned_baselines,
     "moselle": moselle,
+    "hidden_truth": hidden_truth,
 }
 
 # Parts that use the same evaluations go together; those that take longest are begun first.
@@ -42,7 +44,7 @@ TOGETHER = (
     ("source_gains",),
     ("snow_calendar",),
     ("snow_in_space",),
-    ("ablations", "encoded_gan", "learned_baselines", "moselle"),
+    ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth"),
 )
 ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}
 PROCESSES = 2

@@ -46,6 +46,9 @@ def rerun(record: Record, tell: Callable[[str], None]) -> dict[str, dict[str, fl
     Raises:
         InputError: the configuration has changed since, or the run cannot be repeated.
     """
+    if record.config.endswith(".py"):  # a program that needs no configuration
+        with tempfile.TemporaryDirectory() as folder:
+            return _command(record, Path(folder))
     config = configured(ROOT / record.config, record.overrides, record.seed)
     now = config_hash(config)
     if now != record.hash:
