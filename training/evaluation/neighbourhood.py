@@ -37,7 +37,7 @@ RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the coarse cells' mean varian
 FOLDS = 5  # blocks of dates that follow each other
 HELD = 120  # dates, at most, on which candidates are judged
 BATCH = 16  # dates at a time
-JUDGED = 4  # strips, at most, on which candidates are judged
+JUDGED = 12  # strips, at most, on which candidates are judged
 SUMS = 2**27  # bytes of sums at a time
 NAME, TITLE = "neighbourhood", "Regression on the coarse cells around"
 
