@@ -22,7 +22,8 @@ _CELLS = 2**20  # of a sample
 _DEGREES = re.compile(r"deg(ree)?s?(_true|_north)?|°|arc_?degrees?", re.IGNORECASE)
 _DIRECTION = re.compile(r"aspect|direction|azimuth|bearing|heading|wind_?dir|exposition", re.IGNORECASE)
 _CLASSES = re.compile(
-    r"land_?(cover|use)|lulc|class|categor|biome|soil_?type|geolog|litholog|vegetation_?type|mask",
+    r"land_?(cover|use)|lulc|class|category|categories|categorical|biome|soil_?type|geolog|litholog"
+    r"|vegetation_?type|mask",
     re.IGNORECASE,
 )
 _VALUES = re.compile(  # whole numbers of these are few on flat ground or in a dry month, and values still
