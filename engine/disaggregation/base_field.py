@@ -12,13 +12,13 @@ from engine.disaggregation.climatology_ratio import disaggregate
 from engine.disaggregation.constructed_analogues import HALO as ANALOGUE_HALO
 from engine.disaggregation.constructed_analogues import analogue_field, enough_bands
 from engine.disaggregation.interpolation import interpolate
-from engine.disaggregation.peak_bound import beyond_bound, spread_cells
+from engine.disaggregation.peak_bound import beyond_bound
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
 from engine.fields.conservation import conserve
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 from engine.specs import SourceSpec, TargetSpec
 
 MOST_BANDS = 24  # a daily climatology is weighted by season instead of fitted

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from engine.disaggregation.interpolation import interpolate, mask_like
-from engine.disaggregation.peak_bound import beyond_bound, spread_cells
+from engine.disaggregation.peak_bound import beyond_bound
 from engine.fields.conservation import aggregate, clipped, conserve
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 from engine.specs import TargetSpec
 
 LARGEST_RATIO = 10.0  # to the climatology; a month can have 12 times the year's mean

@@ -8,7 +8,7 @@ from torch import Tensor
 from engine import transforms
 from engine.fields.conservation import clipped
 from engine.fields.upsample import upsample
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 from engine.specs import TargetSpec
 
 
@@ -23,8 +23,7 @@ def mask_like(field: Tensor, coarse: Tensor, factor: int) -> Tensor:
     known = torch.isfinite(coarse)
     if bool(known.all()):
         return field
-    known = known.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-    return torch.where(known, field, torch.full_like(field, torch.nan))
+    return torch.where(spread_cells(known, factor), field, torch.full_like(field, torch.nan))
 
 
 def curved_space(target: TargetSpec) -> str:

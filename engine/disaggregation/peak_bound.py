@@ -35,8 +35,3 @@ def beyond_bound(field: Tensor, coarse: Tensor, factor: int, halo: int) -> Tenso
         known = field.nan_to_num(0, float("inf"), 0)
         blocks = known.unflatten(-2, (-1, factor)).amax(-2).unflatten(-1, (-1, factor)).amax(-1)
     return blocks > LARGEST_PEAK * highest
-
-
-def spread_cells(cells: Tensor, factor: int) -> Tensor:
-    """Repeat (B, h, w) over the k × k fine cells of each coarse one."""
-    return cells.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.fields.conservation import aggregate
 from engine.fields.ensemble import MemberMoments
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 
 RING = 2  # coarse cells around a window that the neighbourhood reaches into
 NEGLIGIBLE = 1e-6  # detail below this share of the field's size is rounding, not detail
@@ -47,7 +47,7 @@ class SupportedShare:
         """Take a member, of the shape of `smooth`."""
         added = member - self._smooth
         coarse = aggregate(added, self._factor)
-        self._detail.add(added - _refined(coarse, self._factor))
+        self._detail.add(added - spread_cells(coarse, self._factor))
         self._size = torch.maximum(self._size, member.abs())
 
     def share(self) -> Tensor:
@@ -65,10 +65,6 @@ class SupportedShare:
         known = crop(valid, RING, k) & (total > NEGLIGIBLE**2 * size)
         share = (agreed - noise / detail.count) / torch.where(known, total, 1.0)
         return torch.where(known, share.clamp(0, 1), torch.nan)
-
-
-def _refined(coarse: Tensor, factor: int) -> Tensor:
-    return coarse.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
 def _pooled(field: Tensor, factor: int) -> Tensor:

@@ -15,6 +15,11 @@ def crop(field: Tensor, halo: int, factor: int = 1) -> Tensor:
     return field[..., cut : field.shape[-2] - cut, cut : field.shape[-1] - cut]
 
 
+def spread_cells(cells: Tensor, factor: int) -> Tensor:
+    """Repeat (…, h, w) over the factor × factor fine cells of each."""
+    return cells.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+
+
 def narrowed(patch: Patch, halo: int) -> Patch:
     """Return the patch with no more halo than asked for.
 

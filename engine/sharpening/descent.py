@@ -13,7 +13,7 @@ from engine.disaggregation.base_field import base_field
 from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 from engine.sharpening.covariates import CovariateField, Covariates
 from engine.sharpening.fit import Fitted
 from engine.sharpening.relation import BLOCK
@@ -129,8 +129,8 @@ class Descent:
             field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
             if self._carries:
                 plain = space.interpolated(plain, step, rows, STEP_HALO)
-            unknown = _enlarged(crop(unknown, STEP_HALO), step) + doubt
-            signal = _enlarged(crop(signal, STEP_HALO), step) + carried.square()
+            unknown = spread_cells(crop(unknown, STEP_HALO), step) + doubt
+            signal = spread_cells(crop(signal, STEP_HALO), step) + carried.square()
             above, margin = side.cells, side.margin
         smooth = self._interpolated(coarse, area)
         if self._carries:
@@ -235,7 +235,3 @@ class Descent:
     def _smooth(self, cells: Tensor) -> Tensor:
         """Interpolate what is known of coarse cells, the ring among them, to the fine cells without it."""
         return upsample(cells, self.factor, "bilinear", _RING)
-
-
-def _enlarged(field: Tensor, step: int) -> Tensor:
-    return field.repeat_interleave(step, -1).repeat_interleave(step, -2)

@@ -72,9 +72,7 @@ def fit(
     standards = {name: Standard.of(covariate) for name, covariate in covariates.items()}
     pairs = levels(coarse, covariates, standards, space, area)
     if not pairs:
-        shape = -(-coarse.shape[-2] // 4), -(-coarse.shape[-1] // 4)
-        rest = nothing_known((shape[0], shape[1]))
-        return Fitted(space, standards, None, (), {}, rest, 0, None, tuple(dates))
+        return Fitted(space, standards, None, (), {}, nothing_known(), 0, None, tuple(dates))
     if not covariates:
         rest = unexplained(pairs, [level.detail for level in pairs], space)
         return Fitted(space, standards, None, (), {}, rest, len(pairs), None, tuple(dates))
@@ -84,8 +82,9 @@ def fit(
         sums.append(BlockSums(level))
     how = _chosen(sums, check)
     relations = [each.fit(how) for each in sums]
-    worth = gains(sums, how, relations)
-    left = [_left(each, how, worth) for each in sums]
+    unseen = [each.held_out(how) for each in sums]
+    worth = gains(sums, unseen[0], relations)
+    left = [_left(each, parts, worth) for each, parts in zip(sums, unseen, strict=True)]
     groups = pairs[0].groups
     rest = unexplained(pairs, left, space)
     return Fitted(space, standards, relations[0], groups, worth, rest, len(pairs), how, tuple(dates))
@@ -129,12 +128,12 @@ def _scaled(parts: Tensor, level: Level, scale: Mapping[str, Measured]) -> Tenso
     return torch.einsum("p,pdhw->dhw", by_term, parts)
 
 
-def _left(sums: BlockSums, how: Shrinkage, worth: Mapping[str, Gain]) -> Tensor:
+def _left(sums: BlockSums, unseen: Tensor, worth: Mapping[str, Gain]) -> Tensor:
     """Return what the covariates that show a gain leave of a level's detail, on blocks unseen by the fit."""
     level = sums.level
     shown = torch.tensor([float(worth[group].shown) for group in level.groups])
     if not bool(shown.any()):
         return level.detail
-    parts = sums.held_out(how) * shown[:, None, None, None]
+    parts = unseen * shown[:, None, None, None]
     scale = factors(parts, level.groups, level, sums.folds)
     return (level.detail - _scaled(parts, level, scale)) * level.known

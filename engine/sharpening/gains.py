@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.sharpening.levels import Level
-from engine.sharpening.relation import FOLDS, BlockSums, Relation, Shrinkage, cells_of_blocks, contributions
+from engine.sharpening.levels import STEP, Level
+from engine.sharpening.relation import FOLDS, BlockSums, Relation, cells_of_blocks, contributions
 
 FADES, PRIOR_DEVIATION = 0.7, 0.25  # λ of a relation that is not known to last
 STEADY = 0.25  # departure of λ from one at which it is no longer known to last
@@ -149,16 +149,15 @@ def factors(parts: Tensor, groups: Sequence[str], level: Level, folds: Tensor) -
     }
 
 
-def gains(sums: Sequence[BlockSums], how: Shrinkage, relations: Sequence[Relation]) -> dict[str, Gain]:
+def gains(sums: Sequence[BlockSums], held_out: Tensor, relations: Sequence[Relation]) -> dict[str, Gain]:
     """Return what each covariate's relation is worth.
 
     Args:
         sums: of each level, that of the data first.
-        how: the relations were fitted.
+        held_out: what each term explains of the data's level, on blocks that its fit has not seen.
         relations: of each level.
     """
     level = sums[0].level
-    held_out = sums[0].held_out(how)
     here = factors(held_out, level.groups, level, sums[0].folds)
     rest = (level.detail - held_out.sum(0)) * level.known
     total = float(level.detail.double().square().sum())
@@ -166,7 +165,7 @@ def gains(sums: Sequence[BlockSums], how: Shrinkage, relations: Sequence[Relatio
     across: dict[str, list[Measured]] = {name: [] for name in here}
     for finer, coarser in enumerate(relations[1:]):
         target = sums[finer]
-        parts = contributions(target.level, coarser, 2)
+        parts = contributions(target.level, coarser, STEP)
         for name, measured in factors(parts, level.groups, target.level, target.folds).items():
             across[name].append(measured)
     return {name: Gain(measured, tuple(across[name]), share) for name, measured in here.items()}

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.fields.windows import spread_cells
 from engine.sharpening.levels import Level
 
 BLOCK = 4  # cells along a block's edge
@@ -75,12 +76,10 @@ class BlockSums:
         self._of_field = FieldSums(level, self.folds)
         for date in range(dates):
             phi = by_block(level.values[:, date]).movedim(0, -1)  # (blocks, cells, P)
-            own = by_block(level.detail[date][None])[0]
             square = phi.transpose(1, 2) @ phi
-            product = (phi.transpose(1, 2) @ own.unsqueeze(-1)).squeeze(-1)
             self.local_squares += square
             self.squares[date] = torch.einsum("bf,bpq->fpq", hot, square)
-            self.products[date] = torch.einsum("bf,bp->fp", hot, product)
+            self.products[date] = torch.einsum("bf,bp->fp", hot, _with_field(phi, level.detail[date]))
 
     def fit(self, how: Shrinkage, without: int | None = None) -> Relation:
         """Return the coefficients that all blocks but those of a fold give."""
@@ -102,16 +101,14 @@ class BlockSums:
     def _places(
         self, dates: Tensor, size: Tensor, window: float, local: float, without: int | None
     ) -> Tensor:
-        left = self.level.detail - explained(self.level, Relation(dates))
+        left = self.level.detail - torch.einsum("dp,pdhw->dhw", dates.float(), self.level.values)
         left = torch.where(self.level.known, left, 0.0)
         products = torch.zeros(self.local_squares.shape[:2], dtype=torch.float64)
         for date in range(len(dates)):
-            phi = by_block(self.level.values[:, date]).movedim(0, -1)
-            own = by_block(left[date][None])[0]
-            products += (phi.transpose(1, 2) @ own.unsqueeze(-1)).squeeze(-1)
-        seen = (self.folds.flatten() != without).double() if without is not None else None
+            products += _with_field(by_block(self.level.values[:, date]).movedim(0, -1), left[date])
         squares = self.local_squares
-        if seen is not None:
+        if without is not None:
+            seen = (self.folds.flatten() != without).double()
             squares, products = squares * seen[:, None, None], products * seen[:, None]
         squares, products = (smoothed(part, self.shape, window) for part in (squares, products))
         pull = local * squares.diagonal(dim1=-2, dim2=-1) + 1e-3 * size / len(squares) + _TINY
@@ -165,9 +162,7 @@ class FieldSums:
         if not self.own:
             return alone, each
         sums = self.sums[:, list(kept)].sum(1)
-        plain = (
-            3  # one and the plane; what they explain of a date goes out of both sides (Frisch & Waugh 1933)
-        )
+        plain = 3  # one and the plane, which go out of both sides (Frisch & Waugh 1933)
         first, cross, rest = sums[:, :plain, :plain], sums[:, :plain, plain:], sums[:, plain:, plain:]
         pull = 1e-6 * first.diagonal(dim1=-2, dim2=-1) + _TINY
         rest = rest - cross.transpose(1, 2) @ torch.linalg.solve(first + torch.diag_embed(pull), cross)
@@ -199,15 +194,6 @@ def contributions(level: Level, relation: Relation, finer: int = 1) -> Tensor:
     return made
 
 
-def explained(level: Level, relation: Relation, finer: int = 1) -> Tensor:
-    """Return what the relation explains of a level's detail, (D, H, W); see `contributions`."""
-    made = torch.einsum("dp,pdhw->dhw", relation.dates.float(), level.values)
-    if relation.places is not None:
-        places = on_cells(relation.places, BLOCK * finer, level.shape)
-        made += torch.einsum("phw,pdhw->dhw", places, level.values)
-    return made
-
-
 def on_cells(blocks: Tensor, edge: int, shape: Sequence[int]) -> Tensor:
     """Interpolate (P, rows, columns) of blocks to cells, `edge` along a block: (P, H, W) float32."""
     size = [blocks.shape[1] * edge, blocks.shape[2] * edge]
@@ -223,9 +209,15 @@ def by_block(fields: Tensor) -> Tensor:
     return parts.flatten(-2).flatten(-3, -2)
 
 
+def block_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the rows and columns of blocks that cover so many rows and columns of cells."""
+    rows, columns = (-(-size // BLOCK) for size in shape)
+    return rows, columns
+
+
 def cells_of_blocks(blocks: Tensor, shape: Sequence[int]) -> Tensor:
     """Return (H, W) of what stands in each cell's block."""
-    return blocks.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)[: shape[0], : shape[1]]
+    return spread_cells(blocks, BLOCK)[: shape[0], : shape[1]]
 
 
 def smoothed(sums: Tensor, shape: Sequence[int], window: float) -> Tensor:
@@ -239,9 +231,14 @@ def smoothed(sums: Tensor, shape: Sequence[int], window: float) -> Tensor:
 
 def _blocks(shape: Sequence[int]) -> tuple[tuple[int, int], Tensor]:
     """Return the rows and columns of blocks, and the fold of each: neighbours are in different ones."""
-    rows, columns = (-(-size // BLOCK) for size in shape)
+    rows, columns = block_shape(shape)
     fold = (torch.arange(rows)[:, None] * 3 + torch.arange(columns)) % FOLDS
     return (rows, columns), fold
+
+
+def _with_field(phi: Tensor, field: Tensor) -> Tensor:
+    """Return the sums of terms, (blocks, cells, P), times a field, (H, W), by block: (blocks, P)."""
+    return torch.einsum("bcp,bc->bp", phi, by_block(field[None])[0])
 
 
 def _solved(squares: Tensor, products: Tensor, pull: Tensor) -> Tensor:

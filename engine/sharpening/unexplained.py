@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.sharpening.levels import Level
-from engine.sharpening.relation import BLOCK, by_block, on_cells, smoothed
+from engine.sharpening.relation import BLOCK, block_shape, by_block, on_cells, smoothed
 from engine.sharpening.working_space import WorkingSpace
 
 HURST, HURST_DEVIATION = 0.4, 0.25  # H before anything is measured
@@ -69,7 +69,7 @@ def unexplained(levels: Sequence[Level], left: Sequence[Tensor], space: WorkingS
     level = levels[0]
     square = by_block((left[0].square() * level.known).sum(0)[None])[0].sum(-1)
     count = by_block(level.known.float().sum(0)[None])[0].sum(-1)
-    shape = tuple(-(-size // BLOCK) for size in level.shape)
+    shape = block_shape(level.shape)
     square, count = (smoothed(x[:, None], shape, WINDOW)[:, 0] for x in (square, count))
     mean = max(squares[0], _TINY)
     places = (square + EVIDENCE * mean) / (count + EVIDENCE) / mean
@@ -96,6 +96,6 @@ def _in_units(level: Level, rest: Tensor, expected: Tensor, space: WorkingSpace)
     return min(max(ratio, 1 / MOST_SKEWED), MOST_SKEWED)
 
 
-def nothing_known(shape: tuple[int, int]) -> Unexplained:
+def nothing_known() -> Unexplained:
     """Return what is told of a field too small to be averaged further."""
-    return Unexplained(math.nan, HURST, torch.ones(1, *shape))
+    return Unexplained(math.nan, HURST, torch.ones(1, 1, 1))
