@@ -92,8 +92,7 @@ class Sharpen(FittedMethod):
         field, error, support = (
             torch.stack([getattr(m, part) for m in made]) for part in ("field", "error", "support")
         )
-        known = descent.fitted.levels > 0  # else nothing was measured
-        return Judged(field, error if known else torch.full_like(error, torch.nan), support)
+        return Judged(field, error, support)
 
     def _covariates(self, values: dict[str, torch.Tensor]) -> dict[str, CovariateField]:
         """Return the covariates in the order of the sources."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
@@ -24,6 +25,20 @@ class EarlyLook:
 
     covered: float  # of the grid's cells
     outside: float = 0.0  # of the covered ones whose value is outside the range seen in training
+
+
+def sampled_values(raster: Raster, cells: int, classes: bool = False) -> NDArray[np.float32]:
+    """Return the valid values, (N,), of the named band, else the first, in blocks evenly over the raster.
+
+    Args:
+        raster: open.
+        cells: of the blocks together, about.
+        classes: the values are class numbers.
+    """
+    band = raster.ref.band or 1
+    parts = [raster.values([band], part, classes=classes).ravel() for part in raster.sample_windows(cells)]
+    values: NDArray[np.float32] = np.concatenate(parts)
+    return values[np.isfinite(values)]
 
 
 def early_coverage(raster: Raster, grid: GeoBox, band: int = 1) -> float:

@@ -11,6 +11,7 @@ from engine import dates
 from engine.band_dates import of_year
 from engine.dates import When
 from engine.errors import InputError
+from engine.pipeline.early_look import sampled_values
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.reader import Raster
 from engine.raster.reference import KINDS, RasterRef
@@ -83,7 +84,7 @@ def _seen_kind(raster: Raster) -> str:
     """Return the kind that a raster seems to be of."""
     named = " ".join((raster.label, raster.variable, raster.attributes.get("standard_name", "")))
     if _DIRECTION.search(named) and _in_degrees(raster):
-        values = _sample(raster)
+        values = sampled_values(raster, _CELLS, classes=True)
         known = bool(raster.units) or (values.size > 0 and float(values.max()) > 2 * np.pi)
         if known and values.size and values.min() >= -180 and values.max() <= 360:
             return "angle"
@@ -94,7 +95,7 @@ def _seen_kind(raster: Raster) -> str:
         return "continuous"
     if _VALUES.search(named) and not labelled:
         return "continuous"
-    values = _sample(raster)
+    values = sampled_values(raster, _CELLS, classes=True)
     few = 1 < np.unique(values).size <= _FEW and values.size > 10 * _FEW
     return "class" if few and bool((values == np.round(values)).all()) else "continuous"
 
@@ -109,7 +110,7 @@ def _classes(raster: Raster) -> tuple[int, ...]:
     Raises:
         InputError: the values are no class numbers.
     """
-    values, counts = np.unique(_sample(raster), return_counts=True)
+    values, counts = np.unique(sampled_values(raster, _CELLS, classes=True), return_counts=True)
     if not values.size:
         raise InputError(f"{raster.label}: {raster.ref.path} holds no valid value.")
     if bool((values != np.round(values)).any()):
@@ -120,14 +121,6 @@ def _classes(raster: Raster) -> tuple[int, ...]:
         )
     often = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
     return tuple(sorted(int(values[i]) for i in often))
-
-
-def _sample(raster: Raster) -> np.ndarray:
-    """Return valid values of a band, from blocks that lie evenly over the raster: (N,)."""
-    band = raster.ref.band or 1
-    parts = [raster.values([band], part, classes=True)[0].ravel() for part in raster.sample_windows(_CELLS)]
-    values: np.ndarray = np.concatenate(parts)
-    return values[np.isfinite(values)]
 
 
 def _wanted(request: SuperResolveRequest, target: Raster) -> list[When]:

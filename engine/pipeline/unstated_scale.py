@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import InputError
+from engine.pipeline.early_look import sampled_values
 from engine.raster.packing import SCALE_DOUBT
 from engine.raster.reader import Raster
 
@@ -29,7 +29,7 @@ def unstated_scale(raster: Raster, span: tuple[float, float]) -> float | None:
     Raises:
         InputError: several scales would do.
     """
-    values = _sample(raster)
+    values = sampled_values(raster, _CELLS)
     low, high = span
     width = high - low
     if values.size == 0 or width <= 0 or np.abs(values).max() <= max(abs(low), abs(high)) + _FAR * width:
@@ -60,7 +60,7 @@ def check_scale(raster: Raster, span: tuple[float, float]) -> None:
     Raises:
         InputError: all values are next to nothing, and the file's scale is in doubt.
     """
-    values = _sample(raster)
+    values = sampled_values(raster, _CELLS)
     if not any(SCALE_DOUBT in line for line in raster.doubts):  # known once cells are read
         return
     if values.size and float(np.abs(values).max()) < _LOST * max(abs(span[0]), abs(span[1])):
@@ -70,12 +70,6 @@ def check_scale(raster: Raster, span: tuple[float, float]) -> None:
             f"{most:.1g}, where the model saw {span[0]:g} to {span[1]:g}: they seem to be the "
             f"values already, so give the scale 1 (--scale {raster.label}=1)."
         )
-
-
-def _sample(raster: Raster) -> NDArray[np.float32]:
-    windows = raster.sample_windows(_CELLS)
-    values = np.concatenate([raster.values([raster.ref.band or 1], window).ravel() for window in windows])
-    return values[np.isfinite(values)]
 
 
 def scaled_doubt(name: str, scale: float, span: tuple[float, float]) -> str:

@@ -32,7 +32,7 @@ class Sharpened:
 
     Attributes:
         field: in the target's units.
-        error: its expected error, root mean square, in the same.
+        error: its expected error, root mean square, in the same; NaN where no level above was there.
         support: share of the fine detail's variance that is supported, 0..1.
     """
 
@@ -146,7 +146,8 @@ class Descent:
         support = self._smooth(carried / (carried + unknown).clamp_min(_TINY)).clamp(0, 1)
         unknown = self._smooth(unknown)
         known = torch.isfinite(field)
-        error = torch.where(known, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
+        measured = known & (self.fitted.levels > 0)
+        error = torch.where(measured, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
         return Sharpened(field[0], error[0], torch.where(known, support, torch.nan)[0])
 
     def _pyramid(self, covariates: Covariates) -> dict[int, Covariates]:

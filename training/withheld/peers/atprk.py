@@ -12,7 +12,8 @@ from training.withheld.problem import Problem
 MODELS = ("exponential", "spherical")
 
 
-def _settings(problem: Problem) -> list[Setting]:
+def kriging_settings(problem: Problem) -> list[Setting]:
+    """Return the models of the variogram, in each space that the quantity allows."""
     return [{"model": model, SPACE: space} for model in MODELS for space in spaces(problem)]
 
 
@@ -31,6 +32,6 @@ PEER = Peer(
     "Kyriakidis, P. C. (2004), Geogr. Anal. 36, 259–289; Wang, Q., Shi, W., Atkinson, P. M. & Zhao, Y. "
     "(2015), Downscaling MODIS images with area-to-point regression kriging, Remote Sens. Environ. 166, "
     "191–204",
-    _settings,
+    kriging_settings,
     _make,
 )

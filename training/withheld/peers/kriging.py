@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from training.withheld.peers.area_to_point import area_to_point
-from training.withheld.peers.atprk import MODELS
+from training.withheld.peers.atprk import kriging_settings
 from training.withheld.peers.peer import Peer, Setting
-from training.withheld.peers.trend import SPACE, scene, spaces
+from training.withheld.peers.trend import scene
 from training.withheld.problem import Problem
-
-
-def _settings(problem: Problem) -> list[Setting]:
-    return [{"model": model, SPACE: space} for model in MODELS for space in spaces(problem)]
 
 
 def _make(problem: Problem, setting: Setting) -> np.ndarray:
@@ -30,7 +26,7 @@ PEER = Peer(
     "Area-to-point kriging",
     "Kyriakidis, P. C. (2004), A geostatistical framework for area-to-point spatial interpolation, Geogr. "
     "Anal. 36, 259–289",
-    _settings,
+    kriging_settings,
     _make,
     covariates=False,
 )
