@@ -12,10 +12,10 @@ import warnings
 def hush_libraries() -> None:
     """Keep the words of GDAL, a Zarr reader that was interrupted, or a writer's thread off standard error.
 
-    GDAL's errors reach Python's logging by way of rasterio; those that fail a run are raised besides. Without
-    a handler, logging prints them.
+    GDAL's errors reach Python's logging by way of rasterio, those of tasks that a Zarr reader left behind by
+    way of asyncio; what fails a run is raised besides. Where no logger has a handler, logging prints them.
     """
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())
     threading.excepthook = _unless_refused
     if not os.environ.get("MSR_DEBUG"):  # what dying objects complain of where no file could be opened
         sys.unraisablehook = _say_nothing

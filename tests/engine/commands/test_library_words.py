@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from engine.files.root import ROOT
 
 PROGRAM = """
-import logging, os, sys, warnings
+import asyncio, logging, os, sys, warnings
 from engine.commands.library_words import hush_libraries, part_from_libraries
 if sys.argv[1] == "hushed":
     hush_libraries()
@@ -24,6 +24,12 @@ if sys.argv[1] == "hushed":
 os.write(2, b"a library's words")
 logging.getLogger("rasterio._env").error("_tiffWriteProc: File too large.")
 warnings.warn("coroutine 'open_group' was never awaited", RuntimeWarning)
+async def fails():
+    raise OSError(24, "Too many open files")
+async def leaves_behind():
+    asyncio.create_task(fails())
+    await asyncio.sleep(0.01)
+asyncio.run(leaves_behind())
 print("a sentence, é.", file=sys.stderr)
 """
 
@@ -37,6 +43,7 @@ def said(how: str) -> str:
 def test_what_gdal_and_zarr_say_is_not_heard() -> None:
     heard = said("as it is")
     assert "_tiffWriteProc" in heard and "never awaited" in heard and "a library's words" in heard
+    assert "Task exception was never retrieved" in heard
     assert said("hushed") == "a sentence, é.\n"
 
 
