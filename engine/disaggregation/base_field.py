@@ -15,7 +15,7 @@ from engine.disaggregation.interpolation import interpolate
 from engine.disaggregation.peak_bound import beyond_bound
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
-from engine.fields.conservation import conserve
+from engine.fields.domain import conserved, within
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import crop, spread_cells
@@ -41,29 +41,28 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
         margin: coarse cells around the window that the result keeps; a network's halo, say.
 
     Returns:
-        (B, (h + 2·margin)·k, (w + 2·margin)·k) float32, NaN where there is no coarse value.
+        (B, (h + 2·margin)·k, (w + 2·margin)·k) float32, NaN where there is no coarse value
+        and outside the patch's domain.
     """
     patch = replace(patch, halo=patch.halo - margin)  # a larger window in a thinner halo
-    k, own = patch.factor, crop(patch.target, patch.halo)
-    area = patch.averaging_area(target)
+    k, area = patch.factor, patch.averaging_area(target)
     source = next((s for s in sources if s.traits.of_target), None)
-    inner = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
     if source is None or patch.climatology is None:
-        return conserve(_interpolated(patch, target, area), own, k, target, area=inner)
-    field = _from_climatology(patch, patch.climatology, target, source, area)
-    field = conserve(field, own, k, target, area=inner)
+        return conserved(_interpolated(patch, target, area), patch, target)
+    bands = within(patch.climatology, patch)
+    field = conserved(_from_climatology(patch, bands, target, source, area), patch, target)
     if not target.nonnegative:
         return field
     wrong = beyond_bound(field, patch.target, k, patch.halo)
     if not bool(wrong.any()):
         return field
-    smooth = conserve(_interpolated(patch, target, area), own, k, target, area=inner)
+    smooth = conserved(_interpolated(patch, target, area), patch, target)
     return torch.where(spread_cells(wrong, k), smooth, field)
 
 
 def _interpolated(patch: Patch, target: TargetSpec, area: Tensor | None) -> Tensor:
     k, ring = patch.factor, patch.halo - REACH
-    field = interpolate(patch.target, k, target, "bicubic", ring)
+    field = within(interpolate(patch.target, k, target, "bicubic", ring), patch, ring)
     rows = None if area is None else area[:, ring * k : area.shape[1] - ring * k]
     return smooth_correction(field, crop(patch.target, ring), k, target, rows)
 
@@ -79,7 +78,10 @@ def _from_climatology(
     field = analogue_field(patch.target, bands, distance, k, target, patch.halo, area)
     missing = ~torch.isfinite(field)
     known = torch.isfinite(crop(patch.target, patch.halo))
-    if bool((missing & known.repeat_interleave(k, -1).repeat_interleave(k, -2)).any()):
+    wanted = spread_cells(known, k)
+    if patch.domain is not None:
+        wanted &= crop(patch.domain, patch.halo, k)
+    if bool((missing & wanted).any()):
         field = torch.where(missing, _seasonal(patch, bands, target, source, distance), field)
     return field
 

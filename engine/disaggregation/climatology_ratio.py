@@ -17,7 +17,8 @@ from torch import Tensor
 
 from engine.disaggregation.interpolation import interpolate, mask_like
 from engine.disaggregation.peak_bound import beyond_bound
-from engine.fields.conservation import aggregate, clipped, conserve
+from engine.fields.conservation import aggregate, clipped
+from engine.fields.domain import conserved, within
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, spread_cells
@@ -53,12 +54,12 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
         kernel: that interpolates the departure.
 
     Returns:
-        (B, h·k, w·k) float32 within the bounds, NaN where the coarse cell is invalid.
+        (B, h·k, w·k) float32 within the bounds, NaN where the coarse cell is invalid and outside the
+        patch's domain.
     """
     k = patch.factor
     area = patch.averaging_area(target)
-    climatology = clipped(climatology, target)
-    own = crop(patch.target, patch.halo)
+    climatology = within(clipped(climatology, target), patch)
     coarse = departure(patch.target, aggregate(climatology, k, area), target)
     spread = upsample(coarse, k, kernel, patch.halo)
     pattern = crop(climatology, patch.halo, k)
@@ -66,14 +67,12 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
     field = clipped(field, target)
     # A departure filled in from neighbours is no departure of this cell.
     field = mask_like(field, crop(coarse, patch.halo), k)
-    inner = None if area is None else area[..., patch.halo * k : area.shape[-1] - patch.halo * k]
     if target.nonnegative:  # as it is, and as conservation will have it
         wrong = beyond_bound(field, patch.target, k, patch.halo)
-        wrong |= beyond_bound(conserve(field, own, k, target, area=inner), patch.target, k, patch.halo)
+        wrong |= beyond_bound(conserved(field, patch, target), patch.target, k, patch.halo)
         if bool(wrong.any()):
             field = field.masked_fill(spread_cells(wrong, k), torch.nan)
     if bool(torch.isfinite(field).all()):
         return field
     smooth = interpolate(patch.target, k, target, "bicubic", patch.halo)
-    smooth = conserve(smooth, own, k, target, area=inner)
-    return torch.where(torch.isfinite(field), field, smooth)
+    return torch.where(torch.isfinite(field), field, conserved(smooth, patch, target))

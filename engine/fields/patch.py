@@ -37,6 +37,8 @@ class Patch:
     # need it, since their noise is fixed to the grid.
     origin: Tensor | None = None
     date: When | None = None  # of all its windows, where they have one
+    # (B, H·k, W·k) bool: the fine cells that the coarse values speak of, and that a result has; None: all.
+    domain: Tensor | None = None
     turn: int | None = None  # coarse columns of a full turn of the globe: those that far apart are one place
 
     def averaging_area(self, target: TargetSpec) -> Tensor | None:

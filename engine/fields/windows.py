@@ -49,6 +49,7 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         day_of_year=patch.day_of_year,
         origin=patch.origin,
         date=patch.date,
+        domain=None if patch.domain is None else crop(patch.domain, cut, k),
         turn=patch.turn,
     )
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
-from engine.fields.conservation import conserve
+from engine.fields.domain import conserved
 from engine.fields.patch import Patch
-from engine.fields.windows import crop, narrowed
+from engine.fields.windows import narrowed
 from engine.methods.registry import BASELINES, baseline
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 
@@ -65,13 +65,10 @@ class BlendedBase:
         if bands is not None and patch.climatology_distance is None:
             distance = torch.zeros(bands.shape[:2], device=bands.device)
             inner = replace(inner, climatology_distance=distance)
-        k, own = patch.factor, crop(patch.target, inner.halo)
-        area = patch.averaging_area(self.target)
-        rows = None if area is None else area[:, inner.halo * k : area.shape[1] - inner.halo * k]
-        fields = [conserve(method.predict(inner), own, k, self.target, area=rows) for method, _ in there]
+        fields = [conserved(method.predict(inner), inner, self.target) for method, _ in there]
         if len(fields) == 1:
             return fields[0]
-        weights = torch.tensor([weight for _, weight in there], device=own.device)
+        weights = torch.tensor([weight for _, weight in there], device=fields[0].device)
         return torch.einsum("m,mbhw->bhw", weights / weights.sum(), torch.stack(fields))
 
 

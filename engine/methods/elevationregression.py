@@ -13,6 +13,7 @@ from engine.disaggregation import elevation_regression
 from engine.disaggregation.interpolation import curved_space, mask_like
 from engine.errors import InputError
 from engine.fields.conservation import clipped
+from engine.fields.domain import within
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
 from engine.methods.baseline_info import BaselineInfo
@@ -49,7 +50,7 @@ class ElevationRegression(Method):
         space = curved_space(target)
         area = patch.averaging_area(target)
         values = transforms.transform(patch.target, space, target.scale)
-        elevation = patch.fine[ELEVATION][:, 0]
+        elevation = within(patch.fine[ELEVATION][:, 0], patch)
         field = elevation_regression.regressed(values, elevation, self.factor, patch.halo, area, self.kernel)
         field = transforms.inverse(field, space, target.scale)
         return mask_like(clipped(field, target), crop(patch.target, patch.halo), self.factor)

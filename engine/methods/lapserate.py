@@ -9,6 +9,7 @@ from engine.disaggregation.interpolation import interpolate
 from engine.disaggregation.lapse_rate import lapse_rate
 from engine.errors import InputError
 from engine.fields.conservation import aggregate
+from engine.fields.domain import within
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import narrowed
@@ -43,7 +44,7 @@ class LapseRate(Method):
         if patch.fine[ELEVATION].shape[1] != 1:
             raise InputError(f"{self.title} needs one band of {ELEVATION}.")
         patch, k = narrowed(patch, self.halo), self.factor
-        elevation = patch.fine[ELEVATION][:, 0]
+        elevation = within(patch.fine[ELEVATION][:, 0], patch)
         area = patch.averaging_area(self.target)
         height = elevation_regression.above(elevation, aggregate(elevation, k, area), k, patch.halo)
         unit = conversion("K", self.target.units, self.target.name).factor

@@ -80,6 +80,7 @@ class CascadeMethod(Method):
             InputError: the model wants the day of year and the patch has none.
         """
         patch = narrowed(moved(patch, self.device), self.halo)
+        patch = replace(patch, domain=None)  # learned where every cell counted; conservation cuts it out
         field, margin, scale = patch.target, patch.halo, 1
         for step, need in zip(self.steps, self.needs, strict=True):
             field, margin = crop(field, margin - need), need

@@ -13,7 +13,8 @@ from torch import Tensor
 from engine.dates import When
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.errors import InputError
-from engine.fields.conservation import aggregate, conserve
+from engine.fields.conservation import aggregate
+from engine.fields.domain import conserved, within
 from engine.fields.ensemble import MemberMoments, quantiles
 from engine.fields.patch import Patch
 from engine.fields.supported_share import RING, SupportedShare
@@ -76,13 +77,10 @@ class Single:
 
     def _conserved(self, fine: Tensor, patch: Patch) -> tuple[Tensor, float]:
         """Return a prediction conserved, (h·k, w·k), and its largest residual."""
-        k, coarse = patch.factor, crop(patch.target, patch.halo)
-        area = None
-        if patch.area is not None:
-            edge = patch.halo * k
-            area = patch.area[:, edge : patch.area.shape[1] - edge]
-        fine = conserve(fine.to("cpu"), coarse, k, self.target, self.strength, area)
-        difference = (aggregate(fine, k, area) - coarse).abs()
+        k, coarse, area = patch.factor, crop(patch.target, patch.halo), patch.averaging_area(self.target)
+        rows = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
+        fine = conserved(fine.to("cpu"), patch, self.target, self.strength)
+        difference = (aggregate(fine, k, rows) - coarse).abs()
         finite = difference[torch.isfinite(difference)]
         return fine[0], float(finite.max()) if finite.numel() else 0.0
 
@@ -105,8 +103,9 @@ class Expectation(Single):
         """Return the fields of a patch of one window that has a valid coarse cell."""
         made = self.judge.judged(patch)
         fine, residual = self._conserved(made.field, patch)
-        self._add(made.error, made.support)
-        return Fields({MAIN: [fine], ERROR: [made.error[0]], SUPPORT: [made.support[0]]}, residual)
+        error, support = (within(x, patch, patch.halo) for x in (made.error, made.support))
+        self._add(error, support)
+        return Fields({MAIN: [fine], ERROR: [error[0]], SUPPORT: [support[0]]}, residual)
 
     def empty(self, rows: int, cols: int) -> Fields:
         """Return the fields of a tile without a valid coarse cell."""

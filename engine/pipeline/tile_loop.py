@@ -232,7 +232,7 @@ class TileJob:
         grids, k, spec = self.grids, self.grids.factor, self.plan.choice.target
         coarse = crop(patch.target, patch.halo)
         with torch.inference_mode():
-            if bool(torch.isfinite(coarse).any()):
+            if _any_cell(coarse, patch):
                 fields = self.estimate.fields(patch, self.dates[date], self._step)
             else:
                 fields = self.estimate.empty(tile.rows * k, tile.cols * k)
@@ -264,3 +264,9 @@ class TileJob:
         left = passed / done * max(total - done, 0)
         share = 0.03 + 0.9 * min(done / total, 1.0)
         self.feedback.progress(share, "Super-resolving", self.tiles, total, left)
+
+
+def _any_cell(coarse: Tensor, patch: Patch) -> bool:
+    """Return whether any cell of a patch's window gets a value."""
+    inside = patch.domain is None or bool(crop(patch.domain, patch.halo, patch.factor).any())
+    return inside and bool(torch.isfinite(coarse).any())
