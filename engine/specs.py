@@ -45,6 +45,23 @@ class BaseSpec:
 
 
 @dataclass(frozen=True)
+class BiasSpec:
+    """How a coarse product of another origin is corrected before it is downscaled."""
+
+    method: str  # mean, ratio, quantile_mapping, quantile_delta_mapping
+    kind: str  # additive, multiplicative: what is done with a factor
+    group: str  # all, season, month: parts of the year with factors of their own
+    groups: tuple[int, ...]  # these parts: months 1..12, seasons 1 (DJF)..4, or 0
+    months: tuple[int, ...]  # 1..12, that it was fitted in
+
+    @property
+    def in_words(self) -> str:
+        """The method, and by which parts of the year."""
+        parts = "" if self.group == "all" else f", by {self.group}"
+        return f"{self.method.replace('_', ' ')} ({self.kind}{parts})"
+
+
+@dataclass(frozen=True)
 class SourceSpec(OfKind):
     """One covariate: what it is, on which grid it belongs, and how it is normalised."""
 

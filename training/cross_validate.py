@@ -17,6 +17,7 @@ import torch
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
+from training.bias.corrected import corrected_archive
 from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
@@ -72,7 +73,9 @@ def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str,
             print(f"Fold {number}: without {held}")
         with sole_writer(folder, "training in"):
             resume = (folder / CHECKPOINT).is_file()
-            trainer = fit(fold, archive, split_archive(fold, archive), folder, resume, quiet)
+            split = split_archive(fold, archive)
+            archive, _ = corrected_archive(fold, archive, split)
+            trainer = fit(fold, archive, split, folder, resume, quiet)
         folds.append({**held, **trainer.best})
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)

@@ -14,6 +14,7 @@ from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.package.folder import CARD_FILE, Package, find_package, load_package
+from training.bias.corrected import corrected_archive
 from training.console.command import main
 from training.console.device import add_device
 from training.console.kept_inputs import check_kept
@@ -179,6 +180,7 @@ def _evaluate(
     """Score, print, draw and write what the command line asks for."""
     archive = load_archive(config)
     split = split_archive(config, archive)
+    archive, correction = corrected_archive(config, archive, split, package)
     time = None
     if options.month is not None:
         times = [t for t in split.test.times if int(archive.months[t]) == options.month]
@@ -193,6 +195,8 @@ def _evaluate(
         )
     elif options.model is None:
         _tell(f"The model is {package.card.id} {package.card.version} in {package.folder}.")
+    if correction is not None:
+        _tell(correction.in_words)
     evaluation = evaluate_all(
         config,
         archive,

@@ -9,6 +9,7 @@ import torch
 
 from engine.commands.options import Parser, whole
 from engine.errors import InputError
+from training.bias.corrected import corrected_archive
 from training.cascade.train import train
 from training.console.command import main
 from training.console.device import add_device
@@ -50,7 +51,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not group.first:
             archive = load_archive(config)
             folder = options.runs / config.model.id
-            fit(config, archive, split_archive(config, archive), folder, options.resume, quiet=True)
+            split = split_archive(config, archive)
+            archive, _ = corrected_archive(config, archive, split)
+            fit(config, archive, split, folder, options.resume, quiet=True)
             return 0
         package = train(
             config,

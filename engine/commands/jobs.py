@@ -128,6 +128,7 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     """
     import torch
 
+    from engine.bias.correction import package_factors, package_grid
     from engine.compute.devices import PrecisionPlan
     from engine.methods.registry import BASELINES
     from engine.models.loading import load_model
@@ -143,6 +144,8 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     if card.id in BASELINES:
         raise PackageError(f"{package.folder}: the id {card.id} is that of a simple method.")
     load_model(package, torch.device("cpu"), plan=PrecisionPlan())
+    if package_factors(package) is not None:
+        package_grid(package)
     for source in card.sources:
         if (path := package.default_raster(source.name)) is not None:
             Raster(ShippedRaster(str(path)), source.name).close()

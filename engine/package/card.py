@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, BiasSpec, SourceSpec, TargetSpec
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Card:
     raw: dict[str, Any]
     cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
     base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
+    bias: BiasSpec | None = None  # how the coarse product is corrected first; None: it is not
 
     def one_step(self, factor: int) -> Card:
         """Return a cascade's card as that of one of its steps."""
@@ -66,6 +67,7 @@ class Card:
             needs_date=needs_date,
             raw=raw,
             base=_base(raw.get("base")),
+            bias=_bias(raw.get("bias")),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )
 
@@ -74,3 +76,10 @@ def _base(entry: dict[str, Any] | None) -> BaseSpec | None:
     if entry is None:
         return None
     return BaseSpec(tuple(entry.get("weights", {}).items()), entry.get("residual", 1.0))
+
+
+def _bias(entry: dict[str, Any] | None) -> BiasSpec | None:
+    if entry is None:
+        return None
+    words = entry["method"], entry["kind"], entry["group"]
+    return BiasSpec(*words, tuple(entry["groups"]), tuple(entry["months"]))

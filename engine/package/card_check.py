@@ -123,12 +123,18 @@ def _sentence(error: ValidationError) -> str:
     return f"the field {field} ({value}) {expected.format(wanted)}"
 
 
+def named_files(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of a card that name a file of the package, the weights first."""
+    defaults = [s["default"] for s in card["sources"] if s.get("default")]
+    return [card["weights"], *([card["bias"]] if card.get("bias") else []), *defaults]
+
+
 def _problems(card: dict[str, Any]) -> Any:
     """Yield what the schema cannot express."""
     for field, text in (("id", card["id"]), ("version", card["version"])):
         if text != text.strip():  # `$` of a regular expression lets a newline pass
             yield f"the field {field} ends in white space"
-    for entry in (card["weights"], *(s["default"] for s in card["sources"] if s.get("default"))):
+    for entry in named_files(card):
         if _RESERVED.match(entry["file"]) or entry["file"].endswith("."):
             yield f"{entry['file']} is a name that Windows keeps for itself"
     weights = card.get("base", {}).get("weights")
@@ -162,10 +168,27 @@ def _problems(card: dict[str, Any]) -> Any:
     cascade = card.get("cascade")
     if cascade and math.prod(cascade["steps"]) != card["factor"]:
         yield f"the product of cascade.steps is not the factor ({card['factor']})"
+    yield from _bias_problems(card)
     if cascade and climatologies:
         yield "the model is a cascade, so sources must not hold a climatology"
     if climatologies > 1:
         yield "there is more than one source of kind climatology"
+
+
+def _bias_problems(card: dict[str, Any]) -> Any:
+    bias = card.get("bias")
+    if not bias:
+        return
+    parts = {"all": {0}, "season": {1, 2, 3, 4}, "month": set(range(1, 13))}[bias["group"]]
+    if not set(bias["groups"]) <= parts:
+        yield f"bias.groups holds what is no part of the year for bias.group {bias['group']}"
+    a, b, _, d, e, _ = bias["grid"]["transform"]
+    if b or d or a <= 0 or e >= 0:
+        yield "bias.grid.transform must be of a grid that is north up"
+    if bias["kind"] == "multiplicative" and card["target"]["conservation"] != "multiplicative":
+        yield "bias.kind is multiplicative, so target.conservation must be multiplicative"
+    if card.get("cascade"):
+        yield "the model is a cascade, so bias must not stand"
 
 
 def _ordered(pair: list[float | None] | None, field: str) -> Any:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
+BIAS_FILE = "bias.safetensors"
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_RASTER_BYTES = 4 * 2**30
 SHIPPED = ROOT / "resources" / "models"
@@ -56,10 +57,43 @@ class Package:
                 value that is not finite.
         """
         import torch
+
+        path, tensors = self._tensors("weights")
+        for name, tensor in tensors.items():
+            if not bool(torch.isfinite(tensor.float()).all()):  # some narrow types know no isfinite
+                raise PackageError(f"{path}: the tensor {name} holds values that are not finite.")
+        return tensors
+
+    def bias_tensors(self) -> dict[str, Tensor]:
+        """Read the factors by which the target is corrected first, of the shapes that the card tells.
+
+        Raises:
+            PackageError: there are none, or the file is not what the card promises.
+        """
+        import torch
+
+        path, tensors = self._tensors("bias")
+        entry = self.card.raw["bias"]
+        quantiles = tensors.get("quantiles", torch.empty(0)).shape
+        field = (len(entry["groups"]), *quantiles, *entry["grid"]["shape"])
+        expected = {"quantiles": tuple(quantiles), "source": field, "factors": field}
+        if len(quantiles) != 1 or {n: tuple(t.shape) for n, t in tensors.items()} != expected:
+            raise PackageError(f"{path} holds other factors than its card tells: install the model again.")
+        if not all(bool(t.dtype == torch.float32) for t in tensors.values()):
+            raise PackageError(f"{path}: the factors are no float32 numbers: install the model again.")
+        known = torch.isfinite(tensors["factors"])
+        if not bool(torch.isfinite(tensors["source"])[known].all()) or not _rising(tensors["quantiles"], 0):
+            raise PackageError(f"{path}: there are factors without a quantile: install the model again.")
+        if not _rising(torch.nan_to_num(tensors["source"]), 1):
+            raise PackageError(f"{path}: its quantiles do not rise: install the model again.")
+        return tensors
+
+    def _tensors(self, key: str) -> tuple[Path, dict[str, Tensor]]:
+        """Return the path and the tensors of a safetensors file that the card names."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        entry = self.card.raw["weights"]
+        entry = self.card.raw[key]
         path = self.folder / entry["file"]
         data = _read(path, self.folder, MAX_WEIGHTS_BYTES)
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
@@ -73,9 +107,7 @@ class Package:
         for name, tensor in tensors.items():
             if tensor.is_complex():
                 raise PackageError(f"{path}: the tensor {name} holds complex numbers.")
-            if not bool(torch.isfinite(tensor.float()).all()):  # some narrow types know no isfinite
-                raise PackageError(f"{path}: the tensor {name} holds values that are not finite.")
-        return tensors
+        return path, tensors
 
     def default_raster(self, name: str) -> Path | None:
         """Return the package's own raster for a source, or None when it brings none."""
@@ -120,8 +152,9 @@ def load_package(folder: str | os.PathLike[str]) -> Package:
     if not path.is_file():
         raise PackageError(f"{folder} is no model package: it has no {CARD_FILE}.")
     card = Card.from_json(parse_card(_read(path, folder, MAX_CARD_BYTES), str(path)))
-    weights = card.raw["weights"]
-    _check_file(folder, weights, MAX_WEIGHTS_BYTES)
+    _check_file(folder, card.raw["weights"], MAX_WEIGHTS_BYTES)
+    if card.bias is not None:
+        _check_file(folder, card.raw["bias"], MAX_WEIGHTS_BYTES)
     for source in card.sources:
         if source.default is not None:
             _check_file(folder, source.default, MAX_RASTER_BYTES)
@@ -184,6 +217,7 @@ def write_package(
     card: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     rasters: Mapping[str, Path] | None = None,
+    bias: Mapping[str, Tensor] | None = None,
 ) -> Package:
     """Write card, weights and default rasters to a folder, replacing what stood there.
 
@@ -194,6 +228,7 @@ def write_package(
         card: all other fields of the card.
         weights: name → tensor.
         rasters: name of a source → raster that is copied in as its default.
+        bias: tensors of the correction that the card's `bias` tells; its file is filled in here.
 
     Raises:
         PackageError: the card is not valid; nothing has changed then.
@@ -219,6 +254,9 @@ def write_package(
                 entry = {k: v for k, v in (source.get("default") or {}).items() if k == "attribution"}
                 source["default"] = {**_entry(copy), **entry}
         filled = {**card, "sources": sources, "weights": _entry(path)}
+        if bias is not None:
+            save_file({n: t.contiguous() for n, t in bias.items()}, fresh / BIAS_FILE)
+            filled["bias"] = {**card["bias"], **_entry(fresh / BIAS_FILE)}
         text = json.dumps(filled, indent=2, ensure_ascii=False, allow_nan=False)
         (fresh / CARD_FILE).write_text(text + "\n", encoding="utf-8")
         load_package(fresh)
@@ -298,6 +336,10 @@ def _check_file(folder: Path, entry: Mapping[str, Any], limit: int) -> None:
             )
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {system_reason(error)}.") from error
+
+
+def _rising(values: Tensor, axis: int) -> bool:
+    return bool((values.diff(dim=axis) >= 0).all())
 
 
 def _entry(path: Path) -> dict[str, Any]:

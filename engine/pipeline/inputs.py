@@ -15,6 +15,7 @@ from rasterio.enums import Resampling
 from engine import dates
 from engine.aggregation import Aggregation
 from engine.band_dates import of_year
+from engine.bias.correction import BiasCorrection
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
@@ -48,6 +49,7 @@ class InputRasters:
         grids: the job's grids.
         aggregate: what the steps of a date become, of the target and of sources that change with the date;
             None: they are left alone.
+        correction: of the target, by a model for a coarse product of another origin; None: as it is.
 
     Raises:
         InputError: an unknown source, one that cannot be read or does not overlap the output.
@@ -62,6 +64,7 @@ class InputRasters:
         shipped: Mapping[str, RasterRef],
         grids: Grids,
         aggregate: str | None = None,
+        correction: BiasCorrection | None = None,
     ) -> None:
         aggregation = Aggregation.parse(aggregate) if aggregate else None
         known = {s.name for s in specs}
@@ -70,6 +73,7 @@ class InputRasters:
             takes = f"it takes {', '.join(sorted(known)) or 'none'}"
             raise InputError(f"There is no source named {unknown[0]} for this method ({takes}).")
         self.target, self.spec, self.grids = target, spec, grids
+        self.correction = correction
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
         self._target_counts = CellCounts()
         self.sources: list[Input] = []
@@ -156,12 +160,13 @@ class InputRasters:
             look = early_look(source.raster, self.grids.output, source.bands(when)[0], span)
             self._looks[source.spec.name] = look
             lines += doubts(source.raster.label, look, span, source.spec.units)
-        look = early_look(self.target, self.grids.output, self.target_band(when), self.spec.range)
+        span = self.spec.range if self.correction is None else None  # it is of corrected values
+        look = early_look(self.target, self.grids.output, self.target_band(when), span)
         self._looks["target"] = look
         if not look.covered:
             value_range(self.target)  # which refuses a raster without any value
         if self.grids.coarse != self.target.geobox or look.outside:
-            lines += doubts("target", look, self.spec.range, self.spec.units)
+            lines += doubts("target", look, span, self.spec.units)
         return lines + [line for raster in self.rasters for line in raster.doubts]
 
     def understood(self) -> list[Understood]:
@@ -264,7 +269,7 @@ class InputRasters:
         """Read one tile with its halo for one date."""
         coarse = self.grids.coarse_window(tile.row, tile.col, tile.rows, tile.cols, halo)
         fine = refine(coarse, self.grids.factor)
-        target = self.target.read(coarse, [self.target_band(when)], self._target_resampling)[0]
+        target = self._corrected(coarse, when)
         inside = slice(halo, -halo or None)
         self._target_counts.add(target[inside, inside], self.spec.range)
         area = relative_area(fine) if self.spec.by_area else None
@@ -294,10 +299,23 @@ class InputRasters:
                 fields[source.spec.name] = _tensor(values)
         return patch
 
+    def _as_read(self, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
+        return self.target.read(grid, [self.target_band(when)], self._target_resampling)[0]
+
+    def _corrected(self, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
+        values = self._as_read(grid, when)
+        return values if self.correction is None else self.correction.apply(values, grid, when)
+
+    def take_period(self, wanted: Sequence[When | None], tell: Callable[[float], None]) -> list[str]:
+        """Let the correction see the run's own dates, and return what the user should know of it.
+
+        `tell` hears of the share that is read, and may raise to stop.
+        """
+        return [] if self.correction is None else self.correction.fit(wanted, self._as_read, tell)
+
     def coarse_field(self, grid: GeoBox, when: When | None) -> torch.Tensor:
         """Return a date's target on coarse cells, of the output or beside it: (rows, columns)."""
-        values = self.target.read(grid, [self.target_band(when)], self._target_resampling)[0]
-        return torch.from_numpy(values)
+        return torch.from_numpy(self._corrected(grid, when))
 
     @staticmethod
     def averaged(source: Input, grid: GeoBox, when: When | None) -> torch.Tensor:
@@ -330,6 +348,8 @@ class InputRasters:
         how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
         path, grid = self.target.ref.path, self.target.describe()
         onto = f"{how}, onto the coarse grid{steps_told(self.target)}"
+        if self.correction is not None:
+            onto += f"; corrected by {self.correction.in_words}"
         first = SourceReport("target", path, grid, onto, covered, outside)
         return [first, *(s.report() for s in self.sources)]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from engine.aggregation import Aggregation
+from engine.bias.correction import BiasCorrection, package_factors, package_grid
 from engine.compute.devices import choose_device
 from engine.errors import InputError
 from engine.feedback import Feedback
@@ -68,6 +69,17 @@ class Choice:
         if self.any_sources:
             made.sources = self.sources
         return made
+
+    def correction(self) -> BiasCorrection | None:
+        """Return what corrects the target before all else, None where it is taken as it is.
+
+        Raises:
+            PackageError: the package's factors are damaged.
+        """
+        factors = None if self.package is None else package_factors(self.package)
+        if self.package is None or factors is None:
+            return None
+        return BiasCorrection(factors, package_grid(self.package))
 
     def taken_as(self) -> dict[str, str]:
         """Return as what each source was taken, in words, where its file or the user decided."""

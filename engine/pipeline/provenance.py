@@ -34,6 +34,8 @@ def tags(
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
     }
+    if inputs.correction is not None:
+        entries["MSR_BIAS_CORRECTION"] = inputs.correction.in_words
     if request.aggregate:
         entries["MSR_AGGREGATE"] = request.aggregate
     if request.ensemble is not None:

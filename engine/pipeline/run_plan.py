@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import units
+from engine.bias.correction import BiasCorrection
 from engine.dates import When
 from engine.errors import InputError
 from engine.files.free_disk import check_free
@@ -24,7 +25,10 @@ from engine.raster.checks.declared_size import MOST_READ
 from engine.raster.checks.georeference_check import repeated_column
 from engine.raster.cog_writer import disk_needed
 from engine.raster.footprint import scale
+from engine.raster.georeference import crs_wkt
 from engine.raster.grids import Grids, check_size, plan
+from engine.raster.reader import Raster
+from engine.raster.reference import GridRequest
 from engine.specs import TargetSpec
 
 
@@ -59,8 +63,18 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
     choice, target = choose(request, check)
     with closing(target):
         grids = plan(target, choice.factor, request.grid)
+        correction = choice.correction()
+        if correction is not None and request.grid in (None, GridRequest()):
+            grids = _on_cells_of(correction, target, grids)
         inputs = InputRasters(
-            target, choice.target, choice.sources, request.sources, choice.shipped, grids, request.aggregate
+            target,
+            choice.target,
+            choice.sources,
+            request.sources,
+            choice.shipped,
+            grids,
+            request.aggregate,
+            correction,
         )
         with closing(inputs):
             inputs.listen(check)
@@ -71,7 +85,8 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_season(choice, dates)
             _check_reading(grids, inputs)
             _check_disk(files, grids, len(dates))
-            warnings = [*_warnings(choice, grids, inputs), *inputs.early_doubts(dates[0])]
+            uncorrected = [] if correction is None else _uncorrected(correction, grids, dates)
+            warnings = [*_warnings(choice, grids, inputs), *uncorrected, *inputs.early_doubts(dates[0])]
             yield RunPlan(request, choice, grids, inputs, dates, files, warnings, _understood(choice, inputs))
 
 
@@ -80,6 +95,29 @@ def _understood(choice: Choice, inputs: InputRasters) -> list[Understood]:
     return [
         replace(each, notes=(*each.notes, taken[each.name])) if each.name in taken else each
         for each in inputs.understood()
+    ]
+
+
+def _on_cells_of(correction: BiasCorrection, target: Raster, grids: Grids) -> Grids:
+    """Return the run's grids, on the cells that the correction is of where the target has others.
+
+    The target is averaged onto them, as it was when the model was trained.
+    """
+    if correction.place(grids.coarse) is not None:
+        return grids
+    own, k = correction.grid, grids.factor
+    left, bottom, right, top = own.boundingbox
+    size = (abs(own.affine.a) / k, abs(own.affine.e) / k)
+    return plan(target, k, GridRequest(crs=crs_wkt(own), resolution=size, extent=(left, bottom, right, top)))
+
+
+def _uncorrected(correction: BiasCorrection, grids: Grids, dates: list[When | None]) -> list[str]:
+    share = correction.check(grids.coarse, dates)
+    if share == 1:
+        return []
+    return [
+        f"target: {1 - share:.1%} of the coarse cells are missing in the output, because the model's "
+        f"correction was not fitted there."
     ]
 
 

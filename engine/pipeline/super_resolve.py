@@ -43,7 +43,7 @@ def super_resolve(
             feedback.log(line, "warning")
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
-        warnings = [*plan.warnings, *_fit(plan, method, feedback)]
+        warnings = [*plan.warnings, *_correct(plan, feedback), *_fit(plan, method, feedback)]
         job = TileJob(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
@@ -55,6 +55,23 @@ def super_resolve(
     warnings += later
     feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
     return job.result(residuals[0], reports, warnings, time.monotonic() - started)
+
+
+def _correct(plan: RunPlan, feedback: Feedback) -> list[str]:
+    """Let the correction of the target see the run's dates, if there is one; return warnings."""
+    correction = plan.inputs.correction
+    if correction is None:
+        return []
+
+    def tell(share: float) -> None:
+        feedback.check_cancelled()
+        feedback.progress(0.01 + 0.01 * share, "Taking the target's quantiles")
+
+    warnings = plan.inputs.take_period(plan.dates, tell)
+    feedback.log(f"target: corrected by {correction.in_words} before it is made finer.")
+    for line in warnings:
+        feedback.log(line, "warning")
+    return warnings
 
 
 def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
@@ -109,9 +126,12 @@ def check(request: SuperResolveRequest, feedback: Feedback) -> dict[str, Any]:
 
 
 def _residual_of_original(job: TileJob, output: Path, feedback: Feedback) -> float:
-    """Return the largest difference from the raster as given, read again where it had to be resampled."""
+    """Return the largest difference from the raster as given, read again where it had to be resampled.
+
+    A target that is corrected first has that from its corrected cells alone: from the others it is to differ.
+    """
     plan = job.plan
-    if plan.grids.target_cells:
+    if plan.grids.target_cells or plan.inputs.correction is not None:
         return job.residual
     feedback.progress(0.99, "Comparing with the original raster")
     return against_original(plan.request, plan.choice.units, output, plan.dates, feedback)

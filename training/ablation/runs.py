@@ -17,6 +17,7 @@ from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.ablation.plan import DROPOUT, Variant
 from training.ablation.withheld import score_by_block, subset_cases
+from training.bias.corrected import corrected_archive
 from training.data.archive import Archive
 from training.data.region import Region
 from training.data.split import Split, split_archive
@@ -134,6 +135,7 @@ def perform(
     begun = time.monotonic()
     config = run.config
     split = split_archive(config, archive)
+    archive, _ = corrected_archive(config, archive, split)
     known = {} if known is None else known
     key = _statistics_of(config)
     trainer = Trainer(config, archive, split, folder, known.get(key))
@@ -170,7 +172,7 @@ def perform(
 def _statistics_of(config: Config) -> str:
     """Return what the statistics of target and sources depend on, as text."""
     plain = config.model_dump(mode="json")
-    parts = [plain[name] for name in ("target", "sources", "split", "validation")]
+    parts = [plain[name] for name in ("target", "bias", "sources", "split", "validation")]
     return json.dumps([*parts, config.sampling.withheld_months])
 
 

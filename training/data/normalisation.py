@@ -74,7 +74,7 @@ def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
         bounds=section.bounds,
         conservation=section.conservation,
         weights=archive.weights,
-        strength=section.strength,
+        strength=1.0 if section.strength == "auto" else section.strength,  # to be measured
         title=archive.target_title,
         mean=moments.mean(0),
         std=moments.std(0),

@@ -118,8 +118,8 @@ def fit(comparison: CoarseAgreement, unit: str) -> list[str]:
     r, bias = comparison.correlation, truth - product
     if r < LOW_CORRELATION or abs(bias) > LARGE_BIAS * comparison.spread:
         return [
-            f"{head} well {pair}: bias {bias:+.3g} {unit}, correlation {r:.2f}; use a conservation strength "
-            f"below 1, and check that both mean the same thing on the same dates."
+            f"{head} well {pair}: bias {bias:+.3g} {unit}, correlation {r:.2f}; correct it with bias and "
+            f"target.strength: auto in the configuration, and check that both are of the same dates."
         ]
     return []
 

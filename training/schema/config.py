@@ -14,6 +14,7 @@ from engine.methods.blended_base import base_ids
 from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
+from training.schema.bias import BiasSection
 from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.problems import first_error
 from training.schema.split import SPLITS, Day, SplitSection, check_periods
@@ -86,7 +87,9 @@ class TargetSection(Section):
     scale: Positive = 1.0  # transform(value / scale)
     bounds: tuple[float | None, float | None] = (None, None)
     conservation: Literal["multiplicative", "additive"] = "additive"
-    strength: Share = 1.0
+    # How strongly the fine field is made to conserve; auto: as is best on training dates held out, less than
+    # 1 where the coarse field is a product of another origin.
+    strength: Share | Literal["auto"] = 1.0
 
     @model_validator(mode="after")
     def _within_the_transform(self) -> TargetSection:
@@ -229,6 +232,7 @@ class Config(Section):
     data: DataSection
     factor: Annotated[int, Field(ge=2, le=100)]
     target: TargetSection
+    bias: BiasSection | None = None  # null: the coarse field is taken as it is
     sources: tuple[SourceSection, ...] = ()
     split: AnySplit
     network: dict[str, Any] = Field(default_factory=dict)
@@ -262,6 +266,7 @@ class Config(Section):
             raise ValueError("ensemble needs noise to draw members with: set network.noise")
         if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
             raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
+        self._check_bias()
         if self.cascade is not None:
             order_of_steps(self.factor, self.cascade.steps)
             if self.base != "default":
@@ -283,6 +288,18 @@ class Config(Section):
         if set(self.validation.held_out) >= set(self.split.train_months):
             raise ValueError("validation.held_out leaves no month to train on")
         return self
+
+    def _check_bias(self) -> None:
+        if self.cascade is not None and (self.bias is not None or self.target.strength == "auto"):
+            raise ValueError("a cascade has no fine truth to fit bias or target.strength: auto by")
+        if self.bias is None:
+            return
+        wrong = {"mean": "multiplicative", "ratio": "additive"}.get(self.bias.method)
+        if wrong == self.target.conservation:
+            other = "ratio" if self.bias.method == "mean" else "mean"
+            raise ValueError(
+                f"bias.method: {self.bias.method} is not for target.conservation {wrong}: choose {other}"
+            )
 
     def on(self, device: str | None) -> Config:
         """Return the configuration for another device; None: as it is."""

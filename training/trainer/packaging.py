@@ -20,6 +20,7 @@ from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package, write_package
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from engine.version import VERSION
+from training.bias.corrected import Correction
 from training.data.archive import Archive
 from training.schema.config import Config
 
@@ -35,6 +36,7 @@ def write(
     metrics: Mapping[str, Mapping[str, float]],
     command: str,
     base: BaseSpec | None = None,
+    correction: Correction | None = None,
 ) -> Package:
     """Write the package.
 
@@ -46,8 +48,15 @@ def write(
         metrics: test scores, method → name → value; null in the card where not finite.
         command: that trains the model again.
         base: what the residual stands on; None: the default.
+        correction: of the coarse product, which the engine is to apply; None: none.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command, base)
+    factors = None
+    if correction is not None:
+        card["bias"] = _bias_entry(correction, archive)
+        held = correction.factors
+        arrays = {"quantiles": held.quantiles, "source": held.source, "factors": held.factors}
+        factors = {name: torch.from_numpy(values) for name, values in arrays.items()}
     folder = folder.absolute()
     with scratch_folder(folder.with_name(f"{folder.name}.rasters")) as temporary:
         rasters = {
@@ -55,7 +64,7 @@ def write(
             for section in config.sources
             if section.default
         }
-        return write_package(folder, card, weights, rasters)
+        return write_package(folder, card, weights, rasters, factors)
 
 
 def build_card(
@@ -125,6 +134,11 @@ def build_card(
 def _base_entry(base: BaseSpec) -> dict[str, Any]:
     weights = {"weights": dict(base.weights)} if base.weights else {}
     return {**weights, "residual": base.residual}
+
+
+def _bias_entry(correction: Correction, archive: Archive) -> dict[str, Any]:
+    grid = {"crs": archive.crs, "transform": list(archive.transform)[:6], "shape": list(archive.shape)}
+    return {**_plain(asdict(correction.factors.spec)), "grid": grid, "fitted": correction.in_words}
 
 
 def architecture(config: Config, network: NetworkSpec) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package
+from training.bias.corrected import corrected_archive
+from training.bias.strength import best_strength
 from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
@@ -23,7 +25,7 @@ from training.trainer import distributed, packaging
 from training.trainer.draws import Draws
 from training.trainer.progress import Progress
 from training.trainer.trainer import CHECKPOINT, LOG, Trainer
-from training.trainer.validation import ENSEMBLE
+from training.trainer.validation import ENSEMBLE, free_and_conserved
 
 
 def train_network(
@@ -55,6 +57,9 @@ def train_network(
     """
     archive = load_archive(config)
     split = split_archive(config, archive)
+    archive, correction = corrected_archive(config, archive, split)
+    if correction is not None and not quiet:
+        print(correction.in_words)
     folder = runs / config.model.id
     trainer = fit(config, archive, split, folder, resume, quiet)
     weights, best = trainer.best_weights, trainer.best
@@ -69,6 +74,9 @@ def train_network(
         base = trainer.base = replace(base, residual=share)
         if not quiet:
             print(f"Share of the network's residual that is shipped: {share:.2f}.")
+    _settle_strength(trainer)
+    if config.target.strength == "auto" and not quiet:
+        print(f"Conservation strength that is shipped: {trainer.target.strength:g}.")
     scores = _test(config, archive, split, trainer, network, further)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
@@ -84,12 +92,28 @@ def train_network(
         metrics,
         command,
         base,
+        correction,
     )
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
     record = record_of(name, "training", config, folder, command, numbers, notes=notes)
     write_run(folder / "record.json", record, config)
     return package
+
+
+def _settle_strength(trainer: Trainer) -> None:
+    """Take the conservation strength with which the best weights err least on validation dates.
+
+    So it is where the configuration leaves it open and validation is apart from training; elsewhere it stays
+    what the weights were trained with.
+    """
+    if trainer.config.target.strength != "auto" or not trainer.split.held_out:
+        return
+    held = Downscaler(trainer.target, trainer.sources, trainer.network, trainer.base)
+    held.generator.load_state_dict(trainer.best_weights)
+    block = trainer.config.sampling.withheld_months
+    pairs = free_and_conserved(held.eval().to(trainer.device), trainer.whole, trainer.split, block)
+    trainer.target = replace(trainer.target, strength=best_strength(pairs))
 
 
 def _test(

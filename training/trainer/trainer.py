@@ -23,6 +23,7 @@ from engine.compute.prefetch import Prefetcher
 from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
+from training.bias.strength import with_strength
 from training.data.archive import Archive
 from training.data.cached_inputs import Batch, CachedInputs, from_patch
 from training.data.masked_truth import mask_truth
@@ -76,7 +77,8 @@ class Trainer:
         self.device = training_device(config.device)
         self.carry = Carrier(self.device)
         torch.manual_seed(config.seed)
-        self.target: TargetSpec = specs[0] if specs else target_spec(config, archive, split)
+        taken = specs[0] if specs else target_spec(config, archive, split)
+        self.target: TargetSpec = with_strength(config, archive, split, taken)
         self.sources: tuple[SourceSpec, ...] = (
             specs[1] if specs else source_specs(config, archive, split, self.target)
         )

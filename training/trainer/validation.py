@@ -141,6 +141,14 @@ def residual_share(model: Downscaler, archive: Archive, split: Split, block: int
     return share if errors[0] < errors[1] else 0.0
 
 
+def free_and_conserved(
+    model: Downscaler, archive: Archive, split: Split, block: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield the model's fields as they are, conserved, and the validation region's truth, tile by tile."""
+    whole = model_cases("model", Draws(model), model.halo, split.training_view, model.sources, 0.0)[0]
+    return _pairs(whole, replace(whole, strength=1.0), model.target, archive, split, block)
+
+
 def _pairs(
     one: Case, other: Case, target: TargetSpec, archive: Archive, split: Split, block: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

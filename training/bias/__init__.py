@@ -1,0 +1,1 @@
+"""The correction of a coarse product of another origin, as training fits and judges it."""
