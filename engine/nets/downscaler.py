@@ -95,10 +95,10 @@ class Downscaler(nn.Module):
         """
         noise = self.noise(inputs, seed, member)
         result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise).squeeze(1).float()
-        if self.generator.whole_field:
-            field = torch.where(torch.isfinite(inputs.base), result, inputs.base)
-        else:
-            field = inputs.base + result
+        if not self.generator.whole_field:
+            result = inputs.base + result
+        # Not by the sum alone: what follows has a NaN for gradient at a missing cell, which would spoil all.
+        field = torch.where(torch.isfinite(inputs.base), result, inputs.base)
         share = self.base_spec.residual
         if share == 1:
             return field

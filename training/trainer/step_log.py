@@ -26,7 +26,9 @@ class Losses:
     rate: float
 
 
-def read_losses(step: int, names: Iterable[str], terms: Tensor, rival: Tensor | None, rate: float) -> Losses:
+def read_losses(
+    step: int, names: Iterable[str], terms: Tensor, rival: Tensor | None, norm: Tensor, rate: float
+) -> Losses:
     """Read the losses of a step; the device is waited for once.
 
     Args:
@@ -34,17 +36,20 @@ def read_losses(step: int, names: Iterable[str], terms: Tensor, rival: Tensor | 
         names: of the terms.
         terms: the weighted terms, their sum is the total.
         rival: the discriminator's loss, where it took a step.
+        norm: of the gradient.
         rate: of the step.
 
     Raises:
-        EngineError: a term is not finite; the sentence names it.
+        EngineError: a term is not finite, or the gradient; the sentence names it.
     """
     names, one = list(names), [] if rival is None else [rival.float()[None]]
-    values = torch.cat([terms, terms.sum()[None], *one]).to("cpu").tolist()
+    *values, length = torch.cat([terms, terms.sum()[None], *one, norm.float()[None]]).to("cpu").tolist()
     numbers = dict(zip([*names, "total", "discriminator"], values))
     if not math.isfinite(numbers["total"]):
         wrong = ", ".join(n for n in names if not math.isfinite(numbers[n])) or "the sum"
         raise EngineError(f"The loss is not finite at step {step} ({wrong}): lower optimiser.rate.")
+    if not math.isfinite(length):  # the weights are lost, and every later field is missing
+        raise EngineError(f"The gradient is not finite at step {step}: lower optimiser.rate.")
     return Losses(numbers, rate)
 
 

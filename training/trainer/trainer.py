@@ -203,11 +203,11 @@ class Trainer:
         told = distributed.averaged(torch.stack([t.detach().float() for t in terms.values()]))
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.learning, config.optimiser.clip)
+        norm = nn.utils.clip_grad_norm_(self.learning, config.optimiser.clip)
         self.optimiser.step()
         self.average.update(self.model.generator)
         self.step_number += 1
-        return read_losses(step, terms, told, rival, speed)
+        return read_losses(step, terms, told, rival, norm, speed)
 
     def measure_plan(self) -> dict[str, float]:
         """Choose precision and layout for this machine; returns the seconds of a step in each."""
