@@ -62,6 +62,14 @@ class BiasSpec:
 
 
 @dataclass(frozen=True)
+class DomainSpec:
+    """Which fine cells a model counts (see `engine.fields.domain`): at its own place, or wherever it is."""
+
+    file: str = ""  # of the package: 0 outside, 1 inside; beyond it every cell counts
+    source: str = ""  # those where this fine source has data
+
+
+@dataclass(frozen=True)
 class SourceSpec(OfKind):
     """One covariate: what it is, on which grid it belongs, and how it is normalised."""
 

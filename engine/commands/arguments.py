@@ -113,6 +113,12 @@ def _what(command: argparse.ArgumentParser) -> None:
         metavar="NAME=RASTER[#BAND]",
         help="a source of the model, by its name; give the option once for each",
     )
+    what.add_argument(
+        "--domain",
+        metavar="RASTER[#BAND]",
+        help="the fine cells that count, in coarse means and in the output: those with any number but 0 "
+        "(default: the model's own, else all)",
+    )
     for option, metavar, of_what in (
         ("--units", "NAME=UNIT", "the units of the target or a source, in place of what its file says"),
         ("--nodata", "NAME=NUMBER", "a number that means missing, beside those that the file names"),
@@ -297,6 +303,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         target=rasters.pop("target"),
         output=options.output,
         sources=rasters,
+        domain=None if options.domain is None else RasterRef.parse(options.domain),
         grid=grid,
         factor=options.factor,
         quantity=options.quantity,

@@ -149,6 +149,8 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     for source in card.sources:
         if (path := package.default_raster(source.name)) is not None:
             Raster(ShippedRaster(str(path)), source.name).close()
+    if package.domain_raster is not None:
+        Raster(ShippedRaster(str(package.domain_raster)), "domain").close()
     return {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
 
 

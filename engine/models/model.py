@@ -86,8 +86,10 @@ class ModelMethod(EnsembleMethod):
     @torch.inference_mode()
     def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
         """Yield members as `predict_member` returns them; base and features are made once for all."""
-        # Learned where every cell counted: what lies outside of a domain is cut out by conservation.
-        patch = replace(moved(patch, self.device), domain=None)
+        patch = moved(patch, self.device)
+        if self.card.domain is None:
+            # Learned where every cell counted: what lies outside of a domain is cut out by conservation.
+            patch = replace(patch, domain=None)
         inputs = self.planned(self.module.prepare(patch))
         for member in members:
             field = self.module.to_physical(self.module(inputs, seed, member))

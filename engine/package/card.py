@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.specs import BaseSpec, BiasSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, BiasSpec, DomainSpec, SourceSpec, TargetSpec
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Card:
     cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
     base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
     bias: BiasSpec | None = None  # how the coarse product is corrected first; None: it is not
+    domain: DomainSpec | None = None  # the fine cells that count; None: all
 
     def one_step(self, factor: int) -> Card:
         """Return a cascade's card as that of one of its steps."""
@@ -68,8 +69,13 @@ class Card:
             raw=raw,
             base=_base(raw.get("base")),
             bias=_bias(raw.get("bias")),
+            domain=_domain(raw.get("domain")),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )
+
+
+def _domain(entry: dict[str, Any] | None) -> DomainSpec | None:
+    return None if entry is None else DomainSpec(entry.get("file", ""), entry.get("source", ""))
 
 
 def _base(entry: dict[str, Any] | None) -> BaseSpec | None:

@@ -126,7 +126,8 @@ def _sentence(error: ValidationError) -> str:
 def named_files(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of a card that name a file of the package, the weights first."""
     defaults = [s["default"] for s in card["sources"] if s.get("default")]
-    return [card["weights"], *([card["bias"]] if card.get("bias") else []), *defaults]
+    domain = [card["domain"]] if "file" in card.get("domain", {}) else []
+    return [card["weights"], *([card["bias"]] if card.get("bias") else []), *domain, *defaults]
 
 
 def _problems(card: dict[str, Any]) -> Any:
@@ -140,6 +141,7 @@ def _problems(card: dict[str, Any]) -> Any:
     weights = card.get("base", {}).get("weights")
     if weights and abs(sum(weights.values()) - 1) > LARGEST_GAP:
         yield "the weights in base.weights must sum to 1"
+    yield from _domain_problems(card)
     target = card["target"]
     yield from _ordered(target.get("bounds"), "target.bounds")
     yield from _ordered(target.get("range"), "target.range")
@@ -189,6 +191,22 @@ def _bias_problems(card: dict[str, Any]) -> Any:
         yield "bias.kind is multiplicative, so target.conservation must be multiplicative"
     if card.get("cascade"):
         yield "the model is a cascade, so bias must not stand"
+
+
+def _domain_problems(card: dict[str, Any]) -> Any:
+    if "domain" not in card:
+        return
+    entry = card["domain"]
+    if ("file" in entry) == ("source" in entry):
+        yield "the field domain must hold either a file or a source"
+    elif "file" in entry and "sha256" not in entry:
+        yield "the field domain.sha256 is missing"
+    elif "source" in entry:
+        fixed = [s["name"] for s in card["sources"] if s["grid"] == "fine" and not s.get("dynamic")]
+        if entry["source"] not in fixed:
+            yield "domain.source is no fine source of the model that stays the same with time"
+    if "cascade" in card:
+        yield "the model is a cascade, so domain must not stand"
 
 
 def _ordered(pair: list[float | None] | None, field: str) -> Any:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 BIAS_FILE = "bias.safetensors"
+DOMAIN_FILE = "domain-mask.tif"  # with a hyphen, which no name of a source has
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_RASTER_BYTES = 4 * 2**30
 SHIPPED = ROOT / "resources" / "models"
@@ -116,6 +117,12 @@ class Package:
             return None
         return self.folder / source.default["file"]
 
+    @property
+    def domain_raster(self) -> Path | None:
+        """The package's own raster of the fine cells that count, or None when it brings none."""
+        domain = self.card.domain
+        return self.folder / domain.file if domain is not None and domain.file else None
+
 
 def check_weights(
     package: Package, weights: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]
@@ -158,6 +165,8 @@ def load_package(folder: str | os.PathLike[str]) -> Package:
     for source in card.sources:
         if source.default is not None:
             _check_file(folder, source.default, MAX_RASTER_BYTES)
+    if card.domain is not None and card.domain.file:
+        _check_file(folder, card.raw["domain"], MAX_RASTER_BYTES)
     return Package(folder, card)
 
 
@@ -218,10 +227,11 @@ def write_package(
     weights: Mapping[str, Tensor],
     rasters: Mapping[str, Path] | None = None,
     bias: Mapping[str, Tensor] | None = None,
+    domain: Path | None = None,
 ) -> Package:
     """Write card, weights and default rasters to a folder, replacing what stood there.
 
-    The card's `weights` and each source's `default` are filled in here.
+    The card's `weights`, each source's `default` and `domain` are filled in here.
 
     Args:
         folder: the package's folder.
@@ -229,6 +239,7 @@ def write_package(
         weights: name → tensor.
         rasters: name of a source → raster that is copied in as its default.
         bias: tensors of the correction that the card's `bias` tells; its file is filled in here.
+        domain: raster of the fine cells that count, copied in likewise; None: what the card says.
 
     Raises:
         PackageError: the card is not valid; nothing has changed then.
@@ -249,14 +260,15 @@ def write_package(
         save_file(tensors, path, metadata={"format": "pt"})
         for source in sources:
             if source["name"] in rasters:
-                copy = fresh / f"{source['name']}.tif"
-                shutil.copyfile(rasters[source["name"]], copy)
+                copied = _copied(rasters[source["name"]], fresh / f"{source['name']}.tif")
                 entry = {k: v for k, v in (source.get("default") or {}).items() if k == "attribution"}
-                source["default"] = {**_entry(copy), **entry}
+                source["default"] = {**copied, **entry}
         filled = {**card, "sources": sources, "weights": _entry(path)}
         if bias is not None:
             save_file({n: t.contiguous() for n, t in bias.items()}, fresh / BIAS_FILE)
             filled["bias"] = {**card["bias"], **_entry(fresh / BIAS_FILE)}
+        if domain is not None:
+            filled["domain"] = _copied(domain, fresh / DOMAIN_FILE)
         text = json.dumps(filled, indent=2, ensure_ascii=False, allow_nan=False)
         (fresh / CARD_FILE).write_text(text + "\n", encoding="utf-8")
         load_package(fresh)
@@ -340,6 +352,11 @@ def _check_file(folder: Path, entry: Mapping[str, Any], limit: int) -> None:
 
 def _rising(values: Tensor, axis: int) -> bool:
     return bool((values.diff(dim=axis) >= 0).all())
+
+
+def _copied(raster: Path, copy: Path) -> dict[str, Any]:
+    shutil.copyfile(raster, copy)
+    return _entry(copy)
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from engine.bias.correction import BiasCorrection
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
-from engine.pipeline.early_look import EarlyLook, doubts, early_look
+from engine.pipeline.domain_input import DomainInput
 from engine.pipeline.infer_target import value_range
+from engine.pipeline.inspection.early_look import EarlyLook, doubts, early_look
+from engine.pipeline.inspection.understood import Understood, understood
+from engine.pipeline.inspection.unstated_scale import check_scale, scaled_doubt, unstated_scale
 from engine.pipeline.one_input import CellCounts, Input, steps_told
 from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
-from engine.pipeline.understood import Understood, understood
-from engine.pipeline.unstated_scale import check_scale, scaled_doubt, unstated_scale
 from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
 from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
@@ -50,6 +51,7 @@ class InputRasters:
         aggregate: what the steps of a date become, of the target and of sources that change with the date;
             None: they are left alone.
         correction: of the target, by a model for a coarse product of another origin; None: as it is.
+        domain: which fine cells count; None: all.
 
     Raises:
         InputError: an unknown source, one that cannot be read or does not overlap the output.
@@ -65,6 +67,7 @@ class InputRasters:
         grids: Grids,
         aggregate: str | None = None,
         correction: BiasCorrection | None = None,
+        domain: DomainInput | None = None,
     ) -> None:
         aggregation = Aggregation.parse(aggregate) if aggregate else None
         known = {s.name for s in specs}
@@ -73,7 +76,7 @@ class InputRasters:
             takes = f"it takes {', '.join(sorted(known)) or 'none'}"
             raise InputError(f"There is no source named {unknown[0]} for this method ({takes}).")
         self.target, self.spec, self.grids = target, spec, grids
-        self.correction = correction
+        self.correction, self.domain = correction, domain
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
         self._target_counts = CellCounts()
         self.sources: list[Input] = []
@@ -167,15 +170,24 @@ class InputRasters:
             value_range(self.target)  # which refuses a raster without any value
         if self.grids.coarse != self.target.geobox or look.outside:
             lines += doubts("target", look, span, self.spec.units)
+        if self.domain is not None:
+            lines += self.domain.doubts()
         return lines + [line for raster in self.rasters for line in raster.doubts]
 
     def understood(self) -> list[Understood]:
         """Return what was understood of each raster, the target first; after `early_doubts`."""
-        return [understood(raster, self._looks[raster.label]) for raster in self.rasters]
+        told = [understood(raster, self._looks[raster.label]) for raster in self._fields]
+        return told if self.domain is None else told + self.domain.understood(self.grids.output)
 
     @property
     def rasters(self) -> list[Raster]:
         """All of them, the target first."""
+        mask = None if self.domain is None else self.domain.raster
+        return self._fields if mask is None else [*self._fields, mask]
+
+    @property
+    def _fields(self) -> list[Raster]:
+        """Those that hold values: the target and the sources."""
         return [self.target, *(source.raster for source in self.sources)]
 
     @property
@@ -297,6 +309,8 @@ class InputRasters:
             else:
                 fields = patch.coarse if source.spec.grid == "coarse" else patch.fine
                 fields[source.spec.name] = _tensor(values)
+        if self.domain is not None:
+            patch.domain = self.domain.read(fine, patch.fine, halo * self.grids.factor)
         return patch
 
     def _as_read(self, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
@@ -351,7 +365,8 @@ class InputRasters:
         if self.correction is not None:
             onto += f"; corrected by {self.correction.in_words}"
         first = SourceReport("target", path, grid, onto, covered, outside)
-        return [first, *(s.report() for s in self.sources)]
+        mask = [] if self.domain is None else [self.domain.report()]
+        return [first, *(s.report() for s in self.sources), *mask]
 
     def coarser_than_fine(self) -> list[str]:
         """Return the fine sources whose cells are larger than the target's own: they add no detail."""

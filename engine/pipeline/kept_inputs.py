@@ -77,6 +77,8 @@ def _read(
     yield "input target", inputs.target.ref.path, inputs.target.files
     for source in inputs.sources:
         yield f"input {source.spec.name}", source.raster.ref.path, source.raster.files
+    if request.domain is not None and inputs.domain is not None and inputs.domain.raster is not None:
+        yield "input domain", request.domain.path, inputs.domain.raster.files
     for name, ref in request.sources.items():  # also one that the run leaves out
         yield f"input {name}", ref.path, ()
     if request.grid is not None and request.grid.like:

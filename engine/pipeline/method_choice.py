@@ -39,6 +39,7 @@ class Choice:
     sources: tuple[SourceSpec, ...]
     package: Package | None = None
     shipped: dict[str, RasterRef] = field(default_factory=dict)
+    domain: RasterRef | None = None  # the package's raster of the fine cells that count
     season: bool = False  # the network sees the day of year
 
     @property
@@ -234,5 +235,6 @@ def _named(request: SuperResolveRequest) -> Choice:
         card.sources,
         package,
         {name: ShippedRaster(str(path)) for name, path in shipped.items() if path},
+        None if package.domain_raster is None else ShippedRaster(str(package.domain_raster)),
         bool(card.network.get("season")),
     )

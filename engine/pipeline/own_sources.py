@@ -11,7 +11,7 @@ from engine import dates
 from engine.band_dates import of_year
 from engine.dates import When
 from engine.errors import InputError
-from engine.pipeline.early_look import sampled_values
+from engine.pipeline.inspection.early_look import sampled_values
 from engine.pipeline.request import SuperResolveRequest
 from engine.raster.reader import Raster
 from engine.raster.reference import KINDS, RasterRef

@@ -21,6 +21,9 @@ def tags(
 ) -> dict[str, str]:
     """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
     named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
+    domain = inputs.domain
+    if domain is not None and domain.raster is not None:
+        named["domain"] = domain.raster
     files = {name: _file(raster.ref.path, raster.ref.band) for name, raster in named.items()}
     entries = {
         "MSR_ENGINE_VERSION": VERSION,
@@ -36,6 +39,10 @@ def tags(
     }
     if inputs.correction is not None:
         entries["MSR_BIAS_CORRECTION"] = inputs.correction.in_words
+    if domain is not None:
+        entries["MSR_DOMAIN"] = (
+            f"where {domain.source} has data" if domain.raster is None else domain.raster.ref.path
+        )
     if request.aggregate:
         entries["MSR_AGGREGATE"] = request.aggregate
     if request.ensemble is not None:

@@ -76,6 +76,7 @@ class SuperResolveRequest:
     ensemble: EnsembleRequest | None = None  # None: the model's one estimate
     expected_error: str | None = None  # the file of the error that the method expects, where it tells it
     supported_share: str | None = None  # the file of the supported share of the detail, likewise
+    domain: RasterRef | None = None  # fine cells that count: any number but 0; None: the model's own, or all
     overwrite: bool = True
     models: tuple[str, ...] = ()  # folders that hold packages, searched before the shipped ones
 
@@ -90,6 +91,7 @@ class SuperResolveRequest:
         read = dict(data)
         read["target"] = RasterRef(**data["target"])
         read["sources"] = {name: RasterRef(**ref) for name, ref in (data.get("sources") or {}).items()}
+        read["domain"] = RasterRef(**data["domain"]) if data.get("domain") else None
         read["grid"] = GridRequest(**_tupled(data["grid"])) if data.get("grid") else None
         if data.get("ensemble"):
             read["ensemble"] = EnsembleRequest(**_tupled(data["ensemble"]))

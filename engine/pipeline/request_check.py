@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 SCHEMA_FILE = Path(__file__).with_name("request.schema.json")
 _NEEDED = {"model", "target", "output"}
-_RASTERS = {"target": 2, "sources": 3}  # how deep the keys of a raster lie
-_HOLD_OTHERS = {"target", "sources", "grid", "ensemble", "models"}
+_RASTERS = {"target": 2, "domain": 2, "sources": 3}  # how deep the keys of a raster lie
+_HOLD_OTHERS = {"target", "domain", "sources", "grid", "ensemble", "models"}
 _KINDS = {
     "object": "keys with values",
     "array": "a list",

@@ -15,12 +15,13 @@ from engine.errors import InputError
 from engine.files.free_disk import check_free
 from engine.files.long_paths import REMEDY, too_long_to_write
 from engine.files.partial_files import held
+from engine.pipeline.domain_input import domain_input
 from engine.pipeline.inputs import InputRasters
+from engine.pipeline.inspection.understood import Understood
 from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
-from engine.pipeline.understood import Understood
 from engine.raster.checks.declared_size import MOST_READ
 from engine.raster.checks.georeference_check import repeated_column
 from engine.raster.cog_writer import disk_needed
@@ -66,16 +67,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
         correction = choice.correction()
         if correction is not None and request.grid in (None, GridRequest()):
             grids = _on_cells_of(correction, target, grids)
-        inputs = InputRasters(
-            target,
-            choice.target,
-            choice.sources,
-            request.sources,
-            choice.shipped,
-            grids,
-            request.aggregate,
-            correction,
-        )
+        inputs = _opened(request, choice, target, grids, correction)
         with closing(inputs):
             inputs.listen(check)
             files = output_files(request, choice.target)
@@ -84,10 +76,41 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             dates = inputs.wanted_dates(request.date, request.all_dates)
             _check_season(choice, dates)
             _check_reading(grids, inputs)
+            if inputs.domain is not None:
+                inputs.domain.check(grids.output)
             _check_disk(files, grids, len(dates))
             uncorrected = [] if correction is None else _uncorrected(correction, grids, dates)
             warnings = [*_warnings(choice, grids, inputs), *uncorrected, *inputs.early_doubts(dates[0])]
             yield RunPlan(request, choice, grids, inputs, dates, files, warnings, _understood(choice, inputs))
+
+
+def _opened(
+    request: SuperResolveRequest,
+    choice: Choice,
+    target: Raster,
+    grids: Grids,
+    correction: BiasCorrection | None,
+) -> InputRasters:
+    """Return the run's rasters, open."""
+    card = None if choice.package is None else choice.package.card.domain
+    domain = domain_input(request.domain, card, choice.domain, grids.output)
+    shipped, aggregate = choice.shipped, request.aggregate
+    try:
+        return InputRasters(
+            target,
+            choice.target,
+            choice.sources,
+            request.sources,
+            shipped,
+            grids,
+            aggregate,
+            correction,
+            domain,
+        )
+    except BaseException:
+        if domain is not None and domain.raster is not None:
+            domain.raster.close()
+        raise
 
 
 def _understood(choice: Choice, inputs: InputRasters) -> list[Understood]:
@@ -171,7 +194,7 @@ def _check_season(choice: Choice, dates: list[When | None]) -> None:
 def _check_reading(grids: Grids, inputs: InputRasters) -> None:
     """Refuse rasters so much finer than the output that reading them would take days."""
     rows, cols = grids.output.shape
-    for raster in (inputs.target, *(source.raster for source in inputs.sources)):
+    for raster in inputs.rasters:
         cells = rows * cols * scale(raster.georeference, grids.output) ** 2
         if min(cells, raster.width * raster.height) > MOST_READ:
             raise InputError(
@@ -202,6 +225,7 @@ def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
         f"{name}: its cells are no finer than the target's, so it adds no detail."
         for name in inputs.coarser_than_fine()
     ]
-    rasters = [inputs.target, *(source.raster for source in inputs.sources)]
-    repeated = [repeated_column(raster.georeference, raster.label) for raster in rasters]
+    if choice.domain is not None and inputs.domain is None:
+        lines.append("The model's own domain lies elsewhere, so every fine cell counts.")
+    repeated = [repeated_column(raster.georeference, raster.label) for raster in inputs.rasters]
     return lines + [line for line in repeated if line]

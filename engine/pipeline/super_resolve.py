@@ -50,6 +50,8 @@ def super_resolve(
         reports = plan.inputs.reports()
     _tell_expectation(job, feedback)
     later = [*job.warnings(), *_out_of_range(reports)]
+    if plan.inputs.domain is not None:
+        later += plan.inputs.domain.later_doubts()
     for line in later:
         feedback.log(line, "warning")
     warnings += later
@@ -109,7 +111,8 @@ def check(request: SuperResolveRequest, feedback: Feedback) -> dict[str, Any]:
         feedback: says when to stop.
 
     Returns:
-        `inputs` (see `engine.pipeline.understood.Understood`), `dates`, `width`, `height` and `warnings`.
+        `inputs` (see `engine.pipeline.inspection.understood.Understood`), `dates`, `width`, `height` and
+        `warnings`.
 
     Raises:
         InputError: the request or a raster is wrong.

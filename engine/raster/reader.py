@@ -285,11 +285,11 @@ class Raster:
             out = np.where(np.isnan(out), warped, out)
         return out
 
-    def coverage(self, grid: GeoBox, band: int) -> NDArray[np.float32]:
-        """Return the share of each of the grid's cells under valid cells of the raster, (rows, columns)."""
+    def coverage(self, grid: GeoBox, band: int, of: SourceKind = VALIDITY) -> NDArray[np.float32]:
+        """Return each grid cell's share under valid cells, or those that `of` makes 1: (rows, columns)."""
         # Empty cells round the file, so that edges count.
         frame = math.ceil(scale(self.georeference, grid)) + _MARGIN
-        return np.nan_to_num(self._warped(grid, [band], Resampling.average, VALIDITY, (), frame)[0])
+        return np.nan_to_num(self._warped(grid, [band], Resampling.average, of, (), frame)[0])
 
     def _read_aligned(
         self, grid: GeoBox, bands: Sequence[int], kind: SourceKind, classes: Sequence[int]

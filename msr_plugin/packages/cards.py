@@ -240,6 +240,9 @@ def _noise(network: dict[str, Any]) -> int:
 def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
     entries = [_kind(raw, "weights", dict)]
     entries += [_kind(raw, "bias", dict)] if "bias" in raw else []
+    domain = raw.get("domain")
+    if isinstance(domain, dict) and "file" in domain:
+        entries.append(domain)
     entries += [s["default"] for s in raw["sources"] if isinstance(s.get("default"), dict)]
     for entry in entries:
         size = entry.get("bytes")

@@ -102,7 +102,7 @@ def fields_of(
     given, _ = load_data(config)
     if ELEVATION not in given.sources:
         raise InputError(f"sources: {given.name} has no {ELEVATION}.")
-    split = split_archive(config.model_copy(update={"cascade": None}), given)
+    split = split_archive(config.model_copy(update={"cascade": None, "domain": "all"}), given)
     level = np.nanmean(given.coarse, (1, 2))
     test = list(split.test.times)
     chosen = {test[i] for i in np.linspace(0, len(test) - 1, min(dates, len(test))).round().astype(int)}

@@ -54,7 +54,7 @@ def load_levels(config: Config) -> list[CascadeLevel]:
         raise InputError("cascade: the configuration has none.")
     levels = []
     for step in config.cascade.steps:
-        own = config.model_copy(update={"factor": step, "cascade": None})
+        own = config.model_copy(update={"factor": step, "cascade": None, "domain": "all"})
         archive = load_archive(own)
         levels.append(CascadeLevel(own, archive, split_archive(own, archive)))
     return levels

@@ -125,7 +125,7 @@ class CachedInputs:
         base = torch.cat([self._window(f.base, w, size, 0, k) for f, w in pairs])
         vectors = [f.vector for f in fields if f.vector is not None]
         vector = torch.cat(vectors) if vectors else None
-        patch, truth = cut(self.archive, windows, size, 0, View(()))
+        patch, truth = cut(self.archive, windows, size, 0, View((), domain=self.view.domain))
         return Batch(
             NetworkInputs(coarse, fine, vector, base, patch.origin),
             truth,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.dates import cyclic_months
+from engine.fields.domain import within
 from engine.fields.patch import Patch
 from training.data.archive import Archive
 from training.data.known_truth import by_truth, truth_share
@@ -39,6 +40,8 @@ class View:
     climatology_columns: tuple[int, int] | None = None  # nothing beyond these coarse columns
     # (h, w) booleans: coarse cells whose truth the climatology may be made of; None: all
     climatology_cells: np.ndarray | None = field(default=None, repr=False, compare=False)
+    # (h·k, w·k) booleans: the fine cells that count (see `training.data.domain`); None: all
+    domain: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def without(self, names: Collection[str]) -> View:
         """Return the view with some sources withheld."""
@@ -57,7 +60,8 @@ def cut(
     """Cut a batch of windows of one size, in coarse cells.
 
     Returns:
-        The patch (see `engine.fields.patch.Patch`) and the truth, (B, h·k, w·k), without halo.
+        The patch (see `engine.fields.patch.Patch`) and the truth, (B, h·k, w·k), without halo, NaN outside
+        the view's domain.
     """
     k = archive.factor
     coarse = [w.gain * _cut(archive, w, archive.coarse[w.time], size, halo, 1) for w in windows]
@@ -82,7 +86,11 @@ def cut(
         patch.area = _stack([_rows(archive.area[None], w, size, halo, k)[0] for w in windows])
     patch.day_of_year = torch.tensor([float(archive.days[w.time]) for w in windows])
     patch.origin = torch.tensor([(w.row, w.column) for w in windows], dtype=torch.int64)
-    return patch, truth
+    if view.domain is not None:
+        # Beyond the archive nothing is known, and nothing is made.
+        inside = [_cut(archive, w, view.domain, size, halo, k) != 0 for w in windows]
+        patch.domain = torch.from_numpy(np.stack(inside))
+    return patch, within(truth, patch, halo)
 
 
 def _climatology(

@@ -9,6 +9,7 @@ import numpy as np
 from engine.errors import InputError
 from training.data.archive import Archive
 from training.data.blocks import Cells, draw_cells
+from training.data.domain import Domain, domain_of
 from training.data.patches import View
 from training.data.region import Region
 from training.schema.config import Config
@@ -29,6 +30,7 @@ class Split:
     training_view: View
     test_view: View
     held_out: bool  # whether validation is apart from training
+    domain: Domain | None = None  # the fine cells that count, which both views have; None: all
 
 
 def split_archive(config: Config, archive: Archive) -> Split:
@@ -80,7 +82,17 @@ def split_archive(config: Config, archive: Archive) -> Split:
         test_view=View(names, tuple(seen), only),
         held_out=bool(apart) or held.held_out_longitudes is not None,
     )
-    return split if cells is None else _within(split, cells)
+    if cells is not None:
+        split = _within(split, cells)
+    domain = domain_of(config, archive, split.train)
+    return split if domain is None else _inside(split, domain)
+
+
+def _inside(split: Split, domain: Domain) -> Split:
+    views = {
+        name: replace(getattr(split, name), domain=domain.cells) for name in ("training_view", "test_view")
+    }
+    return replace(split, domain=domain, **views)
 
 
 def _cells(section: BlockSection | None, archive: Archive, times: list[int]) -> Cells | None:

@@ -66,15 +66,21 @@ class NeighbourhoodRegression:
     def __init__(self, target: TargetSpec) -> None:
         self.target = target
         self.fit_chosen: Fit | None = None
+        self._view = View(())
         self._relations: list[tuple[int, CellRelation]] = []  # by the first of their coarse rows
         self._columns, self._width = (0, 0), 0
         low, high = target.range or (0.0, 1.0)
         self._scale = (high - low) / 4 or 1.0
 
-    def fit(self, archive: Archive, region: Region) -> None:
-        """Fit on a region's times and cells; with fewer than four times it stays interpolation."""
+    def fit(self, archive: Archive, region: Region, domain: np.ndarray | None = None) -> None:
+        """Fit on a region's times and cells; with fewer than four times it stays interpolation.
+
+        Args:
+            archive, region: on what.
+            domain: the fine cells that count; None: all.
+        """
         archive = mask_truth(archive, region.cells)
-        self.fit_chosen, self._relations = None, []
+        self.fit_chosen, self._relations, self._view = None, [], View((), domain=domain)
         self._columns, self._width = region.columns, archive.shape[1]
         folds = min(FOLDS, len(region.times))
         if len(region.times) < 4:
@@ -193,7 +199,7 @@ class NeighbourhoodRegression:
     def _cut(self, archive: Archive, times: Iterable[int], strip: tuple[int, int]) -> tuple[Patch, Tensor]:
         first, last = self._columns
         windows = [Window(time, strip[0], first) for time in times]
-        return cut(archive, windows, (strip[1] - strip[0], last - first), self.halo, View(()))
+        return cut(archive, windows, (strip[1] - strip[0], last - first), self.halo, self._view)
 
 
 def _one(patch: Patch, index: int, halo: int) -> Patch:
@@ -232,5 +238,7 @@ def neighbourhood_cases(archive: Archive, split: Split, target: TargetSpec) -> l
     if not shares_cells(archive, split):
         return []
     regression = NeighbourhoodRegression(target)
-    regression.fit(archive, split.train)
-    return [Case(NAME, TITLE, regression.predict, regression.halo, View(()), 1.0, fitted=True)]
+    domain = split.test_view.domain
+    regression.fit(archive, split.train, domain)
+    view = View((), domain=domain)
+    return [Case(NAME, TITLE, regression.predict, regression.halo, view, 1.0, fitted=True)]

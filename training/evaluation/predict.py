@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from engine.fields.conservation import aggregate, conserve
+from engine.fields.conservation import aggregate
+from engine.fields.domain import conserved
 from engine.fields.patch import Patch
 from engine.specs import TargetSpec
 from training.data.archive import Archive
@@ -93,34 +93,32 @@ def predicted_tiles(
             size = (min(tile, height - row), min(tile, columns[1] - column))
             window = Window(time, row, column, strip.withheld)
             patch, _ = cut(archive, [window], size, cases[0].halo, cases[0].view)
+            if cases[0].group != "model":  # a model's cells are those that it learned to conserve over
+                patch.domain = _told(archive, window, patch, target)
             fields = _drawn(cases[0], patch, members or Members())
-            coarse = torch.from_numpy(
-                np.array(archive.coarse[time][row : row + size[0], column : column + size[1]])
-            )[None]
             left = (column - columns[0]) * k
             rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
-            area = None if archive.area is None else torch.from_numpy(archive.area[rows])[None]
-            if cases[0].group != "model":  # a model's are those that it learned to conserve over
-                own = archive.fine[time][rows, column * k : (column + size[1]) * k]
-                by_area = archive.area[rows] if target.by_area and archive.area is not None else None
-                told = torch.from_numpy(without_gaps(np.asarray(own), coarse[0].numpy(), by_area))
-                fields = [torch.where(told, fine, torch.nan) for fine in fields]
             yield (
                 (rows, across),
                 [
                     # Conserved where they were made; what is measured of them is measured on the processor.
-                    torch.cat([_conserved(fine, coarse, k, target, case.strength, area) for fine in fields])
+                    torch.cat([conserved(fine, patch, target, case.strength).to("cpu") for fine in fields])
                     for case in cases
                 ],
             )
 
 
-def _conserved(
-    fine: Tensor, coarse: Tensor, k: int, target: TargetSpec, strength: float, area: Tensor | None
-) -> Tensor:
-    place = fine.device
-    area = None if area is None else area.to(place)
-    return conserve(fine, coarse.to(place), k, target, strength, area).to("cpu")
+def _told(archive: Archive, window: Window, patch: Patch, target: TargetSpec) -> Tensor | None:
+    """Return the cells of a patch's domain that the coarse values of its own date speak of; None: all."""
+    halo, edges = patch.halo, patch.target.shape[-2:]
+    whole = replace(window, row=window.row - halo, column=window.column - halo)
+    around, truth = cut(archive, [whole], (edges[0], edges[1]), 0, View(()))
+    area = around.averaging_area(target)
+    rows = None if area is None else area[0].numpy()
+    told = torch.from_numpy(without_gaps(truth[0].numpy(), around.target[0].numpy(), rows))[None]
+    if patch.domain is not None:
+        told &= patch.domain
+    return None if bool(told.all()) else told
 
 
 def _drawn(case: Case, patch: Patch, members: Members) -> list[Tensor]:

@@ -197,7 +197,8 @@ def _draw_members(context: ReportContext, drawn: DateFields) -> None:
     drawn.fields[members_name(name, "member")] = _masked(members[0].numpy(), drawn.truth)
     drawn.spread = _masked(members.std(0).numpy(), drawn.truth)
     window = Window(drawn.time, 0, region.columns[0])
-    patch, _ = cut(archive, [window], drawn.coarse.shape, BASE_HALO + RING, View(()))
+    view = View((), domain=score.case.view.domain)
+    patch, _ = cut(archive, [window], drawn.coarse.shape, BASE_HALO + RING, view)
     support = SupportedShare(base_field(patch, target, (), RING)[0], k)
     for member in members:
         edge = RING * k

@@ -235,6 +235,9 @@ class Config(Section):
     bias: BiasSection | None = None  # null: the coarse field is taken as it is
     sources: tuple[SourceSection, ...] = ()
     split: AnySplit
+    # Fine cells that count, in coarse means and in results. auto: those that have a truth at least now and
+    # then; all; a fine source's name: those where it has data; or a GeoTIFF: those where it is not 0.
+    domain: str = Field(default="auto", min_length=1)
     network: dict[str, Any] = Field(default_factory=dict)
     # What the network's residual stands on. default: constructed analogues with a climatology, else
     # interpolation. A simple method's id; auto: the method or blend that is best on held-out training dates.
@@ -262,6 +265,13 @@ class Config(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"source {name} is listed twice")
+        rule = self.domain in ("auto", "all")
+        if not rule and self.domain not in names and not self.domain.lower().endswith((".tif", ".tiff")):
+            raise ValueError(
+                f"domain {self.domain} is neither auto, all, a source of the configuration nor a GeoTIFF"
+            )
+        if self.cascade is not None and not rule:
+            raise ValueError("a cascade counts every cell: leave domain out")
         if self.ensemble is not None and not self.network.get("noise"):
             raise ValueError("ensemble needs noise to draw members with: set network.noise")
         if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:

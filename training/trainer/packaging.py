@@ -17,11 +17,13 @@ from torch import Tensor
 from engine.contract import CARD_VERSION
 from engine.files.atomic import new_file, scratch_file, scratch_folder
 from engine.nets.spec import NetworkSpec
-from engine.package.folder import Package, write_package
+from engine.package.folder import DOMAIN_FILE, Package, write_package
+from engine.raster.domain_mask import INSIDE, OUTSIDE
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from engine.version import VERSION
 from training.bias.corrected import Correction
 from training.data.archive import Archive
+from training.data.domain import Domain
 from training.schema.config import Config
 
 
@@ -37,6 +39,7 @@ def write(
     command: str,
     base: BaseSpec | None = None,
     correction: Correction | None = None,
+    domain: Domain | None = None,
 ) -> Package:
     """Write the package.
 
@@ -49,6 +52,7 @@ def write(
         command: that trains the model again.
         base: what the residual stands on; None: the default.
         correction: of the coarse product, which the engine is to apply; None: none.
+        domain: the fine cells that count; None: all.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command, base)
     factors = None
@@ -64,7 +68,12 @@ def write(
             for section in config.sources
             if section.default
         }
-        return write_package(folder, card, weights, rasters, factors)
+        mask = None
+        if domain is not None and domain.source:
+            card["domain"] = {"source": domain.source}
+        elif domain is not None:
+            mask = domain_raster(temporary / DOMAIN_FILE, archive, domain)
+        return write_package(folder, card, weights, rasters, factors, mask)
 
 
 def build_card(
@@ -206,4 +215,28 @@ def default_raster(path: Path, archive: Archive, name: str) -> Path:
             raster.update_tags(attribution=archive.citation)
         with new_file(path, ".tif") as fresh:
             rasterio.shutil.copy(plain, fresh, driver="COG", compress="DEFLATE", predictor="YES")
+    return path
+
+
+def domain_raster(path: Path, archive: Archive, domain: Domain) -> Path:
+    """Write the fine cells that count as a GeoTIFF of bytes."""
+    rows, columns = domain.cells.shape
+    with (
+        new_file(path, ".tif") as fresh,
+        rasterio.open(
+            fresh,
+            "w",
+            driver="GTiff",
+            width=columns,
+            height=rows,
+            count=1,
+            dtype="uint8",
+            crs=archive.crs,
+            transform=archive.fine_transform,
+            compress="deflate",
+            tiled=True,
+        ) as raster,
+    ):
+        raster.write(np.where(domain.cells, INSIDE, OUTSIDE).astype(np.uint8), 1)
+        raster.update_tags(told=domain.told)
     return path

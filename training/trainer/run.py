@@ -93,6 +93,7 @@ def train_network(
         command,
         base,
         correction,
+        split.domain,
     )
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
@@ -177,6 +178,8 @@ def fit(
             print(f"Training in {trainer.plan}, on {trainer.device}.")
     if not quiet:
         parameters = sum(p.numel() for p in trainer.model.generator.parameters())
+        if split.domain is not None:
+            print(split.domain.told)
         print(base_in_words(trainer.base_choice))
         print(f"Generator: {parameters} parameters, halo {trainer.halo} coarse cells. Run folder: {folder}")
     if not first:

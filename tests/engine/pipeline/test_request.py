@@ -21,6 +21,7 @@ WHOLE = SuperResolveRequest(
     conservation=0.5,
     seed=3,
     ensemble=EnsembleRequest(20, "s.tif", "q.tif", (0.1, 0.9), "m.tif", "share.tif"),
+    domain=RasterRef("mask.tif", 1),
     models=("here",),
 )
 SENTENCE = "The request's {} needs a path and, if any, a whole number from 1 on as its band."
@@ -40,6 +41,9 @@ def test_a_request_survives_its_message() -> None:
         ({"target": {"path": "a.tif", "band": 0}}, "target needs a path"),
         ({"target": {"a": 1}}, "request's target has an unknown key: a"),
         ({"ensemble": {"a": 1}}, "request's ensemble has an unknown key: a"),
+        ({"domain": {"band": 1}}, "request's domain lacks path"),
+        ({"domain": {"path": "a.tif", "band": 0}}, "domain needs a path"),
+        ({"domain": "mask.tif"}, "malformed: domain must be keys with values"),
         ({"ensemble": {}}, "request's ensemble lacks members"),
         ({"quantity": 10**400}, "quantity is of the wrong kind: 1000.{0,80}$"),
         ({"sources": {"elevation": "b.tif"}}, "malformed"),

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 from engine.commands.cli import main
 from engine.errors import InputError
 from engine.feedback import Silent
-from engine.pipeline.unstated_scale import check_scale, unstated_scale
+from engine.pipeline.inspection.unstated_scale import check_scale, unstated_scale
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 

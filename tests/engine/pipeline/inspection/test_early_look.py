@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from engine.errors import Cancelled
 from engine.feedback import Silent
-from engine.pipeline.early_look import doubts, early_coverage, early_look
+from engine.pipeline.inspection.early_look import doubts, early_coverage, early_look
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import prepare
 from engine.pipeline.super_resolve import super_resolve

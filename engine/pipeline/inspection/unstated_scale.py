@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.errors import InputError
-from engine.pipeline.early_look import sampled_values
+from engine.pipeline.inspection.early_look import sampled_values
 from engine.raster.packing import SCALE_DOUBT
 from engine.raster.reader import Raster
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.pipeline.early_look import EarlyLook
+from engine.pipeline.inspection.early_look import EarlyLook
 from engine.raster.reader import Raster
 
 
