@@ -7,6 +7,9 @@ from typing import Any
 
 from engine.source_kinds import OfKind
 
+# The id, among the methods of a base, of the regression of each fine cell on the coarse cells around it.
+NEIGHBOURHOOD = "neighbourhood"
+
 
 @dataclass(frozen=True)
 class TargetSpec:

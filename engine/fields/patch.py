@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
+from odc.geo.geobox import GeoBox
 from torch import Tensor
 
 from engine.dates import When
@@ -39,6 +40,9 @@ class Patch:
     date: When | None = None  # of all its windows, where they have one
     # (B, H·k, W·k) bool: the fine cells that the coarse values speak of, and that a result has; None: all.
     domain: Tensor | None = None
+    # (B,) block of training dates of each window, −1: none; what is fitted to the others is used.
+    fold: Tensor | None = None
+    lattice: GeoBox | None = None  # coarse cells, whose first one lies at row 0 and column 0 of `origin`
     turn: int | None = None  # coarse columns of a full turn of the globe: those that far apart are one place
 
     def averaging_area(self, target: TargetSpec) -> Tensor | None:

@@ -51,6 +51,8 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         date=patch.date,
         domain=None if patch.domain is None else crop(patch.domain, cut, k),
         turn=patch.turn,
+        fold=patch.fold,
+        lattice=patch.lattice,
     )
 
 

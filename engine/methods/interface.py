@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from odc.geo.geobox import GeoBox
 from torch import Tensor, nn
 
 from engine.compute.devices import PrecisionPlan
@@ -16,6 +18,20 @@ from engine.fields.patch import Patch
 from engine.specs import SourceSpec, TargetSpec
 
 CLIMATOLOGY, ELEVATION = "climatology", "elevation"  # their names as sources of a simple method
+
+
+@dataclass(frozen=True)
+class BaseInUse:
+    """What a run's base is made of.
+
+    Attributes:
+        weights: of the methods in use, by id; none: the best that the sources allow.
+        fitted: share of the coarse cells that the regression is fitted on (see `CellRegression.share_of`);
+            None: the base has none.
+    """
+
+    weights: tuple[tuple[str, float], ...]
+    fitted: float | None = None
 
 
 class Method(ABC):
@@ -59,6 +75,16 @@ class Method(ABC):
             InputError: naming the source that is missing.
         """
         check_sources(self.sources, given, self.title)
+
+    def base_in_use(self, given: Collection[str], climatology: bool, grid: GeoBox) -> BaseInUse | None:
+        """Return what a model's base is made of in a run, None where nothing but the default is named.
+
+        Args:
+            given: names of the run's sources.
+            climatology: whether one is among them.
+            grid: the run's coarse cells.
+        """
+        return None
 
     @abstractmethod
     def predict(self, patch: Patch) -> Tensor:

@@ -11,6 +11,7 @@ from engine.errors import InputError, PackageError
 from engine.features.network_inputs import NetworkInputs
 from engine.models.cascade import CascadeMethod
 from engine.models.model import ModelMethod, build
+from engine.models.regression_file import read_regression
 from engine.package.folder import Package, check_weights
 
 _SAMPLE = 64  # coarse cells, at most, along the window that is measured: small ones mislead
@@ -32,9 +33,9 @@ def load_model(
         PackageError: the card's network is malformed, or the weights do not fit it.
         InputError: the device cannot run in the precision asked for.
     """
-    card, weights = package.card, package.weights()
+    card, weights, regression = package.card, package.weights(), read_regression(package)
     try:
-        module = build(card.one_step(card.cascade[0]) if card.cascade else card)
+        module = build(card.one_step(card.cascade[0]) if card.cascade else card, regression)
     except InputError as error:
         raise PackageError(f"{package.folder}: {error}") from error
     expected = {name: tuple(x.shape) for name, x in module.generator.state_dict().items()}
@@ -44,7 +45,7 @@ def load_model(
         if plan is None:
             cascade.use(measured_plan(cascade.parts[card.cascade[-1]], precision))
         return cascade
-    method = ModelMethod(card, weights, device, plan or PrecisionPlan())
+    method = ModelMethod(card, weights, device, plan or PrecisionPlan(), regression)
     if plan is None:
         method.use(measured_plan(method, precision))
     return method

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
 
 import torch
+from odc.geo.geobox import GeoBox
 from torch import Tensor
 
 from engine.compute.devices import PrecisionPlan, lay_out
+from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError, PackageError
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.patch import Patch, moved
-from engine.methods.interface import EnsembleMethod
+from engine.methods.interface import BaseInUse, EnsembleMethod
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.package.card import Card
@@ -29,17 +31,23 @@ class ModelMethod(EnsembleMethod):
         weights: of the generator, by the names in its state.
         device: where it runs.
         plan: precision and layout.
+        regression: of its base, where the card names one.
 
     Raises:
         InputError: the card's network does not fit its sources.
     """
 
     def __init__(
-        self, card: Card, weights: Mapping[str, Tensor], device: torch.device, plan: PrecisionPlan
+        self,
+        card: Card,
+        weights: Mapping[str, Tensor],
+        device: torch.device,
+        plan: PrecisionPlan,
+        regression: CellRegression | None = None,
     ) -> None:
         super().__init__(card.id, card.name, card.factor, card.target, card.sources)
         self.card, self.device = card, torch.device(device)
-        self.module: Downscaler = build(card).eval().requires_grad_(False)
+        self.module: Downscaler = build(card, regression).eval().requires_grad_(False)
         self._weights = dict(weights)
         self.halo = self.module.halo
         self.use(plan)
@@ -116,11 +124,23 @@ class ModelMethod(EnsembleMethod):
         spec = self.module.generator.spec
         width = self.module.generator.widest
         bands = 12 if any(s.traits.of_target for s in self.sources) else 0
-        return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + 12))
+        own = 40 if self.module.base.regression is not None else 0  # what relates each cell to those around
+        return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + own + 12))
+
+    def base_in_use(self, given: Collection[str], climatology: bool, grid: GeoBox) -> BaseInUse | None:
+        """See `Method.base_in_use`."""
+        base = self.module.base
+        if not base.parts and base.regression is None:
+            return None
+        return base.in_use(given, climatology, grid)
 
 
-def build(card: Card) -> Downscaler:
+def build(card: Card, regression: CellRegression | None = None) -> Downscaler:
     """Return the untrained network that a card describes.
+
+    Args:
+        card: of the package.
+        regression: of its base, where the card names one.
 
     Raises:
         InputError: its network is malformed, or does not fit its sources or its factor.
@@ -137,4 +157,4 @@ def build(card: Card) -> Downscaler:
         ) from error
     if spec.factor != card.factor:
         raise InputError(f"The card of {card.id} has the factor {card.factor}, its network {spec.factor}.")
-    return Downscaler(card.target, card.sources, spec, card.base)
+    return Downscaler(card.target, card.sources, spec, card.base, regression)

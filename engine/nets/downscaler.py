@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError
 from engine.features.derived import REACH
 from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
@@ -34,6 +35,7 @@ class Downscaler(nn.Module):
         sources: of the card.
         spec: of the generator; its inputs must be those of target and sources.
         base: what the residual stands on, and its share; None: the best that the sources allow, whole.
+        regression: of the base, where it names one.
 
     Raises:
         InputError: the specification does not fit the sources, or the base's method is unknown.
@@ -45,10 +47,11 @@ class Downscaler(nn.Module):
         sources: Sequence[SourceSpec],
         spec: NetworkSpec,
         base: BaseSpec | None = None,
+        regression: CellRegression | None = None,
     ) -> None:
         super().__init__()
         self.base_spec = base or BaseSpec()
-        self.base = BlendedBase(self.base_spec, spec.factor, target, sources)
+        self.base = BlendedBase(self.base_spec, spec.factor, target, sources, regression)
         self.target, self.sources = target, tuple(sources)
         coarse, fine = network_channels(self.sources)
         for given, wanted in ((dict(spec.coarse), coarse), (dict(spec.fine), fine)):

@@ -26,6 +26,7 @@ class Card:
     base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
     bias: BiasSpec | None = None  # how the coarse product is corrected first; None: it is not
     domain: DomainSpec | None = None  # the fine cells that count; None: all
+    regression: dict[str, Any] | None = None  # of the base: its file, and the coarse cells that it is of
 
     def one_step(self, factor: int) -> Card:
         """Return a cascade's card as that of one of its steps."""
@@ -70,6 +71,7 @@ class Card:
             base=_base(raw.get("base")),
             bias=_bias(raw.get("bias")),
             domain=_domain(raw.get("domain")),
+            regression=raw.get("base", {}).get("regression"),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )
 

@@ -13,6 +13,7 @@ from engine.contract import CARD_VERSION, RESERVED_IDS
 from engine.errors import PackageError
 from engine.package.plain_json import read_json
 from engine.source_kinds import KINDS
+from engine.specs import NEIGHBOURHOOD
 from engine.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
@@ -126,8 +127,9 @@ def _sentence(error: ValidationError) -> str:
 def named_files(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of a card that name a file of the package, the weights first."""
     defaults = [s["default"] for s in card["sources"] if s.get("default")]
-    domain = [card["domain"]] if "file" in card.get("domain", {}) else []
-    return [card["weights"], *([card["bias"]] if card.get("bias") else []), *domain, *defaults]
+    domain = card.get("domain", {})
+    others = (card.get("bias"), card.get("base", {}).get("regression"), domain if "file" in domain else None)
+    return [card["weights"], *(entry for entry in others if entry), *defaults]
 
 
 def _problems(card: dict[str, Any]) -> Any:
@@ -142,6 +144,7 @@ def _problems(card: dict[str, Any]) -> Any:
     if weights and abs(sum(weights.values()) - 1) > LARGEST_GAP:
         yield "the weights in base.weights must sum to 1"
     yield from _domain_problems(card)
+    yield from _regression_problems(card, weights or {})
     target = card["target"]
     yield from _ordered(target.get("bounds"), "target.bounds")
     yield from _ordered(target.get("range"), "target.range")
@@ -207,6 +210,19 @@ def _domain_problems(card: dict[str, Any]) -> Any:
             yield "domain.source is no fine source of the model that stays the same with time"
     if "cascade" in card:
         yield "the model is a cascade, so domain must not stand"
+
+
+def _regression_problems(card: dict[str, Any], weights: dict[str, float]) -> Any:
+    entry = card.get("base", {}).get("regression")
+    if (NEIGHBOURHOOD in weights) != (entry is not None):
+        yield f"base.regression belongs to the method {NEIGHBOURHOOD} in base.weights: neither stands alone"
+    if entry is None:
+        return
+    if card.get("cascade"):
+        yield "the model is a cascade, so base.regression must not stand"
+    width, skew, _, turn, height, _ = entry["transform"]
+    if width <= 0 or height >= 0 or skew or turn:
+        yield "base.regression.transform is not that of cells with north up"
 
 
 def _ordered(pair: list[float | None] | None, field: str) -> Any:

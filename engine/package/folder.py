@@ -33,8 +33,10 @@ CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 BIAS_FILE = "bias.safetensors"
 DOMAIN_FILE = "domain-mask.tif"  # with a hyphen, which no name of a source has
+REGRESSION_FILE = "regression.safetensors"
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_RASTER_BYTES = 4 * 2**30
+MAX_REGRESSION_BYTES = 2**27  # 1,100 × 1,100 fine cells with 25 neighbours each
 SHIPPED = ROOT / "resources" / "models"
 
 
@@ -57,9 +59,21 @@ class Package:
             PackageError: the file is not what the card promises, is not safetensors, or holds a
                 value that is not finite.
         """
+        return self._finite(self.card.raw["weights"], MAX_WEIGHTS_BYTES)
+
+    def regression(self) -> dict[str, Tensor] | None:
+        """Read the tensors of the base's regression, on the processor; None where it has none.
+
+        Raises:
+            PackageError: as `weights`.
+        """
+        entry = self.card.regression
+        return None if entry is None else self._finite(entry, MAX_REGRESSION_BYTES)
+
+    def _finite(self, entry: Mapping[str, Any], limit: int) -> dict[str, Tensor]:
         import torch
 
-        path, tensors = self._tensors("weights")
+        path, tensors = self._tensors(entry, limit)
         for name, tensor in tensors.items():
             if not bool(torch.isfinite(tensor.float()).all()):  # some narrow types know no isfinite
                 raise PackageError(f"{path}: the tensor {name} holds values that are not finite.")
@@ -73,8 +87,8 @@ class Package:
         """
         import torch
 
-        path, tensors = self._tensors("bias")
         entry = self.card.raw["bias"]
+        path, tensors = self._tensors(entry, MAX_WEIGHTS_BYTES)
         quantiles = tensors.get("quantiles", torch.empty(0)).shape
         field = (len(entry["groups"]), *quantiles, *entry["grid"]["shape"])
         expected = {"quantiles": tuple(quantiles), "source": field, "factors": field}
@@ -89,14 +103,13 @@ class Package:
             raise PackageError(f"{path}: its quantiles do not rise: install the model again.")
         return tensors
 
-    def _tensors(self, key: str) -> tuple[Path, dict[str, Tensor]]:
+    def _tensors(self, entry: Mapping[str, Any], limit: int) -> tuple[Path, dict[str, Tensor]]:
         """Return the path and the tensors of a safetensors file that the card names."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        entry = self.card.raw[key]
         path = self.folder / entry["file"]
-        data = _read(path, self.folder, MAX_WEIGHTS_BYTES)
+        data = _read(path, self.folder, limit)
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise PackageError(
                 f"{path} does not have the sha256 that its card gives: it is damaged or was changed."
@@ -159,9 +172,13 @@ def load_package(folder: str | os.PathLike[str]) -> Package:
     if not path.is_file():
         raise PackageError(f"{folder} is no model package: it has no {CARD_FILE}.")
     card = Card.from_json(parse_card(_read(path, folder, MAX_CARD_BYTES), str(path)))
-    _check_file(folder, card.raw["weights"], MAX_WEIGHTS_BYTES)
-    if card.bias is not None:
-        _check_file(folder, card.raw["bias"], MAX_WEIGHTS_BYTES)
+    for entry, limit in (
+        (card.raw["weights"], MAX_WEIGHTS_BYTES),
+        (card.raw.get("bias"), MAX_WEIGHTS_BYTES),
+        (card.regression, MAX_REGRESSION_BYTES),
+    ):
+        if entry is not None:
+            _check_file(folder, entry, limit)
     for source in card.sources:
         if source.default is not None:
             _check_file(folder, source.default, MAX_RASTER_BYTES)
@@ -228,10 +245,12 @@ def write_package(
     rasters: Mapping[str, Path] | None = None,
     bias: Mapping[str, Tensor] | None = None,
     domain: Path | None = None,
+    regression: Mapping[str, Tensor] | None = None,
 ) -> Package:
     """Write card, weights and default rasters to a folder, replacing what stood there.
 
-    The card's `weights`, each source's `default` and `domain` are filled in here.
+    The card's `weights`, each source's `default`, `domain` and the file of `base.regression` are filled in
+    here.
 
     Args:
         folder: the package's folder.
@@ -240,13 +259,12 @@ def write_package(
         rasters: name of a source → raster that is copied in as its default.
         bias: tensors of the correction that the card's `bias` tells; its file is filled in here.
         domain: raster of the fine cells that count, copied in likewise; None: what the card says.
+        regression: tensors of the base's regression, where the card describes one.
 
     Raises:
         PackageError: the card is not valid; nothing has changed then.
         ValueError: a raster for a source that the card does not have.
     """
-    from safetensors.torch import save_file
-
     folder = Path(folder).expanduser().absolute()
     rasters = rasters or {}
     sources = [dict(source) for source in card["sources"]]
@@ -256,8 +274,7 @@ def write_package(
     with new_folder(folder) as fresh:
         fresh.mkdir()
         path = fresh / WEIGHTS_FILE
-        tensors = {n: t.detach().cpu().contiguous() for n, t in sorted(weights.items())}
-        save_file(tensors, path, metadata={"format": "pt"})
+        _save(weights, path)
         for source in sources:
             if source["name"] in rasters:
                 copied = _copied(rasters[source["name"]], fresh / f"{source['name']}.tif")
@@ -265,14 +282,25 @@ def write_package(
                 source["default"] = {**copied, **entry}
         filled = {**card, "sources": sources, "weights": _entry(path)}
         if bias is not None:
-            save_file({n: t.contiguous() for n, t in bias.items()}, fresh / BIAS_FILE)
+            _save(bias, fresh / BIAS_FILE)
             filled["bias"] = {**card["bias"], **_entry(fresh / BIAS_FILE)}
         if domain is not None:
             filled["domain"] = _copied(domain, fresh / DOMAIN_FILE)
+        if regression is not None:
+            _save(regression, fresh / REGRESSION_FILE)
+            entry = {**card["base"]["regression"], **_entry(fresh / REGRESSION_FILE)}
+            filled["base"] = {**card["base"], "regression": entry}
         text = json.dumps(filled, indent=2, ensure_ascii=False, allow_nan=False)
         (fresh / CARD_FILE).write_text(text + "\n", encoding="utf-8")
         load_package(fresh)
     return load_package(folder)
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    plain = {n: t.detach().cpu().contiguous() for n, t in sorted(tensors.items())}
+    save_file(plain, path, metadata={"format": "pt"})
 
 
 def file_sha256(path: Path) -> str:

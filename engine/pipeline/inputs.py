@@ -19,6 +19,7 @@ from engine.bias.correction import BiasCorrection
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
+from engine.methods.interface import BaseInUse, Method
 from engine.pipeline.domain_input import DomainInput
 from engine.pipeline.infer_target import value_range
 from engine.pipeline.inspection.early_look import EarlyLook, doubts, early_look
@@ -29,7 +30,7 @@ from engine.pipeline.request import SourceReport
 from engine.pipeline.tiles import Tile
 from engine.raster.aggregated import AggregatedRaster, open_dated
 from engine.raster.footprint import scale
-from engine.raster.grids import Grids, cell_sizes, origin, refine, relative_area
+from engine.raster.grids import Grids, cell_sizes, lattice, origin, refine, relative_area
 from engine.raster.longitudes import columns_round, grid_circle
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
@@ -294,6 +295,7 @@ class InputRasters:
             turn=columns_round(self.grids.coarse.affine.a, grid_circle(self.grids.coarse)),
             origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
             date=when,
+            lattice=lattice(self.grids.coarse),
         )
         if when is not None and when.month is not None:
             patch.day_of_year = torch.tensor([when.day_of_year], dtype=torch.float32)
@@ -367,6 +369,11 @@ class InputRasters:
         first = SourceReport("target", path, grid, onto, covered, outside)
         mask = [] if self.domain is None else [self.domain.report()]
         return [first, *(s.report() for s in self.sources), *mask]
+
+    def base_in_use(self, method: Method) -> BaseInUse | None:
+        """Return what the base of a model is made of with these inputs; see `Method.base_in_use`."""
+        climatology = any(source.spec.traits.of_target for source in self.sources)
+        return method.base_in_use(self.names, climatology, self.grids.coarse)
 
     def coarser_than_fine(self) -> list[str]:
         """Return the fine sources whose cells are larger than the target's own: they add no detail."""

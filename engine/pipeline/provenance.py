@@ -55,6 +55,11 @@ def tags(
             entries["MSR_TRAINING_DATA"] = "simulated"
         if card.cascade:
             entries["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
+    base = inputs.base_in_use(method)
+    if base is not None and base.weights:
+        entries["MSR_BASE"] = " + ".join(f"{weight:.3g} {id}" for id, weight in base.weights)
+    if base is not None and base.fitted is not None:
+        entries["MSR_BASE_FITTED"] = f"{base.fitted:.4g}"  # share of the coarse cells that it was fitted on
     return entries
 
 

@@ -17,6 +17,8 @@ from engine.pipeline.residual import against_original
 from engine.pipeline.run_plan import RunPlan, prepare
 from engine.pipeline.tile_loop import TileJob
 
+WHOLE = 0.995  # of the coarse cells: from here on nothing is said of the rest
+
 
 def super_resolve(
     request: SuperResolveRequest, feedback: Feedback, cache: ModelCache | None = None
@@ -44,6 +46,7 @@ def super_resolve(
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
         warnings = [*plan.warnings, *_correct(plan, feedback), *_fit(plan, method, feedback)]
+        warnings += _elsewhere(plan, method, feedback)
         job = TileJob(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
@@ -89,6 +92,20 @@ def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
         feedback.log(method.nothing_learned, "warning")
         return [method.nothing_learned]
     return []
+
+
+def _elsewhere(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
+    """Say where a model's regression on the coarse cells around was not fitted, so that others stand in."""
+    base = plan.inputs.base_in_use(method)
+    if base is None or base.fitted is None or base.fitted >= WHOLE:
+        return []
+    share = f"{1 - base.fitted:.0%} of" if base.fitted else "all"
+    line = (
+        f"{plan.choice.id}: {share} the coarse cells are none that its regression was fitted on in training; "
+        f"there the rest of its base stands in, and the result is less sure."
+    )
+    feedback.log(line, "warning")
+    return [line]
 
 
 def _tell_expectation(job: TileJob, feedback: Feedback) -> None:

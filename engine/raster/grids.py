@@ -76,6 +76,12 @@ def origin(grid: GeoBox) -> tuple[int, int]:
     return math.floor(row + 1 / math.pi), math.floor(col + 1 / math.pi)
 
 
+def lattice(grid: GeoBox) -> GeoBox:
+    """Return the cell of a grid's lattice whose row and column `origin` counts as 0."""
+    row, col = origin(grid)
+    return window(grid, -row, -col, 1, 1)
+
+
 def refine(grid: GeoBox, factor: int) -> GeoBox:
     """Return the grid with each cell divided into factor × factor."""
     rows, cols = grid.shape

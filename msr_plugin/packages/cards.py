@@ -244,6 +244,9 @@ def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
     if isinstance(domain, dict) and "file" in domain:
         entries.append(domain)
     entries += [s["default"] for s in raw["sources"] if isinstance(s.get("default"), dict)]
+    base = raw.get("base")
+    if isinstance(base, dict) and isinstance(base.get("regression"), dict):
+        entries.append(base["regression"])
     for entry in entries:
         size = entry.get("bytes")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int)):

@@ -151,6 +151,27 @@ def test_a_sound_package_is_installed(tmp_path, package):
     assert install(package(), tmp_path / "models").card.id == "rainitur8"
 
 
+def test_the_regression_of_a_base_is_installed_and_its_hash_checked(tmp_path, shipped):
+    files = {"w.safetensors": bytes(500), "regression.safetensors": bytes(700)}
+    entries = [
+        {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        for name, data in files.items()
+    ]
+    base = {"weights": {"neighbourhood": 1.0}, "regression": entries[1]}
+    card = {**shipped, "weights": entries[0], "base": base, "sources": []}
+    for data, taken in ((files["regression.safetensors"], True), (bytes(699) + b"x", False)):
+        path = tmp_path / f"{taken}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("card.json", json.dumps(card))
+            archive.writestr("w.safetensors", files["w.safetensors"])
+            archive.writestr("regression.safetensors", data)
+        models = tmp_path / f"models-{taken}"
+        if taken:
+            assert (install(path, models).card.folder / "regression.safetensors").read_bytes() == data
+        else:
+            refused(path, models)
+
+
 @pytest.mark.parametrize("method", [1, 6, 12, 14, 93, 95, 99, 65535])
 def test_an_unknown_or_false_way_of_packing_is_refused(tmp_path, package, method):
     path = package()

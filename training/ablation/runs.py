@@ -149,9 +149,7 @@ def perform(
         if trainer.step_number % config.checkpoint_every == 0 and trainer.step_number < config.steps:
             trainer.save()
     # The averaged weights of the last step: nothing is chosen by any score.
-    trained = Downscaler(trainer.target, trainer.sources, trainer.network, trainer.base)
-    trained.generator.load_state_dict(trainer.average.weights)
-    trained.eval().to(trainer.device)
+    trained = trainer.downscaler(trainer.average.weights)
     metrics, blocks = {}, {}
     for case in _cases(run, trained, split):
         scored, errors = score_by_block(case, archive, _tested(config, split), trainer.target)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
+from affine import Affine
+from odc.geo.geobox import GeoBox
 from torch import Tensor
 
 from engine.dates import cyclic_months
@@ -42,6 +45,8 @@ class View:
     climatology_cells: np.ndarray | None = field(default=None, repr=False, compare=False)
     # (h·k, w·k) booleans: the fine cells that count (see `training.data.domain`); None: all
     domain: np.ndarray | None = field(default=None, repr=False, compare=False)
+    # time → block of training dates, of those that the base's regression must not know to predict it
+    folds: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     def without(self, names: Collection[str]) -> View:
         """Return the view with some sources withheld."""
@@ -86,11 +91,20 @@ def cut(
         patch.area = _stack([_rows(archive.area[None], w, size, halo, k)[0] for w in windows])
     patch.day_of_year = torch.tensor([float(archive.days[w.time]) for w in windows])
     patch.origin = torch.tensor([(w.row, w.column) for w in windows], dtype=torch.int64)
+    patch.lattice = _lattice(archive.transform, archive.crs)
+    if view.folds:
+        patch.fold = torch.tensor([view.folds.get(w.time, -1) for w in windows])
     if view.domain is not None:
         # Beyond the archive nothing is known, and nothing is made.
         inside = [_cut(archive, w, view.domain, size, halo, k) != 0 for w in windows]
         patch.domain = torch.from_numpy(np.stack(inside))
     return patch, within(truth, patch, halo)
+
+
+@lru_cache(maxsize=64)
+def _lattice(transform: Affine, crs: str) -> GeoBox:
+    """Return the first coarse cell of an archive."""
+    return GeoBox((1, 1), transform, crs)
 
 
 def _climatology(

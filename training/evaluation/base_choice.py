@@ -1,53 +1,109 @@
-"""Which simple methods a model's residual stands on, measured on blocks of training dates held out.
+"""Which simple methods a model's residual stands on, measured on blocks of training data held out.
 
 Each method's errors, conserved and in the target's units, are taken on dates of each block with a
-climatology of the other blocks. From the products of these errors follow the weights, from zero on and of
-sum one, of the blend with the least square error; it is taken where weights of the other blocks show that
-it is better by `WORTH` than the best method alone.
+climatology, and a regression on the coarse cells around, of the other blocks. From the products of these
+errors follow the weights, from zero on and of sum one, of the blend with the least square error; it is taken
+where weights of the other blocks show that it is better by `WORTH` than the best method alone. Blocks are of
+dates; where the test's cells have no truth in training they are of places, and nothing that knows places is
+among the methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError
+from engine.files.sizes import size_text
 from engine.methods.blended_base import base_ids
-from engine.specs import BaseSpec, TargetSpec
+from engine.package.folder import MAX_REGRESSION_BYTES
+from engine.specs import NEIGHBOURHOOD, BaseSpec, TargetSpec
 from training.data.archive import Archive
 from training.data.masked_truth import mask_truth
-from training.data.region import truth_of
+from training.data.patches import View
+from training.data.region import Region, truth_of
 from training.data.split import Split
 from training.evaluation.cases import baseline_cases
-from training.evaluation.neighbourhood import FOLDS, shares_cells
+from training.evaluation.neighbourhood import (
+    FOLDS,
+    TITLE,
+    NeighbourhoodRegression,
+    file_size,
+    shares_cells,
+)
 from training.evaluation.predict import Case, Strip, predict_field
 from training.schema.config import Config
 
 DATES = 60  # at most, that methods are judged on
 WORTH = 0.01  # of the best method's error, that a blend must gain
 SMALLEST_WEIGHT = 0.02
+INTERPOLATION = "bicubicsmooth"  # what the regression is where it finds nothing
 
 
 @dataclass(frozen=True)
 class BaseChoice:
-    """What was chosen, and the RMSE of each method on the dates held out; that of the blend as `blend`."""
+    """What was chosen.
+
+    Attributes:
+        spec: the base.
+        rmse: of each method on what was held out; that of the blend as `blend`.
+        regression: of the base, where it names it.
+        folds: block of each training time that the regression was also fitted without.
+        left_out: why the regression was not among the methods, in a sentence; "" where it was.
+    """
 
     spec: BaseSpec
     rmse: dict[str, float]
+    regression: CellRegression | None = field(default=None, compare=False, repr=False)
+    folds: Mapping[int, int] = field(default_factory=dict, compare=False, repr=False)
+    left_out: str = ""
 
 
-def choose_base(config: Config, archive: Archive, split: Split, target: TargetSpec) -> BaseChoice:
+def choose_base(
+    config: Config, archive: Archive, split: Split, target: TargetSpec, given: BaseSpec | None = None
+) -> BaseChoice:
     """Return the base that a configuration asks for, measured where it leaves the choice.
 
+    Args:
+        config, archive, split, target: of the training.
+        given: a base that is taken as it is, but for its regression, which is fitted anew.
+
     Raises:
-        InputError: it names a method whose sources it lacks, or that is not for its target.
+        InputError: it names a method whose sources it lacks, or that is not for its target or its split.
     """
     wanted = config.base
-    if wanted == "default":
+    if given is None and wanted == "default":
         return BaseChoice(BaseSpec(), {})
+    regression, left_out = NeighbourhoodRegression(target), ""
+    if wanted in ("auto", "blend", NEIGHBOURHOOD) or (given and NEIGHBOURHOOD in dict(given.weights)):
+        left_out = no_regression(config, archive, split)
+        if left_out and wanted == NEIGHBOURHOOD and given is None:
+            raise InputError(f"base: {NEIGHBOURHOOD} cannot be: {left_out}: choose another base, or auto.")
+        if not left_out:
+            regression.fit(archive, split.train, split.training_view.domain, by_block=True)
+            left_out = "" if regression.fitted else "it was no better than interpolation on held-out dates"
+    if given is not None:
+        choice = BaseChoice(_without_regression(given) if regression.fitted is None else given, {})
+    else:
+        choice = _chosen(config, archive, split, target, regression)
+    if NEIGHBOURHOOD not in dict(choice.spec.weights):
+        return replace(choice, left_out=left_out)
+    return replace(choice, regression=regression.fitted, folds=regression.folds)
+
+
+def _chosen(
+    config: Config, archive: Archive, split: Split, target: TargetSpec, regression: NeighbourhoodRegression
+) -> BaseChoice:
+    wanted = config.base
+    if wanted == NEIGHBOURHOOD:
+        return BaseChoice(BaseSpec(((wanted if regression.fitted else INTERPOLATION, 1.0),)), {})
     cases = base_cases(config, archive, split, target)
+    if regression.fitted is not None:
+        view = View((), domain=split.training_view.domain, folds=regression.folds)
+        cases[NEIGHBOURHOOD] = Case(NEIGHBOURHOOD, TITLE, regression.predict, regression.halo, view, 1.0)
     if wanted not in ("auto", "blend"):
         if wanted not in cases:
             raise InputError(
@@ -59,8 +115,29 @@ def choose_base(config: Config, archive: Archive, split: Split, target: TargetSp
     return best_base(list(cases), products, counts, always_blend=wanted == "blend")
 
 
+def no_regression(config: Config, archive: Archive, split: Split) -> str:
+    """Return why the regression on the coarse cells around cannot be a base, "" where it can."""
+    sampling = config.sampling
+    if not shares_cells(archive, split):
+        return "the test's cells have no truth in training"
+    if sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter:
+        return "sampling turns or scales the fields, and it knows each cell as it is"
+    if (size := file_size(archive, split.train)) > MAX_REGRESSION_BYTES:
+        return (
+            f"it would have {size_text(size)}, more than the {size_text(MAX_REGRESSION_BYTES)} of a package"
+        )
+    return ""
+
+
+def _without_regression(base: BaseSpec) -> BaseSpec:
+    """Return a base whose regression leaves its weight to the others."""
+    others = {id: weight for id, weight in base.weights if id != NEIGHBOURHOOD}
+    total = sum(others.values())
+    return replace(base, weights=tuple((id, weight / total) for id, weight in others.items()))
+
+
 def base_cases(config: Config, archive: Archive, split: Split, target: TargetSpec) -> dict[str, Case]:
-    """Return each simple method that can be the base, conserved, by its id.
+    """Return each simple method that can be the base without a fit, conserved, by its id.
 
     Where the test's cells have no truth in training, no method that stands on a climatology is among them.
     """
@@ -75,12 +152,16 @@ def base_cases(config: Config, archive: Archive, split: Split, target: TargetSpe
 def error_products(
     cases: Sequence[Case], archive: Archive, split: Split, target: TargetSpec
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (F, M, M), sums over each block's cells of the products of errors, and (F,), their numbers."""
+    """Return (F, M, M), sums over each block's cells of the products of errors, and (F,), their numbers.
+
+    The blocks are of training dates, or, where the test's cells have no truth in training, of places.
+    """
     region = split.train
     shown, times = mask_truth(archive, region.cells), np.asarray(region.times)
     blocks = np.array_split(times, min(FOLDS, len(times)))
-    products = np.zeros((len(blocks), len(cases), len(cases)))
-    counts = np.zeros(len(blocks))
+    places = None if shares_cells(archive, split) else places_of(archive, region)
+    products = np.zeros((len(blocks) if places is None else len(places), len(cases), len(cases)))
+    counts = np.zeros(len(products))
     for number, block in enumerate(blocks):
         others = tuple(t for t in split.training_view.climatology_times if t not in set(block.tolist()))
         seen = [replace(case, view=replace(case.view, climatology_times=others)) for case in cases]
@@ -89,10 +170,30 @@ def error_products(
             strip = Strip(time, region.columns)
             fields = [predict_field(case, shown, target, strip)[0][0].numpy() for case in seen]
             errors = (np.stack(fields) - truth).astype(np.float64)
-            errors = errors[:, np.isfinite(errors).all(0)]
-            products[number] += errors @ errors.T
-            counts[number] += errors.shape[1]
+            for index, part in [(number, np.s_[:, :])] if places is None else enumerate(places):
+                here = errors[(slice(None), *part)].reshape(len(cases), -1)
+                here = here[:, np.isfinite(here).all(0)]
+                products[index] += here @ here.T
+                counts[index] += here.shape[1]
     return products, counts
+
+
+def places_of(archive: Archive, region: Region) -> list[tuple[slice, slice]]:
+    """Return the fine rows and columns, of the region's, of strips of about as many cells with truth each.
+
+    They run across the region's longer side; there is one where it is a single cell wide.
+    """
+    first, last = region.columns
+    cells = np.ones(archive.shape, bool) if region.cells is None else region.cells
+    cells = cells[:, first:last]
+    axis = int(cells.shape[1] >= cells.shape[0])
+    share = np.cumsum(cells.sum(1 - axis)) / max(int(cells.sum()), 1)
+    folds = min(FOLDS, cells.shape[axis])
+    inner = [int(np.searchsorted(share, part / folds)) + 1 for part in range(1, folds)]
+    edges = np.unique([0, *inner, cells.shape[axis]]) * archive.factor
+    strips = [slice(int(a), int(b)) for a, b in zip(edges, edges[1:])]
+    whole = slice(None)
+    return [(whole, strip) if axis else (strip, whole) for strip in strips]
 
 
 def best_base(
@@ -143,11 +244,14 @@ def blend_weights(products: np.ndarray) -> np.ndarray:
 
 def base_in_words(choice: BaseChoice) -> str:
     """Say what the residual stands on, and what it was measured to be beside the others."""
+    left_out = (
+        f" Without the regression on the coarse cells around: {choice.left_out}." if choice.left_out else ""
+    )
     if not choice.spec.weights:
-        return "Base: the best disaggregation that the sources allow."
+        return f"Base: the best disaggregation that the sources allow.{left_out}"
     parts = [id if w == 1 else f"{w:.2f} × {id}" for id, w in choice.spec.weights]
     text = f"Base: {' + '.join(parts)}."
     if choice.rmse:
         ranked = sorted(choice.rmse, key=lambda id: choice.rmse[id])
-        text += f" RMSE on training dates held out: {', '.join(f'{n} {choice.rmse[n]:.4g}' for n in ranked)}."
-    return text
+        text += f" RMSE on training data held out: {', '.join(f'{n} {choice.rmse[n]:.4g}' for n in ranked)}."
+    return text + left_out

@@ -3,67 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-def neighbours(coarse: Tensor, halo: int, radius: int) -> Tensor:
-    """Return (B, h, w, (2·radius + 1)²): each coarse cell and those around it, by rows.
-
-    One that is missing has the value of the cell in the middle; all are NaN where that is missing.
-
-    Args:
-        coarse: (B, h + 2·halo, w + 2·halo).
-        halo: at least `radius`.
-        radius: coarse cells on each side.
-    """
-    size, ring = 2 * radius + 1, halo - radius
-    coarse = coarse[..., ring : coarse.shape[-2] - ring, ring : coarse.shape[-1] - ring]
-    around = coarse.unfold(-2, size, 1).unfold(-2, size, 1).flatten(-2)
-    centre = around[..., around.shape[-1] // 2, None]
-    return torch.where(torch.isfinite(around) & torch.isfinite(centre), around, centre)
-
-
-def by_cell(fine: Tensor, factor: int) -> Tensor:
-    """Return (B, h·k, w·k) as (B, h, w, k²)."""
-    return fine.unflatten(-2, (-1, factor)).unflatten(-1, (-1, factor)).movedim(-2, -3).flatten(-2)
-
-
-def whole(cells: Tensor, factor: int) -> Tensor:
-    """Return (B, h, w, k²) as (B, h·k, w·k): `by_cell` undone."""
-    return cells.unflatten(-1, (factor, factor)).movedim(-2, -3).flatten(-4, -3).flatten(-2)
-
-
-@dataclass(frozen=True)
-class CellRelation:
-    """What is expected of each fine cell: `level` + Σ `weights`·(neighbours − `mean`).
-
-    Attributes:
-        mean: (h, w, p), of the neighbours.
-        level: (h, w, k²).
-        weights: (h, w, p, k²), None for all zero.
-    """
-
-    mean: Tensor
-    level: Tensor
-    weights: Tensor | None
-
-    def apply(self, seen: Tensor) -> Tensor:
-        """Return (B, h, w, k²) for (B, h, w, p) neighbours, zero where these are missing."""
-        known = torch.isfinite(seen[..., :1])
-        if self.weights is None:
-            rest = self.level.expand(*seen.shape[:-1], -1)
-        else:
-            away = torch.where(known, seen - self.mean, torch.zeros_like(seen))
-            rest = self.level + torch.einsum("bhwp,hwpq->bhwq", away, self.weights)
-        return torch.where(known, rest, torch.zeros_like(rest))
-
-    def part(self, rows: slice, columns: Tensor) -> CellRelation:
-        """Return the relation of some coarse rows and columns."""
-        weights = None if self.weights is None else self.weights[rows][:, columns]
-        return CellRelation(self.mean[rows][:, columns], self.level[rows][:, columns], weights)
+from engine.disaggregation.cell_relation import CellRelation
 
 
 class NeighbourSums:
@@ -95,6 +39,12 @@ class NeighbourSums:
         ]
         old = self._sums[fold]
         self._sums[fold] = [a.add_(b) for a, b in zip(old, new, strict=True)] if old else new
+
+    @property
+    def known(self) -> Tensor:
+        """Return (h, w), whether any of a coarse cell's fine ones was told anything."""
+        counts = [sums[3] for sums in self._sums if sums]
+        return sum(counts[1:], counts[0]).sum(-1) > 0
 
     def relation(
         self, radius: int, ridges: Sequence[float | None], without: int | None = None

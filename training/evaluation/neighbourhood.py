@@ -6,7 +6,9 @@ the coefficients of interpolation and no further. How many coarse cells count, i
 shrunk, is chosen over blocks of training dates: by the error, conserved and in the target's units, on the
 dates of each block of a fit to the others. Where none is better there than interpolation, it is that.
 
-It is fitted anew wherever it is compared, and knows the cells alone that it was fitted on.
+It knows the cells alone that it was fitted on. Where a comparison asks for it, it is fitted anew; as a part
+of a model's base it is fitted once more without each block of training dates, so that the network learns from
+residuals that are as large as those of dates it will not have seen.
 """
 
 from __future__ import annotations
@@ -16,20 +18,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from affine import Affine
+from rasterio.crs import CRS
 from torch import Tensor
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.disaggregation.cell_regression import CellRegression
+from engine.disaggregation.cell_relation import CellRelation, by_cell, neighbours, stacked, whole
 from engine.fields.conservation import clipped, conserve
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
-from engine.specs import TargetSpec
+from engine.raster.georeference import Georeference
+from engine.specs import NEIGHBOURHOOD, TargetSpec
 from engine.transforms import normalised, physical
 from training.data.archive import Archive
 from training.data.masked_truth import mask_truth
 from training.data.patches import View, Window, cut
 from training.data.region import Region
 from training.data.split import Split
-from training.evaluation.neighbour_sums import CellRelation, NeighbourSums, by_cell, neighbours, whole
+from training.evaluation.neighbour_sums import NeighbourSums
 from training.evaluation.predict import Case
 
 RADII = (1, 2)  # coarse cells on each side: 3 × 3 and 5 × 5
@@ -39,7 +46,7 @@ HELD = 120  # dates, at most, on which candidates are judged
 BATCH = 16  # dates at a time
 JUDGED = 12  # strips, at most, on which candidates are judged
 SUMS = 2**27  # bytes of sums at a time
-NAME, TITLE = "neighbourhood", "Regression on the coarse cells around"
+NAME, TITLE = NEIGHBOURHOOD, "Regression on the coarse cells around"
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class NeighbourhoodRegression:
 
     Attributes:
         fit_chosen: how it was fitted; None: interpolation was as good.
+        fitted: the regression; None: the same.
+        folds: block of each training time, where it was also fitted without each.
     """
 
     halo = BASE_HALO
@@ -66,22 +75,27 @@ class NeighbourhoodRegression:
     def __init__(self, target: TargetSpec) -> None:
         self.target = target
         self.fit_chosen: Fit | None = None
+        self.fitted: CellRegression | None = None
+        self.folds: dict[int, int] = {}
         self._view = View(())
-        self._relations: list[tuple[int, CellRelation]] = []  # by the first of their coarse rows
-        self._columns, self._width = (0, 0), 0
+        self._columns = (0, 0)
         low, high = target.range or (0.0, 1.0)
         self._scale = (high - low) / 4 or 1.0
 
-    def fit(self, archive: Archive, region: Region, domain: np.ndarray | None = None) -> None:
+    def fit(
+        self, archive: Archive, region: Region, domain: np.ndarray | None = None, by_block: bool = False
+    ) -> None:
         """Fit on a region's times and cells; with fewer than four times it stays interpolation.
 
         Args:
-            archive, region: on what.
+            archive: the data.
+            region: what may be learnt from.
             domain: the fine cells that count; None: all.
+            by_block: also without each block of dates, for predictions of dates that the fit does not know.
         """
         archive = mask_truth(archive, region.cells)
-        self.fit_chosen, self._relations, self._view = None, [], View((), domain=domain)
-        self._columns, self._width = region.columns, archive.shape[1]
+        self.fit_chosen, self.fitted, self.folds = None, None, {}
+        self._view, self._columns = View((), domain=domain), region.columns
         folds = min(FOLDS, len(region.times))
         if len(region.times) < 4:
             return
@@ -90,40 +104,32 @@ class NeighbourhoodRegression:
         kept: dict[bool, NeighbourSums] = {}
         for strip in strips[:: -(-len(strips) // JUDGED)]:
             kept = self._judge(archive, region.times, folds, strip, errors)
-        self.fit_chosen = min(errors, key=lambda fit: errors[fit])
-        if self.fit_chosen is None:
+        chosen = self.fit_chosen = min(errors, key=lambda fit: errors[fit])
+        if chosen is None:
             return
+        left_out = (None, *(range(folds) if by_block else ()))
+        relations: list[list[CellRelation]] = []
+        known = []
         for strip in strips:
             if len(strips) > 1:
                 kept = self._sums(archive, region.times, folds, strip)[0]
-            chosen = self.fit_chosen
-            relation = kept[chosen.working].relation(chosen.radius, [chosen.ridge])[0]
-            self._relations.append((strip[0], relation))
+            sums = kept[chosen.working]
+            relations.append([sums.relation(chosen.radius, [chosen.ridge], one)[0] for one in left_out])
+            known.append(sums.known)
+        whole_fit, *without = (self._in_units(stacked(strip), chosen) for strip in zip(*relations))
+        place = place_of(archive, region)
+        self.fitted = CellRegression(
+            whole_fit, torch.cat(known), chosen.radius, chosen.working, place, tuple(without)
+        )
+        if by_block:
+            blocks = enumerate(np.array_split(np.asarray(region.times), folds))
+            self.folds = {int(time): number for number, block in blocks for time in block}
 
-    @torch.no_grad()
     def predict(self, patch: Patch) -> Tensor:
         """Return (B, h·k, w·k) in the target's units, before conservation; NaN where invalid."""
-        patch = narrowed(patch, self.halo)
-        base = base_field(patch, self.target, (), 0)
-        chosen = self.fit_chosen
-        if chosen is None or patch.origin is None:
-            return base
-        k, rest = patch.factor, torch.zeros_like(base)
-        seen = neighbours(self._inside(patch.target, chosen.working), self.halo, chosen.radius)
-        first, last = self._columns
-        for number, (row, column) in enumerate(patch.origin.tolist()):
-            columns = (torch.arange(seen.shape[2]) + column) % self._width - first
-            across = ((columns >= 0) & (columns < last - first)).nonzero().flatten()
-            for top, relation in self._relations:
-                begin, end = max(row, top), min(row + seen.shape[1], top + relation.mean.shape[0])
-                if begin >= end or not across.numel():
-                    continue
-                part = relation.part(slice(begin - top, end - top), columns[across])
-                expected = part.apply(seen[number : number + 1, begin - row : end - row, across])
-                fine = (across[:, None] * k + torch.arange(k)).flatten()
-                rows = torch.arange((begin - row) * k, (end - row) * k)
-                rest[number, rows[:, None], fine] = whole(expected, k)[0]
-        return self._lifted(base, rest, chosen.working)
+        if self.fitted is None:
+            return base_field(narrowed(patch, self.halo), self.target, (), 0)
+        return self.fitted.field(patch, self.target)[0]
 
     # ------------------------------------------------------------------ spaces
 
@@ -133,6 +139,9 @@ class NeighbourhoodRegression:
 
     def _inside(self, values: Tensor, working: bool) -> Tensor:
         return normalised(values, self.target) if working else values / self._scale
+
+    def _in_units(self, relation: CellRelation, fit: Fit) -> CellRelation:
+        return relation if fit.working else relation.scaled(self._scale)
 
     def _lifted(self, base: Tensor, rest: Tensor, working: bool) -> Tensor:
         inner = self._inside(base, working) + rest
@@ -144,7 +153,7 @@ class NeighbourhoodRegression:
     def _sums(
         self, archive: Archive, times: Sequence[int], folds: int, strip: tuple[int, int]
     ) -> tuple[dict[bool, NeighbourSums], list[list[tuple[Patch, Tensor, Tensor]]]]:
-        """Return the sums by space, and of each fold the dates to judge on: patch, base and truth."""
+        """Return the sums by space, and of each fold batches of dates to judge on: patch, base, truth."""
         sums = {space: NeighbourSums(folds, max(RADII)) for space in self._spaces()}
         judged: list[list[tuple[Patch, Tensor, Tensor]]] = []
         for fold, block in enumerate(np.array_split(np.asarray(times), folds)):
@@ -156,11 +165,9 @@ class NeighbourhoodRegression:
                 for space, one in sums.items():
                     rest = by_cell(self._inside(truth, space) - self._inside(base, space), patch.factor)
                     one.add(fold, neighbours(self._inside(patch.target, space), self.halo, max(RADII)), rest)
-                held += [
-                    (_one(patch, i, self.halo), base[i : i + 1].clone(), truth[i : i + 1].clone())
-                    for i, time in enumerate(batch)
-                    if time in wanted
-                ]
+                some = [i for i, time in enumerate(batch) if time in wanted]
+                if some:
+                    held.append((_some(patch, some, self.halo), base[some], truth[some]))
             judged.append(held)
         return sums, judged
 
@@ -202,11 +209,11 @@ class NeighbourhoodRegression:
         return cut(archive, windows, (strip[1] - strip[0], last - first), self.halo, self._view)
 
 
-def _one(patch: Patch, index: int, halo: int) -> Patch:
-    """Return what judging needs of one window: the coarse field as far as neighbours reach, and areas."""
+def _some(patch: Patch, dates: list[int], halo: int) -> Patch:
+    """Return what judging needs of some windows: the coarse field as far as neighbours reach, and areas."""
     ring, k = halo - max(RADII), patch.factor
-    area = None if patch.area is None else patch.area[index : index + 1, halo * k : -halo * k].clone()
-    return Patch(k, max(RADII), crop(patch.target[index : index + 1], ring).clone(), area=area)
+    area = None if patch.area is None else patch.area[dates][:, halo * k : -halo * k]
+    return Patch(k, max(RADII), crop(patch.target[dates], ring).contiguous(), area=area)
 
 
 def _strips(archive: Archive, region: Region, folds: int, spaces: int) -> Iterator[tuple[int, int]]:
@@ -217,6 +224,20 @@ def _strips(archive: Archive, region: Region, folds: int, spaces: int) -> Iterat
     rows = max(1, SUMS // (cell * width))
     for first in range(0, height, rows):
         yield first, min(first + rows, height)
+
+
+def place_of(archive: Archive, region: Region) -> Georeference:
+    """Return where the coarse cells of a region's columns lie."""
+    first, last = region.columns
+    transform = archive.transform * Affine.translation(first, 0)
+    return Georeference(CRS.from_user_input(archive.crs), transform, last - first, archive.shape[0])
+
+
+def file_size(archive: Archive, region: Region) -> int:
+    """Return the bytes that a regression on a region's cells may need in a package."""
+    around, fine = (2 * max(RADII) + 1) ** 2, archive.factor**2
+    cells = archive.shape[0] * (region.columns[1] - region.columns[0])
+    return cells * (1 + 4 * (around + fine + around * fine))
 
 
 def shares_cells(archive: Archive, split: Split) -> bool:

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from engine.contract import CARD_VERSION
+from engine.disaggregation.cell_regression import CellRegression
 from engine.files.atomic import new_file, scratch_file, scratch_folder
+from engine.models.regression_file import card_entry, file_tensors
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import DOMAIN_FILE, Package, write_package
 from engine.raster.domain_mask import INSIDE, OUTSIDE
@@ -40,6 +42,7 @@ def write(
     base: BaseSpec | None = None,
     correction: Correction | None = None,
     domain: Domain | None = None,
+    regression: CellRegression | None = None,
 ) -> Package:
     """Write the package.
 
@@ -53,14 +56,16 @@ def write(
         base: what the residual stands on; None: the default.
         correction: of the coarse product, which the engine is to apply; None: none.
         domain: the fine cells that count; None: all.
+        regression: of the base, where it names one.
     """
-    card = build_card(config, archive, target, sources, network, weights, metrics, command, base)
+    card = build_card(config, archive, target, sources, network, weights, metrics, command, base, regression)
     factors = None
     if correction is not None:
         card["bias"] = _bias_entry(correction, archive)
         held = correction.factors
         arrays = {"quantiles": held.quantiles, "source": held.source, "factors": held.factors}
         factors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    fitted = None if regression is None else file_tensors(regression)
     folder = folder.absolute()
     with scratch_folder(folder.with_name(f"{folder.name}.rasters")) as temporary:
         rasters = {
@@ -73,7 +78,7 @@ def write(
             card["domain"] = {"source": domain.source}
         elif domain is not None:
             mask = domain_raster(temporary / DOMAIN_FILE, archive, domain)
-        return write_package(folder, card, weights, rasters, factors, mask)
+        return write_package(folder, card, weights, rasters, factors, mask, fitted)
 
 
 def build_card(
@@ -86,6 +91,7 @@ def build_card(
     metrics: Mapping[str, Mapping[str, float]],
     command: str,
     base: BaseSpec | None = None,
+    regression: CellRegression | None = None,
 ) -> dict[str, Any]:
     """Return the card's fields, all but those that the package writer fills in."""
     model = config.model
@@ -104,7 +110,7 @@ def build_card(
         "target": _plain(asdict(target)),
         "sources": [_source(s, config, archive) for s in sources],
         "network": network.to_json(),
-        **({} if base is None or base == BaseSpec() else {"base": _base_entry(base)}),
+        **({} if base is None or base == BaseSpec() else {"base": _base_entry(base, regression)}),
         **cascade,
         "training": {
             "data": f"{archive.title}. {archive.citation}",
@@ -140,9 +146,10 @@ def build_card(
     }
 
 
-def _base_entry(base: BaseSpec) -> dict[str, Any]:
+def _base_entry(base: BaseSpec, regression: CellRegression | None) -> dict[str, Any]:
     weights = {"weights": dict(base.weights)} if base.weights else {}
-    return {**weights, "residual": base.residual}
+    fitted = {} if regression is None else {"regression": card_entry(regression)}
+    return {**weights, "residual": base.residual, **fitted}
 
 
 def _bias_entry(correction: Correction, archive: Archive) -> dict[str, Any]:

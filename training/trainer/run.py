@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package
 from training.bias.corrected import corrected_archive
@@ -94,6 +93,7 @@ def train_network(
         base,
         correction,
         split.domain,
+        trainer.base_choice.regression,
     )
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
@@ -110,10 +110,9 @@ def _settle_strength(trainer: Trainer) -> None:
     """
     if trainer.config.target.strength != "auto" or not trainer.split.held_out:
         return
-    held = Downscaler(trainer.target, trainer.sources, trainer.network, trainer.base)
-    held.generator.load_state_dict(trainer.best_weights)
     block = trainer.config.sampling.withheld_months
-    pairs = free_and_conserved(held.eval().to(trainer.device), trainer.whole, trainer.split, block)
+    held = trainer.downscaler(trainer.best_weights)
+    pairs = free_and_conserved(held, trainer.whole, trainer.split, block)
     trainer.target = replace(trainer.target, strength=best_strength(pairs))
 
 
@@ -121,9 +120,7 @@ def _test(
     config: Config, archive: Archive, split: Split, trainer: Trainer, network: NetworkSpec, further: bool
 ) -> list[Score]:
     """Return the scores of the simple methods and of the best weights on the test region."""
-    shipped = Downscaler(trainer.target, trainer.sources, network, trainer.base)
-    shipped.generator.load_state_dict(trainer.best_weights)
-    shipped.eval().to(trainer.device)
+    shipped = trainer.downscaler(trainer.best_weights, network)
     draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += neighbourhood_cases(archive, split, trainer.target)

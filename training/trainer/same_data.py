@@ -1,13 +1,16 @@
-"""Whether a checkpoint was trained on the data that are there now."""
+"""Whether a checkpoint was trained as the configuration says, on the data that are there now."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from engine.errors import InputError
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
+from training.schema.config import Config
 
 _CLOSE = 1e-4  # relative: another machine may add up in another order
 
@@ -38,6 +41,31 @@ def facts(
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the words for what differs between two data sets' facts."""
     return [word for word in now if word in then and not _same(then[word], now[word])]
+
+
+def check(folder: Path, config: Config, state: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another training.
+
+    Args:
+        folder: of the run.
+        config: of this training.
+        state: of the checkpoint.
+        data: facts of the data set that is there now.
+
+    Raises:
+        InputError: it is of another configuration or of other data; the sentence names the keys.
+    """
+    now = config.model_dump(mode="json", exclude={"ablation", "device"})  # no matter of this run's numbers
+    held = {"base": "default", **state["config"]}  # an older checkpoint names none
+    for what, differ in (
+        ("with another configuration", [key for key in now if held.get(key) != now[key]]),
+        ("from other data", differing(state.get("data", {}), data)),
+    ):
+        if differ:
+            raise InputError(
+                f"The checkpoint in {folder} was made {what} ({', '.join(differ)}): use that again, or start "
+                f"without --resume."
+            )
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from torch import Tensor, nn
 
 from engine.compute.devices import wait_for
 from engine.compute.prefetch import Prefetcher
-from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
+from engine.nets.spec import NetworkSpec
 from engine.specs import SourceSpec, TargetSpec
 from training.bias.strength import with_strength
 from training.data.archive import Archive
@@ -71,7 +72,7 @@ class Trainer:
         folder: Path,
         specs: tuple[TargetSpec, tuple[SourceSpec, ...]] | None = None,
     ) -> None:
-        self.config, self.split, self.folder = config, split, folder
+        self.config, self.folder = config, folder
         self.whole = archive
         self.archive = archive = mask_truth(archive, split.train.cells)  # all that is learned from
         self.device = training_device(config.device)
@@ -86,9 +87,11 @@ class Trainer:
             self.target, self.sources = statistics_of(config.start_from, self.target, self.sources)
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
-        self.base_choice = choose_base(config, archive, split, self.target)
-        self.base = base_of(config) or self.base_choice.spec
-        self.model = Downscaler(self.target, self.sources, self.network, self.base)
+        self.base_choice = choose_base(config, archive, split, self.target, base_of(config))
+        self.base = self.base_choice.spec
+        view = replace(split.training_view, folds=self.base_choice.folds)
+        self.split = split = replace(split, training_view=view)
+        self.model = self.downscaler()
         self.halo = self.model.halo
         if config.start_from is not None:
             start_from(self.model, config.start_from)
@@ -122,6 +125,17 @@ class Trainer:
         self.step_number = 0
         self.best: dict[str, Any] = {}  # step and score of the best validation
         self.best_weights: dict[str, Tensor] = {}  # on the processor
+
+    def downscaler(
+        self, weights: dict[str, Tensor] | None = None, network: NetworkSpec | None = None
+    ) -> Downscaler:
+        """Return a model on the run's base, with a generator's weights for use; None: untrained."""
+        regression, network = self.base_choice.regression, network or self.network
+        model = Downscaler(self.target, self.sources, network, self.base, regression)
+        if weights is None:
+            return model
+        model.generator.load_state_dict(weights)
+        return model.eval().to(self.device)
 
     # ------------------------------------------------------------------ one step
 
@@ -271,9 +285,7 @@ class Trainer:
 
     def scored(self, weights: dict[str, Tensor]) -> dict[str, float]:
         """Return the scores of a generator's weights on the validation region."""
-        held = Downscaler(self.target, self.sources, self.network, self.base)
-        held.generator.load_state_dict(weights)
-        held.eval().to(self.device)
+        held = self.downscaler(weights)
         section = self.config.validation
         members = self.config.ensemble.validated if self.config.ensemble is not None else 0
         block = self.config.sampling.withheld_months
@@ -281,10 +293,8 @@ class Trainer:
 
     def residual_share(self) -> float:
         """Return the share of the best weights' residual to ship; see `training.trainer.validation`."""
-        held = Downscaler(self.target, self.sources, self.network, self.base)
-        held.generator.load_state_dict(self.best_weights)
         block = self.config.sampling.withheld_months
-        return residual_share(held.eval().to(self.device), self.whole, self.split, block)
+        return residual_share(self.downscaler(self.best_weights), self.whole, self.split, block)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -327,19 +337,7 @@ class Trainer:
 
     def _take(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
         """Take over what a checkpoint holds."""
-        now = self.config.model_dump(
-            mode="json", exclude={"ablation", "device"}
-        )  # no matter of this run's numbers
-        held = {"base": "default", **state["config"]}  # an older checkpoint names none
-        for what, differ in (
-            ("with another configuration", [key for key in now if held.get(key) != now[key]]),
-            ("from other data", same_data.differing(state.get("data", {}), self._data())),
-        ):
-            if differ:
-                raise InputError(
-                    f"The checkpoint in {self.folder} was made {what} ({', '.join(differ)}): use that again, "
-                    f"or start without --resume."
-                )
+        same_data.check(self.folder, self.config, state, self._data())
         self.plan = TrainingPlan(**state["plan"])
         self.use_plan()
         self.model.generator.load_state_dict(parts["generator"])

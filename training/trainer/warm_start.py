@@ -39,7 +39,7 @@ def statistics_of(
 def base_of(config: Config) -> BaseSpec | None:
     """Return the base of the package that training begins with, None where there is none or another is named.
 
-    The share of the residual that counts is measured anew.
+    The share of the residual that counts is measured anew, and a regression is fitted anew.
     """
     if config.start_from is None or config.base != "default":
         return None

@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from affine import Affine
+from rasterio.crs import CRS
 
 from engine.disaggregation.base_field import base_field
+from engine.disaggregation.cell_regression import CellRegression
+from engine.disaggregation.cell_relation import CellRelation
 from engine.errors import InputError, PackageError
 from engine.features.network_inputs import network_channels
 from engine.fields.conservation import aggregate
@@ -19,6 +23,8 @@ from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.package.card import Card
 from engine.package.card_check import check_card
+from engine.raster.georeference import Georeference
+from engine.raster.grids import window
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 
 K, HALO, SIZE = 4, 14, 6
@@ -167,3 +173,65 @@ def test_a_card_carries_the_base_and_an_old_one_has_none() -> None:
 def test_a_wrong_base_in_a_card_is_named(entry: dict, words: str) -> None:
     with pytest.raises(PackageError, match=words):
         check_card(card(base=entry), "card")
+
+
+PLACE = Georeference(CRS.from_epsg(32630), Affine(1000, 0, 0, 0, -1000, 0), SIZE, SIZE)
+FITTED = BaseSpec((("neighbourhood", 0.6), ("elevationregression", 0.3), ("bicubicsmooth", 0.1)))
+
+
+def regression(known: torch.Tensor | None = None) -> CellRegression:
+    drawn = torch.Generator().manual_seed(4)
+    weights = torch.randn(SIZE, SIZE, 9, K * K, generator=drawn) * 0.1
+    relation = CellRelation(torch.full((SIZE, SIZE, 9), 0.5), torch.zeros(SIZE, SIZE, K * K), weights)
+    known = torch.ones(SIZE, SIZE, dtype=torch.bool) if known is None else known
+    return CellRegression(relation, known, 1, True, PLACE)
+
+
+def placed(patch: Patch, row: int = 0) -> Patch:
+    return replace(patch, lattice=PLACE.geobox, origin=torch.tensor([[row, 0]] * 2))
+
+
+def test_the_regression_is_a_part_like_others_where_it_was_fitted() -> None:
+    patch = placed(patch_of())
+    blend = BlendedBase(FITTED, K, TARGET, SOURCES, regression()).field(patch, 0)
+    assert torch.allclose(aggregate(blend, K), own(patch), rtol=1e-5)
+    alone = BlendedBase(BaseSpec((("neighbourhood", 1.0),)), K, TARGET, SOURCES, regression()).field(patch, 0)
+    rest = BaseSpec((("elevationregression", 0.75), ("bicubicsmooth", 0.25)))
+    others = BlendedBase(rest, K, TARGET, SOURCES).field(patch, 0)
+    assert not torch.allclose(alone, others, rtol=0.05)
+    assert torch.allclose(blend, 0.6 * alone + 0.4 * others, rtol=1e-5)
+
+
+def test_a_margin_moves_no_cell_of_the_regression() -> None:
+    patch = placed(patch_of())
+    base = BlendedBase(FITTED, K, TARGET, SOURCES, regression())
+    inner = base.field(patch, 0)
+    assert torch.allclose(base.field(patch, 2)[:, 2 * K : -2 * K, 2 * K : -2 * K], inner, rtol=1e-5)
+
+
+def test_the_regression_leaves_its_weight_to_the_others_elsewhere() -> None:
+    known = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    known[0] = False
+    base = BlendedBase(FITTED, K, TARGET, SOURCES, regression(known))
+    field = base.field(placed(patch_of(), row=-2), 0)
+    rest = BaseSpec((("elevationregression", 0.75), ("bicubicsmooth", 0.25)))
+    others = BlendedBase(rest, K, TARGET, SOURCES).field(placed(patch_of()), 0)
+    assert torch.allclose(field[:, : 3 * K], others[:, : 3 * K], rtol=1e-6)
+    assert not torch.allclose(field[:, 3 * K :], others[:, 3 * K :], rtol=0.05)
+    assert torch.allclose(aggregate(field, K), own(patch_of()), rtol=1e-5)
+    alone = BlendedBase(BaseSpec((("neighbourhood", 1.0),)), K, TARGET, SOURCES, regression())
+    far = placed(patch_of(), row=100)
+    assert torch.equal(alone.field(far, 0), base_field(far, TARGET, SOURCES, 0))
+
+
+def test_what_is_in_use_is_told_for_a_run() -> None:
+    base = BlendedBase(FITTED, K, TARGET, SOURCES, regression())
+    used = base.in_use({"elevation"}, False, PLACE.geobox)
+    assert dict(used.weights) == pytest.approx(dict(FITTED.weights)) and used.fitted == 1
+    elsewhere = base.in_use(set(), False, window(PLACE.geobox, 100, 0, 4, 4))
+    assert elsewhere.weights == (("bicubicsmooth", 1.0),) and elsewhere.fitted == 0
+
+
+def test_a_base_that_names_a_regression_needs_one() -> None:
+    with pytest.raises(InputError, match="no fitted regression"):
+        BlendedBase(FITTED, K, TARGET, SOURCES)
