@@ -48,6 +48,7 @@ ORDER = {
     "training": (
         *("console", "schema", "records", "metrics", "html", "data", "bias", "preparation", "evaluation"),
         *(
+            "defaults",
             "figures",
             "trainer",
             "cascade",

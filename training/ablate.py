@@ -23,7 +23,9 @@ from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
 from training.data.readers import load_archive
+from training.defaults.complete import complete
 from training.schema.config import load_config
+from training.schema.older import leaves_open
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -88,6 +90,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         load("matplotlib")
     config = load_config(options.config).on(options.device)
     choose_device(config.device)  # refused before anything long
+    archive = None
+    if leaves_open(config):  # the runs' records tell what was chosen
+        archive = load_archive(config)
+        config = complete(config, archive).config
     seeds = seeds_of(options.seeds) if options.seeds else config.ablation.seeds
     folder = options.output or Path("runs") / "ablation" / config.model.id
     records = options.records or folder / "records.jsonl"
@@ -98,7 +104,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         for one in runs:
             print(f"{'done' if one.id in done else 'open'}  {one.id}")
         return 0
-    archive = load_archive(config)
+    archive = archive or load_archive(config)
     left = [one for one in runs if one.id not in done]
     if left and not options.no_runs:
         print(f"{len(left)} of {len(runs)} runs to do, {left[0].config.steps} steps each.", flush=True)

@@ -22,8 +22,10 @@ from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
 from training.console.sole_writer import sole_writer
+from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import split_archive
+from training.defaults.complete import completed
 from training.schema.config import Config, load_config, parse_config
 from training.trainer.run import fit
 from training.trainer.trainer import CHECKPOINT, LOG
@@ -63,19 +65,19 @@ def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str,
     """
     curves: dict[int, list[dict[str, float]]] = {}
     folds = []
+    config, archive = _opened(config, quiet)
     for number, held in enumerate(folds_of(config), start=1):
         settings = config.model_dump(mode="json")
-        settings["validation"].update(held)
+        settings["validation"].update({"where": "auto", **held})
         fold = parse_config(settings, f"fold {number}")
-        archive = load_archive(fold)
         folder = runs / f"{config.model.id}-fold{number}"
         if not quiet:
             print(f"Fold {number}: without {held}")
         with sole_writer(folder, "training in"):
             resume = (folder / CHECKPOINT).is_file()
             split = split_archive(fold, archive)
-            archive, _ = corrected_archive(fold, archive, split)
-            trainer = fit(fold, archive, split, folder, resume, quiet)
+            corrected, _ = corrected_archive(fold, archive, split)
+            trainer = fit(fold, corrected, split, folder, resume, quiet)
         folds.append({**held, **trainer.best})
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
@@ -84,6 +86,15 @@ def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str,
     mean = {step: _mean(scores) for step, scores in sorted(curves.items()) if len(scores) == len(folds)}
     score = config.validation.score
     return {"folds": folds, "mean": mean, "best_step": min(mean, key=lambda step: mean[step][score])}
+
+
+def _opened(config: Config, quiet: bool) -> tuple[Config, Archive]:
+    """Return the configuration with all but what validates, which the folds name, and the data set."""
+    archive = load_archive(config)
+    if not config.validation.names_something:
+        validation = config.validation.model_copy(update={"where": "training"})
+        config = config.model_copy(update={"validation": validation})
+    return completed(config, archive, quiet), archive
 
 
 def _mean(scores: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -23,12 +23,14 @@ from training.console.sole_writer import sole_writer
 from training.data.readers import load_archive
 from training.data.region import Region
 from training.data.split import split_archive
+from training.defaults.complete import complete
 from training.evaluation.comparison import MEMBERS, Evaluation, evaluate_all
 from training.evaluation.predict import Strip, predict_field
 from training.evaluation.tables import comparison_table, ensemble_table, further_table, table
 from training.figures.maps import draw
 from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
+from training.schema.older import with_older_meaning
 
 RUNS = Path("runs")
 
@@ -149,7 +151,7 @@ def what_to_test(options: argparse.Namespace) -> tuple[Config, Package | None]:
         settings = package.card.raw["training"].get("configuration")
         if settings is None:
             raise InputError(f"The card of {package.card.id} holds no configuration: give one.")
-        config = parse_config(settings, f"the card of {package.card.id}")
+        config = parse_config(with_older_meaning(settings), f"the card of {package.card.id}")
     return config, package
 
 
@@ -179,6 +181,7 @@ def _evaluate(
 ) -> int:
     """Score, print, draw and write what the command line asks for."""
     archive = load_archive(config)
+    config = complete(config, archive).config
     split = split_archive(config, archive)
     archive, correction = corrected_archive(config, archive, split, package)
     time = None

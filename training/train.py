@@ -17,8 +17,9 @@ from training.console.needed import load
 from training.data.placement import training_device
 from training.data.readers import load_archive
 from training.data.split import split_archive
+from training.defaults.complete import complete
+from training.defaults.dataset import describes_data, open_config
 from training.records.record import append, record_of, run_id
-from training.schema.config import load_config
 from training.trainer import distributed
 from training.trainer.run import fit
 
@@ -27,11 +28,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = Parser(
         prog="python -m training.train",
-        description="Train a model as a YAML configuration says, and write its package with test scores. "
+        description="Train a model as a YAML configuration says, or on the data set that a YAML file "
+        "describes, with all else chosen and told; and write its package with test scores. "
         "A run that was stopped or killed goes on with --resume, as if it had never stopped. "
         "In N processes: torchrun --nproc-per-node N -m training.train CONFIG.",
     )
-    parser.add_argument("config", help="training configuration (YAML), e.g. training/configs/rain_itur.yaml")
+    parser.add_argument(
+        "config",
+        type=Path,
+        help="training configuration (YAML), e.g. training/configs/rain_itur.yaml, or the description of a "
+        "data set, as for training.prepare: it is then prepared, where stores/NAME.zarr is not there",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
@@ -41,7 +48,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="print nothing but the package's folder")
     options = parser.parse_args(arguments)
     load("jsonschema", "torch.utils.tensorboard")
-    config = load_config(options.config).on(options.device)
+    if options.record is not None and describes_data(options.config):
+        raise InputError("--record: a record is of a configuration, and this file describes a data set.")
+    config = open_config(options.config, Path("stores"), None if options.quiet else print).on(options.device)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     command = f"python -m training.train {Path(options.config).as_posix()}"
@@ -50,6 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise InputError("A cascade trains in one process: start it without torchrun.")
         if not group.first:
             archive = load_archive(config)
+            config = complete(config, archive).config
             folder = options.runs / config.model.id
             split = split_archive(config, archive)
             archive, _ = corrected_archive(config, archive, split)

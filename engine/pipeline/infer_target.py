@@ -18,6 +18,7 @@ from engine.raster.sampling import CELLS
 from engine.specs import TargetSpec
 
 NEAR_ZERO = 1e-3  # of a climatology's largest value
+NEAR_HIGH = 0.2  # of the largest value: a least one above it does not tell of zero
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,29 @@ def infer_target(raster: Raster, quantity: str = "auto", climatology: RasterRef 
             f"target: {raster.ref.path} has values below zero, such as {low:g} in row {values.row}, column "
             f"{values.column}{band}: choose signed, or mend them."
         )
+    known = quantity == "nonnegative" or (low > NEAR_HIGH * high and _reaches_zero(climatology, raster))
+    return target_of(name, raster.units, _words(raster), low, high, known)
+
+
+def target_of(
+    name: str, unit: str, words: str, low: float, high: float, nonnegative: bool = False
+) -> TargetSpec:
+    """Return a target's description from what it is called and its least and largest value.
+
+    Args:
+        name, unit: of the target.
+        words: what else it is called; see `engine.quantities.upper_bound`.
+        low, high: of its values.
+        nonnegative: whether it is known to be so, and to reach zero.
+    """
+    if units.is_temperature(unit) and not nonnegative:
+        return TargetSpec(name, unit)
     # Rain is non-negative also where it rains everywhere.
-    known = quantity == "nonnegative" or units.is_water(raster.units)
-    wet = low > 0.2 * high and not known and not _reaches_zero(climatology, raster)
-    most = upper_bound(raster.units, _words(raster), low, high)
+    wet = low > NEAR_HIGH * high and not nonnegative and not units.is_water(unit)
+    most = upper_bound(unit, words, low, high)
     if low < 0 or wet:
-        return TargetSpec(name, raster.units, bounds=(None if most is None else 0.0, most))
-    return TargetSpec(
-        name, raster.units, transform="log1p", bounds=(0.0, most), conservation="multiplicative"
-    )
+        return TargetSpec(name, unit, bounds=(None if most is None else 0.0, most))
+    return TargetSpec(name, unit, transform="log1p", bounds=(0.0, most), conservation="multiplicative")
 
 
 def _words(raster: Raster) -> str:

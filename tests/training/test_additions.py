@@ -161,6 +161,7 @@ print(json.dumps([list(parts.train.times), list(parts.test.times), words]))
 
 def test_a_split(quick, tmp_path) -> None:
     quick |= {"data": {"name": "small"}, "split": {"kind": "everyother", "first": 2}}
+    quick["validation"] = {"every": 1, "where": "training"}
     with pytest.raises(InputError, match="everyother"):
         parse_config(quick)
     file = tmp_path / "c.yaml"

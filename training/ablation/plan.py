@@ -129,7 +129,7 @@ def without(constraint: Constraint, config: Config) -> dict[str, Any] | None:
             return None
         return {"target": {"strength": 0.0}, "losses": {"conservation": {"weight": 0.0}}}
     if constraint == "bounds":
-        if config.target.bounds == (None, None) and config.target.conservation == "additive":
+        if config.target.limits == (None, None) and config.target.conservation == "additive":
             return None
         target: dict[str, Any] = {"bounds": [None, None], "conservation": "additive"}
         if config.target.transform == "log1p":

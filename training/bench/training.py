@@ -83,7 +83,7 @@ def store_settings(store: Path) -> dict[str, Any]:
             "test": [["2001-04-01", "2001-04-30"]],
         },
         "sampling": {"size": 16, "batch": 4},
-        "validation": {"every": 1000},
+        "validation": {"every": 1000, "where": "training"},
     }
 
 

@@ -19,6 +19,7 @@ from engine.errors import InputError
 from training.cascade.train import load_data
 from training.cascade.validation import CELLS, CrossValidation, cross_validate
 from training.console.command import main
+from training.defaults.complete import completed
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
 
@@ -74,6 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"{options.config}: there is no cascade in it.")
     torch.set_num_threads(max(1, options.threads))
     given, levels = load_data(config)
+    completed(config, levels[0].archive, options.json)  # as the levels are; told
 
     def report(done: int, count: int) -> None:
         print(f"Fold {done} of {count}", file=sys.stderr)

@@ -12,6 +12,7 @@ from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
 from training.data.readers import check_options
 from training.data.store import as_given
+from training.defaults.complete import completed
 from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Scoring, plan_scores, score
@@ -50,6 +51,7 @@ def train_cascade(
     """
     given, levels = load_data(config)
     folder, first = runs / config.model.id, levels[0]
+    config = completed(config, first.archive, quiet)
     trainer = CascadeTrainer(levels, folder)
     fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)
     metrics: dict[str, dict[str, float]] = {}

@@ -21,6 +21,7 @@ from training.data.normalisation import source_specs, target_spec
 from training.data.patches import Window
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
+from training.defaults.complete import complete
 from training.schema.config import Config
 from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.objective import GeneratedFields
@@ -52,12 +53,16 @@ def load_levels(config: Config) -> list[CascadeLevel]:
     """
     if config.cascade is None:
         raise InputError("cascade: the configuration has none.")
-    levels = []
-    for step in config.cascade.steps:
-        own = config.model_copy(update={"factor": step, "cascade": None, "domain": "all"})
-        archive = load_archive(own)
-        levels.append(CascadeLevel(own, archive, split_archive(own, archive)))
-    return levels
+    steps = config.cascade.steps
+    archives = [load_archive(_at(config, step)) for step in steps]
+    config = complete(config, archives[0]).config  # the same for all: they share their dates
+    owns = [_at(config, step) for step in steps]
+    return [CascadeLevel(own, each, split_archive(own, each)) for own, each in zip(owns, archives)]
+
+
+def _at(config: Config, step: int) -> Config:
+    """Return the configuration of one step."""
+    return config.model_copy(update={"factor": step, "cascade": None, "domain": "all"})
 
 
 class StepTrainer(Trainer):

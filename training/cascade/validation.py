@@ -168,13 +168,14 @@ def cross_validate(
         fields={level.step: {} for level in levels},
         titles={},
     )
+    section = levels[0].config.target
     plain = TargetSpec(
         levels[0].archive.target_name,
         levels[0].archive.units,
-        transform=config.target.transform,
-        scale=config.target.scale,
-        bounds=config.target.bounds,
-        conservation=config.target.conservation,
+        transform=section.transform,
+        scale=section.scale,
+        bounds=section.limits,
+        conservation=section.conservation,
         weights=levels[0].archive.weights,
     )
     every = list(range(len(levels[0].archive.dates)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from engine.errors import InputError
+from training.data.archive import Archive
 from training.schema.split import BlockSection
 
 
@@ -18,6 +20,14 @@ class Cells:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+
+def valid_cells(archive: Archive, times: Sequence[int]) -> np.ndarray:
+    """Return (h, w) booleans: the coarse cells that have data at any of the times."""
+    valid = np.zeros(archive.shape, bool)
+    for time in times:
+        valid |= np.isfinite(np.asarray(archive.coarse[time]))
+    return valid
 
 
 def draw_cells(section: BlockSection, valid: np.ndarray, wrap: bool) -> Cells:

@@ -61,6 +61,8 @@ class ChannelMoments:
 def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
     """Return the target with the statistics of its training times and columns."""
     section, moments, coarse = config.target, ChannelMoments(1), ChannelMoments(1)
+    if section.leaves_open:
+        raise ValueError("the configuration leaves its target open")
     for time in split.train.times:
         truth, field = truth_of(archive, split.train, time)
         values = transform(torch.from_numpy(np.ascontiguousarray(truth)), section.transform, section.scale)
@@ -71,7 +73,7 @@ def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:
         units=archive.units,
         transform=section.transform,
         scale=section.scale,
-        bounds=section.bounds,
+        bounds=section.limits,
         conservation=section.conservation,
         weights=archive.weights,
         strength=1.0 if section.strength == "auto" else section.strength,  # to be measured

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from engine.errors import InputError
 from training.data.archive import Archive
-from training.data.blocks import Cells, draw_cells
+from training.data.blocks import Cells, draw_cells, valid_cells
 from training.data.domain import Domain, domain_of
+from training.data.hold_out.split import choose_split
+from training.data.hold_out.validation import choose_validation
 from training.data.patches import View
 from training.data.region import Region
 from training.schema.config import Config
-from training.schema.split import BlockSection, in_periods
+from training.schema.split import in_periods
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,32 @@ class Split:
 
 
 def split_archive(config: Config, archive: Archive) -> Split:
-    """Apply the configuration's split to an archive.
+    """Apply the configuration's split to an archive; what it leaves open is chosen as in training.
 
     Raises:
         InputError: a part is left without data; the sentence names the key.
     """
+    split = split_regions(config, archive)
+    domain = domain_of(config, archive, split.train)
+    return split if domain is None else _inside(split, domain)
+
+
+def split_regions(config: Config, archive: Archive) -> Split:
+    """Return the split without its domain, for which all of the training's truth is looked through.
+
+    Raises:
+        InputError: as `split_archive`.
+    """
+    config = choose_split(config, archive).config
+    if config.split.needs_years and not archive.has_years:
+        raise InputError(f"split.kind: the data set {archive.name} has months without years.")
+    config = choose_validation(config, archive).config
     rule, held = config.split, config.validation
     train_columns = archive.columns_of(rule.train_extent)
     test_columns = archive.columns_of(rule.test_extent)
-    if rule.needs_years and not archive.has_years:
-        raise InputError(f"split.kind: the data set {archive.name} has months without years.")
     dated = [(t, date, int(archive.months[t])) for t, date in enumerate(archive.dates)]
     seen = [t for t, date, month in dated if rule.trains(date, month)]
     test = [t for t, date, month in dated if rule.tests(date, month)]
-    cells = _cells(rule.drawn_blocks, archive, seen)
     apart = [
         t
         for t in seen
@@ -55,7 +67,8 @@ def split_archive(config: Config, archive: Archive) -> Split:
     ]
     if held.held_out_periods and not apart:
         raise InputError("validation.held_out_periods: there is no training date in them.")
-    hidden = set(apart)
+    near = [t for t in seen if in_periods(archive.dates[t], held.held_out_periods, held.gap_days)]
+    hidden = {*apart, *near}
     train = [t for t in seen if t not in hidden]
     validation = apart or train
     validation_columns = train_columns
@@ -82,10 +95,11 @@ def split_archive(config: Config, archive: Archive) -> Split:
         test_view=View(names, tuple(seen), only),
         held_out=bool(apart) or held.held_out_longitudes is not None,
     )
-    if cells is not None:
-        split = _within(split, cells)
-    domain = domain_of(config, archive, split.train)
-    return split if domain is None else _inside(split, domain)
+    if rule.drawn_blocks is not None:
+        return _within(split, draw_cells(rule.drawn_blocks, valid_cells(archive, seen), archive.wrap))
+    if held.cells is not None:
+        return _apart(split, draw_cells(held.cells.drawn, valid_cells(archive, train), archive.wrap))
+    return split
 
 
 def _inside(split: Split, domain: Domain) -> Split:
@@ -93,16 +107,6 @@ def _inside(split: Split, domain: Domain) -> Split:
         name: replace(getattr(split, name), domain=domain.cells) for name in ("training_view", "test_view")
     }
     return replace(split, domain=domain, **views)
-
-
-def _cells(section: BlockSection | None, archive: Archive, times: list[int]) -> Cells | None:
-    """Draw the blocks' cells among those with data at any of the times."""
-    if section is None:
-        return None
-    valid = np.zeros(archive.shape, bool)
-    for time in times:
-        valid |= np.isfinite(np.asarray(archive.coarse[time]))
-    return draw_cells(section, valid, archive.wrap)
 
 
 def _within(split: Split, cells: Cells) -> Split:
@@ -116,6 +120,17 @@ def _within(split: Split, cells: Cells) -> Split:
         training_view=replace(split.training_view, climatology_cells=cells.train),
         test_view=replace(split.test_view, climatology_cells=cells.train | cells.validation),
         held_out=split.held_out or apart,
+    )
+
+
+def _apart(split: Split, cells: Cells) -> Split:
+    """Return the split with some cells for validation alone; the test's are what they were."""
+    return replace(
+        split,
+        train=replace(split.train, cells=cells.train),
+        validation=replace(split.validation, cells=cells.test),
+        training_view=replace(split.training_view, climatology_cells=cells.train),
+        held_out=True,
     )
 
 

@@ -60,7 +60,7 @@ def prepare(
     dataset = load_dataset(description)
     final, folder = output or Path("stores") / f"{dataset.name}.zarr", description.resolve().parent
     page = final.with_suffix(".html")
-    check_kept((final, page), (description.absolute(), *_inputs(dataset, folder)), folder)
+    check_kept((final, page), (description.absolute(), *inputs_of(dataset, folder)), folder)
     plan = make_plan(dataset, folder)
     try:
         for remark in plan.remarks:
@@ -94,7 +94,7 @@ def _series(plan: StorePlan) -> list[Series]:
     return list({id(v.rasters): v.rasters for v in plan.variables}.values())
 
 
-def _inputs(dataset: Dataset, folder: Path) -> list[str]:
+def inputs_of(dataset: Dataset, folder: Path) -> list[str]:
     """Return the names of what the description names, patterns as the files that they match."""
     target = dataset.target
     sections = [s for s in (target.fine, target.coarse, *dataset.sources) if isinstance(s, RasterSection)]

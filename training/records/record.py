@@ -22,6 +22,7 @@ from engine.errors import InputError
 from engine.files.atomic import write_text
 from engine.package.plain_json import read_json
 from training.schema.config import Config, parse_config
+from training.schema.older import neutral_left_out
 from training.schema.problems import first_error
 from training.schema.yaml_file import read_yaml
 
@@ -55,9 +56,10 @@ def config_hash(config: Config) -> str:
     """Return the SHA-256 of a validated configuration, as hexadecimal digits.
 
     What a run's numbers do not depend on is left out (`NOT_HASHED`), and so is every key that has its
-    default value: a key that comes new with a neutral default leaves old records valid.
+    default value, or says what runs did before there was such a key: old records stay valid.
     """
     plain = config.model_dump(mode="json", exclude_defaults=True, exclude=set(NOT_HASHED))
+    plain = neutral_left_out(plain, config)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,9 +16,11 @@ from training.ablation.plan import variants
 from training.ablation.runs import KIND, AblationRun, perform
 from training.cascade.train import train
 from training.data.readers import load_archive
+from training.defaults.complete import complete
 from training.records.record import Record, config_hash, configured, read
 from training.results.claims.claim import columns
 from training.schema.config import Config
+from training.schema.older import leaves_open
 
 
 def find(records: Sequence[Record], id: str) -> Record:
@@ -50,6 +52,8 @@ def rerun(record: Record, tell: Callable[[str], None]) -> dict[str, dict[str, fl
         with tempfile.TemporaryDirectory() as folder:
             return _command(record, Path(folder))
     config = configured(ROOT / record.config, record.overrides, record.seed)
+    if record.kind == KIND and leaves_open(config):
+        config = complete(config, load_archive(config)).config
     now = config_hash(config)
     if now != record.hash:
         tell(f"The configuration has changed since: its hash was {record.hash[:8]} and is {now[:8]}.")

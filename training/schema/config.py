@@ -13,18 +13,19 @@ from engine.errors import InputError
 from engine.methods.blended_base import base_ids
 from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
-from training.schema.base import Degrees, Month, NotNegative, Positive, Section, Share
+from training.schema.base import NotNegative, Positive, Section, Share
 from training.schema.bias import BiasSection
 from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.problems import first_error
-from training.schema.split import SPLITS, Day, SplitSection, check_periods
+from training.schema.split import SPLITS, AutoSplit, SplitSection, check_periods
+from training.schema.validation import ValidationSection
 from training.schema.yaml_file import read_yaml
 
 
 def _known_transform(name: Any) -> Any:
-    if name in TRANSFORMS:
+    if name in TRANSFORMS or name == "auto":
         return name
-    *first, last = TRANSFORMS
+    *first, last = (*TRANSFORMS, "auto")
     raise ValueError(f"must be {', '.join(first)} or {last}")
 
 
@@ -49,6 +50,17 @@ def _known_base(name: Any) -> Any:
 
 BaseName = Annotated[str, BeforeValidator(_known_base)]
 
+
+def _named_steps(value: Any) -> Any:
+    if value == "auto":
+        return 0
+    if value == 0 and isinstance(value, int):
+        raise ValueError("must be 1 or more, or auto")
+    return value
+
+
+StepNumber = Annotated[int, BeforeValidator(_named_steps), Field(ge=0)]  # 0: left open
+
 if TYPE_CHECKING:
     AnySplit = SplitSection
 else:  # the kinds on the list, told apart by their key `kind`
@@ -60,7 +72,7 @@ class ModelSection(Section):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9]*$")
     name: str = Field(min_length=1)
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
     description: str = ""
     licence: str = Field(min_length=1)
     citation: str = Field(min_length=1)
@@ -80,21 +92,49 @@ class DataSection(Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class TargetSection(Section):
-    """The variable that is downscaled; name, units and grid come from the data set."""
+# What a target is in which the configuration names some of these keys, and not the others.
+NEUTRAL = {"transform": "identity", "bounds": [None, None], "conservation": "additive"}
 
-    transform: TransformName = "identity"
+
+class TargetSection(Section):
+    """The variable that is downscaled; name, units and grid come from the data set.
+
+    Where it names none of transform, bounds and conservation, or says auto (of bounds null), they are chosen
+    by quantity and values (training.defaults.target). Beside one that it names the others are `NEUTRAL`.
+    """
+
+    transform: TransformName = "auto"
     scale: Positive = 1.0  # transform(value / scale)
-    bounds: tuple[float | None, float | None] = (None, None)
-    conservation: Literal["multiplicative", "additive"] = "additive"
+    bounds: tuple[float | None, float | None] | None = None
+    conservation: Literal["multiplicative", "additive", "auto"] = "auto"
     # How strongly the fine field is made to conserve; auto: as is best on training dates held out, less than
     # 1 where the coarse field is a product of another origin.
     strength: Share | Literal["auto"] = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_others(cls, data: Any) -> Any:
+        if isinstance(data, dict) and any(key in data for key in NEUTRAL):
+            return {**NEUTRAL, **data}
+        return data
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether a part of it is to be chosen."""
+        return "auto" in (self.transform, self.conservation) or self.bounds is None
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The bounds; none, as long as they are not chosen."""
+        return self.bounds or (None, None)
+
     @model_validator(mode="after")
     def _within_the_transform(self) -> TargetSection:
+        if self.bounds is None:
+            return self
         low = self.bounds[0]
-        if TRANSFORMS[self.transform].from_zero and (low is None or low < 0):
+        known = TRANSFORMS.get(self.transform)
+        if known is not None and known.from_zero and (low is None or low < 0):
             raise ValueError(
                 f"transform {self.transform} is for values from 0 on: bounds must begin at 0 or above"
             )
@@ -207,34 +247,16 @@ class SamplingSection(Section):
     without_sources: Share = 0.1  # chance that a training step goes without any source
 
 
-class ValidationSection(Section):
-    """Validation inside the training months; test months are never opened."""
-
-    every: Annotated[int, Field(ge=1)] = 500
-    score: Literal["rmse", "mae", "crps"] = (
-        "rmse"  # its mean over the cases chooses the weights that are kept
-    )
-    cases: tuple[Literal["all", "without_climatology", "without_sources"], ...] = Field(
-        default=("all",), min_length=1
-    )
-    held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
-    held_out_longitudes: tuple[Degrees, Degrees] | None = None  # the same by longitude
-    held_out_periods: tuple[tuple[Day, Day], ...] = ()  # or by date: first and last of each
-    blocks: tuple[tuple[Month, ...], ...] = ()  # folds of `training.cross_validate`, by month
-    longitude_blocks: tuple[tuple[Degrees, Degrees], ...] = ()  # or by longitude
-    periods: tuple[tuple[Day, Day], ...] = ()  # or by date, a water year each, say
-
-
 class Config(Section):
     """A whole training run."""
 
     model: ModelSection
     data: DataSection
     factor: Annotated[int, Field(ge=2, le=100)]
-    target: TargetSection
+    target: TargetSection = TargetSection()
     bias: BiasSection | None = None  # null: the coarse field is taken as it is
     sources: tuple[SourceSection, ...] = ()
-    split: AnySplit
+    split: AnySplit = AutoSplit()  # without one, the last fifth of the dates tests
     # Fine cells that count, in coarse means and in results. auto: those that have a truth at least now and
     # then; all; a fine source's name: those where it has data; or a GeoTIFF: those where it is not 0.
     domain: str = Field(default="auto", min_length=1)
@@ -250,7 +272,9 @@ class Config(Section):
     sampling: SamplingSection = SamplingSection()
     validation: ValidationSection = ValidationSection()
     ablation: AblationSection = AblationSection()
-    steps: Annotated[int, Field(ge=1)]
+    # Without it, by the data's size (training.defaults.schedule); training then stops where what is held out
+    # no longer improves.
+    steps: StepNumber = 0
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
     # auto: the fastest on this machine, measured when the run starts; to the last digit, only runs
     # in the same precision and layout are the same.
@@ -286,12 +310,14 @@ class Config(Section):
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")
+        if self.validation.cells is not None and self.split.drawn_blocks is not None:
+            raise ValueError("validation.cells: the split draws blocks already, set split.blocks.validation")
         for key in ("held_out_periods", "periods"):
             given = getattr(self.validation, key)
             if given and not self.split.needs_years:
                 raise ValueError(f"validation.{key} goes with split.kind: period")
             check_periods(f"validation.{key}", given)
-        if self.sampling.jitter and self.target.conservation != "multiplicative":
+        if self.sampling.jitter and self.target.conservation == "additive":
             raise ValueError("sampling.jitter is for targets that are conserved by ratio")
         if self.validation.score == "crps" and self.ensemble is None:
             raise ValueError("validation.score: the CRPS is of an ensemble, and there is none")

@@ -27,6 +27,20 @@ class BlockSection(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class CellSection(Section):
+    """Square blocks of coarse cells, drawn by the seed, that validate at training dates."""
+
+    size: Annotated[int, Field(ge=1)]  # coarse cells along a block's edge
+    share: Annotated[float, Field(gt=0, lt=1)]  # of the blocks
+    buffer: Annotated[int, Field(ge=0)] = 0  # coarse cells around these blocks that nothing is learned from
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def drawn(self) -> BlockSection:
+        """The same as blocks that are drawn for a test."""
+        return BlockSection(size=self.size, test=self.share, buffer=self.buffer, seed=self.seed)
+
+
 class SplitSection(Section):
     """What every kind of split answers."""
 
@@ -217,6 +231,24 @@ class PeriodSplit(SplitSection):
         return apart and in_periods(date, self.train)
 
 
+class AutoSplit(SplitSection):
+    """Left to the data: see `training.data.hold_out.split`, which puts another split into its place."""
+
+    kind: Literal["auto"] = "auto"
+
+    needs_years: ClassVar[bool] = True  # where the data have them
+
+    @property
+    def train_months(self) -> tuple[int, ...]:
+        """All months, as long as nothing is chosen."""
+        return tuple(range(1, 13))
+
+    @property
+    def test_months(self) -> tuple[int, ...]:
+        """All months, as long as nothing is chosen."""
+        return tuple(range(1, 13))
+
+
 def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) -> bool:
     """Return whether a date lies in one of the periods, or within `gap` days of it."""
     if not periods:
@@ -263,4 +295,5 @@ SPLITS: dict[str, type[SplitSection]] = {
     "temporal": TemporalSplit,
     "spatial": SpatialSplit,
     "period": PeriodSplit,
+    "auto": AutoSplit,
 }

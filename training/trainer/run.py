@@ -6,6 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
+from engine.files.atomic import write_text
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package
 from training.bias.corrected import corrected_archive
@@ -13,6 +16,7 @@ from training.bias.strength import best_strength
 from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
+from training.defaults.complete import completed
 from training.evaluation.base_choice import base_in_words
 from training.evaluation.cases import baseline_cases, model_cases
 from training.evaluation.neighbourhood import neighbourhood_cases
@@ -25,6 +29,8 @@ from training.trainer.draws import Draws
 from training.trainer.progress import Progress
 from training.trainer.trainer import CHECKPOINT, LOG, Trainer
 from training.trainer.validation import ENSEMBLE, free_and_conserved
+
+CONFIGURATION = "config.yaml"  # with all that was chosen: to start from, when one says more oneself
 
 
 def train_network(
@@ -55,6 +61,7 @@ def train_network(
         EngineError: a loss is not finite.
     """
     archive = load_archive(config)
+    config = completed(config, archive, quiet)
     split = split_archive(config, archive)
     archive, correction = corrected_archive(config, archive, split)
     if correction is not None and not quiet:
@@ -62,6 +69,8 @@ def train_network(
     folder = runs / config.model.id
     trainer = fit(config, archive, split, folder, resume, quiet)
     weights, best = trainer.best_weights, trainer.best
+    settings = config.model_dump(mode="json", exclude={"device"})
+    write_text(folder / CONFIGURATION, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     if not quiet:
         print(f"Weights of step {best['step']}. Scoring the test months.")
     network = trainer.network
@@ -185,6 +194,9 @@ def fit(
     every = config.validation.every
     with Progress(folder, trainer.step_number, config.steps, quiet, every) as progress:
         trainer.run(progress.report)
+    if trainer.step_number < config.steps and not quiet:
+        told = f"Stopped after step {trainer.step_number}: no better on what is held out since step"
+        print(f"{told} {trainer.best['step']}.")
     return trainer
 
 

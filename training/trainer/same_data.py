@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from engine.errors import InputError
 from engine.specs import SourceSpec, TargetSpec
 from training.data.archive import Archive
-from training.schema.config import Config
+from training.schema.config import Config, parse_config
+from training.schema.older import with_older_meaning
 
 _CLOSE = 1e-4  # relative: another machine may add up in another order
 
@@ -38,6 +40,20 @@ def facts(
     return numbers
 
 
+def changed_keys(then: Mapping[str, Any], config: Config) -> list[str]:
+    """Return the keys of which a checkpoint's configuration says something else.
+
+    Args:
+        then: as the checkpoint holds it, maybe of an older version.
+        config: the one of now.
+    """
+    now = config.model_dump(mode="json", exclude={"ablation", "device"})  # no matter of this run's numbers
+    held = with_older_meaning(then)
+    with contextlib.suppress(InputError):  # keys of a newer version: they differ
+        held = parse_config(held).model_dump(mode="json")
+    return [key for key in now if held.get(key) != now[key]]
+
+
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the words for what differs between two data sets' facts."""
     return [word for word in now if word in then and not _same(then[word], now[word])]
@@ -55,10 +71,8 @@ def check(folder: Path, config: Config, state: Mapping[str, Any], data: Mapping[
     Raises:
         InputError: it is of another configuration or of other data; the sentence names the keys.
     """
-    now = config.model_dump(mode="json", exclude={"ablation", "device"})  # no matter of this run's numbers
-    held = {"base": "default", **state["config"]}  # an older checkpoint names none
     for what, differ in (
-        ("with another configuration", [key for key in now if held.get(key) != now[key]]),
+        ("with another configuration", changed_keys(state["config"], config)),
         ("from other data", differing(state.get("data", {}), data)),
     ):
         if differ:

@@ -1,10 +1,14 @@
-"""The learning rate and the adversarial weight as functions of the step."""
+"""The learning rate and the adversarial weight as functions of the step, seeds, and when training stops."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+import torch
+
 from training.schema.config import AdversarialLoss, OptimiserSection
+from training.schema.validation import ValidationSection
 
 
 def rate(step: int, steps: int, optimiser: OptimiserSection, peak: float | None = None) -> float:
@@ -24,3 +28,28 @@ def adversarial_weight(step: int, section: AdversarialLoss | None) -> float:
     if not section.ramp:
         return section.weight
     return section.weight * min(1.0, (step - section.start + 1) / section.ramp)
+
+
+def no_better(step: int, best: int, validation: ValidationSection) -> bool:
+    """Return whether training stops: so many validations since the best one were no better.
+
+    It depends on these numbers alone, so a run that goes on stops where it would have stopped.
+
+    Args:
+        step: steps done.
+        best: steps that were done at the best validation.
+        validation: with its patience, 0 for none, and the steps from one to the next.
+    """
+    since = step // validation.every - best // validation.every
+    return 0 < validation.patience <= since
+
+
+def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Let the next step of an optimiser have this rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = value
+
+
+def noise_seed(seed: int, step: int) -> int:
+    """Return the seed of the noise that a step's members are drawn with."""
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])

@@ -42,7 +42,7 @@ from training.trainer.ema import MovingAverage
 from training.trainer.network import network_spec
 from training.trainer.objective import GeneratedFields, Objective
 from training.trainer.precision import TrainingPlan, choose
-from training.trainer.schedule import adversarial_weight, rate
+from training.trainer.schedule import adversarial_weight, no_better, noise_seed, rate, set_rate
 from training.trainer.step_log import Losses, read_losses
 from training.trainer.validation import residual_share, validate, validation_scale
 from training.trainer.warm_start import base_of, noise_alone, start_from, statistics_of
@@ -204,8 +204,8 @@ class Trainer:
         torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
         batch = self.take(step)
         speed = rate(step, config.steps, config.optimiser)
-        _set_rate(self.optimiser, speed)
-        drawn = self.generate(batch, self.plan, _noise_seed(config.seed, step))
+        set_rate(self.optimiser, speed)
+        drawn = self.generate(batch, self.plan, noise_seed(config.seed, step))
         terms = self.reconstruction(drawn, batch)
         weight = adversarial_weight(step, config.losses.adversarial)
         rival = None
@@ -277,6 +277,12 @@ class Trainer:
             self.best = {"step": self.step_number, "score": score}
             self.best_weights = {n: w.to("cpu", copy=True) for n, w in self.average.weights.items()}
         return values
+
+    @property
+    def stopped(self) -> bool:
+        """Whether what is held out no longer improves, so that no further step is taken."""
+        best = self.best.get("step", self.step_number)
+        return self.split.held_out and no_better(self.step_number, best, self.config.validation)
 
     @cached_property
     def validation_scale(self) -> TruthScale:
@@ -373,25 +379,20 @@ class Trainer:
         with step_log.opened(path) as log, Prefetcher(self.batch, config.steps) as self.take:
             if first and self.step_number == 0:  # the untrained network returns its base, to be beaten
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
-            while self.step_number < config.steps:
+            ended = self.stopped
+            while self.step_number < config.steps and not ended:
                 losses = self.step()
                 done = self.step_number
                 record: dict[str, Any] = {"step": done, "rate": losses.rate, **losses.terms}
                 scores = None
-                if first and (done % config.validation.every == 0 or done == config.steps):
+                validates = done % config.validation.every == 0 or done == config.steps
+                if first and validates:
                     scores = self.validate()
                     record["validation"] = scores
+                if config.validation.patience and validates:
+                    ended = bool(distributed.of_first([self.stopped], self.device)[0])
                 log.write(json.dumps(record) + "\n")
-                if first and (done % config.checkpoint_every == 0 or done == config.steps):
+                if first and (done % config.checkpoint_every == 0 or done == config.steps or ended):
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
                 report(done, losses, scores)
-
-
-def _noise_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = value

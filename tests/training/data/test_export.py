@@ -120,7 +120,12 @@ def test_the_climatology_knows_no_truth_that_is_kept_from_training(
         archive = replace(archive, dates=tuple(f"2001-{m:02d}" for m in range(1, 13)))
     monkeypatch.setitem(READERS, "small", lambda factor: archive)
     split, months = SPLITS[kind]
-    settings = {**settings, "data": {"name": "small"}, "split": split, "validation": {"every": 6}}
+    settings = {
+        **settings,
+        "data": {"name": "small"},
+        "split": split,
+        "validation": {"every": 6, "where": "training"},
+    }
     (tmp_path / "c.yaml").write_text(json.dumps({**settings, "sources": [{"name": "climatology"}]}))
     assert run([str(tmp_path / "c.yaml"), "--month", "11", "--output", str(tmp_path / "out")]) == 0
     capsys.readouterr()

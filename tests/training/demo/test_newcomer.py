@@ -17,7 +17,9 @@ from affine import Affine
 from rasterio.warp import Resampling, reproject, transform_bounds
 
 from engine.files.root import ROOT
+from training.defaults.dataset import config_of
 from training.demo.qgis_headless import make_profile, run_algorithm
+from training.schema.dataset import load_dataset
 
 SIZE = 128  # cells of 1 km
 UTM = Affine(1000, 0, 400_000, 0, -1000, 5_600_000)
@@ -98,16 +100,18 @@ def command(line: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_two_files_and_four_commands_make_a_model_in_qgis(rasters: Path) -> None:
+def test_files_and_commands_of_the_page_make_a_model_in_qgis(rasters: Path) -> None:
     description, configuration = blocks("yaml")
     (rasters / "soil.yaml").write_text(description, encoding="utf-8")
     settings = yaml.safe_load(configuration)
     settings["steps"] = 60  # enough to see that it learns
     (rasters / "soil8.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (shell,) = blocks("sh")
-    prepare, train, install, run = shell.strip().splitlines()
-    command(prepare, rasters)
-    command(train, rasters)
+    whole, by_hand = blocks("sh")
+    at_once, install, run = whole.strip().splitlines()
+    assert at_once.split("#")[0].split()[1:] == ["-m", "training.train", "soil.yaml"]  # tested by itself
+    for line in by_hand.strip().splitlines():
+        command(line, rasters)
+    assert config_of(load_dataset(rasters / "soil.yaml"), Path("x")).model.id == settings["model"]["id"]
 
     environment = make_profile(rasters / "qgis")
     for line in (install, run):
@@ -118,7 +122,7 @@ def test_two_files_and_four_commands_make_a_model_in_qgis(rasters: Path) -> None
             results = run_algorithm(
                 id, {"INPUT": str(rasters / parameters.pop("INPUT"))} | parameters, environment
             )
-            assert results["MODEL"] == "soil8"
+            assert results["MODEL"] == "soilmoisture8"
         else:
             write_coarse(rasters / parameters["TARGET"])
             given = {name: str(rasters / value) for name, value in parameters.items()}

@@ -100,7 +100,7 @@ def errors_of(trainer, share):
 def test_a_residual_of_twice_the_right_size_is_halved(quick, archive, tmp_path):
     """On a target without transform the share is that of least squares, exactly."""
     quick["base"], quick["sources"] = "bicubicsmooth", [{"name": "elevation"}]
-    quick["target"] = {"transform": "identity", "conservation": "additive"}
+    quick["target"] = {"transform": "identity", "bounds": [None, None], "conservation": "additive"}
     trainer = trainer_for(quick, archive, tmp_path)
     torch.nn.init.normal_(trainer.model.generator.out.weight, std=0.1)
     split = trainer.split
@@ -126,7 +126,7 @@ def errors_field(trainer, archive, share):
 
 
 def test_nothing_is_shrunk_where_validation_is_not_apart(quick, archive, tmp_path):
-    quick["validation"] = {"every": 40}
+    quick["validation"] = {"every": 40, "where": "training"}
     trainer = trainer_for(quick, archive, tmp_path)
     assert residual_share(trainer.model, archive, trainer.split, 3) == 1.0
 

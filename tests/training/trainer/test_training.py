@@ -117,7 +117,7 @@ def test_spatial_statistics_come_from_training_columns_alone(quick, make, tmp_pa
         "train_months": [1, 2, 3],
         "test_months": [10],
     }
-    quick["validation"] = {}
+    quick["validation"] = {"where": "training"}
     quick["sources"] = [{"name": "elevation"}]
 
     def statistics(first):
@@ -166,7 +166,7 @@ def test_a_number_that_is_not_finite_is_null_in_the_card(quick, tmp_path, monkey
 
 def test_the_package_predicts_what_was_trained(quick, archive, tmp_path):
     quick["steps"] = 6
-    quick["validation"] = {"every": 6}
+    quick["validation"] = {"every": 6, "where": "training"}
     config = parse_config(quick)
     package = train(config, tmp_path / "runs", tmp_path / "out", quiet=True)
     assert package.folder == tmp_path / "out"

@@ -1,0 +1,1 @@
+"""What is held out of training where a configuration does not say it."""

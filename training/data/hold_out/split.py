@@ -1,0 +1,101 @@
+"""What tests, where a configuration has no split: the last dates, or cells where dates are too few."""
+
+from __future__ import annotations
+
+from engine.errors import InputError
+from training.data.archive import Archive
+from training.data.blocks import valid_cells
+from training.data.hold_out.chosen import Chosen
+from training.data.hold_out.validation import (
+    FEWEST_DATES,
+    FEWEST_MONTHS,
+    SHARE,
+    cells_to_hold_out,
+    gap_of,
+    last_block,
+    one_event,
+)
+from training.schema.config import Config
+from training.schema.split import AutoSplit, BlockSection, PeriodSplit, SplitSection, TemporalSplit, day_span
+
+MONTH_GAP = 1
+
+
+def choose_split(config: Config, archive: Archive) -> Chosen:
+    """Return the configuration with a split; one that has its own stays as it is.
+
+    Raises:
+        InputError: neither dates nor cells are enough to hold any out.
+    """
+    if not isinstance(config.split, AutoSplit):
+        return Chosen(config)
+    if not archive.has_years and (config.validation.held_out_periods or config.validation.periods):
+        raise InputError(
+            f"validation: the data set {archive.name} has months without years: name months to hold out, "
+            f"not periods."
+        )
+    split, words, doubts = (_of_dates if archive.has_years else _of_months)(config, archive)
+    return Chosen(config.model_copy(update={"split": split}), (f"Test: {words}.",), doubts)
+
+
+_Made = tuple[SplitSection, str, tuple[str, ...]]  # the split, it in words, and what it cannot judge
+
+
+def _of_months(config: Config, archive: Archive) -> _Made:
+    months = sorted({int(m) for m in archive.months})
+    if len(months) < FEWEST_MONTHS:
+        blocks, words = _blocks(config, archive, f"{len(months)} month{'s' * (len(months) > 1)}")
+        split = TemporalSplit(kind="temporal", train=tuple(months), test=tuple(months), blocks=blocks)
+        return split, words, ("Only cells are held out: how good it is in other months cannot be judged.",)
+    count = max(1, round(SHARE * len(months)))
+    train, test = tuple(months[:-count]), tuple(months[-count:])
+    gap = MONTH_GAP if len(months) - count - 2 * MONTH_GAP >= FEWEST_MONTHS else 0
+    split = TemporalSplit(kind="temporal", train=train, test=test, gap=gap)
+    left = ", ".join(map(str, split.train_months))
+    return split, f"months {', '.join(map(str, test))}; months {left} are for training", ()
+
+
+def _of_dates(config: Config, archive: Archive) -> _Made:
+    names = sorted(archive.dates, key=day_span)
+    days = [day_span(name) for name in names]
+    first, last = _day(names[0]), _day(names[-1])
+    if len(days) < FEWEST_DATES or one_event(days):
+        span = days[-1][1] - days[0][0] + 1
+        dates = f"{len(days)} date{'s' * (len(days) > 1)}"
+        event = len(days) >= FEWEST_DATES
+        few = f"{dates} within {span} days, as those of one storm," if event else dates
+        blocks, words = _blocks(config, archive, few)
+        split = PeriodSplit(kind="period", train=((first, last),), test=((first, last),), blocks=blocks)
+        other = "in other weather" if event else "on other dates"
+        return split, words, (f"Only cells are held out: how good it is {other} cannot be judged.",)
+    count = last_block(days, SHARE)
+    gap = gap_of(days, count)
+    train = (first, _day(names[-count - 1]))
+    test = (_day(names[-count]), last)
+    split = PeriodSplit(kind="period", train=(train,), test=(test,), gap_days=gap)
+    words = f"{test[0]} to {test[1]}, {count} of {len(days)} dates; the {gap} days before are left out"
+    return split, words, ()
+
+
+def _blocks(config: Config, archive: Archive, few: str) -> tuple[BlockSection, str]:
+    """Return the blocks of cells that test, and say so; `few` says what the dates are."""
+    section = None
+    if config.cascade is None and config.validation.cells is None:
+        valid = valid_cells(archive, range(len(archive.dates)))
+        section = cells_to_hold_out(valid, archive.wrap, config.seed)
+    if section is None:
+        rows, columns = archive.shape
+        raise InputError(
+            f"split: {few} of {rows} × {columns} coarse cells are too few to hold any out for a test: add "
+            f"dates or a larger area, or name a split."
+        )
+    words = (
+        f"{section.share:.0%} of the blocks of {section.size} × {section.size} coarse cells, "
+        f"{section.buffer} around them left out, since {few} are too few to test on others"
+    )
+    return section.drawn, words
+
+
+def _day(name: str) -> str:
+    """Return a date without its time of day."""
+    return name.partition("T")[0]

@@ -1,0 +1,1 @@
+"""What a configuration leaves open, chosen by the data and said."""

@@ -1,0 +1,131 @@
+"""A training from the description of a data set alone: its store is made, all else is chosen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from engine.errors import InputError
+from engine.methods.interface import ELEVATION
+from engine.raster.cf.store_contents import check_store
+from training.console.needed import load
+from training.data.whole_store import whole_store
+from training.preparation.prepare import inputs_of, prepare
+from training.schema.config import Config, load_config, parse_config
+from training.schema.dataset import Dataset, DatasetSource, load_dataset
+from training.schema.yaml_file import read_yaml
+
+DERIVED = ("slope", "aspect")  # of elevation
+OF_CONFIGURATIONS = ("model", "data")  # keys that a description of data has not
+
+
+def open_config(
+    path: Path, stores: Path, say: Callable[[str], None] | None, workers: int | None = None
+) -> Config:
+    """Return the configuration in a file; of a data set's description, one that leaves all else open.
+
+    The data set's store is made where there is none.
+
+    Args:
+        path: of the YAML file.
+        stores: folder of the store.
+        say: is told what preparing tells; None: quiet.
+        workers: threads that prepare; None: one for each processor.
+
+    Raises:
+        InputError: the file is neither; or the store is of another description, or older than its rasters.
+    """
+    if not describes_data(path):
+        return load_config(path)
+    dataset = load_dataset(path)
+    if dataset.target.mode == "coarse":
+        raise InputError(
+            f"{path}: without a fine truth a model is learned from the coarse field itself: prepare it with "
+            f"training.prepare, and write a configuration with the key cascade."
+        )
+    config = config_of(dataset, stores / f"{dataset.name}.zarr")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (stores / f"{dataset.name}.zarr").exists():
+        raise InputError(f"{path}: several processes cannot prepare one store: run training.prepare before.")
+    _store_of(dataset, path, stores / f"{dataset.name}.zarr", say, workers or os.cpu_count() or 1)
+    return config
+
+
+def describes_data(path: Path) -> bool:
+    """Return whether a YAML file is the description of a data set, and no configuration.
+
+    Raises:
+        InputError: as `training.schema.yaml_file.read_yaml`.
+    """
+    settings = read_yaml(path)
+    return "target" in settings and not any(key in settings for key in OF_CONFIGURATIONS)
+
+
+def config_of(dataset: Dataset, store: Path) -> Config:
+    """Return the configuration of a data set: data, factor and sources, all else left open."""
+    id = f"{dataset.name.replace('_', '')}{dataset.factor}"
+    title = dataset.target.title or dataset.title
+    settings = {
+        "model": {
+            "id": id,
+            "name": f"{title} (×{dataset.factor})",
+            "description": f"{dataset.title}, {dataset.factor} times finer, learned with MSR's defaults.",
+            "version": "1.0.0",
+            "licence": dataset.licence,
+            "citation": f"Trained on: {dataset.citation}",
+        },
+        "data": {"name": "store", "options": {"path": store.as_posix()}},
+        "factor": dataset.factor,
+        "sources": [_source(source) for source in dataset.sources],
+    }
+    return parse_config(settings, f"the data set {dataset.name}")
+
+
+def _source(source: DatasetSource) -> dict[str, Any]:
+    """Return a source as a configuration names it; what does not change is shipped with the model."""
+    ships = not source.dynamic and source.kind == "continuous"
+    derived = DERIVED if source.name == ELEVATION and source.grid == "fine" else ()
+    return {"name": source.name, "default": ships, "derived": list(derived)}
+
+
+def _store_of(
+    dataset: Dataset, path: Path, store: Path, say: Callable[[str], None] | None, workers: int
+) -> None:
+    """Make the store, or see that the one that is there is of this description and of these rasters."""
+    if not store.exists():
+        load("dask.array", "xarray", "zarr", "matplotlib")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the blocks are what runs in parallel
+        try:
+            prepare(path, store, workers, say=say)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    again = f"make it again with python -m training.prepare {path} --overwrite"
+    if _described(store) != dataset:
+        raise InputError(f"The store {store} was made of another description than {path}: {again}.")
+    made = (store / ".zattrs").stat().st_mtime
+    for name in inputs_of(dataset, path.resolve().parent):
+        file = path.resolve().parent / name
+        if file.is_file() and file.stat().st_mtime > made:
+            raise InputError(f"The store {store} is older than {file}: {again}.")
+    if say is not None:
+        say(f"The data are read from {store}, which is there already.")
+
+
+def _described(store: Path) -> Dataset | None:
+    """Return the description that a store was made of; None where it is none that is understood now."""
+    import zarr
+
+    with whole_store(str(store)):
+        check_store(str(store), str(store))
+        told = json.loads(str(zarr.open_group(str(store), mode="r").attrs["dataset"]))
+    try:
+        return Dataset.model_validate(told)
+    except ValidationError:
+        return None
