@@ -46,6 +46,12 @@ class BaseSpec:
     weights: tuple[tuple[str, float], ...] = ()  # simple methods by id; none: the best that sources allow
     residual: float = 1.0  # share of the network's residual, by what it gained on held-out data
 
+    @property
+    def in_words(self) -> str:
+        """The methods and their weights."""
+        parts = [id if weight == 1 else f"{weight:.2f} × {id}" for id, weight in self.weights]
+        return " + ".join(parts) or "the best disaggregation that the sources allow"
+
 
 @dataclass(frozen=True)
 class BiasSpec:

@@ -247,10 +247,7 @@ def base_in_words(choice: BaseChoice) -> str:
     left_out = (
         f" Without the regression on the coarse cells around: {choice.left_out}." if choice.left_out else ""
     )
-    if not choice.spec.weights:
-        return f"Base: the best disaggregation that the sources allow.{left_out}"
-    parts = [id if w == 1 else f"{w:.2f} × {id}" for id, w in choice.spec.weights]
-    text = f"Base: {' + '.join(parts)}."
+    text = f"Base: {choice.spec.in_words}."
     if choice.rmse:
         ranked = sorted(choice.rmse, key=lambda id: choice.rmse[id])
         text += f" RMSE on training data held out: {', '.join(f'{n} {choice.rmse[n]:.4g}' for n in ranked)}."

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
-from engine.fields.patch import Patch
+from engine.fields.patch import Patch, moved
+from engine.methods.blended_base import BlendedBase
 from engine.methods.registry import BASELINES, baseline, variants
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from training.data.archive import ArchiveSource
 from training.data.patches import View
 from training.evaluation.predict import Case
@@ -56,6 +58,27 @@ def _fits(source: ArchiveSource, wanted: SourceSpec) -> bool:
 def is_interpolation(case: Case) -> bool:
     """Return whether a case is a simple method that looks at the coarse field alone."""
     return case.group == "simple" and not case.view.sources and not case.fitted
+
+
+def base_case(id: str, base: BlendedBase, spec: BaseSpec, view: View, device: torch.device) -> list[Case]:
+    """Return what a model's residual stands on, where its card names it, with all of the view's sources.
+
+    Args:
+        id: of the model.
+        base: at work, on the device.
+        spec: of the card.
+        view: what the model may see.
+        device: where the model computes.
+    """
+    if not spec.weights:
+        return []
+
+    def predict(patch: Patch) -> Tensor:
+        return base.field(moved(patch, device), 0)
+
+    sources = tuple(s.name for s in base.card_sources if s.name in view.sources)
+    view, title = replace(view, sources=sources), f"{id}, its base alone: {spec.in_words}"
+    return [Case(f"{id}-base", title, predict, base.halo, view, 1.0, group="learned", fitted=True)]
 
 
 def model_cases(

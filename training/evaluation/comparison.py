@@ -24,7 +24,7 @@ from training.data.normalisation import target_spec
 from training.data.split import Split
 from training.evaluation.block_errors import Contrasts, independent, paired_intervals
 from training.evaluation.bootstrap import Interval
-from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.cases import base_case, baseline_cases, model_cases
 from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score, Scoring, members_name, plan_scores, score_together
@@ -198,10 +198,10 @@ def evaluate_all(
     """Score every method on the test region and compare them.
 
     Simple methods that the split allows, a regression on the coarse cells around among them; boosted
-    trees; packages to compare with; the model with all its sources and without them; of models with
-    noise also the mean of the members and one member. Compared are all methods with the strongest
-    simple one, the model with itself when sources are withheld, and an ensemble's CRPS with mean
-    absolute errors.
+    trees; packages to compare with; what the model stands on, where its card names it; the model with all
+    its sources and without them; of models with noise also the mean of the members and one member.
+    Compared are all methods with the strongest simple one, the model with its base and with itself when
+    sources are withheld, and an ensemble's CRPS with mean absolute errors.
 
     Args:
         config, archive, split: what is tested on what; networks compute on the configuration's device.
@@ -256,7 +256,9 @@ def _packages(
         case = package_cases(other, split, device)[0]
         methods.append((replace(case, group="learned"), other.card.target))
     if package is not None:
-        methods += [(case, package.card.target) for case in package_cases(package, split, device)]
+        base = package_base(package, split, device)
+        own = [*base, *package_cases(package, split, device)]
+        methods += [(case, package.card.target) for case in own]
     return methods
 
 
@@ -274,8 +276,18 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
             yield evaluation.compare(name, reference, "crps", "mae")
             yield evaluation.compare(name, name, "crps", "mae")
             yield evaluation.compare(name, members_name(name, "mean"), "spread", "rmse")
-        if model and score.case.given != "all":
+        if model and (score.case.given != "all" or name == f"{model}-base"):
             yield evaluation.compare(model, name, "rmse")
+
+
+def package_base(package: Package, split: Split, device: torch.device) -> list[Case]:
+    """Return what a package's model stands on as a case, where its card names it."""
+    if package.card.base is None or package.card.cascade:
+        return []
+    method = load_model(package, device, precision="float32")
+    if not isinstance(method, ModelMethod):
+        return []
+    return base_case(package.card.id, method.module.base, package.card.base, split.test_view, device)
 
 
 def package_cases(package: Package, split: Split, device: torch.device | None = None) -> list[Case]:

@@ -18,7 +18,7 @@ from training.data.readers import load_archive
 from training.data.split import Split, split_archive
 from training.defaults.complete import completed
 from training.evaluation.base_choice import base_in_words
-from training.evaluation.cases import baseline_cases, model_cases
+from training.evaluation.cases import base_case, baseline_cases, model_cases
 from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.scores import Score, Scoring, plan_scores, score_together
 from training.evaluation.tables import table
@@ -133,6 +133,7 @@ def _test(
     draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += neighbourhood_cases(archive, split, trainer.target)
+    cases += base_case(config.model.id, shipped.base, trainer.base, split.test_view, trainer.device)
     cases += model_cases(
         config.model.id,
         draws,

@@ -13,7 +13,7 @@ from training.cross_validate import cross_validate
 from training.data.patches import Window, cut
 from training.data.readers import READERS, load_archive
 from training.data.split import split_archive
-from training.evaluation.comparison import package_cases
+from training.evaluation.comparison import evaluate_all, package_cases
 from training.evaluation.predict import Strip, predict_field
 from training.schema.config import parse_config
 from training.trainer.run import fit, train_network
@@ -84,6 +84,14 @@ def test_the_package_carries_it_and_gives_what_training_scored(quick, tmp_path):
     told = package.card.raw["metrics"]
     assert float(np.sqrt(np.mean(squares))) == pytest.approx(told["tiny"]["rmse"], rel=1e-4)
     assert told["tiny"]["rmse"] < 0.3 * told["bicubicsmooth"]["rmse"]
+    # The base stands beside the model, by its name, and they are compared.
+    assert told["tiny-base"]["rmse"] == pytest.approx(told["neighbourhood"]["rmse"], rel=1e-4)
+    evaluation = evaluate_all(config, archive, split, read, trees=False, further=False, samples=20)
+    stem = evaluation.score("tiny-base")
+    assert stem.case.title.endswith("its base alone: neighbourhood")
+    assert stem.values["rmse"] == pytest.approx(told["tiny-base"]["rmse"], rel=1e-4)
+    pairs = {(one.method, one.reference) for one in evaluation.comparisons if one.measure == "rmse"}
+    assert ("tiny", "tiny-base") in pairs and evaluation.reference == "neighbourhood"
     # Training again from the package: on its base, the regression fitted anew.
     quick["base"], quick["start_from"] = "default", str(package.folder)
     on = trainer_for(quick, tmp_path / "on")
