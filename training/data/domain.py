@@ -20,10 +20,13 @@ from engine.raster.domain_mask import domain_mask
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from training.data.archive import Archive
+from training.data.gaps import without_gaps
 from training.data.region import Region
 from training.schema.config import Config
 
 LEAST = 0.05  # of the dates on which the best known cell has a truth
+MOST_DATES = 60  # on which it is looked whether coarse values are means of the truth
+MEANS = 0.9  # share of them that must be
 ALIKE = 0.98  # share of known cells in which a source that tells of unknown ones has data where truth is
 
 
@@ -51,17 +54,19 @@ def domain_of(config: Config, archive: Archive, train: Region) -> Domain | None:
     if config.domain == "all" or config.cascade is not None:
         return None
     if config.domain == "auto":
-        return _learned(archive, train, [source.name for source in config.sources])
+        names = [source.name for source in config.sources]
+        return _learned(archive, train, names, config.bias is not None)
     if config.domain in [source.name for source in config.sources]:
         return _of_source(archive, config.domain)
     return _of_raster(archive, config.domain)
 
 
-def _learned(archive: Archive, train: Region, sources: Sequence[str]) -> Domain | None:
+def _learned(archive: Archive, train: Region, sources: Sequence[str], corrected: bool) -> Domain | None:
     """Return the cells with a truth on `LEAST` as many training dates as the cell that has it most often.
 
-    Where training sees no truth, all cells count, or those in which a source has data that has them in the
-    rest where truth is.
+    All cells where coarse values are not the means of these: a product of another origin speaks of the sea
+    too, unless it is corrected to the truth's means. Where training sees no truth, all cells count, or those
+    in which a source has data that has them in the rest where truth is.
     """
     shown = np.zeros(archive.shape, bool)
     shown[:, train.columns[0] : train.columns[1]] = True
@@ -75,7 +80,7 @@ def _learned(archive: Archive, train: Region, sources: Sequence[str]) -> Domain 
             return None  # whatever the other dates have
     most = int(counts[shown].max(initial=0))
     inside = counts >= LEAST * most
-    if not most or inside[shown].all():
+    if not most or inside[shown].all() or not (corrected or _means_of_truth(archive, train, shown)):
         return None
     told = f"truth on at least {LEAST:.0%} of the training dates"
     if not shown.all():
@@ -84,6 +89,20 @@ def _learned(archive: Archive, train: Region, sources: Sequence[str]) -> Domain 
         inside = np.where(shown, inside, there)
         told += f"; where none was to be seen, {'all' if source is None else f'those with {source}'}"
     return Domain(inside, _in_words(inside, told))
+
+
+def _means_of_truth(archive: Archive, train: Region, shown: np.ndarray) -> bool:
+    """Return whether coarse values with truth in a part of their cells are the means of that part."""
+    k, (height, width) = archive.factor, archive.shape
+    area = archive.area if archive.weights == "area" else None
+    means = parts = 0
+    for time in train.times[:: -(-len(train.times) // MOST_DATES)]:
+        truth, coarse = np.asarray(archive.fine[time]), np.asarray(archive.coarse[time])
+        known = np.isfinite(np.where(shown, truth, np.nan)).reshape(height, k, width, k)
+        part = known.any((1, 3)) & ~known.all((1, 3)) & np.isfinite(coarse)
+        alone = ~without_gaps(truth, coarse, area).reshape(height, k, width, k).all((1, 3))
+        means, parts = means + int((part & alone).sum()), parts + int(part.sum())
+    return means > MEANS * parts
 
 
 def _alike(archive: Archive, sources: Sequence[str], inside: np.ndarray, shown: np.ndarray) -> str | None:

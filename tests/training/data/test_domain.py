@@ -74,6 +74,14 @@ def test_dates_without_any_truth_do_not_count(settings, coast):
     assert np.array_equal(split.domain.cells, np.isfinite(fine[0]))
 
 
+def test_a_product_of_another_origin_speaks_of_every_cell_until_it_is_corrected(settings, coast):
+    truth = np.where(coast.fine != 7, coast.fine, np.nan)
+    other = replace(coast, fine=truth, coarse=coast.coarse + np.float32(3))
+    assert split_archive(configured(settings), other).domain is None
+    corrected = configured(settings, bias={"method": "ratio"})
+    assert np.array_equal(split_archive(corrected, other).domain.cells, land(coast))
+
+
 @pytest.mark.parametrize("tells", (True, False))
 def test_where_truth_is_held_out_a_source_tells_or_every_cell_counts(settings, coast, archive, tells):
     fine = np.where(np.isfinite(coast.fine) & (coast.fine != 7), coast.fine, np.nan)
