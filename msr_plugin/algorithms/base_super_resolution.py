@@ -119,6 +119,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     def add_run(self, strength: float, with_ensemble: bool = False) -> None:
         """Add grid, conservation, ensemble, device, tile size and the outputs."""
         grid_parameters.add_inputs(self)
+        self.add(RasterInput("DOMAIN", tr("Domain"), None, optional=True), True)
         self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0)
         if with_ensemble:
             ensemble.add_inputs(self)
@@ -168,8 +169,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         try:
             rasters = self._rasters(parameters, context)
             self._request = self._make_request(parameters, context, rasters)
-            inputs = {"target": rasters["TARGET"], **self.sources_of(parameters, context)}
-            self._words = DialogWords.of(self, inputs)
+            self._words = DialogWords.of(self, self._named(rasters, self.sources_of(parameters, context)))
             self._look = self.look_of(parameters, context)
         except RasterProblem as problem:
             raise QgsProcessingException(str(problem)) from None
@@ -233,15 +233,18 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         return resolved
 
     def _rasters(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
-        """Return target and reference; the sources come from `sources_of`."""
+        """Return target, reference and domain; the sources come from `sources_of`."""
         target = self.raster(parameters, "TARGET", context, "TARGET_BAND")
         if target is None:
             raise RasterProblem(f"{self.label('TARGET')} is missing.")
-        rasters = {"TARGET": target}
-        reference = self.raster(parameters, "REFERENCE", context)
-        if reference is not None:
-            rasters["REFERENCE"] = reference
-        return rasters
+        others = {name: self.raster(parameters, name, context) for name in ("REFERENCE", "DOMAIN")}
+        return {"TARGET": target, **{name: raster for name, raster in others.items() if raster is not None}}
+
+    @staticmethod
+    def _named(rasters: dict[str, InputRaster], sources: dict[str, InputRaster]) -> dict[str, InputRaster]:
+        """Return the rasters whose values a run reads, by the engine's names."""
+        domain = {"domain": rasters["DOMAIN"]} if "DOMAIN" in rasters else {}
+        return {"target": rasters["TARGET"], **sources, **domain}
 
     def _make_request(
         self,
@@ -264,6 +267,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             "all_dates": self.parameterAsBoolean(parameters, "ALL_DATES", context),
             **ensemble.request_of(self, parameters, context),
         }
+        if "DOMAIN" in rasters:
+            request["domain"] = _reference(rasters["DOMAIN"])
         date = self._date(parameters, context)
         if date:
             request["date"] = date
@@ -299,7 +304,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
         folder = Path(QgsProcessingUtils.tempFolder())
         files = {o.name: o.path or str(folder / f"{o.name.lower()}.tif") for o in outputs}
-        ask_engine(_with_files(request, files), DialogWords.of(self, {"target": target, **sources}), doubts)
+        ask_engine(_with_files(request, files), DialogWords.of(self, self._named(rasters, sources)), doubts)
 
     def _check_climatology(
         self,

@@ -19,6 +19,7 @@ OPTIONS = {
     "date": "DATE",
     "all": "ALL_DATES",
     "aggregate": "AGGREGATE",
+    "domain": "DOMAIN",
     "like": "REFERENCE",
     "crs": "CRS",
     "resolution": "RESOLUTION",

@@ -24,6 +24,9 @@ TEXTS = {
     "than the target are averaged.",
     "REFERENCE": "A raster whose grid the output takes. Empty: the target's own cells, each divided by the "
     "factor, so that the means of its cells are kept exactly.",
+    "DOMAIN": "A mask of the cells that the coarse values speak of, such as land, a catchment or a glacier: "
+    "any number but 0. The others, and those without data, get no value and have no part in coarse means. "
+    "Empty: the mask that the model brings for its place, else every cell.",
     "EXTENT": "The extent to write. Empty: the whole target.",
     "RESOLUTION": "The cell size to write, in units of the CRS. Empty: the target's, divided by the factor.",
     "CRS": "The coordinate reference system to write. Empty: the target's.",

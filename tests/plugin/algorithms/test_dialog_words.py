@@ -18,6 +18,7 @@ PARAMETERS = {
     "ALL_DATES": "All dates of the target (ALL_DATES)",
     "AGGREGATE": "Steps of each date (AGGREGATE)",
     "QUANTITY": "Kind of quantity (QUANTITY)",
+    "DOMAIN": "Domain (DOMAIN)",
     "REFERENCE": "Reference grid (REFERENCE)",
     "RESOLUTION": "Output resolution (RESOLUTION)",
     "FACTOR": "Factor (FACTOR)",
@@ -26,7 +27,12 @@ PARAMETERS = {
     "OUTPUT_SPREAD": "Spread (OUTPUT_SPREAD)",
     "TOLD": TOLD,
 }
-INPUTS = {"target": TARGET, "elevation": RAIN, "climatology": "Climatology (CLIMATOLOGY)"}
+INPUTS = {
+    "target": TARGET,
+    "elevation": RAIN,
+    "climatology": "Climatology (CLIMATOLOGY)",
+    "domain": "Domain (DOMAIN)",
+}
 SENTENCES = [
     ("target: /a/target.tif has no CRS: assign one.", f"{TARGET}: /a/target.tif has no CRS: assign one."),
     ("elevation does not overlap the extent [1, 2].", f"{RAIN} does not overlap the extent [1, 2]."),
@@ -103,6 +109,17 @@ SENTENCES = [
         "The output would have 9 × 9 cells: check the resolution and its unit, or choose less.",
         "Finer raster (OUTPUT) would have 9 × 9 cells: check Output resolution (RESOLUTION) and its unit, or "
         "choose less.",
+    ),
+    (
+        "domain: /m.tif marks no cell of the output: cells that count must hold a number other than 0.",
+        "Domain (DOMAIN): /m.tif marks no cell of the output: cells that count must hold a number other than "
+        "0.",
+    ),
+    (
+        "domain: the model counts no fine cell of the output, since it saw no truth there: choose another "
+        "extent, or say which cells count (--domain).",
+        "Domain (DOMAIN): the model counts no fine cell of the output, since it saw no truth there: choose "
+        "another extent, or say which cells count (Domain (DOMAIN)).",
     ),
     # What the dialog has no parameter for, and what only looks like an option, stays.
     ("The CRS 'x' is unknown: give --crs.", "The CRS 'x' is unknown: give --crs."),

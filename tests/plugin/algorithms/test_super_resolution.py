@@ -17,6 +17,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
@@ -69,6 +70,25 @@ def test_a_model_runs_and_keeps_the_coarse_means(provider, rasters, tmp_path, re
     assert any(text.startswith("elevation:") for text in feedback.said["info"])
     assert len(feedback.said["phase"]) >= 2
     assert feedback.progress() == 100
+
+
+def test_a_mask_says_of_which_cells_the_coarse_values_speak(
+    provider, rasters, write_raster, tmp_path, read_raster, feedback
+):
+    coarse = read_raster(rasters["target"])
+    inside = numpy.random.default_rng(1).random((coarse.shape[0] * 4, coarse.shape[1] * 4)) > 0.4
+    mask = write_raster("mask.tif", inside, resolution=0.25)
+    output = tmp_path / "fine.tif"
+    result = run("msr:tinyrain", model_parameters(rasters, output, DOMAIN=mask), feedback)
+    fine = read_raster(output)
+    numpy.testing.assert_array_equal(numpy.isfinite(fine), inside)
+    blocks = numpy.where(inside, fine, numpy.nan).reshape(coarse.shape[0], 4, coarse.shape[1], 4)
+    numpy.testing.assert_allclose(numpy.nanmean(blocks, (1, 3)), coarse, rtol=1e-5)
+    assert result["COVERED"] == pytest.approx(inside.mean())
+    assert any(text.startswith("domain:") for text in feedback.said["info"])
+    nothing = write_raster("nothing.tif", 0 * inside, resolution=0.25)
+    with pytest.raises(QgsProcessingException, match=r"Domain \(DOMAIN\): .*marks no cell"):
+        run("msr:tinyrain", model_parameters(rasters, output, DOMAIN=nothing))
 
 
 def test_an_optional_source_and_its_band_change_the_result(provider, rasters, tmp_path, read_raster):
