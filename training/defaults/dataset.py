@@ -22,6 +22,8 @@ from training.schema.dataset import Dataset, DatasetSource, load_dataset
 from training.schema.yaml_file import read_yaml
 
 DERIVED = ("slope", "aspect")  # of elevation
+# Of a coarse product of another origin: dates that a correction needs at least, and dates for each quantile.
+FEWEST_CORRECTED, DATES_EACH, MOST_QUANTILES = 60, 6, 50
 OF_CONFIGURATIONS = ("model", "data")  # keys that a description of data has not
 
 
@@ -49,10 +51,16 @@ def open_config(
             f"{path}: without a fine truth a model is learned from the coarse field itself: prepare it with "
             f"training.prepare, and write a configuration with the key cascade."
         )
-    config = config_of(dataset, stores / f"{dataset.name}.zarr")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (stores / f"{dataset.name}.zarr").exists():
+    store = stores / f"{dataset.name}.zarr"
+    config_of(dataset, store)  # refused before the long work
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not store.exists():
         raise InputError(f"{path}: several processes cannot prepare one store: run training.prepare before.")
-    _store_of(dataset, path, stores / f"{dataset.name}.zarr", say, workers or os.cpu_count() or 1)
+    _store_of(dataset, path, store, say, workers or os.cpu_count() or 1)
+    if dataset.target.mode != "independent":
+        return config_of(dataset, store)
+    config = config_of(dataset, store, _dates(store))
+    if say is not None:
+        say(_correction_in_words(config))
     return config
 
 
@@ -66,11 +74,17 @@ def describes_data(path: Path) -> bool:
     return "target" in settings and not any(key in settings for key in OF_CONFIGURATIONS)
 
 
-def config_of(dataset: Dataset, store: Path) -> Config:
-    """Return the configuration of a data set: data, factor and sources, all else left open."""
+def config_of(dataset: Dataset, store: Path, dates: int = 0) -> Config:
+    """Return the configuration of a data set: data, factor and sources, all else left open.
+
+    Args:
+        dataset: the data set.
+        store: where it is prepared.
+        dates: of an independent coarse product, which is corrected if they are enough.
+    """
     id = f"{dataset.name.replace('_', '')}{dataset.factor}"
     title = dataset.target.title or dataset.title
-    settings = {
+    settings: dict[str, Any] = {
         "model": {
             "id": id,
             "name": f"{title} (×{dataset.factor})",
@@ -83,6 +97,11 @@ def config_of(dataset: Dataset, store: Path) -> Config:
         "factor": dataset.factor,
         "sources": [_source(source) for source in dataset.sources],
     }
+    if dataset.target.mode == "independent":
+        settings["target"] = {"strength": "auto"}
+        if dates >= FEWEST_CORRECTED:
+            quantiles = min(MOST_QUANTILES, max(5, dates // DATES_EACH))
+            settings["bias"] = {"method": "quantile_mapping", "quantiles": quantiles}
     return parse_config(settings, f"the data set {dataset.name}")
 
 
@@ -116,6 +135,25 @@ def _store_of(
             raise InputError(f"The store {store} is older than {file}: {again}.")
     if say is not None:
         say(f"The data are read from {store}, which is there already.")
+
+
+def _correction_in_words(config: Config) -> str:
+    """Say how a coarse product of another origin is treated."""
+    begun = "The coarse product is of another origin than the truth"
+    kept = "conserved as strongly as is best on dates held out"
+    if config.bias is None:
+        return f"{begun}: it is {kept}, and not corrected, since its dates are too few."
+    how = f"quantile mapping at {config.bias.quantiles} quantiles"
+    return f"{begun}: it is corrected first, by {how}, and {kept}."
+
+
+def _dates(store: Path) -> int:
+    """Return how many dates a store has."""
+    import zarr
+
+    with whole_store(str(store)):
+        group: Any = zarr.open_group(str(store), mode="r")
+        return int(group["date"].shape[0])
 
 
 def _described(store: Path) -> Dataset | None:

@@ -44,7 +44,7 @@ LOSSES = LossesSection(
 
 
 def choose_schedule(config: Config, archive: Archive) -> Chosen:
-    """Return the configuration with its steps; losses, optimiser and patches too where it has none.
+    """Return the configuration with its steps; losses, base, optimiser and patches too where it has none.
 
     One that names its steps stays as it is.
 
@@ -78,6 +78,11 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
     if "losses" not in given and config.cascade is None and config.ensemble is None:
         update["losses"] = LOSSES
         told.append("Losses: errors in both spaces and conservation, without an adversary.")
+    if "base" not in given and config.cascade is None and config.start_from is None:
+        update["base"] = "auto"
+        told.append(
+            "Base: the simple method, or the blend of them, that errs least on training data held out."
+        )
     if "sampling" in update:
         wet = f", {sampling.wet_bias:.0%} of them where it is wet" if sampling.wet_bias else ""
         told.append(f"Patches: {sampling.batch} a step of {edges[0]} × {edges[1]} coarse cells{wet}.")

@@ -44,9 +44,19 @@ def test_nothing_is_left_open_and_all_is_said(bare, archive, capsys):
     assert (whole.target.bounds, whole.target.conservation) == ((0, None), "multiplicative")
     assert 600 <= whole.steps <= 6000 and whole.validation.patience > 0
     assert whole.validation.every * whole.validation.patience < whole.steps
-    assert whole.losses.adversarial is None and whole.network["widths"]
+    assert whole.losses.adversarial is None and whole.network["widths"] and whole.base == "auto"
     told = capsys.readouterr().out
-    for word in ("Chosen", "Test:", "Validation:", "Target:", "Network:", "Steps:", "Losses:", "Patches:"):
+    for word in (
+        "Chosen",
+        "Test:",
+        "Validation:",
+        "Target:",
+        "Network:",
+        "Steps:",
+        "Losses:",
+        "Base:",
+        "Patches:",
+    ):
         assert word in told
     assert complete(whole, archive).config == whole and not complete(whole, archive).told
     assert complete(config, archive).config == whole  # and again
@@ -68,11 +78,11 @@ def test_what_is_named_stays(bare, archive):
 
 def test_own_losses_and_patches_stay_where_the_steps_are_chosen(bare, archive):
     bare |= {"losses": {"reconstruction": {"weight": 3}}, "sampling": {"size": 5}, "optimiser": {"rate": 0.1}}
-    bare["validation"] = {"every": 11}
+    bare |= {"validation": {"every": 11}, "base": "bilinear"}
     whole = complete(parse_config(bare), archive).config
     assert whole.losses.reconstruction.weight == 3 and whole.losses.adversarial is not None
     assert (whole.sampling.size, whole.optimiser.rate, whole.validation.every) == (5, 0.1, 11)
-    assert whole.steps > 0 and whole.validation.patience > 0
+    assert whole.base == "bilinear" and whole.steps > 0 and whole.validation.patience > 0
 
 
 SHAPE = (12, 24, 40)

@@ -18,8 +18,9 @@ from engine.files.root import ROOT
 from engine.package.folder import load_package
 from training import train
 from training.defaults import schedule
-from training.defaults.dataset import open_config
+from training.defaults.dataset import config_of, open_config
 from training.schema.config import load_config
+from training.schema.dataset import load_dataset
 from training.schema.older import leaves_open
 
 K, SIZE = 4, 48
@@ -126,3 +127,21 @@ def test_what_needs_a_configuration_says_so(folder):
     (folder / "neither.yaml").write_text("factor: 3\n")
     with pytest.raises(InputError, match="model is missing"):
         open_config(folder / "neither.yaml", folder / "stores", None, 1)
+
+
+def test_a_product_of_another_origin_is_corrected_where_dates_are_enough(folder):
+    (folder / "product").mkdir()
+    for file in sorted((folder / "rain").iterdir()):
+        with rasterio.open(file) as raster:
+            means = raster.read(1).reshape(SIZE // K, K, SIZE // K, K).mean((1, 3))
+        write(folder / "product" / file.name, 1.5 * means + 3, PLACE * Affine.scale(K))
+    settings = yaml.safe_load((folder / "valley.yaml").read_text())
+    settings["target"]["coarse"] = {"files": "product/*.tif", "file_units": "mm"}
+    (folder / "two.yaml").write_text(yaml.safe_dump(settings))
+    told = []
+    config = open_config(folder / "two.yaml", folder / "stores", told.append, 1)
+    assert config.bias is None and config.target.strength == "auto" and config.target.leaves_open
+    assert "another origin" in told[-1] and "too few" in told[-1]
+    many = config_of(load_dataset(folder / "two.yaml"), folder / "stores/valley_rain.zarr", 90)
+    assert (many.bias.method, many.bias.quantiles) == ("quantile_mapping", 15)
+    assert many.target.strength == "auto"

@@ -52,7 +52,7 @@ def _of_months(config: Config, archive: Archive) -> _Made:
     gap = MONTH_GAP if len(months) - count - 2 * MONTH_GAP >= FEWEST_MONTHS else 0
     split = TemporalSplit(kind="temporal", train=train, test=test, gap=gap)
     left = ", ".join(map(str, split.train_months))
-    return split, f"months {', '.join(map(str, test))}; months {left} are for training", ()
+    return split, f"months {', '.join(map(str, test))}; months {left} are left for training", ()
 
 
 def _of_dates(config: Config, archive: Archive) -> _Made:
