@@ -140,6 +140,7 @@ class SuperResolveResult:
     sources: list[SourceReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sharpening: dict[str, Any] | None = None  # what a method learned from the coarse field, and expects
+    change: dict[str, Any] | None = None  # of the mean, from earlier years to later ones: coarse and fine
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

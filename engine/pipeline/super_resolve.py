@@ -52,6 +52,8 @@ def super_resolve(
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
     _tell_expectation(job, feedback)
+    if told := job.change.in_words(job.plan.choice.target.units):
+        feedback.log(told)
     later = [*job.warnings(), *_out_of_range(reports)]
     if plan.inputs.domain is not None:
         later += plan.inputs.domain.later_doubts()

@@ -18,7 +18,8 @@ from engine.compute.devices import free_memory, is_out_of_memory
 from engine.compute.prefetch import Prefetcher
 from engine.compute.write_behind import WriteBehind
 from engine.feedback import Feedback
-from engine.fields.conservation import limits, outside_bounds
+from engine.fields.conservation import aggregate, limits, outside_bounds
+from engine.fields.mean_change import MeanChange
 from engine.fields.patch import Patch
 from engine.fields.windows import crop
 from engine.methods.interface import Method
@@ -64,6 +65,7 @@ class TileJob:
         self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
         self.residual, self.valid, self.tiles = 0.0, 0, 0
         self._beyond, self._coarse = 0.0, 0
+        self.change = MeanChange(self.dates)
         device = method.device
         rows, cols = grids.coarse.shape
         memory = free_memory(device)
@@ -148,6 +150,7 @@ class TileJob:
             sources=sources,
             warnings=warnings,
             sharpening=self.sharpening(),
+            change=self.change.result(),
         )
 
     def _writer(self, file: OutputFile, tags: dict[str, str]) -> CogWriter:
@@ -187,6 +190,7 @@ class TileJob:
                     if not is_out_of_memory(error):
                         raise
                     read.forget()
+                    self.change.forget()
                     self._queue.shrink(step // len(self.dates))
                     step, read.end = 0, self._steps
                     self.feedback.log("Memory ran out: going on with smaller tiles.", "warning")
@@ -236,6 +240,10 @@ class TileJob:
                 fields = self.estimate.fields(patch, self.dates[date], self._step)
             else:
                 fields = self.estimate.empty(tile.rows * k, tile.cols * k)
+        if self.change.measured:
+            self.change.add(date, coarse[0], _means(fields.bands[MAIN][0], patch))
+            if date == len(self.dates) - 1:
+                self.change.keep()
         self._coarse += coarse.numel()
         self._beyond += outside_bounds(coarse, spec) * coarse.numel()
         self.residual = max(self.residual, fields.residual)
@@ -270,3 +278,12 @@ def _any_cell(coarse: Tensor, patch: Patch) -> bool:
     """Return whether any cell of a patch's window gets a value."""
     inside = patch.domain is None or bool(crop(patch.domain, patch.halo, patch.factor).any())
     return inside and bool(torch.isfinite(coarse).any())
+
+
+def _means(fine: Tensor, patch: Patch) -> Tensor:
+    """Return the means of a tile's field, (h·k, w·k), over its coarse cells, as the target's are taken."""
+    area = None
+    if patch.area is not None:
+        edge = patch.halo * patch.factor
+        area = patch.area[:, edge : patch.area.shape[1] - edge]
+    return aggregate(fine[None], patch.factor, area)[0]

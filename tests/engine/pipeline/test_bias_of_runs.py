@@ -155,6 +155,31 @@ def test_a_stack_of_dates_is_a_period_of_its_own_and_one_date_is_not(
         assert file.tags()["MSR_BIAS_CORRECTION"] == "quantile mapping (additive)"
 
 
+def test_a_run_over_years_tells_the_means_change(request_: SuperResolveRequest, write_raster) -> None:
+    rng = np.random.default_rng(3)
+    days = [f"{year}-{month:02d}-05" for year in (2000, 2001, 2050, 2051) for month in (1, 2)]
+    values = rng.normal(0, 4, (8, ROWS, COLUMNS)).astype(np.float32)
+    values[4:] += 3
+    stack = write_raster("years.tif", values, 2.0, 10, 50, units="degC", dates=days)
+
+    lines = []
+
+    class Log(Silent):
+        def log(self, message: str, level: str = "info") -> None:
+            lines.append(message)
+
+    asked = replace(request_, target=RasterRef(stack), all_dates=True)
+    change = super_resolve(asked, Log()).change
+    flat = values.reshape(8, -1)[:, :-1]  # the last cell is not corrected
+    assert (change["earlier"], change["later"]) == ([2000, 2001], [2050, 2051])
+    assert change["coarse"] == pytest.approx(flat[4:].mean() - flat[:4].mean(), abs=1e-4)
+    assert change["fine"] == pytest.approx(change["coarse"], abs=1e-4)
+    assert any(line.startswith("Mean change from 2000–2001 to 2050–2051") for line in lines)
+    tiled = super_resolve(replace(asked, tile=2), Silent()).change
+    assert tiled["fine"] == pytest.approx(change["fine"], abs=1e-4)
+    assert super_resolve(request_, Silent()).change is None
+
+
 def test_damaged_factors_are_refused(request_: SuperResolveRequest) -> None:
     folder = Path(request_.model)
     assert check_package({"folder": str(folder)}, Silent(), None)["id"] == "biased"
