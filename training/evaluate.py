@@ -26,11 +26,12 @@ from training.data.split import split_archive
 from training.defaults.complete import complete
 from training.evaluation.comparison import MEMBERS, Evaluation, evaluate_all
 from training.evaluation.predict import Strip, predict_field
-from training.evaluation.tables import comparison_table, ensemble_table, further_table, table
+from training.evaluation.tables import change_table, comparison_table, ensemble_table, further_table, table
 from training.figures.maps import draw
 from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 from training.schema.older import with_older_meaning
+from training.schema.split import check_periods
 
 RUNS = Path("runs")
 
@@ -117,6 +118,13 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="ID|FOLDER",
         help="a further package of the same factor, as a baseline; may be given again",
     )
+    parser.add_argument(
+        "--change",
+        nargs="*",
+        metavar="DATE",
+        help="also what each method makes of the change to the test dates: of means, quantiles and trends; "
+        "from the training dates, or from the dates between two that are given",
+    )
     parser.add_argument("--no-trees", dest="trees", action="store_false", help="leave out the boosted trees")
     parser.add_argument(
         "--members",
@@ -162,6 +170,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         load("sklearn.ensemble")
     if options.maps is not None or options.report is not None:
         load("matplotlib")
+    _check_change(options.change)
     config, package = what_to_test(options)
     config = config.on(options.device)
     choose_device(config.device)  # refused before anything long
@@ -174,6 +183,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         for place in results:
             held.enter_context(sole_writer(place, "writing"))
         return _evaluate(options, config, package, compare)
+
+
+def _check_change(period: Sequence[str] | None) -> None:
+    if not period:
+        return
+    if len(period) != 2:
+        raise InputError("--change: give the first and the last date of the earlier period, or none.")
+    try:
+        check_periods("--change", ((period[0], period[1]),))
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
 
 
 def _evaluate(
@@ -211,6 +231,8 @@ def _evaluate(
         members=options.members,
         seed=options.seed,
         tell=None if options.json else _tell,
+        change=options.change,
+        correction=correction,
     )
     written = []
     if options.maps is not None:
@@ -228,6 +250,8 @@ def _evaluate(
     if any(score.members for score in evaluation.scores):
         print(ensemble_table(evaluation.scores, archive.units))
     print(comparison_table(evaluation))
+    if evaluation.change is not None:
+        print(change_table(evaluation.change, archive.units))
     for line in written:
         print(line)
     return 0

@@ -19,12 +19,15 @@ from engine.models.loading import load_model
 from engine.models.model import ModelMethod
 from engine.package.folder import Package
 from engine.specs import TargetSpec
+from training.bias.corrected import Correction
+from training.bias.strength import with_strength
 from training.data.archive import Archive
 from training.data.normalisation import target_spec
 from training.data.split import Split
 from training.evaluation.block_errors import Contrasts, independent, paired_intervals
 from training.evaluation.bootstrap import Interval
 from training.evaluation.cases import base_case, baseline_cases, model_cases
+from training.evaluation.change import ChangeSignal, change_signal
 from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score, Scoring, members_name, plan_scores, score_together
@@ -72,6 +75,8 @@ class Evaluation:
         targets: how each method's target is described (bounds, conservation), by the method's name.
         reference: name of the simple method with the lowest RMSE.
         members, seed, samples: of ensembles, and of the bootstrap.
+        change: of the truth and of every method from training to test dates, where that was asked for.
+        correction: of the coarse product, where there is one.
     """
 
     config: Config
@@ -84,6 +89,8 @@ class Evaluation:
     members: int
     seed: int
     samples: int
+    change: ChangeSignal | None = None
+    correction: Correction | None = None
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -139,6 +146,8 @@ class Evaluation:
             "simulated": self.archive.simulated,
             "dates": [self.archive.dates[t] for t in self.split.test.times],
             "reference": self.reference,
+            **({} if self.change is None else {"change": self.change.to_json()}),
+            **({} if self.correction is None else {"bias": self.correction.to_json()}),
             "comparisons": [_comparison(c) for c in self.comparisons],
             "ensembles": {s.case.name: ensemble_values(s) for s in self.scores if s.members},
             "by_date": {
@@ -194,6 +203,8 @@ def evaluate_all(
     seed: int = 0,
     samples: int = SAMPLES,
     tell: Callable[[str], None] | None = None,
+    change: Sequence[str] | None = None,
+    correction: Correction | None = None,
 ) -> Evaluation:
     """Score every method on the test region and compare them.
 
@@ -213,13 +224,19 @@ def evaluate_all(
         seed: of draws and bootstrap.
         samples: of the bootstrap.
         tell: is told each date before it is scored.
+        change: measure the change to the test dates too: from the first to the last date given, or, where
+            none is, from the training dates; None: do not.
+        correction: of the coarse product that the archive holds; None: none.
 
     Raises:
         InputError: two packages share an id, or one member is asked for.
     """
     if members == 1:
         raise InputError("One member tells nothing of an ensemble: ask for at least two, or for none.")
-    target = package.card.target if package else target_spec(config, archive, split)
+    if package is not None:
+        target = package.card.target
+    else:
+        target = with_strength(config, archive, split, target_spec(config, archive, split))
     simple = baseline_cases(config.factor, target, split.test_view, archive.sources)
     simple += neighbourhood_cases(archive, split, target)
     methods = [(case, target) for case in simple]
@@ -243,8 +260,33 @@ def evaluate_all(
         targets.update({s.case.name: described for s in own})
     candidates = [s for s in scores if s.case.group == "simple"]
     reference = min(candidates, key=lambda s: _or_infinite(s.values["rmse"])).case.name
-    model = package.card.id if package else None
-    return Evaluation(config, archive, split, model, scores, targets, reference, members, seed, samples)
+    return Evaluation(
+        config,
+        archive,
+        split,
+        package.card.id if package else None,
+        scores,
+        targets,
+        reference,
+        members,
+        seed,
+        samples,
+        _change(methods, archive, split, change, tell),
+        correction,
+    )
+
+
+def _change(
+    methods: Sequence[tuple[Case, TargetSpec]],
+    archive: Archive,
+    split: Split,
+    wanted: Sequence[str] | None,
+    tell: Callable[[str], None] | None,
+) -> ChangeSignal | None:
+    if wanted is None:
+        return None
+    earlier = (wanted[0], wanted[-1]) if wanted else None
+    return change_signal(methods, archive, split, tell, earlier)
 
 
 def _packages(

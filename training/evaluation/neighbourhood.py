@@ -200,7 +200,7 @@ class NeighbourhoodRegression:
 
     def _error(self, field: Tensor, truth: Tensor, patch: Patch) -> float:
         own = crop(patch.target, patch.halo)
-        field = conserve(field, own, patch.factor, self.target, area=patch.area)
+        field = conserve(field, own, patch.factor, self.target, self.target.strength, area=patch.area)
         return float((field.double() - truth).square().nansum())
 
     def _cut(self, archive: Archive, times: Iterable[int], strip: tuple[int, int]) -> tuple[Patch, Tensor]:
@@ -252,7 +252,7 @@ def shares_cells(archive: Archive, split: Split) -> bool:
 
 
 def neighbourhood_cases(archive: Archive, split: Split, target: TargetSpec) -> list[Case]:
-    """Fit the regression and return it as a row of the table, conserved.
+    """Fit the regression and return it as a row of the table, conserved as strongly as the target says.
 
     Nothing where the test's cells have no truth in training: it would be interpolation once more.
     """
@@ -262,4 +262,5 @@ def neighbourhood_cases(archive: Archive, split: Split, target: TargetSpec) -> l
     domain = split.test_view.domain
     regression.fit(archive, split.train, domain)
     view = View((), domain=domain)
-    return [Case(NAME, TITLE, regression.predict, regression.halo, view, 1.0, fitted=True)]
+    strength = target.strength  # as it was judged
+    return [Case(NAME, TITLE, regression.predict, regression.halo, view, strength, fitted=True)]

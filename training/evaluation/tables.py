@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from training.evaluation.change import ChangeSignal
 from training.evaluation.comparison import FEWEST_BLOCKS, Evaluation
 from training.evaluation.scores import Score
 from training.metrics.registry import ENSEMBLE_METRICS, FURTHER_METRICS, METRICS, Registered
@@ -119,6 +120,40 @@ def comparison_table(evaluation: Evaluation) -> str:
     else:
         rows = [row[:-1] for row in rows]
     return _lines(rows, foot, 3)
+
+
+CHANGE_COLUMNS = ("mean change", "RMSE", "kept", "q05", "q50", "q95", "q99", "trend", "coarse gap")
+
+
+def change_rows(change: ChangeSignal) -> list[list[str]]:
+    """Return the change signal as rows of text, the truth's and the coarse field's first."""
+    truth = {signal.statistic: signal.truth for signal in change.methods[0].signals}
+    others = [name for name in truth if name != "mean"]
+    rows = [["method", *CHANGE_COLUMNS]]
+    own = [f"{truth[name]:+.3f}" for name in others]
+    rows.append(["The truth", f"{truth['mean']:+.3f}", "", "", *own, ""])
+    rows.append(["The coarse field", f"{change.coarse:+.3f}", *[""] * 8])
+    for one in change.methods:
+        mean = one.signal("mean")
+        errors = [f"{one.signal(name).rmse:.3f}" for name in others]
+        numbers = [f"{mean.mean:+.3f}", f"{mean.rmse:.3f}", f"{mean.kept:.3f}"]
+        rows.append([one.title, *numbers, *errors, f"{one.coarse_gap:.1e}"])
+    return rows
+
+
+def change_words(change: ChangeSignal) -> str:
+    """Return which periods are compared."""
+    (first, last, count), (begin, end, number) = change.earlier, change.later
+    return f"{first} to {last} ({count} dates) and {begin} to {end} ({number})"
+
+
+def change_table(change: ChangeSignal, units: str) -> str:
+    """Return the change signal as text."""
+    foot = (
+        f"change from {change_words(change)} in {units}; of quantiles and of the trend a decade the RMSE, of "
+        f"the truth their own; kept: slope over the truth's change; coarse gap: RMSE to the coarse field's"
+    )
+    return _lines(change_rows(change), foot)
 
 
 def _table(scores: Sequence[Score], columns: Sequence[Column], foot: str) -> str:

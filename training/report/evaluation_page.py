@@ -14,6 +14,7 @@ from training.evaluation.comparison import Evaluation
 from training.html.page import Page, facts_html
 from training.html.style import drawing
 from training.report import (
+    change,
     comparisons,
     dates,
     elevation,
@@ -37,6 +38,7 @@ SECTIONS: tuple[ModuleType, ...] = (
     quantiles,
     taylor,
     elevation,
+    change,
     ensembles,
 )
 
@@ -110,6 +112,8 @@ def _facts(context: ReportContext) -> Iterator[tuple[str, str]]:
     if evaluation.model:
         sources = ", ".join(context.main.case.view.sources) or "none"
         yield "Model", f"{evaluation.model}, with {sources}"
+    if evaluation.correction is not None:
+        yield "Coarse product", evaluation.correction.in_words
     if any(s.members for s in evaluation.scores):
         yield "Ensembles", f"{evaluation.members} members, seed {evaluation.seed}"
     yield "Reference", f"{context.label(evaluation.reference)}: the simple method with the lowest RMSE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from engine.package.folder import load_package
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reference import RasterRef
+from training import evaluate
 from training.bias.corrected import corrected_archive
 from training.data import readers
 from training.data.archive import Archive
@@ -126,6 +128,32 @@ def test_a_package_corrects_as_its_training_did(daily: Archive, tmp_path: Path) 
     with rasterio.open(tmp_path / "out.tif") as file:
         means = file.read().reshape(len(test), 6, 2, 8, 2).mean((2, 4))
     np.testing.assert_allclose(means, fitted.coarse[test], atol=1e-4)
+
+
+def test_an_evaluation_tells_correction_and_change(
+    daily: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "corrected.yaml"
+    path.write_text(json.dumps(SETTINGS), encoding="utf-8")  # YAML too
+    page, arguments = tmp_path / "page.html", [str(path), "--runs", str(tmp_path), "--no-trees"]
+    evaluate.run([*arguments, "--change", "2000-01-01", "2001-12-31", "--report", str(page)])
+    printed = capsys.readouterr()
+    assert "corrected by quantile delta mapping (additive, by month), fitted on 168 dates" in printed.err
+    assert "change from 2000-01-01 to 2001-02-28 (112 dates)" in printed.out
+    told = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert told["bias"]["coarse_rmse"][1] < told["bias"]["coarse_rmse"][0]
+    change = told["change"]
+    assert change["earlier"] == ["2000-01-01", "2001-02-28", 112]
+    conserved = change["methods"]["bilinear-conservative"]
+    assert conserved["coarse_gap"] < 1e-3 < change["methods"]["bilinear"]["coarse_gap"]
+    text = page.read_text(encoding="utf-8")
+    assert "Change signal" in text and "Coarse product" in text
+    for wrong, message in (
+        (["2000-01-01"], "give the first and the last date"),
+        (["2001-01-01", "2000-01-01"], "ends before it begins"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate.run([*arguments, "--change", *wrong])
 
 
 def test_sections_that_cannot_go_together_are_refused() -> None:
