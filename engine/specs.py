@@ -45,6 +45,7 @@ class BaseSpec:
 
     weights: tuple[tuple[str, float], ...] = ()  # simple methods by id; none: the best that sources allow
     residual: float = 1.0  # share of the network's residual, by what it gained on held-out data
+    conserved: bool = True  # its methods; else only what is made of it, as strongly as the target says
 
     @property
     def in_words(self) -> str:

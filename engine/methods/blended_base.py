@@ -1,8 +1,9 @@
 """The base of a model whose card names it: simple methods, each conserved, by weights that sum to one.
 
-Means of conserved fields are conserved, so the blend is. A method whose sources are not there leaves its
-weight to the others, and so does the regression on the coarse cells around where it was not fitted; where
-none is left, the base is what it is for a card that names none.
+Means of conserved fields are conserved, so the blend is. Where a card says so its methods are left free,
+since a coarse product of another origin errs: a regression then keeps what it learned of a cell's mean. A
+method whose sources are not there leaves its weight to the others, and so does the regression on the coarse
+cells around where it was not fitted; where none is left, the base is what it is for a card that names none.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class BlendedBase:
         regression: CellRegression | None = None,
     ) -> None:
         self.target, self.card_sources = target, tuple(sources)
+        self.strength = 1.0 if spec.conserved else 0.0
         self.parts: list[tuple[Method, float]] = []
         self.regression, self.regression_weight = regression, 0.0
         for id, weight in spec.weights:
@@ -81,7 +83,7 @@ class BlendedBase:
             if not bool(cells.any()):
                 fitted = None
             elif not there and bool(cells.all()):
-                return conserved(fitted, inner, self.target)
+                return self._conserved(fitted, inner)
         if there:
             others = self._blended(inner, there)
         else:
@@ -90,7 +92,7 @@ class BlendedBase:
         if fitted is None or cells is None:
             return others
         weight = self.regression_weight / (self.regression_weight + sum(weight for _, weight in there))
-        blend = torch.lerp(others, conserved(fitted, inner, self.target), weight)
+        blend = torch.lerp(others, self._conserved(fitted, inner), weight)
         return torch.where(spread_cells(cells, patch.factor), blend, others)
 
     def in_use(self, given: Collection[str], climatology: bool, grid: GeoBox) -> BaseInUse:
@@ -110,6 +112,9 @@ class BlendedBase:
         total = sum(weight for _, weight in used)
         return BaseInUse(tuple((id, weight / total) for id, weight in used), fitted)
 
+    def _conserved(self, field: Tensor, inner: Patch) -> Tensor:
+        return conserved(field, inner, self.target, self.strength)
+
     def _there(self, given: set[tuple[str, str]], climatology: bool) -> list[tuple[Method, float]]:
         return [part for part in self.parts if _allowed(part[0].sources, given, climatology)]
 
@@ -117,7 +122,7 @@ class BlendedBase:
         bands = inner.climatology
         if bands is not None and inner.climatology_distance is None:
             inner.climatology_distance = torch.zeros(bands.shape[:2], device=bands.device)
-        fields = [conserved(method.predict(inner), inner, self.target) for method, _ in parts]
+        fields = [self._conserved(method.predict(inner), inner) for method, _ in parts]
         if len(fields) == 1:
             return fields[0]
         weights = torch.tensor([weight for _, weight in parts], device=inner.target.device)

@@ -83,7 +83,8 @@ def _domain(entry: dict[str, Any] | None) -> DomainSpec | None:
 def _base(entry: dict[str, Any] | None) -> BaseSpec | None:
     if entry is None:
         return None
-    return BaseSpec(tuple(entry.get("weights", {}).items()), entry.get("residual", 1.0))
+    weights = tuple(entry.get("weights", {}).items())
+    return BaseSpec(weights, entry.get("residual", 1.0), entry.get("conserved", True))
 
 
 def _bias(entry: dict[str, Any] | None) -> BiasSpec | None:

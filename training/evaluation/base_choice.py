@@ -1,11 +1,11 @@
 """Which simple methods a model's residual stands on, measured on blocks of training data held out.
 
-Each method's errors, conserved and in the target's units, are taken on dates of each block with a
-climatology, and a regression on the coarse cells around, of the other blocks. From the products of these
-errors follow the weights, from zero on and of sum one, of the blend with the least square error; it is taken
-where weights of the other blocks show that it is better by `WORTH` than the best method alone. Blocks are of
-dates; where the test's cells have no truth in training they are of places, and nothing that knows places is
-among the methods.
+Each method's errors, conserved as strongly as the target says and in the target's units, are taken on dates
+of each block with a climatology, and a regression on the coarse cells around, of the other blocks. From the
+products of these errors follow the weights, from zero on and of sum one, of the blend with the least square
+error; it is taken where weights of the other blocks show that it is better by `WORTH` than the best method
+alone. Blocks are of dates; where the test's cells have no truth in training they are of places, and nothing
+that knows places is among the methods.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def choose_base(
         choice = BaseChoice(_without_regression(given) if regression.fitted is None else given, {})
     else:
         choice = _chosen(config, archive, split, target, regression)
+        if target.strength < 1:  # conserving a base that is not to be conserved would undo what it knows
+            choice = replace(choice, spec=replace(choice.spec, conserved=False))
     if NEIGHBOURHOOD not in dict(choice.spec.weights):
         return replace(choice, left_out=left_out)
     return replace(choice, regression=regression.fitted, folds=regression.folds)
@@ -103,7 +105,8 @@ def _chosen(
     cases = base_cases(config, archive, split, target)
     if regression.fitted is not None:
         view = View((), domain=split.training_view.domain, folds=regression.folds)
-        cases[NEIGHBOURHOOD] = Case(NEIGHBOURHOOD, TITLE, regression.predict, regression.halo, view, 1.0)
+        strength = target.strength
+        cases[NEIGHBOURHOOD] = Case(NEIGHBOURHOOD, TITLE, regression.predict, regression.halo, view, strength)
     if wanted not in ("auto", "blend"):
         if wanted not in cases:
             raise InputError(
@@ -137,7 +140,7 @@ def _without_regression(base: BaseSpec) -> BaseSpec:
 
 
 def base_cases(config: Config, archive: Archive, split: Split, target: TargetSpec) -> dict[str, Case]:
-    """Return each simple method that can be the base without a fit, conserved, by its id.
+    """Return each simple method that can be the base without a fit, by its id, conserved as the target is.
 
     Where the test's cells have no truth in training, no method that stands on a climatology is among them.
     """
@@ -146,7 +149,7 @@ def base_cases(config: Config, archive: Archive, split: Split, target: TargetSpe
         view = view.without({name for name in view.sources if archive.sources[name].traits.of_target})
     cases = baseline_cases(config.factor, target, view, archive.sources)
     by_id = {case.name.removesuffix("-conservative"): case for case in cases if case.strength == 1}
-    return {id: by_id[id] for id in base_ids() if id in by_id}
+    return {id: replace(by_id[id], strength=target.strength) for id in base_ids() if id in by_id}
 
 
 def error_products(

@@ -149,7 +149,8 @@ def build_card(
 def _base_entry(base: BaseSpec, regression: CellRegression | None) -> dict[str, Any]:
     weights = {"weights": dict(base.weights)} if base.weights else {}
     fitted = {} if regression is None else {"regression": card_entry(regression)}
-    return {**weights, "residual": base.residual, **fitted}
+    free = {} if base.conserved else {"conserved": False}
+    return {**weights, "residual": base.residual, **free, **fitted}
 
 
 def _bias_entry(correction: Correction, archive: Archive) -> dict[str, Any]:

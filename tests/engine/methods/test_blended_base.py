@@ -102,6 +102,16 @@ def test_a_method_without_its_source_leaves_its_weight_to_the_others() -> None:
     assert torch.equal(alone.field(bare, 0), base_field(bare, TARGET, SOURCES, 0))
 
 
+def test_methods_are_left_free_where_the_card_says_so() -> None:
+    patch = patch_of()
+    spec = BaseSpec((("bilinear", 1.0),), conserved=False)
+    free = BlendedBase(spec, K, TARGET, SOURCES).field(patch, 0)
+    inner = replace(patch, halo=patch.halo)
+    assert torch.equal(free, baseline("bilinear", K, TARGET).predict(inner))
+    held = BlendedBase(replace(spec, conserved=True), K, TARGET, SOURCES).field(patch, 0)
+    assert not torch.allclose(free, held, rtol=1e-2)
+
+
 def test_an_unknown_method_and_one_that_learns_in_the_run_are_refused() -> None:
     assert "sharpen" not in base_ids()
     for id in ("sharpen", "magic"):
@@ -158,6 +168,8 @@ def test_a_card_carries_the_base_and_an_old_one_has_none() -> None:
     check_card(card(base=entry), "card")
     weights = (("bicubicsmooth", 0.25), ("elevationregression", 0.75))
     assert Card.from_json(card(base=entry)).base == BaseSpec(weights, 0.5)
+    free = Card.from_json(card(base={**entry, "conserved": False})).base
+    assert free == BaseSpec(weights, 0.5, conserved=False)
     assert Card.from_json(card()).base is None
 
 
