@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from engine import dates
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
@@ -31,7 +32,7 @@ from training.figures.maps import draw
 from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 from training.schema.older import with_older_meaning
-from training.schema.split import check_periods
+from training.schema.split import day_span
 
 RUNS = Path("runs")
 
@@ -190,10 +191,12 @@ def _check_change(period: Sequence[str] | None) -> None:
         return
     if len(period) != 2:
         raise InputError("--change: give the first and the last date of the earlier period, or none.")
-    try:
-        check_periods("--change", ((period[0], period[1]),))
-    except ValueError as error:
-        raise InputError(f"{error}.") from error
+    for text in period:
+        when = dates.find(text)
+        if when is None or when.year is None:
+            raise InputError(f"--change: {text} is no date with a year (write YYYY-MM-DD, YYYY-MM or YYYY).")
+    if day_span(period[0])[0] > day_span(period[1])[1]:
+        raise InputError(f"--change: the period {period[0]} to {period[1]} ends before it begins.")
 
 
 def _evaluate(

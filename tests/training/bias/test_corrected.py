@@ -151,6 +151,7 @@ def test_an_evaluation_tells_correction_and_change(
     for wrong, message in (
         (["2000-01-01"], "give the first and the last date"),
         (["2001-01-01", "2000-01-01"], "ends before it begins"),
+        (["soon", "2000-01-01"], "soon is no date with a year"),
     ):
         with pytest.raises(InputError, match=message):
             evaluate.run([*arguments, "--change", *wrong])
