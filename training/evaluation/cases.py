@@ -78,7 +78,8 @@ def base_case(id: str, base: BlendedBase, spec: BaseSpec, view: View, device: to
 
     sources = tuple(s.name for s in base.card_sources if s.name in view.sources)
     view, title = replace(view, sources=sources), f"{id}, its base alone: {spec.in_words}"
-    return [Case(f"{id}-base", title, predict, base.halo, view, 1.0, group="learned", fitted=True)]
+    strength = 1.0 if spec.conserved else base.target.strength
+    return [Case(f"{id}-base", title, predict, base.halo, view, strength, group="learned", fitted=True)]
 
 
 def model_cases(
