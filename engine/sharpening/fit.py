@@ -92,7 +92,7 @@ def fit(
 
 def _chosen(sums: Sequence[BlockSums], check: Callable[[], None]) -> Shrinkage:
     """Return the shrinkage that errs least on unseen blocks, and from one level to the next."""
-    dates = sums[0].level.detail.shape[0]
+    dates = sums[0].level.dates
     best, least = Shrinkage(RIDGES[0]), math.inf
     for ridge in RIDGES:
         for by_date in BY_DATE if dates > 1 else BY_DATE[:1]:

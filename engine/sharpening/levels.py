@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.fields.conservation import aggregate
+from engine.fields.windows import spread_cells
 from engine.sharpening.covariates import CovariateField, Covariates, Standard
 from engine.sharpening.terms import first_terms, terms
 from engine.sharpening.working_space import WorkingSpace
@@ -17,29 +18,44 @@ from engine.sharpening.working_space import WorkingSpace
 STEP = 2  # coarser from level to level
 LEAST_CELLS = 24  # of the coarser side of a pair, over all dates
 MOST_LEVELS = 4  # farther up nothing is like what lies below the data
+PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns from which cells are paired
+FEW_CELLS = 1000  # known, over all dates: a field of fewer is averaged from each of its four corners
 
 
 @dataclass
 class Level:
     """What interpolation from cells twice as large leaves over on one grid, and terms that may explain it.
 
+    Of a small field it is known for each way to pair its cells, from the first or the second row and column:
+    fields of N phases follow each other, each with D dates.
+
     Attributes:
-        values: (P, D, H, W) terms, zero where a cell is not known.
+        values: (P, N·D, H, W) terms, zero where a cell is not known.
         groups: the covariate of each term.
-        detail: (D, H, W) in the standardised working space, zero where a cell is not known.
-        known: (D, H, W) whether it is.
-        field: (D, H, W) the whole field there, zero where a cell is not known.
-        channels: (C, D, H, W) the standardised covariates themselves, zero where they are not known.
+        detail: (N·D, H, W) in the standardised working space, zero where a cell is not known.
+        known: (N·D, H, W) whether it is.
+        freedom: (N·D, H, W) expected square of a cell's detail over that where all cells of its pair of rows
+            and columns are known: their mean is taken away, so that alone none is left.
+        field: (N·D, H, W) the whole field there, zero where a cell is not known.
+        channels: (C, N·D, H, W) the standardised covariates themselves, zero where they are not known.
         own: of each channel the number of its first term, what it stands out from its coarse means.
+        phases: N.
     """
 
     values: Tensor
     groups: tuple[str, ...]
     detail: Tensor
     known: Tensor
+    freedom: Tensor
     field: Tensor
     channels: Tensor
     own: tuple[int, ...]
+    phases: int = 1
+
+    @property
+    def dates(self) -> int:
+        """D."""
+        return len(self.detail) // self.phases
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,36 +80,105 @@ def levels(
         area: (H,) relative area of each row's cells, or None.
     """
     made: list[Level] = []
+    phases = PHASES if int(torch.isfinite(coarse).sum()) < FEW_CELLS else PHASES[:1]
     while len(made) < MOST_LEVELS:
-        rows, columns = coarse.shape[-2:]
-        coarse = _even(coarse)
-        covariates = {n: CovariateField(_even(c.values), c.sloped) for n, c in covariates.items()}
-        weights = None if area is None else F.pad(area, (0, -rows % STEP), value=float(area[-1]))[None]
-        above = aggregate(coarse, STEP, weights)
-        if int(torch.isfinite(above).sum()) < LEAST_CELLS or min(above.shape[-2:]) < 2:
+        pairs = []
+        for phase in phases:
+            shifted = {n: CovariateField(_even(c.values, phase), c.sloped) for n, c in covariates.items()}
+            pairs.append(_Pair(_even(coarse, phase), shifted, _weights(area, coarse.shape[-2], phase), phase))
+        first = pairs[0]
+        if int(torch.isfinite(first.above).sum()) < LEAST_CELLS or min(first.above.shape[-2:]) < 2:
             break
-        wide = None if weights is None else weights.expand(len(coarse), -1)
-        base = space.forward(space.interpolated(above, STEP, wide))
-        field = space.forward(coarse)
-        detail = field - base
-        known = torch.isfinite(detail)
-        parts = list(terms(covariates, standards, base, STEP))
-        values = torch.stack([term.values for term in parts]) if parts else detail.new_zeros(0, *detail.shape)
-        made.append(
-            Level(
-                torch.where(known, values, 0.0)[..., :rows, :columns],
-                tuple(term.covariate for term in parts),
-                torch.where(known, detail, 0.0)[..., :rows, :columns],
-                known[..., :rows, :columns],
-                torch.where(known, field, 0.0)[..., :rows, :columns],
-                _channels(covariates, standards, field)[..., :rows, :columns],
-                first_terms(covariates),
-            )
-        )
-        covariates = {n: c.averaged(STEP, weights) for n, c in covariates.items()}
-        coarse = above
-        area = None if weights is None else weights[0].unflatten(0, (-1, STEP)).mean(1)
+        made.append(_stacked([pair.level(standards, space, coarse.shape[-2:]) for pair in pairs]))
+        covariates = {n: c.averaged(STEP, first.weights) for n, c in first.covariates.items()}
+        coarse = first.above
+        area = None if first.weights is None else first.weights[0].unflatten(0, (-1, STEP)).mean(1)
     return made
+
+
+class _Pair:
+    """A field on cells that are paired in one way, and the field of cells twice as large.
+
+    Args:
+        coarse: (D, H, W), H and W even.
+        covariates: on the same grid.
+        weights: (1, H) relative area of each row's cells, or None.
+        phase: rows and columns without data before the first ones.
+    """
+
+    def __init__(
+        self, coarse: Tensor, covariates: Covariates, weights: Tensor | None, phase: tuple[int, int]
+    ) -> None:
+        self.coarse, self.covariates, self.weights, self.phase = coarse, covariates, weights, phase
+        self.above = aggregate(coarse, STEP, weights)
+
+    def level(self, standards: Mapping[str, Standard], space: WorkingSpace, shape: tuple[int, int]) -> Level:
+        """Return the pair of levels on the cells, (rows, columns), that the field has."""
+        wide = None if self.weights is None else self.weights.expand(len(self.coarse), -1)
+        base = space.forward(space.interpolated(self.above, STEP, wide))
+        field = space.forward(self.coarse)
+        detail = field - base
+        (top, left), (rows, columns) = self.phase, shape
+        known = torch.isfinite(detail)
+        if any(self.phase):  # cells that were paired with none say less than they are
+            known &= _paired(rows, top, known.shape[-2])[:, None] & _paired(columns, left, known.shape[-1])
+        parts = list(terms(self.covariates, standards, base, STEP))
+        values = torch.stack([term.values for term in parts]) if parts else detail.new_zeros(0, *detail.shape)
+
+        def own(fields: Tensor) -> Tensor:
+            return fields[..., top : top + rows, left : left + columns]
+
+        return Level(
+            own(torch.where(known, values, 0.0)),
+            tuple(term.covariate for term in parts),
+            own(torch.where(known, detail, 0.0)),
+            own(known),
+            own(_freedom(known)),
+            own(torch.where(known, field, 0.0)),
+            own(_channels(self.covariates, standards, field)),
+            first_terms(self.covariates),
+        )
+
+
+def _freedom(known: Tensor) -> Tensor:
+    """Return (1 − 1/n) over the same of whole blocks, n being the known cells of each cell's block."""
+    whole = STEP * STEP
+    count = F.avg_pool2d(known.float()[:, None], STEP)[:, 0] * whole
+    share = (1 - 1 / count.clamp_min(1)) / (1 - 1 / whole)
+    return spread_cells(share, STEP) * known
+
+
+def _paired(cells: int, before: int, length: int) -> Tensor:
+    """Return (length,) whether a cell is paired with another one, of so many after others that were added."""
+    inside = (torch.arange(length) >= before) & (torch.arange(length) < before + cells)
+    return inside.unflatten(0, (-1, STEP)).all(1).repeat_interleave(STEP)
+
+
+def _stacked(phases: Sequence[Level]) -> Level:
+    """Return one level of those of several phases."""
+    first = phases[0]
+    if len(phases) == 1:
+        return first
+    return Level(
+        torch.cat([level.values for level in phases], 1),
+        first.groups,
+        torch.cat([level.detail for level in phases]),
+        torch.cat([level.known for level in phases]),
+        torch.cat([level.freedom for level in phases]),
+        torch.cat([level.field for level in phases]),
+        torch.cat([level.channels for level in phases], 1),
+        first.own,
+        len(phases),
+    )
+
+
+def _weights(area: Tensor | None, rows: int, phase: tuple[int, int]) -> Tensor | None:
+    """Return (1, H) the area of rows and of those that `_even` adds."""
+    if area is None:
+        return None
+    top = phase[0]
+    before, after = area[:1].expand(top), area[-1:].expand(-(rows + top) % STEP)
+    return torch.cat([before, area, after])[None]
 
 
 def _channels(covariates: Covariates, standards: Mapping[str, Standard], like: Tensor) -> Tensor:
@@ -105,7 +190,7 @@ def _channels(covariates: Covariates, standards: Mapping[str, Standard], like: T
     return torch.stack(fields) if fields else like.new_zeros(0, *like.shape)
 
 
-def _even(field: Tensor) -> Tensor:
-    """Return the field with rows and columns without data added to a multiple of `STEP`."""
-    rows, columns = field.shape[-2:]
-    return F.pad(field, (0, -columns % STEP, 0, -rows % STEP), value=torch.nan)
+def _even(field: Tensor, phase: tuple[int, int]) -> Tensor:
+    """Return the field with `phase` rows and columns without data before it, and more for an even number."""
+    (top, left), (rows, columns) = phase, field.shape[-2:]
+    return F.pad(field, (left, -(columns + left) % STEP, top, -(rows + top) % STEP), value=torch.nan)

@@ -68,18 +68,20 @@ class BlockSums:
     def __init__(self, level: Level) -> None:
         self.level = level
         self.shape, self.folds = _blocks(level.shape)
-        dates, terms = level.detail.shape[0], level.values.shape[0]
+        dates, terms = level.dates, level.values.shape[0]
         hot = F.one_hot(self.folds.flatten(), FOLDS).double()  # (blocks, F)
         self.squares = torch.zeros(dates, FOLDS, terms, terms, dtype=torch.float64)
         self.products = torch.zeros(dates, FOLDS, terms, dtype=torch.float64)
         self.local_squares = torch.zeros(hot.shape[0], terms, terms, dtype=torch.float64)
         self._of_field = FieldSums(level, self.folds)
-        for date in range(dates):
-            phi = by_block(level.values[:, date]).movedim(0, -1)  # (blocks, cells, P)
+        for number in range(len(level.detail)):
+            phi = by_block(level.values[:, number]).movedim(0, -1)  # (blocks, cells, P)
             square = phi.transpose(1, 2) @ phi
             self.local_squares += square
-            self.squares[date] = torch.einsum("bf,bpq->fpq", hot, square)
-            self.products[date] = torch.einsum("bf,bp->fp", hot, _with_field(phi, level.detail[date]))
+            self.squares[number % dates] += torch.einsum("bf,bpq->fpq", hot, square)
+            self.products[number % dates] += torch.einsum(
+                "bf,bp->fp", hot, _with_field(phi, level.detail[number])
+            )
 
     def fit(self, how: Shrinkage, without: int | None = None) -> Relation:
         """Return the coefficients that all blocks but those of a fold give."""
@@ -101,11 +103,12 @@ class BlockSums:
     def _places(
         self, dates: Tensor, size: Tensor, window: float, local: float, without: int | None
     ) -> Tensor:
-        left = self.level.detail - torch.einsum("dp,pdhw->dhw", dates.float(), self.level.values)
-        left = torch.where(self.level.known, left, 0.0)
+        level = self.level
+        left = level.detail - torch.einsum("dp,pdhw->dhw", _in_phases(dates, level).float(), level.values)
+        left = torch.where(level.known, left, 0.0)
         products = torch.zeros(self.local_squares.shape[:2], dtype=torch.float64)
-        for date in range(len(dates)):
-            products += _with_field(by_block(self.level.values[:, date]).movedim(0, -1), left[date])
+        for number in range(len(left)):
+            products += _with_field(by_block(level.values[:, number]).movedim(0, -1), left[number])
         squares = self.local_squares
         if without is not None:
             seen = (self.folds.flatten() != without).double()
@@ -115,7 +118,7 @@ class BlockSums:
         return _solved(squares, products, pull).T.unflatten(1, self.shape)
 
     def held_out(self, how: Shrinkage) -> Tensor:
-        """Return what each term explains of cells in blocks that its fit has not seen, (P, D, H, W)."""
+        """Return what each term explains of cells in blocks that its fit has not seen, (P, N·D, H, W)."""
         level = self.level
         fold = cells_of_blocks(self.folds, level.shape)
         made = torch.zeros_like(level.values)
@@ -125,7 +128,7 @@ class BlockSums:
                 continue
             relation = self.fit(how, number)
             part = level.values[:, :, inside]
-            own = part * relation.dates.T.float()[:, :, None]
+            own = part * _in_phases(relation.dates, level).T.float()[:, :, None]
             if relation.places is not None:
                 own += part * on_cells(relation.places, BLOCK, level.shape)[:, None, inside]
             made[:, :, inside] = own
@@ -142,12 +145,12 @@ class FieldSums:
         ones = torch.ones(1, *level.shape)
         fold = cells_of_blocks(folds, level.shape)
         made = []
-        for date in range(level.detail.shape[0]):
-            parts = torch.cat([ones, plane, level.channels[:, date], level.field[date][None]])
-            parts = (parts * level.known[date]).flatten(1).double()
+        for number in range(len(level.detail)):
+            parts = torch.cat([ones, plane, level.channels[:, number], level.field[number][None]])
+            parts = (parts * level.known[number]).flatten(1).double()
             hot = F.one_hot(fold.flatten(), FOLDS).double().T  # (F, cells)
             made.append(torch.stack([(parts * one) @ parts.T for one in hot]))
-        self.sums = torch.stack(made)  # (D, F, N, N), the field last
+        self.sums = torch.stack(made).unflatten(0, (level.phases, -1)).sum(0)  # (D, F, N, N), the field last
 
     def coefficients(self, kept: Sequence[int], by_date: float | None, terms: int) -> tuple[Tensor, Tensor]:
         """Return those of the terms, (P,) for all dates and (D, P) for each: zero but for D z.
@@ -179,19 +182,24 @@ class FieldSums:
 
 
 def contributions(level: Level, relation: Relation, finer: int = 1) -> Tensor:
-    """Return what each term explains of a level, (P, D, H, W).
+    """Return what each term explains of a level, (P, N·D, H, W).
 
     Args:
         level: whose terms are looked at.
         relation: fitted there, or on a level whose cells are `finer` times as large.
         finer: see `relation`.
     """
-    coefficients = relation.dates.T.float()[:, :, None, None]
+    coefficients = _in_phases(relation.dates, level).T.float()[:, :, None, None]
     made = level.values * coefficients
     if relation.places is not None:
         places = on_cells(relation.places, BLOCK * finer, level.shape)
         made += level.values * places[:, None]
     return made
+
+
+def _in_phases(dates: Tensor, level: Level) -> Tensor:
+    """Return coefficients of dates, (D, P), for each of a level's fields, (N·D, P)."""
+    return dates.repeat(level.phases, 1)
 
 
 def on_cells(blocks: Tensor, edge: int, shape: Sequence[int]) -> Tensor:

@@ -56,10 +56,7 @@ class Unexplained:
 
 def unexplained(levels: Sequence[Level], left: Sequence[Tensor], space: WorkingSpace) -> Unexplained:
     """Return it from what is left of the detail, (D, H, W), at each level, the data's first."""
-    squares = [
-        float(rest[level.known].double().square().mean()) if bool(level.known.any()) else 0.0
-        for level, rest in zip(levels, left, strict=True)
-    ]
+    squares = [_mean_square(level, rest) for level, rest in zip(levels, left, strict=True)]
     weight, total = 1 / HURST_DEVIATION**2, HURST / HURST_DEVIATION**2
     for age, (finer, coarser) in enumerate(zip(squares, squares[1:], strict=False)):
         if min(finer, coarser) > _TINY:
@@ -67,8 +64,8 @@ def unexplained(levels: Sequence[Level], left: Sequence[Tensor], space: WorkingS
             weight += certainty
             total += certainty * 0.5 * math.log2(coarser / finer)
     level = levels[0]
-    square = by_block((left[0].square() * level.known).sum(0)[None])[0].sum(-1)
-    count = by_block(level.known.float().sum(0)[None])[0].sum(-1)
+    square = by_block((left[0].square() * level.known).sum(0)[None])[0].sum(-1) / level.phases
+    count = by_block(level.freedom.sum(0)[None])[0].sum(-1) / level.phases
     shape = block_shape(level.shape)
     square, count = (smoothed(x[:, None], shape, WINDOW)[:, 0] for x in (square, count))
     mean = max(squares[0], _TINY)
@@ -82,6 +79,12 @@ def unexplained(levels: Sequence[Level], left: Sequence[Tensor], space: WorkingS
     return Unexplained(here, hurst, places, kept)
 
 
+def _mean_square(level: Level, rest: Tensor) -> float:
+    """Return the mean square of what is left, as it would be without holes in the level."""
+    freedom = float(level.freedom.double().sum())
+    return float((rest * level.known).double().square().sum()) / freedom if freedom > 0 else 0.0
+
+
 def _in_units(level: Level, rest: Tensor, expected: Tensor, space: WorkingSpace) -> float:
     """Return by how much the mean square error in the target's units is larger than expected at the level.
 
@@ -90,7 +93,7 @@ def _in_units(level: Level, rest: Tensor, expected: Tensor, space: WorkingSpace)
     if not bool(level.known.any()):
         return 1.0
     true, made = space.inverse(level.field), space.inverse(level.field - rest)
-    square = on_cells(expected, BLOCK, level.shape) * space.stretch(made).square()
+    square = on_cells(expected, BLOCK, level.shape) * space.stretch(made).square() * level.freedom
     known = level.known
     ratio = float((true - made)[known].double().square().mean()) / max(float(square[known].mean()), _TINY)
     return min(max(ratio, 1 / MOST_SKEWED), MOST_SKEWED)
