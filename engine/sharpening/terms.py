@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engine.fields.conservation import aggregate
 from engine.fields.upsample import upsample
-from engine.fields.windows import crop
+from engine.fields.windows import crop, spread_cells
 from engine.sharpening.covariates import Covariates, Standard
 
 
@@ -49,7 +49,7 @@ def terms(
     field = torch.nan_to_num(field)
     for name, covariate in covariates.items():
         for z in standards[name].applied(covariate).unbind(1):
-            mean = upsample(aggregate(z, k), k, "bicubic")
+            mean = _interpolated(z, k)
             own = crop(_known(z - mean), cut, k)
             yield Term(name, own.expand_as(field))
             yield Term(name, own * field)
@@ -57,8 +57,8 @@ def terms(
                 continue
             yield Term(name, (own * crop(_known(mean), cut, k)).expand_as(field))
             for difference in _differences(z):
-                stands_out = difference - upsample(aggregate(difference, k), k, "bicubic")
-                yield Term(name, crop(_known(stands_out), cut, k).expand_as(field))
+                stands_out = _known(difference - _interpolated(difference, k))
+                yield Term(name, crop(stands_out, cut, k).expand_as(field))
 
 
 def first_terms(covariates: Covariates) -> tuple[int, ...]:
@@ -73,6 +73,15 @@ def first_terms(covariates: Covariates) -> tuple[int, ...]:
 
 def _known(values: Tensor) -> Tensor:
     return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _interpolated(z: Tensor, k: int) -> Tensor:
+    """Return the coarse means of a field, interpolated as that to be sharpened is: smoothly conserved."""
+    means = aggregate(z, k)
+    smooth = upsample(means, k, "bicubic")
+    change = means - aggregate(smooth, k)
+    smooth = smooth + upsample(torch.where(torch.isfinite(change), change, 0.0), k, "bicubic")
+    return smooth + spread_cells(means - aggregate(smooth, k), k)
 
 
 def _differences(z: Tensor) -> tuple[Tensor, Tensor]:
