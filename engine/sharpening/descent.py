@@ -22,7 +22,7 @@ from engine.sharpening.working_space import HALO as STEP_HALO
 from engine.specs import TargetSpec
 
 _RING = 1  # coarse cells around the window that the supported share is interpolated from
-ALIKE = 0.6  # weight of the covariates' own detail in where and at which scales the rest is expected
+ALIKE = 0.5  # weight of the covariates' own detail in where and at which scales the rest is expected
 _TINY = 1e-12
 
 

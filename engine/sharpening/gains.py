@@ -22,7 +22,7 @@ from torch import Tensor
 from engine.sharpening.levels import STEP, Level
 from engine.sharpening.relation import FOLDS, BlockSums, Relation, cells_of_blocks, contributions
 
-FADES, PRIOR_DEVIATION = 0.7, 0.25  # λ of a relation that is not known to last
+FADES, PRIOR_DEVIATION = 0.65, 0.25  # λ of a relation that is not known to last
 STEADY = 0.25  # departure of λ from one at which it is no longer known to last
 UNMEASURED = 0.6  # how far it is where λ could not be measured at all
 BETWEEN = 0.2  # deviation of λ between octaves of the same field, of a relation that is not known to last

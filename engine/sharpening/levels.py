@@ -19,7 +19,7 @@ STEP = 2  # coarser from level to level
 LEAST_CELLS = 24  # of the coarser side of a pair, over all dates
 MOST_LEVELS = 4  # farther up nothing is like what lies below the data
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns from which cells are paired
-FEW_CELLS = 1000  # known, over all dates: a field of fewer is averaged from each of its four corners
+FEW_CELLS = 800  # known, over all dates: a field of fewer is averaged from each of its four corners
 
 
 @dataclass

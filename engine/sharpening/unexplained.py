@@ -21,7 +21,7 @@ from engine.sharpening.relation import BLOCK, block_shape, by_block, on_cells, s
 from engine.sharpening.working_space import WorkingSpace
 
 HURST, HURST_DEVIATION = 0.4, 0.25  # H before anything is measured
-MEASURED = 0.5  # deviation of H measured from one level to the next
+MEASURED = 0.4  # deviation of H measured from one level to the next
 WINDOW = 1.5  # blocks
 MOST_SKEWED = 4.0  # times the mean square that is expected
 EVIDENCE = 60.0  # cells whose worth of the global mean square joins each local one
