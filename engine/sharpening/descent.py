@@ -132,18 +132,20 @@ class Descent:
             unknown = spread_cells(crop(unknown, STEP_HALO), step) + doubt
             signal = spread_cells(crop(signal, STEP_HALO), step) + carried.square()
             above, margin = side.cells, side.margin
-        smooth = self._interpolated(coarse, area)
-        if self._carries:
-            # What the steps add to interpolation in steps is added to that in one, which is the better one.
-            field, plain = crop(field, margin), crop(plain, margin)
-            field = space.inverse(space.forward(smooth) + space.forward(field) - space.forward(plain))
-            field = space.conserved(field, crop(coarse, self.halo), self.factor, self._inner_rows(area))
-        else:
-            field = smooth
         carried, unknown = (
             aggregate(crop(x, margin - _RING * above), self.factor) for x in (signal, unknown)
         )
         support = self._smooth(carried / (carried + unknown).clamp_min(_TINY)).clamp(0, 1)
+        smooth = self._interpolated(coarse, area)
+        if self._carries:
+            # Interpolation in one step is better than in several, but what is carried down joins the several:
+            # the more of the detail it is, the less the one counts.
+            field, plain = crop(field, margin), crop(plain, margin)
+            gap = space.forward(smooth) - space.forward(plain)
+            field = space.inverse(space.forward(field) + (1 - support) * gap)
+            field = space.conserved(field, crop(coarse, self.halo), self.factor, self._inner_rows(area))
+        else:
+            field = smooth
         unknown = self._smooth(unknown)
         known = torch.isfinite(field)
         measured = known & (self.fitted.levels > 0)

@@ -112,7 +112,7 @@ class _Pair:
         self.coarse, self.covariates, self.weights, self.phase = coarse, covariates, weights, phase
         self.above = aggregate(coarse, STEP, weights)
 
-    def level(self, standards: Mapping[str, Standard], space: WorkingSpace, shape: tuple[int, int]) -> Level:
+    def level(self, standards: Mapping[str, Standard], space: WorkingSpace, shape: Sequence[int]) -> Level:
         """Return the pair of levels on the cells, (rows, columns), that the field has."""
         wide = None if self.weights is None else self.weights.expand(len(self.coarse), -1)
         base = space.forward(space.interpolated(self.above, STEP, wide))

@@ -1,8 +1,8 @@
 """The terms of the relation: what each covariate can tell of the detail inside a cell.
 
 Of a standardised covariate z on cells k times smaller than the field's, with D z = z − ↑mean(z), what
-stands out from its own interpolated coarse means, u the interpolated field, and e and n the differences
-to the neighbours eastwards and northwards:
+stands out from its own coarse means, interpolated as the field is, u the interpolated field, and e and n the
+differences to the neighbours eastwards and northwards:
 
     D z,  u · D z,  ↑mean(z) · D z,  D e,  D n.
 

@@ -41,18 +41,18 @@ def test_a_lapse_rate_is_learned_and_told(make, tmp_path: Path, k: int) -> None:
     told = Listening()
     result = run(replace(request, expected_error=error, supported_share=share), told)
     made, smooth = bands(request.output), interpolated(request, tmp_path)
-    assert rmse(made, truth) < 0.4 * rmse(smooth, truth)
+    assert rmse(made, truth) < 0.05 * rmse(smooth, truth)  # a law without noise: hardly anything is left
     np.testing.assert_allclose(block_mean(made[0], k), block_mean(truth, k), atol=1e-3)
     assert result.outputs == {"expected_error": error, "support": share}
     expected = bands(error)
     assert expected.min() > 0
-    assert 0.4 < rmse(expected, 0) / rmse(made, truth) < 2.5
+    assert 0.4 * rmse(made, truth) < rmse(expected, 0) < 0.1 * rmse(smooth, truth)
     assert 0.5 < bands(share).mean() <= 1 and bands(share).min() >= 0
     learned = result.sharpening
     assert learned["covariates"]["dem"]["carries"] and learned["levels"] >= 2
     assert learned["expected"]["over_interpolation"] < 0.6
     assert "Learning from the coarse field" in told.phases
-    assert any(line.startswith("dem: carries 0.") for line in told.lines)
+    assert any(line.startswith("dem: carries ") for line in told.lines)
     assert any("times that of smooth interpolation" in line for line in told.lines)
     with rasterio.open(request.output) as file:
         assert json.loads(file.tags()["MSR_SHARPENING"]) == learned

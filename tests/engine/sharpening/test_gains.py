@@ -21,7 +21,7 @@ def level(rows: int = 24, columns: int = 32, dates: int = 2, noise: float = 0.1)
     values = torch.randn(2, dates, rows, columns, generator=drawn)
     detail = 0.7 * values[0] + noise * torch.randn(dates, rows, columns, generator=drawn)
     known = torch.ones(dates, rows, columns, dtype=torch.bool)
-    return Level(values, ("height", "other"), detail, known, detail, values, (0, 1))
+    return Level(values, ("height", "other"), detail, known, known.float(), detail, values, (0, 1))
 
 
 def test_a_law_lasts_and_a_habit_fades() -> None:
