@@ -36,6 +36,10 @@ def complete(config: Config, archive: Archive) -> Chosen:
     for step in STEPS:
         chosen = step(config, archive)
         config, told, doubts = chosen.config, told + chosen.told, doubts + chosen.doubts
+    if doubts:  # whoever uses the model is to know them too
+        model = config.model
+        said = " ".join((model.description or f"{model.name}.", *doubts))
+        config = config.model_copy(update={"model": model.model_copy(update={"description": said})})
     return Chosen(parse_config(config.model_dump(mode="json")), told, doubts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.errors import InputError
 from engine.nets.spec import default_widths
 from engine.package.folder import find_package
@@ -14,6 +16,7 @@ from training.schema.config import Config
 # Cells of truth in training, at least, and what the widths of `default_widths` are multiplied by.
 BY_TRUTH = ((5_000_000, 1.5), (1_000_000, 1.0), (100_000, 0.5), (0, 0.25))
 NARROWEST = 8
+DATES = 60  # that truth is counted on, at most
 
 
 def choose_network(config: Config, archive: Archive) -> Chosen:
@@ -38,12 +41,14 @@ def choose_network(config: Config, archive: Archive) -> Chosen:
 
 
 def known_cells(config: Config, archive: Archive) -> int:
-    """Return how many fine cells have a truth in training, all dates counted."""
+    """Return how many fine cells have a truth in training, all dates counted; by some dates of many."""
     region = split_regions(config, archive).train
-    share = truth_share(archive, region.times)
+    times = region.times[:: -(-len(region.times) // DATES)]
+    share = truth_share(archive, times)
     first, last = region.columns
     share = share if region.cells is None else share * region.cells
-    return int(share[..., first:last].sum() * archive.factor**2)
+    known = float(share[..., first:last].sum(dtype=np.float64)) * archive.factor**2
+    return round(known * len(region.times) / len(times))
 
 
 def _default(config: Config) -> tuple[int, ...]:

@@ -84,6 +84,7 @@ def test_too_few_dates_are_said_and_cells_test(open_config, archive, dates, word
     data = dated(archive, dates)
     chosen = complete(open_config, data)
     assert any(words in doubt for doubt in chosen.doubts)
+    assert words in chosen.config.model.description and chosen.config.model.description.count(words) == 1
     split = split_archive(chosen.config, data)
     assert split.train.times == split.test.times == tuple(range(len(dates)))
     assert not (split.train.cells & split.test.cells).any() and split.test.cells.any()

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from engine.errors import InputError
+from training import ablate
 from training.cascade.train import train
 from training.cross_validate import cross_validate
 from training.defaults.complete import complete, completed
+from training.defaults.network import known_cells
 from training.defaults.target import best_transform, choose_target
 from training.records.record import config_hash
 from training.schema.config import parse_config
@@ -160,6 +163,25 @@ def test_a_chosen_configuration_trains_and_goes_on(bare, tmp_path, monkeypatch):
     assert again.sha256 == package.sha256
     found = cross_validate(config, tmp_path / "folds", quiet=True)
     assert len(found["folds"]) == 3 and {len(fold["held_out"]) for fold in found["folds"]} == {2, 3}
+
+
+def test_an_ablation_is_made_of_what_was_chosen(bare, tmp_path, capsys):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump({**bare, "ablation": {"steps": 5, "seeds": [0]}}))
+    arguments = [str(path), "--list", "--records", str(tmp_path / "none.jsonl"), "--output", str(tmp_path)]
+    assert ablate.run(arguments) == 0
+    first = capsys.readouterr().out
+    assert "tiny-ablation-none-s0-" in first and first.startswith("open")
+    assert ablate.run(arguments) == 0 and capsys.readouterr().out == first
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.5])
+def test_cells_of_truth_are_counted(bare, archive, gaps):
+    config = parse_config({**bare, "split": SPLIT, "validation": {"where": "training"}})
+    fine = archive.fine.copy()
+    fine[:, : int(gaps * fine.shape[1])] = np.nan
+    held = replace(archive, fine=fine)
+    assert known_cells(config, held) == pytest.approx(8 * 24 * 40 * (1 - gaps))
 
 
 def test_hashes_tell_what_is_left_open_from_what_is_named(bare, settings):
