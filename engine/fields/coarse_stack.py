@@ -15,7 +15,8 @@ class CoarseStack:
 
     Attributes:
         target: (D, H, W).
-        covariates: (D or 1, C, H, W) of each source, D where it changes with the date.
+        covariates: (D or 1, C, H, W) of each source, D where it changes with the date; means over the fine
+            cells that count.
         dates: of the D fields; None: without a date.
         corner: row and column of the first cell, in the numbering of `Patch.origin`.
         area: (H,) relative area of each row's cells, or None where they count alike.

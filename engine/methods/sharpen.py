@@ -11,6 +11,7 @@ import torch
 from engine.dates import When, cyclic_months
 from engine.errors import EngineError
 from engine.fields.coarse_stack import CoarseStack
+from engine.fields.domain import within
 from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
 from engine.methods.baseline_info import BaselineInfo
@@ -76,7 +77,7 @@ class Sharpen(FittedMethod):
     def judged(self, patch: Patch) -> Judged:
         """See `FittedMethod.judged`."""
         descent, patch = self._ready, narrowed(patch, self.halo)
-        given = {name: values for name, values in patch.fine.items() if name in self._names}
+        given = {name: within(x, patch) for name, x in patch.fine.items() if name in self._names}
         area, date = patch.averaging_area(self.target), self._number(patch.date)
         origins = [[0, 0]] * len(patch.target) if patch.origin is None else patch.origin.tolist()
         made = [
@@ -86,6 +87,7 @@ class Sharpen(FittedMethod):
                 date,
                 (row, column),
                 None if area is None else area[i : i + 1],
+                None if patch.domain is None else patch.domain[i : i + 1],
             )
             for i, (row, column) in enumerate(origins)
         ]

@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from torch import Tensor
 
+from engine.dates import When
 from engine.errors import InputError
+from engine.fields.conservation import aggregate
 from engine.pipeline.inspection.early_look import early_look
 from engine.pipeline.inspection.understood import Understood, understood
+from engine.pipeline.one_input import Input
 from engine.pipeline.request import SourceReport
 from engine.raster.domain_mask import domain_mask
-from engine.raster.grids import window
+from engine.raster.grids import refine, window
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.specs import DomainSpec
 
 DOMAIN = "domain"
 _BLOCK = 1024  # cells along the edge of what is looked at before a run
+_KEPT = 16  # masks of tiles and blocks, for the next date
 
 
 @dataclass
@@ -40,6 +44,7 @@ class DomainInput:
     source: str = ""
     _cells: int = field(default=0, init=False)
     _inside: int = field(default=0, init=False)
+    _kept: dict[GeoBox, NDArray[np.bool_]] = field(default_factory=dict, init=False)  # the last ones read
 
     def read(self, grid: GeoBox, fine: Mapping[str, Tensor], edge: int) -> Tensor | None:
         """Return which cells of a tile with its halo count, (1, rows, columns); None: all.
@@ -60,6 +65,30 @@ class DomainInput:
         self._inside += int(own.sum())
         return cells
 
+    def means(self, source: Input, grid: GeoBox, factor: int, when: When | None) -> Tensor:
+        """Return a fine source's means over the cells that count, (channels, rows, columns), NaN without any.
+
+        Args:
+            source: open.
+            grid: of coarse cells.
+            factor: k, fine cells along the edge of one of them.
+            when: the date.
+        """
+        made: Tensor | None = None
+        for part, (rows, columns) in _parts(grid, max(1, _BLOCK // factor)):
+            fine = refine(part, factor)
+            values = source.raster.read(
+                fine, source.bands(when), source.resampling, source.spec.kind, source.spec.classes
+            )
+            if self.raster is not None:
+                values = np.where(self._marked(self.raster, fine), values, np.float32(np.nan))
+            means = aggregate(torch.from_numpy(values), factor)
+            made = means.new_empty((len(means), *grid.shape)) if made is None else made
+            made[:, rows, columns] = means
+        if made is None:
+            raise ValueError("a grid without cells")
+        return made
+
     def check(self, output: GeoBox) -> None:
         """Refuse a domain without any cell of the output.
 
@@ -67,7 +96,9 @@ class DomainInput:
             InputError: naming the raster.
         """
         raster = self.raster
-        if raster is None or any(bool(self._marked(raster, part).any()) for part in _parts(output)):
+        if raster is None:
+            return
+        if any(bool(self._marked(raster, part).any()) for part, _ in _parts(output, _BLOCK)):
             return
         if self.shipped:
             raise InputError(
@@ -113,7 +144,11 @@ class DomainInput:
         return SourceReport(DOMAIN, path, self.raster.describe(), how, share, 0.0)
 
     def _marked(self, raster: Raster, grid: GeoBox) -> NDArray[np.bool_]:
-        return domain_mask(raster, grid, beyond=self.shipped)
+        if grid not in self._kept:
+            while len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[grid] = domain_mask(raster, grid, beyond=self.shipped)
+        return self._kept[grid]
 
 
 def domain_input(
@@ -144,8 +179,11 @@ def domain_input(
     )
 
 
-def _parts(grid: GeoBox) -> Iterator[GeoBox]:
+def _parts(grid: GeoBox, edge: int) -> Iterator[tuple[GeoBox, tuple[slice, slice]]]:
+    """Yield square parts of a grid with their rows and columns in it."""
     rows, columns = grid.shape
-    for row in range(0, rows, _BLOCK):
-        for column in range(0, columns, _BLOCK):
-            yield window(grid, row, column, min(_BLOCK, rows - row), min(_BLOCK, columns - column))
+    for row in range(0, rows, edge):
+        for column in range(0, columns, edge):
+            height, width = min(edge, rows - row), min(edge, columns - column)
+            place = slice(row, row + height), slice(column, column + width)
+            yield window(grid, row, column, height, width), place

@@ -13,6 +13,7 @@ from engine.dates import When
 from engine.feedback import Feedback
 from engine.fields.coarse_stack import CoarseStack
 from engine.pipeline.inputs import InputRasters
+from engine.pipeline.one_input import Input
 from engine.raster.grids import Grids, origin, relative_area, window
 from engine.raster.longitudes import goes_round
 from engine.specs import TargetSpec
@@ -46,14 +47,14 @@ def coarse_stack(
     dates = _sampled(wanted, max(1, most // (grid.shape[0] * grid.shape[1])))
     fields: list[Tensor] = []
     changing: dict[str, list[Tensor]] = {s.spec.name: [] for s in sources if s.spec.dynamic}
-    fixed = {s.spec.name: inputs.averaged(s, grid, None)[None] for s in sources if not s.spec.dynamic}
+    fixed = {s.spec.name: _averaged(inputs, s, grid, None)[None] for s in sources if not s.spec.dynamic}
     for number, when in enumerate(dates):
         feedback.progress(0.01 + 0.01 * number / len(dates), PHASE)
         feedback.check_cancelled()
         fields.append(inputs.coarse_field(grid, when))
         for source in sources:
             if source.spec.dynamic:
-                changing[source.spec.name].append(inputs.averaged(source, grid, when))
+                changing[source.spec.name].append(_averaged(inputs, source, grid, when))
     target = torch.stack(fields)
     covariates = fixed | {name: torch.stack(parts) for name, parts in changing.items()}
     rows, columns = _known(target)
@@ -66,6 +67,14 @@ def coarse_stack(
         origin(first),
         None if area is None else torch.from_numpy(area[rows]),
     )
+
+
+def _averaged(inputs: InputRasters, source: Input, grid: GeoBox, when: When | None) -> Tensor:
+    """Return a source's means on coarse cells, over the fine ones that count: (channels, rows, columns)."""
+    domain = inputs.domain
+    if domain is None or domain.raster is None:
+        return inputs.averaged(source, grid, when)
+    return domain.means(source, grid, inputs.grids.factor, when)
 
 
 def _window(grids: Grids, target: GeoBox, most: int) -> GeoBox:

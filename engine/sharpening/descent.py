@@ -107,15 +107,17 @@ class Descent:
         date: int,
         origin: tuple[int, int],
         area: Tensor | None = None,
+        domain: Tensor | None = None,
     ) -> Sharpened:
         """Sharpen one window.
 
         Args:
             coarse: (1, H, W) with `halo` cells around, in the target's units.
-            covariates: on the fine cells of all of it.
+            covariates: on the fine cells of all of it, NaN outside the domain.
             date: number of the date among those fitted.
             origin: row and column of the window's first cell, the halo left out.
             area: (1, H·k) relative area of each row's fine cells, where they weigh by it.
+            domain: (1, H·k, W·k) the fine cells that the coarse values speak of; None: all.
         """
         space, field, plain = self.fitted.space, coarse, coarse
         unknown, signal = torch.zeros_like(coarse), torch.zeros_like(coarse)
@@ -124,11 +126,12 @@ class Descent:
             side = _Side(step, above, (margin - STEP_HALO) * step)
             rows = self._rows(area, side)
             inner = None if rows is None else rows[:, STEP_HALO * step : rows.shape[1] - STEP_HALO * step]
-            u = space.forward(space.interpolated(field, step, rows, STEP_HALO))
+            inside = self._inside(domain, side)
+            u = space.forward(space.interpolated(field, step, rows, STEP_HALO, inside))
             carried, doubt = self._carried(pyramid[side.cells], u, side, date, origin)
             field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
             if self._carries:
-                plain = space.interpolated(plain, step, rows, STEP_HALO)
+                plain = space.interpolated(plain, step, rows, STEP_HALO, inside)
             unknown = spread_cells(crop(unknown, STEP_HALO), step) + doubt
             signal = spread_cells(crop(signal, STEP_HALO), step) + carried.square()
             above, margin = side.cells, side.margin
@@ -136,7 +139,7 @@ class Descent:
             aggregate(crop(x, margin - _RING * above), self.factor) for x in (signal, unknown)
         )
         support = self._smooth(carried / (carried + unknown).clamp_min(_TINY)).clamp(0, 1)
-        smooth = self._interpolated(coarse, area)
+        smooth = self._interpolated(coarse, area, domain)
         if self._carries:
             # Interpolation in one step is better than in several, but what is carried down joins the several:
             # the more of the detail it is, the less the one counts.
@@ -166,12 +169,13 @@ class Descent:
         """Whether any covariate shows a gain, so that there is a detail to add."""
         return any(gain.shown for gain in self.fitted.gains.values())
 
-    def _interpolated(self, coarse: Tensor, area: Tensor | None) -> Tensor:
+    def _interpolated(self, coarse: Tensor, area: Tensor | None, domain: Tensor | None) -> Tensor:
         """Return the window of plain interpolation in one step, as `bicubicsmooth` makes it."""
         k = self.factor
         cut = max(self.halo - STEP_HALO, 0)
         rows = None if area is None else area[:, cut * k : area.shape[1] - cut * k]
-        patch = Patch(factor=k, halo=self.halo - cut, target=crop(coarse, cut), area=rows)
+        inside = None if domain is None else crop(domain, cut, k)
+        patch = Patch(factor=k, halo=self.halo - cut, target=crop(coarse, cut), area=rows, domain=inside)
         return base_field(patch, self.target, (), 0)
 
     def _inner_rows(self, area: Tensor | None) -> Tensor | None:
@@ -185,6 +189,14 @@ class Descent:
         rows = area.unflatten(1, (-1, self.factor // side.cells)).mean(2)
         cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
         return rows[:, cut : rows.shape[1] - cut]
+
+    def _inside(self, domain: Tensor | None, side: _Side) -> Tensor | None:
+        """Return which cells of a step's fine side hold any of the domain, its margin among them."""
+        if domain is None:
+            return None
+        edge = self.factor // side.cells
+        cells = domain.unflatten(-2, (-1, edge)).any(-2).unflatten(-1, (-1, edge)).any(-1)
+        return crop(cells, self.halo * side.cells - side.margin - STEP_HALO * side.step)
 
     def _carried(
         self, covariates: Covariates, u: Tensor, side: _Side, date: int, origin: tuple[int, int]

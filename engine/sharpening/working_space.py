@@ -61,7 +61,9 @@ class WorkingSpace:
             return self.spread * (physical.clamp_min(0) + self.target.scale)
         return torch.full_like(physical, self.spread)
 
-    def interpolated(self, coarse: Tensor, k: int, area: Tensor | None, cut: int = 0) -> Tensor:
+    def interpolated(
+        self, coarse: Tensor, k: int, area: Tensor | None, cut: int = 0, domain: Tensor | None = None
+    ) -> Tensor:
         """Return the smoothly conserved interpolation of physical values.
 
         Args:
@@ -70,11 +72,16 @@ class WorkingSpace:
             area: (D, H·k) relative area of each row's fine cells, or None.
             cut: cells of the coarse side to leave out at each edge; less than `HALO` are made up for by
                 cells without data.
+            domain: (D, H·k, W·k) the fine cells that the coarse values speak of, or None; then `cut` is at
+                least `HALO`.
+
+        Returns:
+            (D, (H − 2·cut)·k, (W − 2·cut)·k), NaN where there is no coarse value and outside the domain.
         """
         pad = max(HALO - cut, 0)
         around = F.pad(coarse, (pad,) * 4, value=torch.nan)
         rows = None if area is None else F.pad(area.unsqueeze(1), (pad * k,) * 2, mode="replicate").squeeze(1)
-        patch = Patch(factor=k, halo=pad + cut, target=around, area=rows)
+        patch = Patch(factor=k, halo=pad + cut, target=around, area=rows, domain=domain)
         return base_field(patch, self.target, (), 0)
 
     def conserved(self, field: Tensor, coarse: Tensor, k: int, area: Tensor | None) -> Tensor:

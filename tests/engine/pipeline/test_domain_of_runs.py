@@ -22,6 +22,8 @@ from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reference import RasterRef
 from engine.specs import SourceSpec, TargetSpec
+from tests.engine.pipeline.rough_ground import ROWS as ROUGH
+from tests.engine.pipeline.rough_ground import ground
 
 K = 4
 ROWS, COLUMNS = 8, 10
@@ -81,6 +83,28 @@ def test_a_mask_leaves_cells_out_of_the_result_and_of_its_means(
     assert report.covered == pytest.approx(mask().mean()) and report.path == request.domain.path
     assert super_resolve(replace(request, tile=3), Silent()).tiles > 1
     np.testing.assert_allclose(read(request.output), whole, rtol=1e-5)
+
+
+def test_what_sharpening_learns_knows_nothing_of_covariates_outside(
+    request_: SuperResolveRequest, write_raster
+) -> None:
+    fields, dem = [], ground(K)
+    inside = dem > np.quantile(dem, 0.3)
+    truth = np.where(inside, 20 - 0.0065 * dem, np.nan).reshape(ROUGH, K, -1, K)
+    count = np.isfinite(truth).sum((1, 3))
+    coarse = np.where(count > 0, np.nansum(truth, (1, 3)) / np.maximum(count, 1), np.nan)
+    place = {"resolution": 0.5, "left": 10.0, "top": 40.0}
+    target = write_raster("of-land.tif", coarse.astype(np.float32), 2.0, 10.0, 40.0, units="degC")
+    land = RasterRef(write_raster("land.tif", inside.astype(np.uint8), **place))
+    request = replace(request_, model="sharpen", target=RasterRef(target), domain=land, quantity="signed")
+    for sea in (0, 4000, np.nan):
+        path = write_raster(f"dem{sea}.tif", np.where(inside, dem, sea).astype(np.float32), **place)
+        result = super_resolve(replace(request, sources={"dem": RasterRef(path)}), Silent())
+        assert result.sharpening["covariates"]["dem"]["carries"]
+        fields.append(read(request.output))
+    np.testing.assert_array_equal(np.isfinite(fields[0]), inside)
+    np.testing.assert_array_equal(fields[0], fields[1])
+    np.testing.assert_array_equal(fields[0], fields[2])
 
 
 def test_a_finer_mask_counts_by_half_a_cell_and_nodata_is_outside(
