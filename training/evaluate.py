@@ -27,8 +27,10 @@ from training.data.split import split_archive
 from training.defaults.complete import complete
 from training.evaluation.comparison import MEMBERS, Evaluation, evaluate_all
 from training.evaluation.predict import Strip, predict_field
+from training.evaluation.recorded import evaluation_record
 from training.evaluation.tables import change_table, comparison_table, ensemble_table, further_table, table
 from training.figures.maps import draw
+from training.records.record import append
 from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 from training.schema.older import with_older_meaning
@@ -137,6 +139,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seed", type=whole(0, 2**31 - 1), default=0, help="of draws and intervals (default: 0)"
     )
     add_device(parser)
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the numbers to these records")
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
     parser.add_argument(
         "--month", type=whole(1, 12), help="month of the maps (default: the first test month)"
@@ -172,6 +175,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if options.maps is not None or options.report is not None:
         load("matplotlib")
     _check_change(options.change)
+    if options.record is not None and options.config is None:
+        raise InputError("--record: a record names a configuration's file: give one beside it.")
     config, package = what_to_test(options)
     config = config.on(options.device)
     choose_device(config.device)  # refused before anything long
@@ -244,6 +249,8 @@ def _evaluate(
     if options.report is not None:
         files = write_report(evaluation, options.report, time)
         written.append(f"Report: {', '.join(str(file) for file in files)}")
+    if options.record is not None:
+        append(options.record, evaluation_record(evaluation, options.config, package))
     if options.json:
         print(json.dumps(evaluation.to_json()))
         return 0

@@ -21,6 +21,7 @@ from training.bias.corrected import corrected_archive
 from training.data import readers
 from training.data.archive import Archive
 from training.data.split import split_archive
+from training.records.record import read
 from training.schema.config import Config, parse_config
 from training.trainer.run import train_network
 
@@ -136,7 +137,21 @@ def test_an_evaluation_tells_correction_and_change(
     path = tmp_path / "corrected.yaml"
     path.write_text(json.dumps(SETTINGS), encoding="utf-8")  # YAML too
     page, arguments = tmp_path / "page.html", [str(path), "--runs", str(tmp_path), "--no-trees"]
-    evaluate.run([*arguments, "--change", "2000-01-01", "2001-12-31", "--report", str(page)])
+    evaluate.run(
+        [
+            *arguments,
+            "--change",
+            "2000-01-01",
+            "2001-12-31",
+            "--report",
+            str(page),
+            "--record",
+            str(tmp_path / "r.jsonl"),
+        ]
+    )
+    (record,) = read(tmp_path / "r.jsonl", "evaluation")
+    assert record.metrics["bilinear-conservative"]["change_coarse_gap"] < 1e-3
+    assert record.command.endswith("--change 2000-01-01 2001-02-28") and record.notes["bias"]["dates"] == 168
     printed = capsys.readouterr()
     assert "corrected by quantile delta mapping (additive, by month), fitted on 168 dates" in printed.err
     assert "change from 2000-01-01 to 2001-02-28 (112 dates)" in printed.out
