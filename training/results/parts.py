@@ -12,6 +12,7 @@ import torch
 
 from engine.compute.allocator import keep_freed_memory
 from engine.errors import EngineError
+from training.results.claims.another_climate import another_climate
 from training.results.claims.claim import ResultsSection
 from training.results.claims.context import ResultsContext
 from training.results.claims.hidden_truth import hidden_truth
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "learned_baselines": learned_baselines,
     "moselle": moselle,
     "hidden_truth": hidden_truth,
+    "another_climate": another_climate,
 }
 
 # Parts that use the same evaluations go together; those that take longest are begun first.
@@ -44,7 +46,7 @@ TOGETHER = (
     ("source_gains",),
     ("snow_calendar",),
     ("snow_in_space",),
-    ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth"),
+    ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
 )
 ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}
 PROCESSES = 2

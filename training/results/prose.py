@@ -300,6 +300,36 @@ def _hidden_truth(n: ToldNumbers) -> list[str]:
     ]
 
 
+def _another_climate(n: ToldNumbers) -> list[str]:
+    def of(model: str, words: str, form: str = ".3f") -> str:
+        return n.number(words.format(model), form)
+
+    tas, rain = "iberiatemperature", "iberiaprecipitation"
+    warm, wet = "racmotemperature", "racmoprecipitation"
+    given, corrected = "RMSE of the coarse product of {} as it", "RMSE of the coarse product of {}, corrected"
+    over, strength = "RMSE of {} over that of", "conservation strength of {}"
+    own, free, truth = "mean change of {}, ", "mean change of {} without", "mean change of the truth of {}"
+    signal, kept = "RMSE of the mean change of {}, ", "share of the change that {} keeps"
+    return [
+        "A coarse product of another origin: days of Iberian winters, the NCEP reanalysis on 2° cells to "
+        "E-OBS on 0.5°. Quantile mapping, fitted on the training winters, takes the product's RMSE to the "
+        f"truth's means from {of(tas, given)} to {of(tas, corrected)} °C; that of rain goes from "
+        f"{of(rain, given)} to {of(rain, corrected)} mm/day, since a mapping restores the variance and no "
+        "single day. How far the corrected value should be conserved was measured on winters held out: "
+        f"strengths {of(tas, strength, '.2g')} and {of(rain, strength, '.2g')}, as the cells around say more "
+        f"than the cell's own value. The models have {of(tas, over, '.2f')} and {of(rain, over, '.2f')} "
+        "times the RMSE of the best interpolation of the corrected product.",
+        "Another climate: RACMO over the same winters, its means over 4 × 4 cells to itself, trained until "
+        "1997 and tested in 2080 to 2100 under RCP8.5. The truth changes by "
+        f"{of(warm, truth, '+.3f')} °C and {of(wet, truth, '+.3f')} mm/day from the last historical winters; "
+        f"the models, which conserve, by {of(warm, own, '+.3f')} and {of(wet, own, '+.3f')}, without "
+        f"conservation by {of(warm, free, '+.3f')} and {of(wet, free, '+.3f')}. Cell by cell the RMSE of the "
+        f"mean change is {of(warm, signal)} °C and {of(wet, signal)} mm/day, and {of(warm, kept)} and "
+        f"{of(wet, kept)} of it is kept (the slope of a line through zero).",
+        "The data are not ours to ship; `training/datasets/` says which they are.",
+    ]
+
+
 _RAIN, _SPATIAL, _SNOW = "rainitur8", "rainitur8spatial", "snow16km"
 _NETWORKS, _SNOW_RUNS = "baselines.jsonl", "snow.jsonl"
 _ABLATIONS = ("ablation_rain.jsonl", "ablation_snow.jsonl")
@@ -336,5 +366,8 @@ PROSE = {
     "moselle": PartProse("Moselle, 24 km to 500 m, without a fine truth", _moselle, (), ("moselle.jsonl",)),
     "hidden_truth": PartProse(
         "A raster of one's own, without a fine truth", _hidden_truth, (), ("hidden_truth.jsonl",)
+    ),
+    "another_climate": PartProse(
+        "A coarse product of another origin, and another climate", _another_climate, (), ("iberia.jsonl",)
     ),
 }

@@ -19,7 +19,7 @@ from training.results.prose import INTRODUCTION, PROSE
 from training.results.told_numbers import ToldNumbers, format_interval, format_number
 
 PAGE = ROOT / "docs" / "results.md"
-FROM_RECORDS = ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth")
+FROM_RECORDS = ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate")
 ONE = ("--processes", "1")
 
 
