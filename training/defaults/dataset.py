@@ -18,13 +18,12 @@ from training.console.needed import load
 from training.data.whole_store import whole_store
 from training.preparation.prepare import inputs_of, prepare
 from training.schema.config import Config, load_config, parse_config
-from training.schema.dataset import Dataset, DatasetSource, load_dataset
+from training.schema.dataset import Dataset, DatasetSource, is_description, load_dataset
 from training.schema.yaml_file import read_yaml
 
 DERIVED = ("slope", "aspect")  # of elevation
 # Of a coarse product of another origin: dates that a correction needs at least, and dates for each quantile.
 FEWEST_CORRECTED, DATES_EACH, MOST_QUANTILES = 60, 6, 50
-OF_CONFIGURATIONS = ("model", "data")  # keys that a description of data has not
 
 
 def open_config(
@@ -70,8 +69,7 @@ def describes_data(path: Path) -> bool:
     Raises:
         InputError: as `training.schema.yaml_file.read_yaml`.
     """
-    settings = read_yaml(path)
-    return "target" in settings and not any(key in settings for key in OF_CONFIGURATIONS)
+    return is_description(read_yaml(path))
 
 
 def config_of(dataset: Dataset, store: Path, dates: int = 0) -> Config:

@@ -16,6 +16,7 @@ from training.schema.ablation import AblationSection
 from training.schema.base import NotNegative, Positive, Section, Share
 from training.schema.bias import BiasSection
 from training.schema.cascade import CascadeSection, order_of_steps
+from training.schema.dataset import is_description
 from training.schema.problems import first_error
 from training.schema.split import SPLITS, AutoSplit, SplitSection, check_periods
 from training.schema.validation import ValidationSection
@@ -348,7 +349,13 @@ def load_config(path: str | Path) -> Config:
     Raises:
         InputError: no such file, no YAML, or a wrong key; the sentence names file and key.
     """
-    return parse_config(read_yaml(path), str(path))
+    settings = read_yaml(path)
+    if is_description(settings):
+        raise InputError(
+            f"{path} describes a data set: train on it with training.train, then name the configuration that "
+            f"its run leaves, runs/ID/config.yaml."
+        )
+    return parse_config(settings, str(path))
 
 
 def parse_config(data: dict[str, Any], label: str = "configuration") -> Config:

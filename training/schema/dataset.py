@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from training.schema.yaml_file import read_yaml
 TAKEN = frozenset({"target", "base", "climatology", "target_coarse", "target_fine"}) | frozenset(
     {"time", "date", "channel", "spatial_ref", "x", "y", "fine_x", "fine_y"}
 )
+OF_CONFIGURATIONS = ("model", "data")  # keys that a description has not
 FIELDS = {"year": r"\d{4}", "doy": r"\d{3}", **dict.fromkeys(("month", "day", "hour", "minute"), r"\d{2}")}
 
 
@@ -289,3 +291,8 @@ def load_dataset(path: str | Path) -> Dataset:
         return Dataset.model_validate(data)
     except ValidationError as error:
         raise InputError(first_error(error, str(path))) from error
+
+
+def is_description(settings: Mapping[str, Any]) -> bool:
+    """Return whether the keys of a YAML file are those of a data set's description, not a configuration's."""
+    return "target" in settings and not any(key in settings for key in OF_CONFIGURATIONS)

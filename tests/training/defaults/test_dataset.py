@@ -16,7 +16,7 @@ from affine import Affine
 from engine.errors import InputError
 from engine.files.root import ROOT
 from engine.package.folder import load_package
-from training import train
+from training import evaluate, train
 from training.defaults import schedule
 from training.defaults.dataset import config_of, open_config
 from training.schema.config import load_config
@@ -119,6 +119,8 @@ def test_a_store_is_used_again_where_it_is_of_the_same_description(folder):
 def test_what_needs_a_configuration_says_so(folder):
     with pytest.raises(InputError, match="--record"):
         train.run(["valley.yaml", "--quiet", "--record", "runs.jsonl"])
+    with pytest.raises(InputError, match=r"describes a data set.*config\.yaml"):
+        evaluate.run(["valley.yaml"])
     settings = yaml.safe_load((folder / "valley.yaml").read_text())
     settings["target"] = {"name": "rain", "units": "mm", "coarse": settings["target"]["fine"]}
     (folder / "coarse.yaml").write_text(yaml.safe_dump(settings))
