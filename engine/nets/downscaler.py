@@ -6,6 +6,7 @@ Training and inference share this path; conservation comes after.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from engine.errors import InputError
 from engine.features.derived import REACH
 from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
 from engine.fields.conservation import clipped
+from engine.fields.domain import within
 from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
 from engine.methods.blended_base import BlendedBase
@@ -76,6 +78,8 @@ class Downscaler(nn.Module):
         """
         halo = self.generator.halo
         patch = narrowed(patch, self.halo)
+        if patch.climatology is not None:  # of the target, which is nothing outside the domain
+            patch = replace(patch, climatology=within(patch.climatology, patch))
         base = self.base.field(patch, halo)
         return network_inputs(patch, self.target, self.sources, base, halo, self.generator.spec.season)
 

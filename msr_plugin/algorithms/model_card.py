@@ -141,6 +141,7 @@ def card_page(card: ModelCard) -> str:
         ("Factor", f"{card.factor} × {card.factor}"),
         ("Ensembles", "yes" if card.ensemble else "no, one estimate"),
         ("Trained resolution", resolution),
+        ("Domain", _domain(raw.get("domain"))),
         *((key.capitalize(), raw.get(key)) for key in _ROWS),
     ]
     parts = [
@@ -162,6 +163,15 @@ def card_page(card: ModelCard) -> str:
         parts += ["<h2>More</h2>", _value(extra)]
     head = f'<meta charset="utf-8"><title>{escape(card.name)}</title><style>{_STYLE}</style>'
     return f"<!DOCTYPE html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def _domain(entry: Any) -> str:
+    """Return which fine cells the model makes, "" for all."""
+    if not isinstance(entry, dict):
+        return ""
+    if "source" in entry:
+        return f"cells where {entry['source']} has data; the others get no value"
+    return f"cells that {entry.get('file')} marks, at its place; the others get no value there"
 
 
 def _sources(card: ModelCard) -> str:

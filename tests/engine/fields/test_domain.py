@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.features.network_inputs import network_channels
 from engine.fields.conservation import aggregate
 from engine.fields.domain import conserved, within
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed, spread_cells
 from engine.methods.blended_base import BlendedBase
 from engine.methods.registry import BASELINES, baseline
+from engine.nets.downscaler import Downscaler
+from engine.nets.spec import NetworkSpec, stage_factors
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 
 K, HALO, SIZE = 4, 14, 6
@@ -87,6 +90,30 @@ def test_so_does_a_blend_with_a_margin() -> None:
     patch = patch_of(RAIN)
     wide = BlendedBase(BLEND, K, RAIN, SOURCES).field(patch, 2)
     assert_over_the_domain(crop(wide, 2, K), patch, RAIN)
+
+
+def test_a_network_sees_nothing_of_a_climatology_outside() -> None:
+    coarse, fine = network_channels(SOURCES)
+    spec = NetworkSpec(K, coarse, fine, widths=(8,) * len(stage_factors(K)) + (4,))
+    torch.manual_seed(0)
+    model = Downscaler(RAIN, SOURCES, spec, BLEND).eval()
+    fields = []
+    for outside in (0.0, 5000.0):
+        patch = patch_of(RAIN, outside)
+        patch.fine["elevation"] = patch_of(RAIN).fine["elevation"]
+        wider = replace(patch, halo=model.halo, target=_padded(patch.target, model.halo, 1))
+        wider.fine = {name: _padded(x, model.halo, K) for name, x in patch.fine.items()}
+        wider.climatology = _padded(patch.climatology, model.halo, K)
+        wider.domain = _padded(patch.domain.float(), model.halo, K) > 0
+        with torch.no_grad():
+            fields.append(model.forward_physical(wider))
+    assert torch.equal(torch.isfinite(fields[0]), crop(wider.domain, model.halo, K) > 0)
+    assert torch.equal(fields[0].nan_to_num(-1), fields[1].nan_to_num(-1))
+
+
+def _padded(values: torch.Tensor, halo: int, scale: int) -> torch.Tensor:
+    edge = (halo - HALO) * scale
+    return torch.nn.functional.pad(values, (edge,) * 4, value=torch.nan)
 
 
 def test_everything_inside_is_as_without_a_domain() -> None:
