@@ -107,6 +107,7 @@ def settings() -> dict:
         ],
         "split": {"kind": "temporal", "train": [1, 2, 3, 4, 5, 6, 7, 8, 9], "test": [10, 11, 12]},
         "network": {"widths": [8, 8], "boxes": [1, 0]},
+        "base": "default",
         "losses": {"adversarial": {"start": 4, "width": 4, "weight": 0.01}},
         "optimiser": {"rate": 0.005, "warmup_steps": 2},
         "sampling": {"size": 12, "batch": 2},

@@ -62,7 +62,7 @@ def load_levels(config: Config) -> list[CascadeLevel]:
 
 def _at(config: Config, step: int) -> Config:
     """Return the configuration of one step."""
-    return config.model_copy(update={"factor": step, "cascade": None, "domain": "all"})
+    return config.model_copy(update={"factor": step, "cascade": None, "domain": "all", "base": "default"})
 
 
 class StepTrainer(Trainer):

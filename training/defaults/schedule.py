@@ -44,7 +44,7 @@ LOSSES = LossesSection(
 
 
 def choose_schedule(config: Config, archive: Archive) -> Chosen:
-    """Return the configuration with its steps; losses, base, optimiser and patches too where it has none.
+    """Return the configuration with its steps; losses, optimiser and patches too where it has none.
 
     One that names its steps stays as it is.
 
@@ -78,8 +78,7 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
     if "losses" not in given and config.cascade is None and config.ensemble is None:
         update["losses"] = LOSSES
         told.append("Losses: errors in both spaces and conservation, without an adversary.")
-    if "base" not in given and config.cascade is None and config.start_from is None:
-        update["base"] = "auto"
+    if config.base == "auto" and config.cascade is None and config.start_from is None:
         told.append(
             "Base: the simple method, or the blend of them, that errs least on training data held out."
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.disaggregation.base_field import MOST_BANDS
 from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError
 from engine.files.sizes import size_text
@@ -40,6 +41,7 @@ from training.schema.config import Config
 DATES = 60  # at most, that methods are judged on
 WORTH = 0.01  # of the best method's error, that a blend must gain
 SMALLEST_WEIGHT = 0.02
+ANALOGUES = "constructedanalogues"
 INTERPOLATION = "bicubicsmooth"  # what the regression is where it finds nothing
 
 
@@ -78,7 +80,8 @@ def choose_base(
     if given is None and wanted == "default":
         return BaseChoice(BaseSpec(), {})
     regression, left_out = NeighbourhoodRegression(target), ""
-    if wanted in ("auto", "blend", NEIGHBOURHOOD) or (given and NEIGHBOURHOOD in dict(given.weights)):
+    considered = ("auto", "blend", NEIGHBOURHOOD) if given is None else ()
+    if wanted in considered or (given is not None and NEIGHBOURHOOD in dict(given.weights)):
         left_out = no_regression(config, archive, split)
         if left_out and wanted == NEIGHBOURHOOD and given is None:
             raise InputError(f"base: {NEIGHBOURHOOD} cannot be: {left_out}: choose another base, or auto.")
@@ -114,7 +117,11 @@ def _chosen(
                 f"choose one of {', '.join(cases)}, auto or blend."
             )
         return BaseChoice(BaseSpec(((wanted, 1.0),)), {})
+    if len(split.training_view.climatology_times) > MOST_BANDS:
+        cases.pop(ANALOGUES, None)  # each date would be fitted to all others
     products, counts = error_products(list(cases.values()), archive, split, target)
+    if wanted == "auto" and not counts.sum():
+        return BaseChoice(BaseSpec(), {})  # nothing to judge by
     return best_base(list(cases), products, counts, always_blend=wanted == "blend")
 
 

@@ -262,9 +262,10 @@ class Config(Section):
     # then; all; a fine source's name: those where it has data; or a GeoTIFF: those where it is not 0.
     domain: str = Field(default="auto", min_length=1)
     network: dict[str, Any] = Field(default_factory=dict)
-    # What the network's residual stands on. default: constructed analogues with a climatology, else
-    # interpolation. A simple method's id; auto: the method or blend that is best on held-out training dates.
-    base: BaseName = "default"
+    # What the network's residual stands on. auto: the simple method or the blend of them that is best on
+    # training data held out, and with `start_from` that of the package; blend: a blend in any case; a simple
+    # method's id; default: constructed analogues with a climatology, else interpolation.
+    base: BaseName = "auto"
     start_from: str | None = None  # id or folder of a package whose weights training begins with
     losses: LossesSection = LossesSection()
     ensemble: EnsembleSection | None = None
@@ -304,7 +305,7 @@ class Config(Section):
         self._check_bias()
         if self.cascade is not None:
             order_of_steps(self.factor, self.cascade.steps)
-            if self.base != "default":
+            if self.base not in ("auto", "default"):
                 raise ValueError("a cascade has the default base")
             if self.ensemble is not None or self.losses.adversarial is not None or self.start_from:
                 raise ValueError("a cascade goes without ensemble, start_from and losses.adversarial (null)")

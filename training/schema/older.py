@@ -43,6 +43,9 @@ def neutral_left_out(plain: dict[str, Any], config: Config) -> dict[str, Any]:
         validation["where"] = "auto"
     target = {key: value for key, value in plain.get("target", {}).items() if value != NEUTRAL.get(key)}
     target |= {key: "auto" for key in NEUTRAL if getattr(config.target, key) in ("auto", None)}
+    kept.pop("base", None)
+    if config.base != "default" and config.cascade is None:
+        kept["base"] = config.base
     return {**kept, "target": target, **({"validation": validation} if validation else {})}
 
 

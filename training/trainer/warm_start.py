@@ -39,12 +39,13 @@ def statistics_of(
 def base_of(config: Config) -> BaseSpec | None:
     """Return the base of the package that training begins with, None where there is none or another is named.
 
+    A package whose card names none has the best that the sources allow: its weights expect it.
     The share of the residual that counts is measured anew, and a regression is fitted anew.
     """
-    if config.start_from is None or config.base != "default":
+    if config.start_from is None or config.base not in ("auto", "default"):
         return None
-    base = find_package(config.start_from).card.base
-    return None if base is None else replace(base, residual=1.0)
+    base = find_package(config.start_from).card.base or BaseSpec()
+    return replace(base, residual=1.0)
 
 
 def start_from(model: Downscaler, id_or_folder: str) -> None:

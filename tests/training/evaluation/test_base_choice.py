@@ -55,8 +55,8 @@ def test_the_flat_climatology_is_chosen_where_analogues_follow_noise(archive):
     assert "climatologyratioflat" in base_in_words(choice)
 
 
-def test_by_default_nothing_is_chosen_and_a_name_is_taken_as_it_is(archive):
-    assert choose_base(*made(archive)).spec == BaseSpec()
+def test_of_the_default_base_nothing_is_chosen_and_a_name_is_taken_as_it_is(archive):
+    assert choose_base(*made(archive, base="default")).spec == BaseSpec()
     named = choose_base(*made(archive, base="climatologyratio"))
     assert named.spec == BaseSpec((("climatologyratio", 1.0),)) and not named.rmse
 

@@ -61,8 +61,8 @@ def whole(method, patch):
     return field
 
 
-def test_without_the_key_a_card_has_no_base(quick, tmp_path):
-    del quick["base"]
+def test_a_card_has_no_base_where_the_configuration_asks_for_the_default_one(quick, tmp_path):
+    quick["base"] = "default"
     package = train(parse_config(quick), tmp_path, quiet=True)
     assert "base" not in package.card.raw and package.card.base is None
 
@@ -131,9 +131,14 @@ def test_nothing_is_shrunk_where_validation_is_not_apart(quick, archive, tmp_pat
     assert residual_share(trainer.model, archive, trainer.split, 3) == 1.0
 
 
-def test_training_goes_on_from_a_package_on_its_own_base(quick, archive, tmp_path):
-    quick["base"] = "climatologyratioflat"
+@pytest.mark.parametrize("later", ["default", "auto"])
+@pytest.mark.parametrize(
+    "first, expected",
+    [("climatologyratioflat", BaseSpec((("climatologyratioflat", 1.0),))), ("default", BaseSpec())],
+)
+def test_training_goes_on_from_a_package_on_its_own_base(quick, archive, tmp_path, first, expected, later):
+    quick["base"], quick["steps"] = first, 2
     package = train(parse_config(quick), tmp_path, quiet=True)
-    quick["base"], quick["start_from"] = "default", str(package.folder)
+    quick["base"], quick["start_from"] = later, str(package.folder)
     trainer = trainer_for(quick, archive, tmp_path / "on")
-    assert trainer.base == BaseSpec((("climatologyratioflat", 1.0),))
+    assert trainer.base == expected
