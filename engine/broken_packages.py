@@ -23,7 +23,7 @@ ENGINE = (
 )
 TRAINING = (
     *("pydantic", "yaml", "tensorboard", "tqdm", "scipy", "matplotlib", "itur", "dask", "sklearn"),
-    "filelock",
+    *("filelock", "xsdba"),
 )
 
 
