@@ -82,7 +82,9 @@ def test_a_page_has_every_section_and_stands_alone(reported):
     files = reported[3]
     assert [f.name for f in files] == ["small.html", "small.csv", "small.json"]
     page = files[0].read_text(encoding="utf-8")
-    assert re.findall(r"<h2 [^>]*>([^<]*)</h2>", page) == [section.TITLE for section in SECTIONS]
+    assert re.findall(r"<h2 [^>]*>([^<]*)</h2>", page) == [
+        section.TITLE for section in SECTIONS if section.TITLE != "Change signal"
+    ]  # where it was asked for alone
     links = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'>]*)""", page)
     assert links and all(link.startswith(("data:", "#")) for link in links)
     images = re.findall(r'<img [^>]*src="data:(image/[\w+]+);base64,([^"]+)"', page)
@@ -188,7 +190,7 @@ def test_a_report_without_a_model_elevation_or_a_second_date(reported, tmp_path)
     evaluation = evaluate_all(config, archive, split, trees=False, samples=50)
     page, _, numbers = write_report(evaluation, tmp_path / "plain.html")
     text = page.read_text(encoding="utf-8")
-    missing = {"Where and when", "Error against elevation", "Ensembles"}
+    missing = {"Where and when", "Error against elevation", "Ensembles", "Change signal"}
     titles = re.findall(r"<h2 [^>]*>([^<]*)</h2>", text)
     assert titles == [section.TITLE for section in SECTIONS if section.TITLE not in missing]
     assert "imulated" not in text and "1 test date, November" in text
@@ -259,16 +261,20 @@ def test_dates_methods_and_fields_are_chosen(reported):
     _, _, evaluation, _ = reported
     with drawing() as pyplot:
         context = context_of(evaluation, pyplot)
-        assert context.main.case.name == "small2" and context.main_field.case.name == "small2-mean"
+        both = [evaluation.score(name) for name in ("small2", "small2-mean")]
+        shown = min(
+            both, key=lambda score: score.values["rmse"]
+        ).case.name  # which one, training's threads tell
+        assert context.main.case.name == "small2" and context.main_field.case.name == shown
         assert len({s.case.name for s in context.charted}) == len(context.charted) <= 7
-        own = evaluation.score("small2-mean").measured.dates
+        own = evaluation.score(shown).measured.dates
         other = evaluation.score(evaluation.reference).measured.dates
         ratio = {t: own[t]["rmse"] / other[t]["rmse"] for t in own}
         assert context.dates["best"] == min(ratio, key=ratio.get)
         assert context.dates["worst"] == max(ratio, key=ratio.get)
         drawn = context.drawn(context.dates["best"])
         assert context.drawn(context.dates["best"]) is drawn
-        error = drawn.fields["small2-mean"] - drawn.truth
+        error = drawn.fields[shown] - drawn.truth
         rmse = float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
         assert rmse == pytest.approx(own[context.dates["best"]]["rmse"], rel=1e-4)
         assert np.isfinite(drawn.spread).all() and float(np.nanmax(drawn.support)) <= 1
