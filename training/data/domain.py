@@ -72,7 +72,7 @@ def _learned(archive: Archive, train: Region, sources: Sequence[str], corrected:
     shown[:, train.columns[0] : train.columns[1]] = True
     if train.cells is not None:
         shown &= train.cells
-    shown = _on_fine(shown, archive.factor)
+    shown = shown.repeat(archive.factor, 0).repeat(archive.factor, 1)
     counts = np.zeros(shown.shape, np.int32)
     for time in train.times:
         counts += np.isfinite(np.asarray(archive.fine[time]))
@@ -154,10 +154,6 @@ def _can_tell(archive: Archive, name: str) -> bool:
 
 def _has_data(archive: Archive, name: str) -> np.ndarray:
     return np.isfinite(np.asarray(archive.sources[name].array[0])).all(0)
-
-
-def _on_fine(cells: np.ndarray, factor: int) -> np.ndarray:
-    return cells.repeat(factor, 0).repeat(factor, 1)
 
 
 def _in_words(cells: np.ndarray, which: str) -> str:

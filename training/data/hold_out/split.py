@@ -11,6 +11,7 @@ from training.data.hold_out.validation import (
     FEWEST_MONTHS,
     SHARE,
     cells_to_hold_out,
+    day_of,
     gap_of,
     last_block,
     one_event,
@@ -58,7 +59,7 @@ def _of_months(config: Config, archive: Archive) -> _Made:
 def _of_dates(config: Config, archive: Archive) -> _Made:
     names = sorted(archive.dates, key=day_span)
     days = [day_span(name) for name in names]
-    first, last = _day(names[0]), _day(names[-1])
+    first, last = day_of(names[0]), day_of(names[-1])
     if len(days) < FEWEST_DATES or one_event(days):
         span = days[-1][1] - days[0][0] + 1
         dates = f"{len(days)} date{'s' * (len(days) > 1)}"
@@ -70,8 +71,8 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
         return split, words, (f"Only cells are held out: how good it is {other} cannot be judged.",)
     count = last_block(days, SHARE)
     gap = gap_of(days, count)
-    train = (first, _day(names[-count - 1]))
-    test = (_day(names[-count]), last)
+    train = (first, day_of(names[-count - 1]))
+    test = (day_of(names[-count]), last)
     split = PeriodSplit(kind="period", train=(train,), test=(test,), gap_days=gap)
     words = f"{test[0]} to {test[1]}, {count} of {len(days)} dates; the {gap} days before are left out"
     return split, words, ()
@@ -94,8 +95,3 @@ def _blocks(config: Config, archive: Archive, few: str) -> tuple[BlockSection, s
         f"{section.buffer} around them left out, since {few} are too few to test on others"
     )
     return section.drawn, words
-
-
-def _day(name: str) -> str:
-    """Return a date without its time of day."""
-    return name.partition("T")[0]

@@ -93,6 +93,11 @@ def one_event(days: list[tuple[int, int]]) -> bool:
     return days[-1][1] - days[0][0] + 1 < SHORTEST
 
 
+def day_of(name: str) -> str:
+    """Return a date without its time of day."""
+    return name.partition("T")[0]
+
+
 def _by_dates(config: Config, archive: Archive, seen: list[int]) -> _Choice | None:
     """Hold out the last training dates; whole months of all years where the split is by months."""
     if not config.split.needs_years:
@@ -106,7 +111,7 @@ def _by_dates(config: Config, archive: Archive, seen: list[int]) -> _Choice | No
         return None
     names = sorted((archive.dates[t] for t in seen), key=day_span)
     count = last_block(days, SHARE)
-    first, last = (name.partition("T")[0] for name in (names[-count], names[-1]))
+    first, last = day_of(names[-count]), day_of(names[-1])
     gap = gap_of(days, count)
     words = f"the last {count} of {len(days)} training dates, {first} to {last}, and {gap} days before them"
     return {"held_out_periods": ((first, last),), "gap_days": gap}, {}, words
