@@ -128,7 +128,8 @@ class Descent:
             inner = None if rows is None else rows[:, STEP_HALO * step : rows.shape[1] - STEP_HALO * step]
             inside = self._inside(domain, side)
             u = space.forward(space.interpolated(field, step, rows, STEP_HALO, inside))
-            carried, doubt = self._carried(pyramid[side.cells], u, side, date, origin)
+            known = spread_cells(torch.isfinite(field), step)
+            carried, doubt = self._carried(pyramid[side.cells], u, side, date, origin, known)
             field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
             if self._carries:
                 plain = space.interpolated(plain, step, rows, STEP_HALO, inside)
@@ -199,7 +200,13 @@ class Descent:
         return crop(cells, self.halo * side.cells - side.margin - STEP_HALO * side.step)
 
     def _carried(
-        self, covariates: Covariates, u: Tensor, side: _Side, date: int, origin: tuple[int, int]
+        self,
+        covariates: Covariates,
+        u: Tensor,
+        side: _Side,
+        date: int,
+        origin: tuple[int, int],
+        known: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return the detail that a step adds, and the mean square that is expected of its error."""
         fitted, relation, rest = self.fitted, self.fitted.relation, self.fitted.unexplained
@@ -211,7 +218,7 @@ class Descent:
         depth = sum(side.octaves) / 2 + 0.5
         worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
-        for number, term in enumerate(self._terms(covariates, u, side)):
+        for number, term in enumerate(self._terms(covariates, u, side, known)):
             if number in rest.energies:
                 alike += term.values.square() * (rest.here / rest.energies[number] / len(rest.energies))
             if term.covariate not in parts:
@@ -227,12 +234,13 @@ class Descent:
             doubt = doubt + (deviation * part).square()
         return total, doubt
 
-    def _terms(self, covariates: Covariates, u: Tensor, side: _Side) -> Iterator[Term]:
+    def _terms(self, covariates: Covariates, u: Tensor, side: _Side, known: Tensor) -> Iterator[Term]:
         cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
         own = {}
         for name, covariate in covariates.items():
             own[name] = CovariateField(crop(covariate.values, cut), covariate.sloped)
-        return terms(own, self.fitted.standards, u, side.step, STEP_HALO)
+        holes = None if bool(known.all()) else known
+        return terms(own, self.fitted.standards, u, side.step, STEP_HALO, holes)
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
         """Interpolate (1, rows, columns) of the fit's blocks to the cells of a step's fine side: (H, W)."""

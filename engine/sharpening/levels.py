@@ -90,7 +90,7 @@ def levels(
         if int(torch.isfinite(first.above).sum()) < LEAST_CELLS or min(first.above.shape[-2:]) < 2:
             break
         made.append(_stacked([pair.level(standards, space, coarse.shape[-2:]) for pair in pairs]))
-        covariates = {n: c.averaged(STEP, first.weights) for n, c in first.covariates.items()}
+        covariates = {n: first.averaged(c) for n, c in first.covariates.items()}
         coarse = first.above
         area = None if first.weights is None else first.weights[0].unflatten(0, (-1, STEP)).mean(1)
     return made
@@ -111,6 +111,15 @@ class _Pair:
     ) -> None:
         self.coarse, self.covariates, self.weights, self.phase = coarse, covariates, weights, phase
         self.above = aggregate(coarse, STEP, weights)
+        known = torch.isfinite(coarse)
+        self.known = None if bool(known.all()) else known
+
+    def averaged(self, covariate: CovariateField) -> CovariateField:
+        """Return a covariate on cells twice as large, a mean of the cells where the field is known."""
+        if self.known is not None:
+            values = torch.where(self.known[:, None], covariate.values, torch.nan)
+            covariate = CovariateField(values, covariate.sloped)
+        return covariate.averaged(STEP, self.weights)
 
     def level(self, standards: Mapping[str, Standard], space: WorkingSpace, shape: Sequence[int]) -> Level:
         """Return the pair of levels on the cells, (rows, columns), that the field has."""
@@ -122,7 +131,7 @@ class _Pair:
         known = torch.isfinite(detail)
         if any(self.phase):  # cells that were paired with none say less than they are
             known &= _paired(rows, top, known.shape[-2])[:, None] & _paired(columns, left, known.shape[-1])
-        parts = list(terms(self.covariates, standards, base, STEP))
+        parts = list(terms(self.covariates, standards, base, STEP, known=self.known))
         values = torch.stack([term.values for term in parts]) if parts else detail.new_zeros(0, *detail.shape)
 
         def own(fields: Tensor) -> Tensor:

@@ -35,7 +35,12 @@ class Term:
 
 
 def terms(
-    covariates: Covariates, standards: Mapping[str, Standard], field: Tensor, k: int, cut: int = 0
+    covariates: Covariates,
+    standards: Mapping[str, Standard],
+    field: Tensor,
+    k: int,
+    cut: int = 0,
+    known: Tensor | None = None,
 ) -> Iterator[Term]:
     """Yield the terms on the fine side of a step, always in the same order.
 
@@ -45,11 +50,13 @@ def terms(
         field: (D, H, W) interpolated field in the standardised working space, NaN where there is none.
         k: fine cells along the edge of a cell on the coarse side; it divides H and W.
         cut: see `covariates`.
+        known: (D, H, W) the cells that the field's coarse means are means of; None: all. Without it a mean
+            over a hole's edge would be of other ground than the field's.
     """
     field = torch.nan_to_num(field)
     for name, covariate in covariates.items():
         for z in standards[name].applied(covariate).unbind(1):
-            mean = _interpolated(z, k)
+            mean = _interpolated(z if known is None else torch.where(known, z, torch.nan), k)
             own = crop(_known(z - mean), cut, k)
             yield Term(name, own.expand_as(field))
             yield Term(name, own * field)

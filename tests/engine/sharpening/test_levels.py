@@ -91,3 +91,14 @@ def test_holes_take_nothing_from_the_rest_that_is_expected() -> None:
     level = levels(holes, {}, {}, space)[0]
     plain = float(level.detail[level.known].square().mean())
     assert plain < 0.8 * whole  # what it would be without counting them
+
+
+def test_beside_a_hole_the_covariate_is_averaged_over_the_same_cells_as_the_field() -> None:
+    height = rough(24, 24)
+    field = (4 - 0.5 * height)[None]
+    holes = torch.rand(field.shape, generator=torch.Generator().manual_seed(4)) < 0.4
+    for level in made_of(torch.where(holes, torch.nan, field), height)[:2]:
+        assert int(level.known.sum()) > 50
+        detail, own = level.detail[level.known], level.values[0][level.known]
+        slope = (detail * own).sum() / own.square().sum()
+        assert float((detail - slope * own).square().sum() / detail.square().sum()) < 3e-3
