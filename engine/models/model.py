@@ -157,4 +157,4 @@ def build(card: Card, regression: CellRegression | None = None) -> Downscaler:
         ) from error
     if spec.factor != card.factor:
         raise InputError(f"The card of {card.id} has the factor {card.factor}, its network {spec.factor}.")
-    return Downscaler(card.target, card.sources, spec, card.base, regression)
+    return Downscaler(card.target, card.sources, spec, card.base, regression, card.spread)

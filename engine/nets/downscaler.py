@@ -5,6 +5,7 @@ Training and inference share this path; conservation comes after.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError
 from engine.features.derived import REACH
-from engine.features.network_inputs import NetworkInputs, network_channels, network_inputs
+from engine.features.network_inputs import BASE, TARGET, NetworkInputs, network_channels, network_inputs
 from engine.fields.conservation import clipped
 from engine.fields.domain import within
 from engine.fields.patch import Patch
@@ -23,7 +24,7 @@ from engine.methods.blended_base import BlendedBase
 from engine.nets.architectures import build_generator
 from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
-from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
 from engine.transforms import normalised, physical
 
 
@@ -38,6 +39,7 @@ class Downscaler(nn.Module):
         spec: of the generator; its inputs must be those of target and sources.
         base: what the residual stands on, and its share; None: the best that the sources allow, whole.
         regression: of the base, where it names one.
+        spread: of members; None: as the network draws them.
 
     Raises:
         InputError: the specification does not fit the sources, or the base's method is unknown.
@@ -50,6 +52,7 @@ class Downscaler(nn.Module):
         spec: NetworkSpec,
         base: BaseSpec | None = None,
         regression: CellRegression | None = None,
+        spread: SpreadSpec | None = None,
     ) -> None:
         super().__init__()
         self.base_spec = base or BaseSpec()
@@ -65,6 +68,8 @@ class Downscaler(nn.Module):
                     )
         self.generator = build_generator(spec)
         self.halo = self.generator.halo + max(self.base.halo, REACH)
+        self.spread = spread or SpreadSpec()
+        self._last: tuple[weakref.ref[NetworkInputs], Tensor] | None = None
 
     @torch.no_grad()
     def prepare(self, patch: Patch) -> NetworkInputs:
@@ -101,6 +106,22 @@ class Downscaler(nn.Module):
             InputError: a draw is wanted from a network without noise, or of windows without origin.
         """
         noise = self.noise(inputs, seed, member)
+        field = self._field(inputs, noise)
+        if (
+            noise is None
+            or (factor := self.spread.factor({*inputs.coarse, *inputs.fine} - {TARGET, BASE})) == 1
+        ):
+            return field
+        return torch.lerp(self._estimate(inputs), field, factor)
+
+    def _estimate(self, inputs: NetworkInputs) -> Tensor:
+        """Return the field of member 0; the last inputs' is kept, since members come one after another."""
+        if self._last is None or self._last[0]() is not inputs:
+            self._last = weakref.ref(inputs), self._field(inputs, None)
+        return self._last[1]
+
+    def _field(self, inputs: NetworkInputs, noise: Noise | None) -> Tensor:
+        """Return the field that the network draws, as `forward`."""
         result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise).squeeze(1).float()
         if not self.generator.whole_field:
             result = inputs.base + result

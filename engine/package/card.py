@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.specs import BaseSpec, BiasSpec, DomainSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, BiasSpec, DomainSpec, SourceSpec, SpreadSpec, TargetSpec
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Card:
     base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
     bias: BiasSpec | None = None  # how the coarse product is corrected first; None: it is not
     domain: DomainSpec | None = None  # the fine cells that count; None: all
+    spread: SpreadSpec | None = None  # of members, by the sources given; None: as the network draws them
     regression: dict[str, Any] | None = None  # of the base: its file, and the coarse cells that it is of
 
     def one_step(self, factor: int) -> Card:
@@ -71,6 +72,7 @@ class Card:
             base=_base(raw.get("base")),
             bias=_bias(raw.get("bias")),
             domain=_domain(raw.get("domain")),
+            spread=_spread(raw.get("spread")),
             regression=raw.get("base", {}).get("regression"),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
         )
@@ -85,6 +87,12 @@ def _base(entry: dict[str, Any] | None) -> BaseSpec | None:
         return None
     weights = tuple(entry.get("weights", {}).items())
     return BaseSpec(weights, entry.get("residual", 1.0), entry.get("conserved", True))
+
+
+def _spread(entries: list[dict[str, Any]] | None) -> SpreadSpec | None:
+    if entries is None:
+        return None
+    return SpreadSpec(tuple((frozenset(entry["sources"]), entry["factor"]) for entry in entries))
 
 
 def _bias(entry: dict[str, Any] | None) -> BiasSpec | None:

@@ -174,6 +174,9 @@ def _problems(card: dict[str, Any]) -> Any:
     if cascade and math.prod(cascade["steps"]) != card["factor"]:
         yield f"the product of cascade.steps is not the factor ({card['factor']})"
     yield from _bias_problems(card)
+    for index, entry in enumerate(card.get("spread", ())):
+        if unknown := sorted(set(entry["sources"]) - seen):
+            yield f"spread[{index}] names a source that the card lacks: {unknown[0]}"
     if cascade and climatologies:
         yield "the model is a cascade, so sources must not hold a climatology"
     if climatologies > 1:

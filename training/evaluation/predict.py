@@ -85,27 +85,34 @@ def predicted_tiles(
         The tile's place on the fine grid, counted from the first of the columns, and for each case its
         fields on the processor, (1 + members, ·, ·): the central estimate, then the members' draws.
     """
-    k, height = archive.factor, archive.shape[0]
-    time, columns = strip.time, strip.columns
+    for place, window, patch in patches_of(archive, strip, cases[0].halo, cases[0].view):
+        if cases[0].group != "model":  # a model's cells are those that it learned to conserve over
+            patch.domain = _told(archive, window, patch, target)
+        fields = _drawn(cases[0], patch, members or Members())
+        yield (
+            place,
+            [
+                # Conserved where they were made; what is measured of them is measured on the processor.
+                torch.cat([conserved(fine, patch, target, case.strength).to("cpu") for fine in fields])
+                for case in cases
+            ],
+        )
+
+
+def patches_of(
+    archive: Archive, strip: Strip, halo: int, view: View
+) -> Iterator[tuple[tuple[slice, slice], Window, Patch]]:
+    """Yield a strip's tiles: place on the fine grid, from the first column; window; what is seen of it."""
+    k, height, columns = archive.factor, archive.shape[0], strip.columns
     tile = strip.tile or max(1, min(TILE, FINE_TILE // k))
     for row in range(0, height, tile):
         for column in range(columns[0], columns[1], tile):
             size = (min(tile, height - row), min(tile, columns[1] - column))
-            window = Window(time, row, column, strip.withheld)
-            patch, _ = cut(archive, [window], size, cases[0].halo, cases[0].view)
-            if cases[0].group != "model":  # a model's cells are those that it learned to conserve over
-                patch.domain = _told(archive, window, patch, target)
-            fields = _drawn(cases[0], patch, members or Members())
+            window = Window(strip.time, row, column, strip.withheld)
+            patch, _ = cut(archive, [window], size, halo, view)
             left = (column - columns[0]) * k
             rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
-            yield (
-                (rows, across),
-                [
-                    # Conserved where they were made; what is measured of them is measured on the processor.
-                    torch.cat([conserved(fine, patch, target, case.strength).to("cpu") for fine in fields])
-                    for case in cases
-                ],
-            )
+            yield (rows, across), window, patch
 
 
 def _told(archive: Archive, window: Window, patch: Patch, target: TargetSpec) -> Tensor | None:

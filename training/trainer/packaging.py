@@ -21,7 +21,7 @@ from engine.models.regression_file import card_entry, file_tensors
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import DOMAIN_FILE, Package, write_package
 from engine.raster.domain_mask import INSIDE, OUTSIDE
-from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
 from engine.version import VERSION
 from training.bias.corrected import Correction
 from training.data.archive import Archive
@@ -43,6 +43,7 @@ def write(
     correction: Correction | None = None,
     domain: Domain | None = None,
     regression: CellRegression | None = None,
+    spread: SpreadSpec | None = None,
 ) -> Package:
     """Write the package.
 
@@ -57,8 +58,11 @@ def write(
         correction: of the coarse product, which the engine is to apply; None: none.
         domain: the fine cells that count; None: all.
         regression: of the base, where it names one.
+        spread: of the members; None: as they are drawn.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command, base, regression)
+    if spread is not None:
+        card["spread"] = [{"sources": sorted(names), "factor": factor} for names, factor in spread.factors]
     factors = None
     if correction is not None:
         card["bias"] = _bias_entry(correction, archive)

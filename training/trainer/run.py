@@ -11,6 +11,7 @@ import yaml
 from engine.files.atomic import write_text
 from engine.nets.spec import NetworkSpec
 from engine.package.folder import Package
+from engine.specs import SpreadSpec
 from training.bias.corrected import corrected_archive
 from training.bias.strength import best_strength
 from training.data.archive import Archive
@@ -19,6 +20,7 @@ from training.data.split import Split, split_archive
 from training.defaults.complete import completed
 from training.evaluation.base_choice import base_in_words
 from training.evaluation.cases import base_case, baseline_cases, model_cases
+from training.evaluation.member_spread import spread_of
 from training.evaluation.neighbourhood import neighbourhood_cases
 from training.evaluation.scores import Score, Scoring, plan_scores, score_together
 from training.evaluation.tables import table
@@ -83,9 +85,10 @@ def train_network(
         if not quiet:
             print(f"Share of the network's residual that is shipped: {share:.2f}.")
     _settle_strength(trainer)
+    spread = _spread(trainer, network, quiet)
     if config.target.strength == "auto" and not quiet:
         print(f"Conservation strength that is shipped: {trainer.target.strength:g}.")
-    scores = _test(config, archive, split, trainer, network, further)
+    scores = _test(config, archive, split, trainer, network, further, spread)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
         print(table(scores, archive.units))
@@ -103,6 +106,7 @@ def train_network(
         correction,
         split.domain,
         trainer.base_choice.regression,
+        spread,
     )
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
@@ -125,11 +129,33 @@ def _settle_strength(trainer: Trainer) -> None:
     trainer.target = replace(trainer.target, strength=best_strength(pairs))
 
 
+def _spread(trainer: Trainer, network: NetworkSpec, quiet: bool) -> SpreadSpec | None:
+    """Return, and tell, how far members are to stand out, where anything is held out to judge by."""
+    if trainer.config.ensemble is None:
+        return None
+    shipped = trainer.downscaler(trainer.best_weights, network)
+    spread = spread_of(shipped, trainer.whole, trainer.split, trainer.config.sampling.withheld_months)
+    if spread is None and not quiet:
+        print("The members' spread stays as it was learned: no data are held out to judge it by.")
+    if spread is not None and not quiet:
+        for names, factor in spread.factors:
+            beside = ", ".join(sorted(names)) or "no source"
+            print(f"With {beside} members stand out {factor:.2f} times as far.")
+    return spread
+
+
 def _test(
-    config: Config, archive: Archive, split: Split, trainer: Trainer, network: NetworkSpec, further: bool
+    config: Config,
+    archive: Archive,
+    split: Split,
+    trainer: Trainer,
+    network: NetworkSpec,
+    further: bool,
+    spread: SpreadSpec | None,
 ) -> list[Score]:
     """Return the scores of the simple methods and of the best weights on the test region."""
     shipped = trainer.downscaler(trainer.best_weights, network)
+    shipped.spread = spread or shipped.spread
     draws = Draws(shipped)
     cases = baseline_cases(config.factor, trainer.target, split.test_view, archive.sources)
     cases += neighbourhood_cases(archive, split, trainer.target)

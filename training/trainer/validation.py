@@ -13,12 +13,12 @@ from engine.fields.patch import Patch, moved
 from engine.nets.downscaler import Downscaler
 from engine.specs import TargetSpec
 from training.data.archive import Archive
-from training.data.patches import withheld_block
 from training.data.region import truth_of
 from training.data.split import Split
 from training.evaluation.cases import model_cases
 from training.evaluation.percentiles import streamed_scale
-from training.evaluation.predict import Case, Members, Strip, predicted_tiles
+from training.evaluation.predict import Case, Members, predicted_tiles
+from training.evaluation.validation_strips import strips
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
 from training.metrics.metric import EnsembleMetric, Metric
@@ -88,7 +88,7 @@ def validate(
         drawn: dict[str, EnsembleMetric] = {}
         if members:
             drawn = {metric: ENSEMBLE_METRICS[metric](scale) for metric in ENSEMBLE}
-        for strip in _strips(archive, split, block):
+        for strip in strips(archive, split, block):
             time = strip.time
             truth = truth_of(archive, region, time)[0]
             tiles = predicted_tiles([case], archive, target, strip, Members(members, seed=time))
@@ -153,17 +153,8 @@ def _pairs(
     one: Case, other: Case, target: TargetSpec, archive: Archive, split: Split, block: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield two cases' fields, conserved, and the truth of the validation region, float64, tile by tile."""
-    for strip in _strips(archive, split, block):
+    for strip in strips(archive, split, block):
         truth = truth_of(archive, split.validation, strip.time)[0]
         tiles = (predicted_tiles([case], archive, target, strip) for case in (one, other))
         for (place, (field,)), (_, (plain,)) in zip(*tiles, strict=True):
             yield field[0].double().numpy(), plain[0].double().numpy(), truth[place].astype(np.float64)
-
-
-def _strips(archive: Archive, split: Split, block: int) -> Iterator[Strip]:
-    """Yield the validation's times, each with the months whose climatology is withheld from it."""
-    for index, time in enumerate(split.validation.times):
-        withheld: frozenset[int] = frozenset()
-        if time in split.training_view.climatology_times:
-            withheld = withheld_block(int(archive.months[time]), block, index % block)
-        yield Strip(time, split.validation.columns, withheld)

@@ -148,6 +148,9 @@ def put(value, *path):
         (put([0, 10**6], "network", "boxes"), r"network\.boxes\[1\]"),
         (put({"target": 10**9}, "network", "fine"), r"network\.fine\.target"),
         (put({"a": {"rmse": "low"}}, "metrics"), "metrics.a.rmse"),
+        (put([], "spread"), "spread"),
+        (put([{"sources": ["snow"], "factor": 1.0}], "spread"), r"spread\[0\] names a source.*: snow"),
+        (put([{"sources": [], "factor": 0}], "spread"), r"spread\[0\]\.factor"),
     ],
 )
 def test_a_wrong_field_is_named(package_folder: Path, change, words: str) -> None:
