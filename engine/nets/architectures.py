@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.errors import InputError
 from engine.nets.encodedgan import EncodedGenerator
+from engine.nets.flow import FlowGenerator
 from engine.nets.generator import Generator
 from engine.nets.interface import GeneratorNetwork
 from engine.nets.pointwise import Pointwise
@@ -27,4 +30,6 @@ def build_generator(spec: NetworkSpec) -> GeneratorNetwork:
     if spec.kind not in ARCHITECTURES:
         kinds = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"network.kind: there is no architecture {spec.kind}; there are {kinds}.")
+    if spec.flow is not None:
+        return FlowGenerator(spec, build_generator(replace(spec, noise=0, flow=None)))
     return ARCHITECTURES[spec.kind](spec)

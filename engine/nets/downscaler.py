@@ -22,6 +22,7 @@ from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
 from engine.methods.blended_base import BlendedBase
 from engine.nets.architectures import build_generator
+from engine.nets.flow import FlowGenerator
 from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
 from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
@@ -106,13 +107,14 @@ class Downscaler(nn.Module):
             InputError: a draw is wanted from a network without noise, or of windows without origin.
         """
         noise = self.noise(inputs, seed, member)
+        if noise is None:
+            return self._field(inputs, None)
+        factor = self.spread.factor({*inputs.coarse, *inputs.fine} - {TARGET, BASE})
+        if isinstance(self.generator, FlowGenerator):
+            drawn = self.generator.drawn(inputs.coarse, inputs.fine, inputs.vector, noise)
+            return self._estimate(inputs) + factor * drawn
         field = self._field(inputs, noise)
-        if (
-            noise is None
-            or (factor := self.spread.factor({*inputs.coarse, *inputs.fine} - {TARGET, BASE})) == 1
-        ):
-            return field
-        return torch.lerp(self._estimate(inputs), field, factor)
+        return field if factor == 1 else torch.lerp(self._estimate(inputs), field, factor)
 
     def _estimate(self, inputs: NetworkInputs) -> Tensor:
         """Return the field of member 0; the last inputs' is kept, since members come one after another."""

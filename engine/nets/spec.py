@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.errors import InputError
+from engine.nets.flow_spec import FlowSpec
 
 MOST_NOISE = 64  # channels at a level
 MOST_GAIN = 10.0
@@ -48,6 +49,7 @@ class NetworkSpec:
     attention: bool = True
     inception: bool = True  # False: each box is a plain 3×3 convolution
     options: dict[str, Any] = field(default_factory=dict)  # of one architecture alone, which declares them
+    flow: FlowSpec | None = None  # members come from a flow, and not from noise in the network
 
     def __post_init__(self) -> None:
         """Fill the levels left open and check the others; raises InputError."""
@@ -73,9 +75,18 @@ class NetworkSpec:
             raise InputError(f"network.noise must be a whole number from 0 to {MOST_NOISE}.")
         if isinstance(self.noise_gain, bool) or not 0 < self.noise_gain <= MOST_GAIN:
             raise InputError(f"network.noise_gain must be above 0 and at most {MOST_GAIN:g}.")
+        self._check_flow()
         for name in ("attention", "inception"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"network.{name} must be true or false.")
+
+    def _check_flow(self) -> None:
+        if self.flow is None:
+            return
+        if self.noise != 1:
+            raise InputError("network.noise must be 1 where members come from a flow.")
+        if self.flow.widths and len(self.flow.widths) != len(self.scales):
+            raise InputError(f"network.flow.widths needs {len(self.scales)} entries.")
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -91,7 +102,8 @@ class NetworkSpec:
         raw["widths"], raw["boxes"] = list(self.widths), list(self.boxes)
         if not self.options:
             del raw["options"]
-        return raw
+        del raw["flow"]
+        return raw if self.flow is None else {**raw, "flow": self.flow.to_json()}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> NetworkSpec:
@@ -99,7 +111,9 @@ class NetworkSpec:
         unknown = sorted(set(raw) - set(cls.__dataclass_fields__))
         if unknown:
             raise InputError(f"The network has unknown keys: {', '.join(unknown)}.")
-        return cls(**{**raw, "widths": tuple(raw.get("widths", ())), "boxes": tuple(raw.get("boxes", ()))})
+        flow = {} if raw.get("flow") is None else {"flow": FlowSpec.from_json(raw["flow"])}
+        levels = {name: tuple(raw.get(name, ())) for name in ("widths", "boxes")}
+        return cls(**{**raw, **levels, **flow})
 
 
 def default_widths(factor: int) -> tuple[int, ...]:

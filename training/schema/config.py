@@ -17,6 +17,7 @@ from training.schema.base import NotNegative, Positive, Section, Share
 from training.schema.bias import BiasSection
 from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.dataset import is_description
+from training.schema.ensemble import EnsembleSection
 from training.schema.problems import first_error
 from training.schema.split import SPLITS, AutoSplit, SplitSection, check_periods
 from training.schema.validation import ValidationSection
@@ -197,30 +198,6 @@ class LossesSection(Section):
     conservation: ConservationLoss = ConservationLoss()
 
 
-class EnsembleSection(Section):
-    """The probabilistic objective: members are drawn with noise and judged by their CRPS.
-
-    It needs `network.noise` above zero. Each member is conserved by itself.
-    """
-
-    members: Annotated[int, Field(ge=2, le=32)] = 2  # drawn at each step
-    weight: Positive = 1.0  # of the CRPS in the target's units
-    transformed_weight: NotNegative = 0.0  # of the CRPS in transformed space
-    # Fine cells along a block's edge: 1 judges cells, more judge means of blocks.
-    scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), min_length=1)
-    # Also judged, in transformed space: differences of fine cells so far apart along rows and columns.
-    # A score of cells alone asks each to be right by itself; this one asks for texture too.
-    differences: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    differences_weight: Positive = 1.0
-    # 1: the fair CRPS; below, the almost fair one of Lang et al. 2024, which leaves no flat directions.
-    fairness: Share = 0.95
-    # noise: only the noise's weights learn, and anew; the estimate without noise stays what it was.
-    train: Literal["all", "noise"] = "all"
-    validated: Annotated[int, Field(ge=2, le=64)] = 4  # members that validation draws
-    # The package's noise is multiplied by it: what makes members of held-out data spread as the mean errs.
-    gain: Annotated[float, Field(gt=0, le=10)] = 1.0
-
-
 class OptimiserSection(Section):
     """AdamW with a linear warm-up and a cosine decay."""
 
@@ -298,7 +275,9 @@ class Config(Section):
             )
         if self.cascade is not None and not rule:
             raise ValueError("a cascade counts every cell: leave domain out")
-        if self.ensemble is not None and not self.network.get("noise"):
+        if self.ensemble is not None and self.ensemble.generator == "flow":
+            self._check_flow()
+        elif self.ensemble is not None and not self.network.get("noise"):
             raise ValueError("ensemble needs noise to draw members with: set network.noise")
         if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
             raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
@@ -327,6 +306,14 @@ class Config(Section):
             raise ValueError("validation.held_out leaves no month to train on")
         return self
 
+    def _check_flow(self) -> None:
+        if self.start_from is None:
+            raise ValueError("ensemble.generator: a flow learns beside an estimate: name it by start_from")
+        if self.network.get("noise"):
+            raise ValueError("network.noise: a flow brings noise of its own, leave it out")
+        if self.losses.adversarial is not None:
+            raise ValueError("ensemble.generator: a flow has no adversary: set losses.adversarial to null")
+
     def _check_bias(self) -> None:
         if self.cascade is not None and (self.bias is not None or self.target.strength == "auto"):
             raise ValueError("a cascade has no fine truth to fit bias or target.strength: auto by")
@@ -338,6 +325,12 @@ class Config(Section):
             raise ValueError(
                 f"bias.method: {self.bias.method} is not for target.conservation {wrong}: choose {other}"
             )
+
+    @property
+    def judged_by(self) -> str:
+        """The score that chooses the weights which are kept: the CRPS, where members alone learn."""
+        stays = self.ensemble is not None and self.ensemble.estimate_stays
+        return "crps" if stays else self.validation.score
 
     def on(self, device: str | None) -> Config:
         """Return the configuration for another device; None: as it is."""

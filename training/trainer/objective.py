@@ -7,6 +7,8 @@ with weight looks at.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.conservation import aggregate, conserve
+from engine.nets.downscaler import Downscaler
 from engine.specs import TargetSpec
 from engine.transforms import normalised
 from training.data.cached_inputs import Batch
@@ -21,18 +24,21 @@ from training.schema.config import Config
 from training.trainer.base_error import LossScale
 from training.trainer.losses import conservation_loss, differences_crps, ensemble_crps, point_loss
 
+Autocast = Callable[[], contextlib.AbstractContextManager[None]]
+
 
 @dataclass
 class GeneratedFields:
     """Fields in physical units: the one estimate before and after conservation, members after it.
 
     `free` and `fine` are (B, h·k, w·k), None where no loss looks at them; `members` is
-    (M, B, h·k, w·k), None without an ensemble.
+    (M, B, h·k, w·k), None without an ensemble. `losses` are those of a flow, which makes no fields.
     """
 
     free: Tensor | None
     fine: Tensor | None
     members: Tensor | None
+    losses: dict[str, Tensor] | None = None
 
     @property
     def judged(self) -> Tensor:
@@ -66,6 +72,26 @@ class Objective:
         """The members that a step draws."""
         drawn = range(1, 1 + self.ensemble.members) if self.ensemble is not None else ()
         return (0,) * self.deterministic + tuple(drawn)
+
+    def learner(self, model: Downscaler) -> nn.Module:
+        """Return what is called at each step: the model."""
+        return model
+
+    def generate(
+        self, model: Downscaler, learner: nn.Module, batch: Batch, seed: int, autocast: Autocast
+    ) -> GeneratedFields:
+        """Return the physical fields before and after conservation.
+
+        Args:
+            model: that learns.
+            learner: what `learner` returned of it, or what averages its gradients over processes.
+            batch: what fields are made from.
+            seed: of the noise.
+            autocast: gives the context in which the network runs.
+        """
+        with autocast():
+            output, _ = self.draw(learner, batch, seed)
+        return self.conserved(model.to_physical(output.float()), batch)
 
     def draw(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, tuple[int, ...]]:
         """Return the network's fields of all members, stacked (K · B, h·k, w·k), and the members.

@@ -168,7 +168,9 @@ def architecture(config: Config, network: NetworkSpec) -> str:
     named = "-".join(parts) if network.kind == "inception" and parts else network.kind
     named = "plain" if network.kind == "inception" and not parts else named
     words = [f"{named} generator"]
-    if network.noise:
+    if network.flow is not None:
+        words.append(f"ensembles from a flow of {network.flow.steps} steps")
+    elif network.noise:
         words.append(f"ensembles from {network.noise} channels of noise at each level")
     if config.losses.adversarial is not None:
         words.append("conditional patch GAN")

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from training.trainer import checkpoint, distributed, same_data, step_log
 from training.trainer.adversary import Adversary
 from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
+from training.trainer.flow.flow_objective import FlowObjective, flow_scaled, one_step
 from training.trainer.network import network_spec
 from training.trainer.objective import GeneratedFields, Objective
 from training.trainer.precision import TrainingPlan, choose
@@ -91,11 +92,11 @@ class Trainer:
         self.base = self.base_choice.spec
         view = replace(split.training_view, folds=self.base_choice.folds)
         self.split = split = replace(split, training_view=view)
-        self.model = self.downscaler()
+        self.model = self.downscaler(network=one_step(self.network))
         self.halo = self.model.halo
         if config.start_from is not None:
             start_from(self.model, config.start_from)
-        if config.ensemble is not None and config.ensemble.train == "noise":
+        if config.ensemble is not None and config.ensemble.estimate_stays:
             noise_alone(self.model.generator)
         self.model.to(self.device)
         self.learning = [p for p in self.model.generator.parameters() if p.requires_grad]
@@ -110,7 +111,6 @@ class Trainer:
         if section is not None:
             halo = self.model.generator.halo
             self.adversary = Adversary(section, optimiser, self.target, self.network, halo, self.device)
-        self.parallel: nn.Module = self.model  # the same, but for gradients averaged over processes
         self.average = MovingAverage(self.model.generator, optimiser.ema)
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
@@ -119,7 +119,10 @@ class Trainer:
         self.scales = self._scales()
         blocks = config.sampling.withheld_months if self.fields.climatologies else 0
         self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
-        self.objective = Objective(config, self.target, self.scales)
+        self.network = flow_scaled(self.model, self.network, self.scales)
+        kind = Objective if self.network.flow is None else FlowObjective
+        self.objective = kind(config, self.target, self.scales)
+        self.parallel: nn.Module = self.objective.learner(self.model)  # gradients averaged over processes
         self.plan = TrainingPlan()
         self.take: Callable[[int], Batch] = self.batch
         self.step_number = 0
@@ -182,9 +185,8 @@ class Trainer:
 
     def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> GeneratedFields:
         """Return the physical fields before and after conservation; the noise is the seed's."""
-        with plan.autocast(self.device):
-            output, _ = self.objective.draw(self.parallel, batch, seed)
-        return self.objective.conserved(self.model.to_physical(output.float()), batch)
+        autocast = partial(plan.autocast, self.device)
+        return self.objective.generate(self.model, self.parallel, batch, seed, autocast)
 
     def reconstruction(self, drawn: GeneratedFields, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted terms that compare with the truth and with the coarse field."""
@@ -230,12 +232,12 @@ class Trainer:
         def trial(plan: TrainingPlan) -> None:
             plan.apply(self.device, *self._networks())
             drawn = self.generate(batch, plan)
-            fine, terms = drawn.judged, self.reconstruction(drawn, batch)
+            terms = self.reconstruction(drawn, batch)
             loss = torch.stack([t.float() for t in terms.values()]).sum()
             if self.adversary is not None:
                 self.adversary.network.eval()  # spectral norm must not move before the first step
-                loss = loss + self.adversary.generator_loss(fine, batch, lambda: plan.autocast(self.device))
-                loss = loss + self.adversary.own_loss(fine, batch, lambda: plan.autocast(self.device))
+                for judge in (self.adversary.generator_loss, self.adversary.own_loss):
+                    loss = loss + judge(drawn.judged, batch, partial(plan.autocast, self.device))
                 self.adversary.network.train()
             loss.backward()
             for network in self._networks():
@@ -270,7 +272,7 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """Score the averaged weights on the validation region; keep them when they are the best."""
-        wanted, values = self.config.validation.score, self.scored(self.average.weights)
+        wanted, values = self.config.judged_by, self.scored(self.average.weights)
         score = float(np.mean([v for name, v in values.items() if name.split("_")[0] == wanted]))
         last = not self.split.held_out  # nothing apart to judge by: the last weights are kept
         if last or not self.best or score < self.best["score"]:
@@ -371,7 +373,7 @@ class Trainer:
         """
         config, first = self.config, distributed.processes().first
         distributed.check(config.sampling.batch, self._networks())
-        self.parallel = distributed.parallel(self.model, unused=True)
+        self.parallel = distributed.parallel(self.objective.learner(self.model), unused=True)
         if self.adversary is not None:
             self.adversary.parallel = distributed.parallel(self.adversary.network)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -108,10 +108,11 @@ def residual_share(model: Downscaler, archive: Archive, split: Split, block: int
     """Return the share, 0 to 1, of the residual with which the model errs least on the validation region.
 
     It is that of the least squares, in the target's units; 0 where the model with it, conserved, is no better
-    than its base. Where validation is not apart from training it is 1: nothing can be judged.
+    than its base. Where validation is not apart from training, or members are drawn, it stays what it is:
+    nothing can be judged, or members were judged with it.
     """
     if not split.held_out or model.ensemble:
-        return 1.0
+        return model.base_spec.residual
     device = next(model.parameters()).device
     whole = model_cases(
         "model", Draws(model), model.halo, split.training_view, model.sources, model.target.strength

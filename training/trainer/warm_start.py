@@ -8,9 +8,11 @@ from torch import nn
 
 from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
+from engine.nets.flow import FlowGenerator
 from engine.nets.generator import NoiseInjection
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.spec import NetworkSpec
-from engine.package.folder import find_package
+from engine.package.folder import Package, find_package
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from training.schema.config import Config
 
@@ -40,12 +42,14 @@ def base_of(config: Config) -> BaseSpec | None:
     """Return the base of the package that training begins with, None where there is none or another is named.
 
     A package whose card names none has the best that the sources allow: its weights expect it.
-    The share of the residual that counts is measured anew, and a regression is fitted anew.
+    The share of the residual that counts is measured anew, but for a flow, which learns what the package's
+    one estimate leaves over; and a regression is fitted anew.
     """
     if config.start_from is None or config.base not in ("auto", "default"):
         return None
     base = find_package(config.start_from).card.base or BaseSpec()
-    return replace(base, residual=1.0)
+    flows = config.ensemble is not None and config.ensemble.generator == "flow"
+    return base if flows else replace(base, residual=1.0)
 
 
 def start_from(model: Downscaler, id_or_folder: str) -> None:
@@ -57,10 +61,11 @@ def start_from(model: Downscaler, id_or_folder: str) -> None:
     """
     package, own = find_package(id_or_folder), model.generator.spec
     theirs = NetworkSpec.from_json(dict(package.card.network))
-    if replace(theirs, noise=own.noise, noise_gain=own.noise_gain) != own or theirs.noise not in (
-        0,
-        own.noise,
-    ):
+    if isinstance(model.generator, FlowGenerator):
+        _estimate_from(model.generator.estimate, theirs, package)
+        return
+    alike = replace(theirs, noise=own.noise, noise_gain=own.noise_gain) == own
+    if not alike or theirs.noise not in (0, own.noise):
         raise InputError(
             f"start_from: the network of {id_or_folder} is another one than the configuration's."
         )
@@ -69,17 +74,37 @@ def start_from(model: Downscaler, id_or_folder: str) -> None:
         raise InputError(f"start_from: the weights of {id_or_folder} do not fit the network.")
 
 
+def _estimate_from(estimate: GeneratorNetwork, theirs: NetworkSpec, package: Package) -> None:
+    """Give the one estimate beside a flow a package's weights, without what it knows of noise or a flow."""
+    alone = replace(theirs, noise=0, noise_gain=estimate.spec.noise_gain, flow=None)
+    if alone != estimate.spec:
+        raise InputError(
+            f"start_from: the network of {package.card.id} is another one than the configuration's."
+        )
+    weights = package.weights()
+    if theirs.flow is not None:
+        weights = {n.removeprefix("estimate."): w for n, w in weights.items() if n.startswith("estimate.")}
+    known = {name: value for name, value in weights.items() if not is_noise(name)}
+    try:
+        estimate.load_state_dict(known)
+    except RuntimeError as error:
+        raise InputError(f"start_from: the weights of {package.card.id} do not fit the network.") from error
+
+
 def is_noise(name: str) -> bool:
     """Return whether a weight of that name belongs to the noise input."""
     return "noise" in name.split(".")
 
 
 def noise_alone(generator: nn.Module) -> None:
-    """Let only the noise input learn, from its start: the estimate without noise stays as it is.
+    """Let only the noise input, or a flow, learn, from its start: the estimate without noise stays as it is.
 
     What the package knew of noise is forgotten, so that a model may start from its own package, and
     training it again gives the same.
     """
+    if isinstance(generator, FlowGenerator):
+        generator.estimate.requires_grad_(False)
+        return
     for name, parameter in generator.named_parameters():
         parameter.requires_grad_(is_noise(name))
     for module in generator.modules():

@@ -1,0 +1,1 @@
+"""How a flow learns the residuals of an ensemble's members."""
