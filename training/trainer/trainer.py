@@ -39,9 +39,9 @@ from training.trainer import checkpoint, distributed, same_data, step_log
 from training.trainer.adversary import Adversary
 from training.trainer.base_error import BaseError, LossScale, some_of
 from training.trainer.ema import MovingAverage
-from training.trainer.flow.flow_objective import FlowObjective, flow_scaled, one_step
+from training.trainer.flow.flow_objective import flow_scaled, objective_of, one_step
 from training.trainer.network import network_spec
-from training.trainer.objective import GeneratedFields, Objective
+from training.trainer.objective import GeneratedFields
 from training.trainer.precision import TrainingPlan, choose
 from training.trainer.schedule import adversarial_weight, no_better, noise_seed, rate, set_rate
 from training.trainer.step_log import Losses, read_losses
@@ -120,8 +120,7 @@ class Trainer:
         blocks = config.sampling.withheld_months if self.fields.climatologies else 0
         self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
         self.network = flow_scaled(self.model, self.network, self.scales)
-        kind = Objective if self.network.flow is None else FlowObjective
-        self.objective = kind(config, self.target, self.scales)
+        self.objective = objective_of(self.network, config, self.target, self.scales)
         self.parallel: nn.Module = self.objective.learner(self.model)  # gradients averaged over processes
         self.plan = TrainingPlan()
         self.take: Callable[[int], Batch] = self.batch

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
+from engine.specs import TargetSpec
 from training.data.cached_inputs import Batch
+from training.schema.config import Config
 from training.trainer.base_error import LossScale
 from training.trainer.flow.learner import FlowLearner
 from training.trainer.objective import Autocast, GeneratedFields, Objective
@@ -31,6 +33,14 @@ class FlowObjective(Objective):
     def terms(self, drawn: GeneratedFields, batch: Batch) -> dict[str, Tensor]:
         """Return the losses."""
         return drawn.losses or {}
+
+
+def objective_of(
+    network: NetworkSpec, config: Config, target: TargetSpec, scales: dict[bool, LossScale]
+) -> Objective:
+    """Return what a network minimises; arguments as for `Objective`."""
+    kind = Objective if network.flow is None else FlowObjective
+    return kind(config, target, scales)
 
 
 def flow_scaled(model: Downscaler, network: NetworkSpec, scales: dict[bool, LossScale]) -> NetworkSpec:
