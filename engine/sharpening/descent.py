@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -218,7 +218,7 @@ class Descent:
         depth = sum(side.octaves) / 2 + 0.5
         worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
-        for number, term in enumerate(self._terms(covariates, u, side, known)):
+        for number, term in enumerate(self._terms(covariates, u, side, known, parts)):
             if number in rest.energies:
                 alike += term.values.square() * (rest.here / rest.energies[number] / len(rest.energies))
             if term.covariate not in parts:
@@ -234,13 +234,16 @@ class Descent:
             doubt = doubt + (deviation * part).square()
         return total, doubt
 
-    def _terms(self, covariates: Covariates, u: Tensor, side: _Side, known: Tensor) -> Iterator[Term]:
+    def _terms(
+        self, covariates: Covariates, u: Tensor, side: _Side, known: Tensor, used: Collection[str]
+    ) -> Iterator[Term]:
         cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
         own = {}
         for name, covariate in covariates.items():
             own[name] = CovariateField(crop(covariate.values, cut), covariate.sloped)
         holes = None if bool(known.all()) else known
-        return terms(own, self.fitted.standards, u, side.step, STEP_HALO, holes)
+        standards, products = self.fitted.standards, self.fitted.products
+        return terms(own, standards, u, side.step, STEP_HALO, holes, products, used)
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
         """Interpolate (1, rows, columns) of the fit's blocks to the cells of a step's fine side: (H, W)."""

@@ -12,7 +12,8 @@ from torch import Tensor
 from engine.sharpening.covariates import Covariates, Standard
 from engine.sharpening.gains import Gain, Measured, factors, gains
 from engine.sharpening.levels import STEP, Level, levels
-from engine.sharpening.relation import BlockSums, Relation, Shrinkage, contributions
+from engine.sharpening.relation import BlockSums, Relation, Shrinkage, block_shape, contributions
+from engine.sharpening.terms import count, with_products
 from engine.sharpening.unexplained import Unexplained, nothing_known, unexplained
 from engine.sharpening.working_space import WorkingSpace
 from engine.specs import TargetSpec
@@ -20,6 +21,8 @@ from engine.specs import TargetSpec
 RIDGES = (0.03, 0.3, 3.0, 30.0)
 BY_DATE = (None, 1.0, 0.3)
 LOCAL = ((None, 0.0), (1.2, 0.3), (1.2, 1.0), (2.5, 0.3))
+WORTH = 0.01  # by how much products must lessen the log of each error: what gains less, fading takes back
+MOST_VALUES, MOST_SQUARES = 40_000_000, 50_000_000  # of products: terms on all cells, their squares by block
 _TINY = 1e-12
 
 
@@ -37,6 +40,7 @@ class Fitted:
         levels: pairs of levels that were there.
         shrinkage: that was chosen.
         dates: the dates that were fitted, in the order of the relation's coefficients.
+        products: covariates whose products are among the terms.
     """
 
     space: WorkingSpace
@@ -48,6 +52,7 @@ class Fitted:
     levels: int
     shrinkage: Shrinkage | None
     dates: tuple[str, ...]
+    products: tuple[str, ...] = ()
 
 
 def fit(
@@ -70,7 +75,8 @@ def fit(
     """
     space = WorkingSpace.of(coarse, target)
     standards = {name: Standard.of(covariate) for name, covariate in covariates.items()}
-    pairs = levels(coarse, covariates, standards, space, area)
+    products = _products(covariates, coarse)
+    pairs = levels(coarse, covariates, standards, space, area, products)
     if not pairs:
         return Fitted(space, standards, None, (), {}, nothing_known(), 0, None, tuple(dates))
     if not covariates:
@@ -80,18 +86,43 @@ def fit(
     for level in pairs:
         check()
         sums.append(BlockSums(level))
-    how = _chosen(sums, check)
-    relations = [each.fit(how) for each in sums]
-    unseen = [each.held_out(how) for each in sums]
-    worth = gains(sums, unseen[0], relations)
-    left = [_left(each, parts, worth) for each, parts in zip(sums, unseen, strict=True)]
-    groups = pairs[0].groups
-    rest = unexplained(pairs, left, space)
-    return Fitted(space, standards, relations[0], groups, worth, rest, len(pairs), how, tuple(dates))
+    how, chosen = _best(sums, check)
+    relations = [each.fit(how) for each in chosen]
+    unseen = [each.held_out(how) for each in chosen]
+    worth = gains(chosen, unseen[0], relations)
+    left = [_left(each, parts, worth) for each, parts in zip(chosen, unseen, strict=True)]
+    own = [each.level for each in chosen]
+    if len(own[0].plain) == len(own[0].groups):
+        products = ()
+    rest = unexplained(own, left, space)
+    return Fitted(
+        *(space, standards, relations[0], own[0].groups, worth, rest, len(own), how, tuple(dates), products)
+    )
 
 
-def _chosen(sums: Sequence[BlockSums], check: Callable[[], None]) -> Shrinkage:
-    """Return the shrinkage that errs least on unseen blocks, and from one level to the next."""
+def _products(covariates: Covariates, coarse: Tensor) -> tuple[str, ...]:
+    """Return the covariates whose products to try; none on a field too large for them."""
+    products = with_products(covariates)
+    terms = count(covariates, products)
+    blocks = math.prod(block_shape(coarse.shape[-2:]))
+    if terms * coarse.numel() > MOST_VALUES or terms**2 * blocks > MOST_SQUARES:
+        return ()
+    return products
+
+
+def _best(sums: Sequence[BlockSums], check: Callable[[], None]) -> tuple[Shrinkage, Sequence[BlockSums]]:
+    """Return the shrinkage that errs least, see `_error`, and the sums: of products too where they gain."""
+    plain = sums[0].level.plain
+    how, error = _chosen(alone := [each.of_terms(plain) for each in sums], check)
+    if len(plain) < len(sums[0].level.groups):
+        full, less = _chosen(sums, check)
+        if less < error - WORTH * min(len(sums), 2):
+            return full, sums
+    return how, alone
+
+
+def _chosen(sums: Sequence[BlockSums], check: Callable[[], None]) -> tuple[Shrinkage, float]:
+    """Return the shrinkage that errs least on unseen blocks and from one level to the next, and its error."""
     dates = sums[0].level.dates
     best, least = Shrinkage(RIDGES[0]), math.inf
     for ridge in RIDGES:
@@ -106,7 +137,7 @@ def _chosen(sums: Sequence[BlockSums], check: Callable[[], None]) -> Shrinkage:
         how = Shrinkage(without.ridge, without.by_date, window, local)
         if (error := _error(sums, how)) < least:
             best, least = how, error
-    return best
+    return best, least
 
 
 def _error(sums: Sequence[BlockSums], how: Shrinkage) -> float:

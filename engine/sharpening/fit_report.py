@@ -26,6 +26,7 @@ def report(fitted: Fitted, factor: int, given: Sequence[str], dates: int) -> dic
         "shrinkage": None
         if how is None
         else {"ridge": how.ridge, "by_date": how.by_date, "window": how.window, "local": how.local},
+        "products": list(fitted.products),
         "unexplained": {"here": _plain(fitted.unexplained.here), "hurst": _plain(fitted.unexplained.hurst)},
         "covariates": {name: _gain(fitted.gains.get(name), factor) for name in given},
     }

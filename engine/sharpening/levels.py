@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.fields.conservation import aggregate
 from engine.fields.windows import spread_cells
 from engine.sharpening.covariates import CovariateField, Covariates, Standard
-from engine.sharpening.terms import first_terms, terms
+from engine.sharpening.terms import terms
 from engine.sharpening.working_space import WorkingSpace
 
 STEP = 2  # coarser from level to level
@@ -40,6 +40,7 @@ class Level:
         channels: (C, N·D, H, W) the standardised covariates themselves, zero where they are not known.
         own: of each channel the number of its first term, what it stands out from its coarse means.
         phases: N.
+        products: of each term, whether it is a product of covariates; none where it is empty.
     """
 
     values: Tensor
@@ -51,6 +52,22 @@ class Level:
     channels: Tensor
     own: tuple[int, ...]
     phases: int = 1
+    products: tuple[bool, ...] = ()
+
+    @property
+    def plain(self) -> list[int]:
+        """The numbers of the terms that are no products."""
+        return [number for number in range(len(self.groups)) if not (self.products and self.products[number])]
+
+    def of_terms(self, kept: Sequence[int]) -> Level:
+        """Return the level with some of its terms, every covariate's own among them."""
+        return replace(
+            self,
+            values=self.values[list(kept)],
+            groups=tuple(self.groups[number] for number in kept),
+            own=tuple(kept.index(number) for number in self.own),
+            products=tuple(self.products[number] for number in kept) if self.products else (),
+        )
 
     @property
     def dates(self) -> int:
@@ -69,6 +86,7 @@ def levels(
     standards: Mapping[str, Standard],
     space: WorkingSpace,
     area: Tensor | None = None,
+    products: Collection[str] = (),
 ) -> list[Level]:
     """Return the pairs of levels, that of the data first.
 
@@ -78,6 +96,7 @@ def levels(
         standards: of each covariate.
         space: in which details add up.
         area: (H,) relative area of each row's cells, or None.
+        products: covariates whose products are terms too.
     """
     made: list[Level] = []
     phases = PHASES if int(torch.isfinite(coarse).sum()) < FEW_CELLS else PHASES[:1]
@@ -89,7 +108,7 @@ def levels(
         first = pairs[0]
         if int(torch.isfinite(first.above).sum()) < LEAST_CELLS or min(first.above.shape[-2:]) < 2:
             break
-        made.append(_stacked([pair.level(standards, space, coarse.shape[-2:]) for pair in pairs]))
+        made.append(_stacked([pair.level(standards, space, coarse.shape[-2:], products) for pair in pairs]))
         covariates = {n: first.averaged(c) for n, c in first.covariates.items()}
         coarse = first.above
         area = None if first.weights is None else first.weights[0].unflatten(0, (-1, STEP)).mean(1)
@@ -121,7 +140,13 @@ class _Pair:
             covariate = CovariateField(values, covariate.sloped)
         return covariate.averaged(STEP, self.weights)
 
-    def level(self, standards: Mapping[str, Standard], space: WorkingSpace, shape: Sequence[int]) -> Level:
+    def level(
+        self,
+        standards: Mapping[str, Standard],
+        space: WorkingSpace,
+        shape: Sequence[int],
+        products: Collection[str] = (),
+    ) -> Level:
         """Return the pair of levels on the cells, (rows, columns), that the field has."""
         wide = None if self.weights is None else self.weights.expand(len(self.coarse), -1)
         base = space.forward(space.interpolated(self.above, STEP, wide))
@@ -131,7 +156,7 @@ class _Pair:
         known = torch.isfinite(detail)
         if any(self.phase):  # cells that were paired with none say less than they are
             known &= _paired(rows, top, known.shape[-2])[:, None] & _paired(columns, left, known.shape[-1])
-        parts = list(terms(self.covariates, standards, base, STEP, known=self.known))
+        parts = list(terms(self.covariates, standards, base, STEP, known=self.known, products=products))
         values = torch.stack([term.values for term in parts]) if parts else detail.new_zeros(0, *detail.shape)
 
         def own(fields: Tensor) -> Tensor:
@@ -145,7 +170,8 @@ class _Pair:
             own(_freedom(known)),
             own(torch.where(known, field, 0.0)),
             own(_channels(self.covariates, standards, field)),
-            first_terms(self.covariates),
+            tuple(number for number, term in enumerate(parts) if term.own),
+            products=tuple(term.product for term in parts),
         )
 
 
@@ -178,6 +204,7 @@ def _stacked(phases: Sequence[Level]) -> Level:
         torch.cat([level.channels for level in phases], 1),
         first.own,
         len(phases),
+        first.products,
     )
 
 

@@ -11,6 +11,7 @@ costs no second look at the cells.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,17 @@ class BlockSums:
             self.products[number % dates] += torch.einsum(
                 "bf,bp->fp", hot, _with_field(phi, level.detail[number])
             )
+
+    def of_terms(self, kept: Sequence[int]) -> BlockSums:
+        """Return the sums of some of the terms; see `Level.of_terms`."""
+        part, rows = copy.copy(self), torch.tensor(kept)
+        part.level = self.level.of_terms(kept)
+        part.squares = self.squares[..., rows, :][..., rows]
+        part.products = self.products[..., rows]
+        part.local_squares = self.local_squares[:, rows][..., rows]
+        part._of_field = copy.copy(self._of_field)
+        part._of_field.own = part.level.own
+        return part
 
     def fit(self, how: Shrinkage, without: int | None = None) -> Relation:
         """Return the coefficients that all blocks but those of a fold give."""

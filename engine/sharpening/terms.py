@@ -8,12 +8,17 @@ differences to the neighbours eastwards and northwards:
 
 The products let the relation change with the field (a melting snow pack) and along the covariate; the
 differences tell windward from lee and sunny from shaded sides. Classes and angles have the first two.
+Products of two covariates let one say what the other is worth (a slope's aspect, the higher it lies the
+more), and squares let the relation bend inside a cell:
+
+    ↑mean(z of another covariate) · D z,  D z².
+
 All vanish where the covariate has no detail, so they cannot invent any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +30,24 @@ from engine.fields.upsample import upsample
 from engine.fields.windows import crop, spread_cells
 from engine.sharpening.covariates import Covariates, Standard
 
+MOST_TERMS = 64  # with products; more would only fit what is there by chance
+
 
 @dataclass(frozen=True)
 class Term:
-    """One term: (D, H, W), zero where the covariate is invalid."""
+    """One term.
+
+    Attributes:
+        covariate: whose detail it is.
+        values: (D, H, W), zero where the covariate is invalid.
+        own: whether it is D z itself.
+        product: whether it is a product of covariates or a square.
+    """
 
     covariate: str
     values: Tensor
+    own: bool = False
+    product: bool = False
 
 
 def terms(
@@ -41,6 +57,8 @@ def terms(
     k: int,
     cut: int = 0,
     known: Tensor | None = None,
+    products: Collection[str] = (),
+    used: Collection[str] | None = None,
 ) -> Iterator[Term]:
     """Yield the terms on the fine side of a step, always in the same order.
 
@@ -52,30 +70,71 @@ def terms(
         cut: see `covariates`.
         known: (D, H, W) the cells that the field's coarse means are means of; None: all. Without it a mean
             over a hole's edge would be of other ground than the field's.
+        products: of which covariates to take squares and products with each other.
+        used: covariates that are looked at; of others all terms but D z are a single zero. None: all.
     """
     field = torch.nan_to_num(field)
+    standard = {name: standards[name].applied(covariate) for name, covariate in covariates.items()}
+
+    def smooth(z: Tensor) -> Tensor:
+        return _interpolated(z if known is None else torch.where(known, z, torch.nan), k)
+
+    used = covariates if used is None else used
+    zero = field.new_zeros(())
+    means = {
+        name: [crop(_known(smooth(z)), cut, k) for z in standard[name].unbind(1)]
+        for name in products
+        if len(products) > 1 and len(used) > 0
+    }
     for name, covariate in covariates.items():
-        for z in standards[name].applied(covariate).unbind(1):
-            mean = _interpolated(z if known is None else torch.where(known, z, torch.nan), k)
+        for z in standard[name].unbind(1):
+            mean = smooth(z)
             own = crop(_known(z - mean), cut, k)
-            yield Term(name, own.expand_as(field))
+            yield Term(name, own.expand_as(field), own=True)
+            if name not in used:
+                for _ in range(_count(covariates, name, products) - 1):
+                    yield Term(name, zero)
+                continue
             yield Term(name, own * field)
+            for other in products if name in products else ():
+                for factor in means[other] if other != name else ():
+                    yield Term(name, (own * factor).expand_as(field), product=True)
             if not covariate.sloped:
                 continue
+            if name in products:
+                square = z.square()
+                stands_out = _known(square - smooth(square))
+                yield Term(name, crop(stands_out, cut, k).expand_as(field), product=True)
             yield Term(name, (own * crop(_known(mean), cut, k)).expand_as(field))
             for difference in _differences(z):
                 stands_out = _known(difference - _interpolated(difference, k))
                 yield Term(name, crop(stands_out, cut, k).expand_as(field))
 
 
-def first_terms(covariates: Covariates) -> tuple[int, ...]:
-    """Return the number of the first term of each channel, D z."""
-    numbers, start = [], 0
-    for covariate in covariates.values():
-        for _ in range(covariate.values.shape[1]):
-            numbers.append(start)
-            start += 5 if covariate.sloped else 2
-    return tuple(numbers)
+def with_products(covariates: Covariates) -> tuple[str, ...]:
+    """Return the covariates whose products are worth a try: all, those of few channels, or none.
+
+    Classes take a channel each, and all their products would be more terms than `MOST_TERMS`.
+    """
+    few = tuple(name for name, covariate in covariates.items() if covariate.values.shape[1] <= 2)
+    for names in (tuple(covariates), few):
+        if count(covariates, names) <= MOST_TERMS:
+            return names
+    return ()
+
+
+def count(covariates: Covariates, products: Collection[str] = ()) -> int:
+    """Return the number of terms; see `terms`."""
+    return sum(c.values.shape[1] * _count(covariates, name, products) for name, c in covariates.items())
+
+
+def _count(covariates: Covariates, name: str, products: Collection[str]) -> int:
+    """Return the number of terms of one channel of a covariate."""
+    sloped = covariates[name].sloped
+    plain = 5 if sloped else 2
+    if name not in products:
+        return plain
+    return plain + int(sloped) + sum(covariates[other].values.shape[1] for other in products if other != name)
 
 
 def _known(values: Tensor) -> Tensor:
