@@ -14,6 +14,7 @@ CARD_VERSION: int = _CONTRACT["card_version"]  # of a model's card
 MAX_CARD_BYTES: int = _CONTRACT["max_card_bytes"]
 MOST_MEMBERS: int = _CONTRACT["most_members"]  # of an ensemble
 MOST_LEVELS: int = _CONTRACT["most_levels"]  # quantiles of an ensemble
+MOST_COHERENT_DAYS: int = _CONTRACT["most_coherent_days"]  # over which a member changes
 MAX_CELLS: int = _CONTRACT["max_cells"]  # of an output; more is a slip of the resolution
 RESERVED_IDS: frozenset[str] = frozenset(_CONTRACT["reserved_ids"])  # of algorithms, so never a model's
 # How the name of a file that is being written ends: host is 8 hexadecimal digits, pid the writer's.

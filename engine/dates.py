@@ -132,6 +132,22 @@ class When:
         return self.day - 1 + (0.5 if self.hour is None else (self.hour + (self.minute or 0) / 60) / 24)
 
     @property
+    def days(self) -> float:
+        """Days since the year 0 of its calendar, near enough to tell how far dates are apart.
+
+        Raises:
+            InputError: no year or no month is known.
+        """
+        if self.year is None or self.month is None:
+            raise InputError(f"The date {self} names no year and month, but days between dates are needed.")
+        before = sum(days_in_month(self.year, month, self.calendar) for month in range(1, self.month))
+        if self.calendar in ("noleap", "all_leap", "360_day"):
+            years = self.days_in_year * self.year
+        else:
+            years = 365 * self.year + (self.year - 1) // 4 - (self.year - 1) // 100 + (self.year - 1) // 400
+        return years + before + self._day
+
+    @property
     def day_of_year(self) -> int:
         """Day of the year, 1..366; the middle of the month when no day is known.
 

@@ -15,6 +15,7 @@ CARD_VERSION: int = _CONTRACT["card_version"]  # of a model's card
 MAX_CARD_BYTES: int = _CONTRACT["max_card_bytes"]
 MOST_MEMBERS: int = _CONTRACT["most_members"]  # of an ensemble
 MOST_LEVELS: int = _CONTRACT["most_levels"]  # quantiles of an ensemble
+MOST_COHERENT_DAYS: int = _CONTRACT["most_coherent_days"]  # over which a member changes
 MAX_CELLS: int = _CONTRACT["max_cells"]  # of an output
 RESERVED_IDS: frozenset[str] = frozenset(_CONTRACT["reserved_ids"])  # of algorithms, so never a model's
 IDLE_SECONDS: int = _CONTRACT["idle_seconds"]  # after which a worker without a run ends

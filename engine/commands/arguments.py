@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.aggregation import CHOICES
-from engine.commands.options import Parser, number, whole
+from engine.commands.ensemble_options import ensemble_options, ensemble_request
+from engine.commands.options import Parser, number, numbers, whole
 from engine.commands.sentences import shown
-from engine.contract import IDLE_SECONDS, MOST_MEMBERS
+from engine.contract import IDLE_SECONDS
 from engine.errors import InputError
 from engine.raster.reference import KINDS, GridRequest, RasterRef
 from engine.version import VERSION
 
 if TYPE_CHECKING:
-    from engine.pipeline.request import EnsembleRequest
+    pass
 
 _EXAMPLES = """examples:
   a model, month 11 of a raster with one band for each month:
@@ -88,7 +88,7 @@ def _super_resolve(commands: Any) -> None:
     _what(command)
     _when_and_where(command)
     _how(command)
-    _ensemble(command)
+    ensemble_options(command)
     _output_options(command)
 
 
@@ -207,34 +207,6 @@ def _how(command: argparse.ArgumentParser) -> None:
     _models_option(how)
 
 
-def _ensemble(command: Any) -> None:
-    many = command.add_argument_group(
-        "ensemble (models with a noise input; the output is then the members' mean)"
-    )
-    many.add_argument(
-        "--members",
-        type=whole(0, MOST_MEMBERS),
-        metavar="M",
-        help="draw so many members, each as likely as the next",
-    )
-    many.add_argument(
-        "--seed",
-        type=whole(0, 2**31 - 1),
-        default=0,
-        metavar="N",
-        help="of the noise: the same seed, the same members (0)",
-    )
-    many.add_argument("--spread", metavar="FILE.tif", help="write their standard deviation")
-    many.add_argument("--quantiles-output", metavar="FILE.tif", help="write their quantiles, a band for each")
-    many.add_argument("--quantiles", metavar="P,P", help="which ones, between 0 and 1 (0.1,0.5,0.9)")
-    many.add_argument("--members-output", metavar="FILE.tif", help="write the members, a band for each")
-    many.add_argument(
-        "--support",
-        metavar="FILE.tif",
-        help="write the share of the fine detail that the members agree on: 1 supported, 0 invented",
-    )
-
-
 def _models_option(parser: Any) -> None:
     parser.add_argument(
         "--models",
@@ -290,8 +262,8 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             raise InputError(f"--source {shown(name)} is given twice.")
         sources[name] = RasterRef.parse(raster)
     rasters = _told({"target": RasterRef.parse(options.target), **sources}, options)
-    sizes = _numbers("--resolution", options.resolution, (1, 2))
-    extent = _numbers("--extent", options.extent, (4,))
+    sizes = numbers("--resolution", options.resolution, (1, 2))
+    extent = numbers("--extent", options.extent, (4,))
     grid = None
     if options.like or options.crs or sizes or extent:
         if options.like and (options.crs or sizes or extent):
@@ -315,7 +287,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         precision=options.precision,
         tile=options.tile,
         seed=options.seed,
-        ensemble=_ensemble_request(options),
+        ensemble=ensemble_request(options),
         expected_error=options.expected_error,
         supported_share=options.supported_share,
         overwrite=not options.no_overwrite,
@@ -355,41 +327,3 @@ def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[st
             )
         told[name] = replace(told[name], kind=kind)
     return told
-
-
-def _ensemble_request(options: argparse.Namespace) -> EnsembleRequest | None:
-    """Return what is asked of an ensemble, None without one."""
-    from engine.pipeline.request import EnsembleRequest
-
-    levels = _numbers("--quantiles", options.quantiles, range(1, 1000))
-    if levels is not None and not options.quantiles_output:
-        raise InputError("--quantiles needs a file to write them to: give --quantiles-output.")
-    files = {
-        "spread": options.spread,
-        "quantiles": options.quantiles_output,
-        "member_file": options.members_output,
-        "support": options.support,
-    }
-    if options.members is None or options.members == 0:
-        first = next((name for name, file in files.items() if file), None)
-        if first is not None:
-            option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(first, first)
-            raise InputError(f"--{option} needs an ensemble: give --members, such as --members 20.")
-        return None
-    asked = EnsembleRequest(options.members, **files)
-    return replace(asked, levels=levels) if levels else asked
-
-
-def _numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if not all(map(math.isfinite, numbers)):
-        numbers = ()
-    if len(numbers) not in counts:
-        wanted = " or ".join(map(str, counts)) if len(counts) < 4 else f"at least {counts[0]}"
-        raise InputError(f"{option} {shown(text)} must be {wanted} number(s), with commas between them.")
-    return numbers

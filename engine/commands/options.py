@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from engine.commands.sentences import one_sentence, shown
+from engine.errors import InputError
 
 _ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<rest>.*)", re.DOTALL)
 _CHOICE = re.compile(r"invalid choice: (?P<given>.+) \(choose from (?P<known>.+)\)$", re.DOTALL)
@@ -82,6 +83,22 @@ def number(lowest: float | None = None, highest: float | None = None) -> Callabl
         return value
 
     return read
+
+
+def numbers(option: str, text: str | None, counts: Sequence[int]) -> tuple[Any, ...] | None:
+    """Return a list's numbers, as many as one of the counts; None for None; raises InputError."""
+    if text is None:
+        return None
+    try:
+        given = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        given = ()
+    if not all(map(math.isfinite, given)):
+        given = ()
+    if len(given) not in counts:
+        wanted = " or ".join(map(str, counts)) if len(counts) < 4 else f"at least {counts[0]}"
+        raise InputError(f"{option} {shown(text)} must be {wanted} number(s), with commas between them.")
+    return given
 
 
 def _outside(value: float, lowest: float | None, highest: float | None) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engine.compute.devices import PrecisionPlan
 from engine.errors import InputError
 from engine.fields.coarse_stack import CoarseStack
+from engine.fields.member_seed import Seed
 from engine.fields.patch import Patch
 from engine.specs import SourceSpec, TargetSpec
 
@@ -99,7 +100,7 @@ class EnsembleMethod(Method):
     """A method that can also draw members, each as likely as the next."""
 
     @abstractmethod
-    def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
+    def predict_members(self, patch: Patch, seed: Seed, members: Iterable[int]) -> Iterator[Tensor]:
         """Yield members as `predict` returns fields: 0 is the estimate without noise, 1, 2, … are draws.
 
         Seed, member and place decide a draw, wherever a tile begins; the patch has an `origin`.

@@ -13,6 +13,7 @@ from engine.compute.devices import PrecisionPlan, lay_out
 from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError, PackageError
 from engine.features.network_inputs import NetworkInputs
+from engine.fields.member_seed import Seed
 from engine.fields.patch import Patch, moved
 from engine.methods.interface import BaseInUse, EnsembleMethod
 from engine.nets.downscaler import Downscaler
@@ -76,7 +77,7 @@ class ModelMethod(EnsembleMethod):
         """
         return self.predict_member(patch, 0, 0)
 
-    def predict_member(self, patch: Patch, seed: int, member: int) -> Tensor:
+    def predict_member(self, patch: Patch, seed: Seed, member: int) -> Tensor:
         """Return one member before conservation, (B, h·k, w·k) float32.
 
         Args:
@@ -92,7 +93,7 @@ class ModelMethod(EnsembleMethod):
         return next(self.predict_members(patch, seed, (member,)))
 
     @torch.inference_mode()
-    def predict_members(self, patch: Patch, seed: int, members: Iterable[int]) -> Iterator[Tensor]:
+    def predict_members(self, patch: Patch, seed: Seed, members: Iterable[int]) -> Iterator[Tensor]:
         """Yield members as `predict_member` returns them; base and features are made once for all."""
         patch = moved(patch, self.device)
         if self.card.domain is None:

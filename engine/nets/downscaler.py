@@ -18,6 +18,7 @@ from engine.features.derived import REACH
 from engine.features.network_inputs import BASE, TARGET, NetworkInputs, network_channels, network_inputs
 from engine.fields.conservation import clipped
 from engine.fields.domain import within
+from engine.fields.member_seed import Seed
 from engine.fields.patch import Patch
 from engine.fields.windows import narrowed
 from engine.methods.blended_base import BlendedBase
@@ -94,7 +95,7 @@ class Downscaler(nn.Module):
         """Whether there are members to draw, beside the deterministic estimate."""
         return self.generator.spec.noise > 0
 
-    def forward(self, inputs: NetworkInputs, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
+    def forward(self, inputs: NetworkInputs, seed: Seed = 0, member: int | Sequence[int] = 0) -> Tensor:
         """Return the field as the network sees the target, (B, h·k, w·k) float32, NaN as in the base.
 
         Args:
@@ -136,7 +137,7 @@ class Downscaler(nn.Module):
         base, field = (self.to_physical(one) for one in (inputs.base, field))
         return normalised(torch.lerp(base, field, share), self.target)
 
-    def noise(self, inputs: NetworkInputs, seed: int, member: int | Sequence[int]) -> Noise | None:
+    def noise(self, inputs: NetworkInputs, seed: Seed, member: int | Sequence[int]) -> Noise | None:
         """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""
         count = inputs.base.shape[0]
         members = (member,) * count if isinstance(member, int) else tuple(member)
@@ -152,7 +153,7 @@ class Downscaler(nn.Module):
         """Return the field of `forward` in the target's units, cut off at its bounds."""
         return clipped(physical(field, self.target), self.target)
 
-    def forward_physical(self, patch: Patch, seed: int = 0, member: int | Sequence[int] = 0) -> Tensor:
+    def forward_physical(self, patch: Patch, seed: Seed = 0, member: int | Sequence[int] = 0) -> Tensor:
         """Return the field in the target's units, before conservation, (B, h·k, w·k) float32.
 
         NaN where there is no coarse value. Gradients reach the generator's weights. Seed and member

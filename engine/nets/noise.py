@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.compute.exact import exact_device
 from engine.errors import InputError
+from engine.fields.member_seed import Seed, SeedMix
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio: SplitMix64's step
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -99,7 +100,7 @@ class Noise:
     the globe and have the same numbers.
     """
 
-    seed: int
+    seed: Seed
     members: tuple[int, ...]
     origin: Tensor
     turn: int | None = None
@@ -137,7 +138,11 @@ class Noise:
             if self.turn is not None:
                 half = self.turn * scale // 2
                 columns = [(c + half) % (self.turn * scale) - half for c in columns]
-            fields.append(
-                level_noise(self.seed, member, level, scale, rows, columns, channels, self.origin.device)
-            )
+            mix = SeedMix((self.seed,), (1.0,)) if isinstance(self.seed, int) else self.seed
+            parts = [
+                weight * level_noise(seed, member, level, scale, rows, columns, channels, self.origin.device)
+                for seed, weight in zip(mix.seeds, mix.weights, strict=True)
+                if weight
+            ]
+            fields.append(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0])
         return torch.stack(fields)

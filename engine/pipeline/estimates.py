@@ -16,6 +16,7 @@ from engine.errors import InputError
 from engine.fields.conservation import aggregate
 from engine.fields.domain import conserved, within
 from engine.fields.ensemble import MemberMoments, quantiles
+from engine.fields.member_seed import Seed, SeedMix
 from engine.fields.patch import Patch
 from engine.fields.supported_share import RING, SupportedShare
 from engine.fields.windows import crop, narrowed, widened
@@ -200,7 +201,9 @@ class Ensemble(Single):
         """Yield the members before conservation.
 
         Each date has noise of its own, so that what is invented does not stand still from one to the
-        next; the same date has the same noise in whatever run.
+        next, or with coherence it changes little by little; the same date has the same noise in whatever run.
         """
-        seed = zlib.crc32(f"{self.seed} {when}".encode()) if when is not None else self.seed
+        seed: Seed = zlib.crc32(f"{self.seed} {when}".encode()) if when is not None else self.seed
+        if when is not None and self.wanted.coherence:
+            seed = SeedMix.at(self.seed, when.days, self.wanted.coherence)
         return self.drawn_by.predict_members(patch, seed, range(1, self.wanted.members + 1))

@@ -47,6 +47,8 @@ def tags(
         entries["MSR_AGGREGATE"] = request.aggregate
     if request.ensemble is not None:
         entries["MSR_MEMBERS"] = str(request.ensemble.members)
+        if request.ensemble.coherence:
+            entries["MSR_COHERENCE_DAYS"] = f"{request.ensemble.coherence:g}"
     if choice.package is not None:
         card = choice.package.card
         entries["MSR_MODEL"] = f"{card.id} {card.version}"

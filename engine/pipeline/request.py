@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.contract import MOST_LEVELS, MOST_MEMBERS
+from engine.contract import MOST_COHERENT_DAYS, MOST_LEVELS, MOST_MEMBERS
+from engine.dates import When
 from engine.errors import InputError
 from engine.pipeline.request_check import check_request
 from engine.raster.reference import GridRequest, RasterRef
+
+LEAST_COHERENT_DAYS = 0.01  # a quarter of an hour
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class EnsembleRequest:
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)
     member_file: str | None = None  # the file of the members, a band for each
     support: str | None = None  # the file of the supported share of the detail
+    coherence: float = 0.0  # days over which a member's noise changes; 0: each date has its own
 
     @property
     def files(self) -> dict[str, str]:
@@ -49,6 +54,23 @@ class EnsembleRequest:
                 raise InputError(f"The quantile {level:g} is not between 0 and 1.")
         if len(set(self.levels)) < len(self.levels):
             raise InputError("A quantile is asked for twice.")
+        if self.coherence and not LEAST_COHERENT_DAYS <= self.coherence <= MOST_COHERENT_DAYS:
+            raise InputError(
+                f"The coherence must be 0, or from {LEAST_COHERENT_DAYS:g} to {MOST_COHERENT_DAYS} days, not "
+                f"{self.coherence:g}."
+            )
+
+    def check_dates(self, dates: Sequence[When | None]) -> None:
+        """Refuse dates that members cannot be coherent over.
+
+        Raises:
+            InputError: there is coherence, and a date without a year and a month.
+        """
+        if self.coherence and any(when is None or when.year is None or when.month is None for when in dates):
+            raise InputError(
+                f"A coherence of {self.coherence:g} days needs dates with years and months: leave it out, or "
+                "give a target with dates."
+            )
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             choice.check(inputs.names)
             dates = inputs.wanted_dates(request.date, request.all_dates)
             _check_season(choice, dates)
+            if request.ensemble is not None:
+                request.ensemble.check_dates(dates)
             _check_reading(grids, inputs)
             if inputs.domain is not None:
                 inputs.domain.check(grids.output)

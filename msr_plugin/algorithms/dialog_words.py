@@ -31,6 +31,7 @@ OPTIONS = {
     "tile": "TILE",
     "members": "MEMBERS",
     "seed": "SEED",
+    "coherence": "COHERENCE",
     "spread": "OUTPUT_SPREAD",
     "quantiles-output": "OUTPUT_QUANTILES",
     "quantiles": "QUANTILES",
@@ -54,6 +55,8 @@ _BEGINNINGS = {
     "The quantity": "QUANTITY",
     "The device": "DEVICE",
     "The quantile": "QUANTILES",
+    "The coherence": "COHERENCE",
+    "A coherence": "COHERENCE",
     "date": "DATE",
     "aggregate": "AGGREGATE",
 }

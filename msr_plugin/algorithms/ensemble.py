@@ -12,7 +12,7 @@ from qgis.core import (
 )
 
 from ..appearance.style import SHARE, SPREAD, Look
-from ..contract import MOST_LEVELS, MOST_MEMBERS
+from ..contract import MOST_COHERENT_DAYS, MOST_LEVELS, MOST_MEMBERS
 from ..translation import tr
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
@@ -34,6 +34,8 @@ TEXTS = {
     "others.",
     "QUANTILES": "The quantiles to write, as numbers between 0 and 1: the truth is below 0.1 with one chance "
     "in ten.",
+    "COHERENCE": "Over so many days each member changes little by little from date to date, for sums and "
+    "durations over dates. 0: on each date its detail is drawn anew. Needs a target with dates.",
     "OUTPUT_SPREAD": "The members' standard deviation, in the target's units: where it is large, the fine "
     "value is uncertain. Needs members.",
     "OUTPUT_QUANTILES": "A band for each quantile. Unlike the mean, they do not keep the coarse means. Needs "
@@ -47,9 +49,12 @@ TEXTS = {
 
 
 def add_inputs(algorithm: MsrAlgorithm) -> None:
-    """Add the number of members, the seed and the quantiles."""
+    """Add the number of members, the seed, their coherence in time and the quantiles."""
     algorithm.add_integer("MEMBERS", tr("Members of an ensemble"), 0, 0, MOST_MEMBERS)
     algorithm.add_integer("SEED", tr("Seed of the ensemble"), 0, 0, 2**31 - 1)
+    algorithm.add_number(
+        "COHERENCE", tr("Days over which members change"), 0, 0, MOST_COHERENT_DAYS, advanced=True
+    )
     algorithm.add(QgsProcessingParameterString("QUANTILES", tr("Quantiles"), LEVELS, optional=True))
 
 
@@ -88,7 +93,10 @@ def request_of(
         )
     levels = _levels(algorithm.parameterAsString(parameters, "QUANTILES", context), algorithm)
     seed = algorithm.parameterAsInt(parameters, "SEED", context)
-    return {"ensemble": {"members": members, "levels": levels}, "seed": seed}
+    asked: dict[str, Any] = {"members": members, "levels": levels}
+    if coherence := algorithm.parameterAsDouble(parameters, "COHERENCE", context):
+        asked["coherence"] = coherence
+    return {"ensemble": asked, "seed": seed}
 
 
 def destinations(

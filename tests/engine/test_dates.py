@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.band_dates import of_bands
@@ -148,3 +150,23 @@ def test_grib_bands_are_of_the_time_at_which_they_are_valid() -> None:
         When(2024, 11, 26, 0, 0),
         When(2024, 11, 26, 1, 0),
     ]
+
+
+def test_days_between_dates_are_those_of_the_calendar() -> None:
+    def days(text: str, calendar: str = "standard") -> float:
+        return replace(parse(text), calendar=calendar).days
+
+    for first, last, calendar, apart in (
+        ("2001-01-01", "2001-01-02", "standard", 1),
+        ("2001-12-31", "2002-01-01", "standard", 1),
+        ("2000-02-28", "2000-03-01", "standard", 2),
+        ("1900-02-28", "1900-03-01", "standard", 1),
+        ("1999-12-31", "2001-01-01", "standard", 367),
+        ("2000-02-28", "2000-03-01", "noleap", 1),
+        ("2000-12-30", "2001-01-01", "360_day", 1),
+        ("2001-01-01", "2001-01-01T18:00", "standard", 0.25),
+        ("2001-01", "2001-02", "standard", 29.5),
+    ):
+        assert days(last, calendar) - days(first, calendar) == pytest.approx(apart), (first, last, calendar)
+    with pytest.raises(InputError, match="no year and month"):
+        days("--03")

@@ -8,6 +8,7 @@ from torch import nn
 
 from engine.errors import InputError
 from engine.features.network_inputs import network_channels
+from engine.fields.member_seed import SeedMix
 from engine.fields.patch import Patch
 from engine.nets.architectures import build_generator
 from engine.nets.downscaler import Downscaler
@@ -148,3 +149,25 @@ def test_a_wrong_request_for_members_is_refused():
     assert model.forward_physical(patch).shape == (1, 4, 4)
     with pytest.raises(InputError, match="origins"):
         Noise(0, (1, 2), torch.zeros(1, 2, dtype=torch.int64))
+
+
+def test_mixed_seeds_change_little_by_little_and_stay_normal():
+    """By knots 10 days apart: the nearer two days, the liker their noise; none is alike beyond 20 days."""
+    origin = torch.tensor([[-3, 4]])
+
+    def drawn(day: float, seed: int = 7) -> torch.Tensor:
+        noise = Noise(SeedMix.at(seed, day, 10.0), (1,), origin)
+        return noise.at(0, 4, (60, 60), 2, 2)
+
+    first = drawn(735_003.0)
+    assert float(first.std()) == pytest.approx(1, abs=0.01)
+    assert torch.equal(first, drawn(735_003.0))
+    likeness = [correlation(first, drawn(735_003.0 + days)) for days in (0.1, 2, 5, 10, 20, 400)]
+    assert likeness[0] > 0.999 and likeness[1] > 0.9
+    assert all(near > far + 0.02 for near, far in zip(likeness[:4], likeness[1:4], strict=False))
+    assert abs(likeness[4]) < 0.03 and abs(likeness[5]) < 0.03
+    assert abs(correlation(first, drawn(735_003.0, 8))) < 0.03
+    # At a knot it is the knot's noise alone.
+    knot = SeedMix.at(7, 20.0, 10.0)
+    assert knot.weights == (1.0, 0.0)
+    assert torch.equal(drawn(20.0), Noise(knot.seeds[0], (1,), origin).at(0, 4, (60, 60), 2, 2))

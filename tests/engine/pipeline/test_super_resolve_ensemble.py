@@ -11,110 +11,24 @@ import rasterio
 import torch
 
 from engine.errors import Cancelled, InputError
-from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.fields.ensemble import quantiles
 from engine.models.model import ModelMethod
 from engine.nets.downscaler import Downscaler
-from engine.nets.spec import NetworkSpec
-from engine.package.folder import write_package
 from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reference import GridRequest, RasterRef
-from engine.specs import SourceSpec, TargetSpec
-
-FACTOR, MEMBERS = 4, 6
-TARGET = {
-    "name": "rain",
-    "units": "mm",
-    "transform": "log1p",
-    "bounds": [0.0, None],
-    "conservation": "multiplicative",
-    "mean": 3.0,
-    "std": 1.2,
-}
-SOURCES = [{"name": "elevation", "units": "m", "grid": "fine"}]
-
-
-def package(folder: Path, identity: str, noise: int) -> Path:
-    """Write a package with random weights, ×4."""
-    sources = tuple(SourceSpec(**source) for source in SOURCES)
-    coarse, fine = network_channels(sources)
-    network = NetworkSpec(FACTOR, coarse, fine, widths=(8, 8, 4), noise=noise)
-    module = Downscaler(TargetSpec(**{**TARGET, "bounds": (0.0, None)}), sources, network)
-    drawn = torch.Generator().manual_seed(5)
-    weights = {
-        name: torch.randn(value.shape, generator=drawn) * (0.6 / max(1, value[0].numel()) ** 0.5)
-        for name, value in module.generator.state_dict().items()
-    }
-    card = {
-        "msr_card": 1,
-        "id": identity,
-        "name": "Noisy rain",
-        "version": "0.0.1",
-        "description": "Random weights, for tests.",
-        "factor": FACTOR,
-        "resolution": {"coarse": 2.0, "fine": 0.5, "units": "degree"},
-        "target": TARGET,
-        "sources": SOURCES,
-        "network": network.to_json(),
-        "training": {"data": "none", "simulated": True, "period": "none", "split": "none"},
-        "metrics": {},
-        "licence": "GPL-2.0-or-later",
-    }
-    return write_package(folder / identity, card, weights).folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package with a noise input."""
-    return package(tmp_path_factory.mktemp("models"), "noisyrain", 2)
-
-
-@pytest.fixture()
-def request_(model: Path, write_raster, tmp_path: Path) -> SuperResolveRequest:
-    """An ensemble with every file that there can be, of a field with a hole and a dry corner."""
-    rng = np.random.default_rng(1)
-    rain = rng.gamma(2.0, 30, (9, 14)).astype(np.float32)
-    rain[4, 9], rain[:4, :4] = np.nan, 0.0
-    ground = rng.gamma(1.0, 400, (36, 56)).astype(np.float32)
-    out = tmp_path / "out"
-    out.mkdir()
-    return SuperResolveRequest(
-        model=str(model),
-        target=RasterRef(write_raster("rain.tif", rain, 2.0, 11, 40, units="mm")),
-        output=str(out / "mean.tif"),
-        sources={"elevation": RasterRef(write_raster("dem.tif", ground, 0.5, 11, 40, units="m"))},
-        precision="float32",
-        seed=7,
-        ensemble=EnsembleRequest(
-            MEMBERS,
-            spread=str(out / "spread.tif"),
-            quantiles=str(out / "quantiles.tif"),
-            levels=(0.2, 0.5, 0.8),
-            member_file=str(out / "members.tif"),
-            support=str(out / "support.tif"),
-        ),
-    )
-
-
-def read_all(request: SuperResolveRequest) -> dict[str, np.ndarray]:
-    """Return every file of a request as (bands, rows, columns), NaN where there is no value."""
-    found = {}
-    for key, path in {"mean": request.output, **request.ensemble.files}.items():
-        with rasterio.open(path) as file:
-            found[key] = file.read(masked=True).filled(np.nan)
-    return found
+from tests.engine.pipeline.noisy_rain import FACTOR, MEMBERS, package, read_all
 
 
 def folder(request: SuperResolveRequest) -> list[str]:
     return sorted(p.name for p in Path(request.output).parent.iterdir())
 
 
-def test_the_files_are_what_they_say_of_the_members(request_: SuperResolveRequest) -> None:
-    result = super_resolve(request_, Silent())
-    assert result.members == MEMBERS and result.outputs == request_.ensemble.files
-    found = read_all(request_)
+def test_the_files_are_what_they_say_of_the_members(drawn_run: SuperResolveRequest) -> None:
+    result = super_resolve(drawn_run, Silent())
+    assert result.members == MEMBERS and result.outputs == drawn_run.ensemble.files
+    found = read_all(drawn_run)
     members = found["members"]
     assert members.shape == (MEMBERS, 36, 56)
     hole = np.isnan(members[0])
@@ -130,10 +44,10 @@ def test_the_files_are_what_they_say_of_the_members(request_: SuperResolveReques
     assert np.nanmin(support) >= 0 and np.nanmax(support) <= 1 and np.isfinite(support[20:, 20:]).any()
 
 
-def test_every_member_keeps_the_coarse_means(request_: SuperResolveRequest) -> None:
-    result = super_resolve(request_, Silent())
-    found = read_all(request_)
-    with rasterio.open(request_.target.path) as file:
+def test_every_member_keeps_the_coarse_means(drawn_run: SuperResolveRequest) -> None:
+    result = super_resolve(drawn_run, Silent())
+    found = read_all(drawn_run)
+    with rasterio.open(drawn_run.target.path) as file:
         coarse = file.read(1, masked=True).filled(np.nan)
     largest = 0.0
     for member in [*found["members"], found["mean"][0]]:
@@ -143,78 +57,80 @@ def test_every_member_keeps_the_coarse_means(request_: SuperResolveRequest) -> N
     assert result.residual == pytest.approx(largest, abs=2e-5) and result.residual < 1e-3
 
 
-def test_the_residual_is_the_largest_of_the_members(request_: SuperResolveRequest) -> None:
-    loose = replace(request_, conservation=0.5)
+def test_the_residual_is_the_largest_of_the_members(drawn_run: SuperResolveRequest) -> None:
+    loose = replace(drawn_run, conservation=0.5)
     result = super_resolve(loose, Silent())
-    with rasterio.open(request_.target.path) as file:
+    with rasterio.open(drawn_run.target.path) as file:
         coarse = file.read(1, masked=True).filled(np.nan)
-    blocks = read_all(request_)["members"].reshape(MEMBERS, 9, FACTOR, 14, FACTOR).mean((2, 4))
+    blocks = read_all(drawn_run)["members"].reshape(MEMBERS, 9, FACTOR, 14, FACTOR).mean((2, 4))
     assert result.residual == pytest.approx(np.nanmax(np.abs(blocks - coarse)), rel=1e-4)
 
 
-def test_tiles_make_no_difference(request_: SuperResolveRequest) -> None:
-    assert super_resolve(replace(request_, tile=50), Silent()).tiles == 1
-    whole = read_all(request_)
-    assert super_resolve(replace(request_, tile=4), Silent()).tiles == 12
-    for key, field in read_all(request_).items():
+def test_tiles_make_no_difference(drawn_run: SuperResolveRequest) -> None:
+    assert super_resolve(replace(drawn_run, tile=50), Silent()).tiles == 1
+    whole = read_all(drawn_run)
+    assert super_resolve(replace(drawn_run, tile=4), Silent()).tiles == 12
+    for key, field in read_all(drawn_run).items():
         span = np.nanmax(whole[key]) - np.nanmin(whole[key])
         np.testing.assert_array_equal(np.isnan(field), np.isnan(whole[key]), err_msg=key)
         np.testing.assert_allclose(field, whole[key], atol=1e-4 * span, rtol=0, err_msg=key)
 
 
-def test_a_part_has_the_members_of_the_whole(request_: SuperResolveRequest) -> None:
-    super_resolve(request_, Silent())
-    whole = read_all(request_)["members"]
-    part = replace(request_, grid=GridRequest(extent=(21, 28, 33, 36)))
+def test_a_part_has_the_members_of_the_whole(drawn_run: SuperResolveRequest) -> None:
+    super_resolve(drawn_run, Silent())
+    whole = read_all(drawn_run)["members"]
+    part = replace(drawn_run, grid=GridRequest(extent=(21, 28, 33, 36)))
     super_resolve(part, Silent())
-    np.testing.assert_allclose(read_all(request_)["members"], whole[:, 8:24, 20:44], atol=1e-3, rtol=1e-4)
+    np.testing.assert_allclose(read_all(drawn_run)["members"], whole[:, 8:24, 20:44], atol=1e-3, rtol=1e-4)
 
 
-def test_the_same_place_has_the_same_members_at_any_turn(request_, write_raster) -> None:
+def test_the_same_place_has_the_same_members_at_any_turn(drawn_run, write_raster) -> None:
     rain = np.random.default_rng(1).gamma(2.0, 30, (9, 14)).astype(np.float32)
     fields = []
     for west, tile in ((171.0, 0), (-189.0, 4)):  # across the date line
         target = RasterRef(write_raster("rain.tif", rain, 2.0, west, 40, units="mm"))
-        asked = replace(request_, target=target, sources={}, tile=tile)
+        asked = replace(drawn_run, target=target, sources={}, tile=tile)
         super_resolve(asked, Silent())
         fields.append(read_all(asked)["members"])
     np.testing.assert_allclose(fields[1], fields[0], atol=1e-3, rtol=1e-4)
 
 
-def test_a_seed_repeats_its_members_and_another_has_others(request_: SuperResolveRequest) -> None:
+def test_a_seed_repeats_its_members_and_another_has_others(drawn_run: SuperResolveRequest) -> None:
     fields = []
     for seed in (7, 7, 8):
-        super_resolve(replace(request_, seed=seed), Silent())
-        fields.append(read_all(request_)["members"])
+        super_resolve(replace(drawn_run, seed=seed), Silent())
+        fields.append(read_all(drawn_run)["members"])
     np.testing.assert_array_equal(fields[0], fields[1])
     assert np.nanmax(np.abs(fields[0] - fields[2])) > 0.1
 
 
-def test_more_members_begin_with_the_same_ones(request_: SuperResolveRequest) -> None:
-    super_resolve(request_, Silent())
-    six = read_all(request_)["members"]
-    super_resolve(replace(request_, ensemble=replace(request_.ensemble, members=8)), Silent())
-    np.testing.assert_allclose(read_all(request_)["members"][:6], six, rtol=1e-5, atol=1e-4)
+def test_more_members_begin_with_the_same_ones(drawn_run: SuperResolveRequest) -> None:
+    super_resolve(drawn_run, Silent())
+    six = read_all(drawn_run)["members"]
+    super_resolve(replace(drawn_run, ensemble=replace(drawn_run.ensemble, members=8)), Silent())
+    np.testing.assert_allclose(read_all(drawn_run)["members"][:6], six, rtol=1e-5, atol=1e-4)
 
 
-def test_without_an_ensemble_the_output_is_the_estimate_without_noise(request_: SuperResolveRequest) -> None:
-    single = replace(request_, ensemble=None)
+def test_without_an_ensemble_the_output_is_the_estimate_without_noise(
+    drawn_run: SuperResolveRequest,
+) -> None:
+    single = replace(drawn_run, ensemble=None)
     result = super_resolve(single, Silent())
-    assert result.members == 0 and result.outputs == {} and folder(request_) == ["mean.tif"]
-    with rasterio.open(request_.output) as file:
+    assert result.members == 0 and result.outputs == {} and folder(drawn_run) == ["mean.tif"]
+    with rasterio.open(drawn_run.output) as file:
         one = file.read(1)
         assert "MSR_MEMBERS" not in file.tags() and "MSR_QUANTITY" not in file.tags()
     super_resolve(replace(single, seed=99), Silent())
-    with rasterio.open(request_.output) as file:
+    with rasterio.open(drawn_run.output) as file:
         np.testing.assert_array_equal(file.read(1), one)
 
 
-def test_each_date_draws_its_own_members(request_: SuperResolveRequest, write_raster) -> None:
-    with rasterio.open(request_.target.path) as file:
+def test_each_date_draws_its_own_members(drawn_run: SuperResolveRequest, write_raster) -> None:
+    with rasterio.open(drawn_run.target.path) as file:
         rain = file.read(1, masked=True).filled(np.nan)
     months = ["2001-01", "2001-02"]
     dated = write_raster("dated.tif", np.stack([rain, rain]), 2.0, 11, 40, units="mm", dates=months)
-    both = replace(request_, target=RasterRef(dated), all_dates=True)
+    both = replace(drawn_run, target=RasterRef(dated), all_dates=True)
     super_resolve(both, Silent())
     with rasterio.open(both.ensemble.quantiles) as file:
         assert file.descriptions == tuple(f"{m} quantile {q}" for m in months for q in (0.2, 0.5, 0.8))
@@ -228,9 +144,9 @@ def test_each_date_draws_its_own_members(request_: SuperResolveRequest, write_ra
     np.testing.assert_array_equal(read_all(both)["members"], second)
 
 
-def test_the_tags_tell_what_each_file_holds(request_: SuperResolveRequest) -> None:
-    super_resolve(request_, Silent())
-    files = {"output": request_.output, **request_.ensemble.files}
+def test_the_tags_tell_what_each_file_holds(drawn_run: SuperResolveRequest) -> None:
+    super_resolve(drawn_run, Silent())
+    files = {"output": drawn_run.output, **drawn_run.ensemble.files}
     for key, path in files.items():
         with rasterio.open(path) as file:
             tags = file.tags()
@@ -244,24 +160,24 @@ def test_the_tags_tell_what_each_file_holds(request_: SuperResolveRequest) -> No
 
 
 def test_sources_are_prepared_once_for_all_members(
-    request_: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
+    drawn_run: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared, prepare = [], Downscaler.prepare
     monkeypatch.setattr(Downscaler, "prepare", lambda self, patch: prepared.append(1) or prepare(self, patch))
-    assert super_resolve(replace(request_, tile=5), Silent()).tiles == len(prepared) == 6
+    assert super_resolve(replace(drawn_run, tile=5), Silent()).tiles == len(prepared) == 6
 
 
-def test_members_shrink_the_tiles(request_: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_shrink_the_tiles(drawn_run: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.pipeline import tile_loop
 
     monkeypatch.setattr(tile_loop, "free_memory", lambda device: 12_000_000)
-    few = super_resolve(replace(request_, ensemble=EnsembleRequest(2)), Silent())
-    wanted = replace(request_.ensemble, members=200, spread=None, support=None)
+    few = super_resolve(replace(drawn_run, ensemble=EnsembleRequest(2)), Silent())
+    wanted = replace(drawn_run.ensemble, members=200, spread=None, support=None)
     monkeypatch.setattr(ModelMethod, "predict_members", lambda self, patch, seed, members: iter(()))
     monkeypatch.setattr(
         tile_loop.TileJob, "_compute", lambda self, *_: setattr(self, "tiles", self.tiles + 1)
     )
-    many = super_resolve(replace(request_, ensemble=wanted), Silent())
+    many = super_resolve(replace(drawn_run, ensemble=wanted), Silent())
     assert many.tiles > few.tiles
 
 
@@ -282,21 +198,21 @@ class Stopping(Silent):
 
 
 @pytest.mark.parametrize(("phase", "after"), [("Super", 0), ("Super", 30), ("Writing", 1), ("Writing", 5)])
-def test_a_cancel_leaves_none_of_the_files(request_: SuperResolveRequest, phase: str, after: int) -> None:
+def test_a_cancel_leaves_none_of_the_files(drawn_run: SuperResolveRequest, phase: str, after: int) -> None:
     with pytest.raises(Cancelled):
-        super_resolve(replace(request_, tile=5), Stopping(phase, after))
-    assert folder(request_) == []
+        super_resolve(replace(drawn_run, tile=5), Stopping(phase, after))
+    assert folder(drawn_run) == []
 
 
-def test_a_cancelled_comparison_leaves_none_of_the_files(request_: SuperResolveRequest) -> None:
+def test_a_cancelled_comparison_leaves_none_of_the_files(drawn_run: SuperResolveRequest) -> None:
     grid = GridRequest(crs="EPSG:3035", resolution=50_000, extent=(4.4e6, 0.9e6, 5.0e6, 1.3e6))
     with pytest.raises(Cancelled):
-        super_resolve(replace(request_, grid=grid), Stopping("Comparing"))
-    assert folder(request_) == []
+        super_resolve(replace(drawn_run, grid=grid), Stopping("Comparing"))
+    assert folder(drawn_run) == []
 
 
 def test_files_appear_together_or_not_at_all(
-    request_: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
+    drawn_run: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os
 
@@ -311,8 +227,8 @@ def test_files_appear_together_or_not_at_all(
 
     monkeypatch.setattr(partial_files.os, "replace", held_open)
     with pytest.raises(InputError, match=r"quantiles\.tif cannot be written: it is protected"):
-        super_resolve(request_, Silent())
-    assert folder(request_) == []
+        super_resolve(drawn_run, Silent())
+    assert folder(drawn_run) == []
 
 
 @pytest.mark.parametrize(
@@ -328,35 +244,35 @@ def test_files_appear_together_or_not_at_all(
     ],
 )
 def test_wrong_ensembles_are_refused(
-    request_: SuperResolveRequest, change: dict[str, object], sentence: str
+    drawn_run: SuperResolveRequest, change: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(InputError, match=sentence):
-        super_resolve(replace(request_, ensemble=replace(request_.ensemble, **change)), Silent())
-    assert folder(request_) == []
+        super_resolve(replace(drawn_run, ensemble=replace(drawn_run.ensemble, **change)), Silent())
+    assert folder(drawn_run) == []
 
 
-def test_two_outputs_in_one_file_are_refused(request_: SuperResolveRequest) -> None:
-    same = replace(request_.ensemble, spread=request_.output)
+def test_two_outputs_in_one_file_are_refused(drawn_run: SuperResolveRequest) -> None:
+    same = replace(drawn_run.ensemble, spread=drawn_run.output)
     with pytest.raises(InputError, match=r"output of the spread .*mean\.tif is also that of the estimate"):
-        super_resolve(replace(request_, ensemble=same), Silent())
-    Path(request_.ensemble.support).write_text("here already")
+        super_resolve(replace(drawn_run, ensemble=same), Silent())
+    Path(drawn_run.ensemble.support).write_text("here already")
     with pytest.raises(InputError, match=r"support\.tif exists already"):
-        super_resolve(replace(request_, overwrite=False), Silent())
+        super_resolve(replace(drawn_run, overwrite=False), Silent())
 
 
 @pytest.mark.parametrize("key", ["spread", "quantiles", "member_file", "support"])
-def test_no_file_of_an_ensemble_replaces_an_input(request_: SuperResolveRequest, key: str) -> None:
-    before = Path(request_.sources["elevation"].path).read_bytes()
-    linked = Path(request_.output).with_name("linked.tif")
-    linked.hardlink_to(request_.sources["elevation"].path)
-    files = replace(request_.ensemble, **{key: str(linked)})
+def test_no_file_of_an_ensemble_replaces_an_input(drawn_run: SuperResolveRequest, key: str) -> None:
+    before = Path(drawn_run.sources["elevation"].path).read_bytes()
+    linked = Path(drawn_run.output).with_name("linked.tif")
+    linked.hardlink_to(drawn_run.sources["elevation"].path)
+    files = replace(drawn_run.ensemble, **{key: str(linked)})
     with pytest.raises(InputError, match=r"linked\.tif is also the input elevation"):
-        super_resolve(replace(request_, ensemble=files), Silent())
-    assert linked.read_bytes() == before and folder(request_) == ["linked.tif"]
+        super_resolve(replace(drawn_run, ensemble=files), Silent())
+    assert linked.read_bytes() == before and folder(drawn_run) == ["linked.tif"]
 
 
 def test_what_stood_there_stays_where_one_of_the_files_cannot_be_written(
-    request_: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
+    drawn_run: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os
 
@@ -371,24 +287,24 @@ def test_what_stood_there_stays_where_one_of_the_files_cannot_be_written(
 
     before = {name: f"an older {name}" for name in ("mean.tif", "quantiles.tif", "spread.tif")}
     for name, text in before.items():
-        Path(request_.output).with_name(name).write_text(text)
+        Path(drawn_run.output).with_name(name).write_text(text)
     monkeypatch.setattr(partial_files.os, "replace", held_open)
     with pytest.raises(InputError, match=r"quantiles\.tif cannot be written"):
-        super_resolve(request_, Silent())
-    assert {p.name: p.read_text() for p in Path(request_.output).parent.iterdir()} == before
+        super_resolve(drawn_run, Silent())
+    assert {p.name: p.read_text() for p in Path(drawn_run.output).parent.iterdir()} == before
 
 
-def test_a_failure_after_the_last_tile_leaves_what_stood_there(request_: SuperResolveRequest) -> None:
-    Path(request_.output).write_text("an older mean")
+def test_a_failure_after_the_last_tile_leaves_what_stood_there(drawn_run: SuperResolveRequest) -> None:
+    Path(drawn_run.output).write_text("an older mean")
     grid = GridRequest(crs="EPSG:3035", resolution=50_000, extent=(4.4e6, 0.9e6, 5.0e6, 1.3e6))
     with pytest.raises(Cancelled):
-        super_resolve(replace(request_, grid=grid), Stopping("Comparing"))
-    assert Path(request_.output).read_text() == "an older mean" and folder(request_) == ["mean.tif"]
+        super_resolve(replace(drawn_run, grid=grid), Stopping("Comparing"))
+    assert Path(drawn_run.output).read_text() == "an older mean" and folder(drawn_run) == ["mean.tif"]
 
 
-def test_what_has_no_members_says_so(request_: SuperResolveRequest, tmp_path: Path) -> None:
+def test_what_has_no_members_says_so(drawn_run: SuperResolveRequest, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="simple method bicubic gives one estimate, no ensemble"):
-        super_resolve(replace(request_, model="bicubic", factor=4, sources={}), Silent())
+        super_resolve(replace(drawn_run, model="bicubic", factor=4, sources={}), Silent())
     quiet = package(tmp_path, "quietrain", 0)
     with pytest.raises(InputError, match="model quietrain gives one estimate, no ensemble"):
-        super_resolve(replace(request_, model=str(quiet)), Silent())
+        super_resolve(replace(drawn_run, model=str(quiet)), Silent())

@@ -9,6 +9,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
@@ -75,12 +76,13 @@ def refusal(noisy_provider):
 
 
 def test_only_models_with_members_ask_for_them(noisy_provider):
-    asked = {"MEMBERS", "SEED", "QUANTILES", *FILES}
+    asked = {"MEMBERS", "SEED", "COHERENCE", "QUANTILES", *FILES}
     for name, wanted in (("noisyrain", asked), ("superresolve", asked), ("tinyrain", set())):
         definitions = {p.name(): p for p in noisy_provider.algorithm(name).parameterDefinitions()}
         assert asked & set(definitions) == wanted
         for one in wanted:
-            assert not definitions[one].flags() & QgsProcessingParameterDefinition.FlagAdvanced
+            advanced = bool(definitions[one].flags() & QgsProcessingParameterDefinition.FlagAdvanced)
+            assert advanced == (one == "COHERENCE")
             assert definitions[one].help()
     for name in FILES:
         definition = noisy_provider.algorithm("noisyrain").parameterDefinition(name)
@@ -153,6 +155,13 @@ def test_what_is_wrong_is_named(refusal, everything, change, words):
     assert refusal("noisyrain", everything) == ""
     message = refusal("noisyrain", {**everything, **change})
     assert all(word in message for word in words), message
+
+
+def test_coherence_in_time_needs_dates(noisy_provider, everything):
+    with pytest.raises(QgsProcessingException) as caught:
+        run("msr:noisyrain", {**everything, "COHERENCE": 5})
+    words = "Days over which members change (COHERENCE) of 5 days needs dates with years and months"
+    assert words in str(caught.value)
 
 
 def test_files_must_differ_from_inputs_and_from_each_other(refusal, everything):
