@@ -38,7 +38,7 @@ def markdown(part: str, section: ResultsSection, context: ResultsContext) -> str
     if section.claims:
         blocks.append(_table(section.claims, ("value", "95 % interval", "bar", "holds", "claim"), _claim))
         held = sum(bool(claim.holds) for claim in section.claims)
-        blocks.append(f"**{held} of {len(section.claims)} claims hold.**{_missed(section)}")
+        blocks.append(f"**{held} of {len(section.claims)} claims hold.**{_missed(section)}{_unsure(section)}")
     blocks += [f"Missing. {line}" for line in missing]
     blocks.append(f"Printed by `./dev results --only {part}`. {_foundation(prose, context)}")
     return "\n\n".join(block.replace(f"{ROOT}/", "").rstrip() for block in blocks) + "\n"
@@ -51,27 +51,36 @@ def _table(claims: Iterable[Claim], titles: tuple[str, ...], cells: Callable[[Cl
 
 
 def _figure(claim: Claim) -> list[str]:
-    return [f"{claim.value:.4g}", _interval(claim), claim.claim]
+    return [f"{claim.value:.4g}", claim.interval_in_words, claim.claim]
 
 
 def _claim(claim: Claim) -> list[str]:
-    holds = "yes" if claim.holds else "**no**"
-    return [f"{claim.value:.4g}", _interval(claim), str(claim.bar or ""), holds, claim.claim]
-
-
-def _interval(claim: Claim) -> str:
-    there = math.isfinite(claim.low + claim.high)
-    return f"{claim.low:.3g} to {claim.high:.3g}" if there else ""
+    verdict = "yes" if claim.holds else f"**{claim.verdict}**"
+    return [f"{claim.value:.4g}", claim.interval_in_words, str(claim.bar or ""), verdict, claim.claim]
 
 
 def _missed(section: ResultsSection) -> str:
     """Say which claims do not hold, in words."""
     missed = [
-        f"{claim.claim.removeprefix(f'{section.title}: ')} ({claim.value:.4g}, bar {claim.bar})"
+        f"{_bare(section, claim)} ({claim.value:.4g}, bar {claim.bar})"
         for claim in section.claims
-        if not claim.holds
+        if claim.verdict == "no"
     ]
     return f" Missed: {'; '.join(missed)}." if missed else ""
+
+
+def _unsure(section: ResultsSection) -> str:
+    """Say which claims the value keeps and the interval does not, in words."""
+    unsure = [
+        f"{_bare(section, claim)} ({claim.value:.4g}, {claim.interval_in_words}, bar {claim.bar})"
+        for claim in section.claims
+        if claim.verdict == "not surely"
+    ]
+    return f" Not surely: {'; '.join(unsure)}." if unsure else ""
+
+
+def _bare(section: ResultsSection, claim: Claim) -> str:
+    return claim.claim.removeprefix(f"{section.title}: ")
 
 
 def _foundation(prose: PartProse, context: ResultsContext) -> str:

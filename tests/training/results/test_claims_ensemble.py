@@ -36,7 +36,7 @@ class Scored:
 
     def compare(self, method, reference, measure="rmse", against=""):
         value = 1.05 if measure == "spread" else CRPS / MAE[reference]
-        return SimpleNamespace(ratio=Interval(value, value - 0.1, value + 0.1))
+        return SimpleNamespace(ratio=Interval(value, value - 0.1, value + 0.1), few="3 dates only")
 
 
 @pytest.mark.parametrize(("networks", "claims"), [({}, 4), ({"net": 1.6, "other": 2.0}, 5)])
@@ -50,6 +50,7 @@ def test_an_ensemble_is_held_to_its_bars(monkeypatch, networks, claims):
     told = {claim.claim.removeprefix("Rain: "): claim for claim in section.claims}
     known = told["fair CRPS of m against the MAE of known"]
     assert known.value == pytest.approx(1.3 / 2.5) and known.holds and str(known.bar) == "<= 0.7"
+    assert known.few == "3 dates only" and known.interval_in_words == "0.42 to 0.62 (3 dates only)"
     best = told["fair CRPS of m against the MAE of the strongest simple method, strong"]
     assert best.value == pytest.approx(1.3 / 1.8) and not best.holds
     assert str(told["spread over skill of m"].bar) == "0.9 to 1.1"

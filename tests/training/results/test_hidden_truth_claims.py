@@ -54,7 +54,7 @@ def test_without_a_record_it_says_so(tmp_path) -> None:
 def test_every_committed_demand_is_judged_as_the_bench_judged_it() -> None:
     (own,) = [r for r in committed() if r.kind == "hidden_truth"]
     for demand in own.notes["demands"]:
-        assert demanded(demand, own).holds == demand["holds"], demand
+        assert (demanded(demand, own).verdict != "no") == demand["holds"], demand
     assert all(math.isfinite(values["sharpen"]) for values in own.metrics.values())
 
 

@@ -34,7 +34,7 @@ from training.results.claims.sources import ablations, main_claim
 from training.results.rerun import find, rerun, side_by_side
 
 ONE = ("--processes", "1")  # in this process, so that what is made up here is seen
-KEYS = ["claim", "value", "low", "high", "bar", "holds"]
+KEYS = ["claim", "value", "low", "high", "few", "bar", "holds", "verdict"]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,27 @@ def test_a_claim_holds_when_its_value_is_within_the_bar(bar, value, holds, text)
     json.dumps(told, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (0.8, 0.7, 0.9, "yes"),
+        (0.8, 0.7, 1.1, "not surely"),
+        (1.2, 0.9, 1.5, "no"),
+        (0.8, math.nan, math.nan, "yes"),
+        (math.nan, 0.7, 0.9, "no"),
+    ],
+)
+def test_a_claim_holds_where_its_whole_interval_does(value, low, high, verdict):
+    claim = Claim("something", value, low, high, Bar(high=1))
+    assert claim.verdict == verdict and claim.holds is (verdict == "yes")
+    assert claim.to_json()["verdict"] == verdict
+
+
 def test_a_figure_has_no_bar():
     figure = claimed("a figure", Interval(1.0, 0.5, 1.5))
-    assert figure.to_json() == dict(zip(KEYS, ("a figure", 1.0, 0.5, 1.5, None, None), strict=True))
+    assert figure.to_json() == dict(
+        zip(KEYS, ("a figure", 1.0, 0.5, 1.5, None, None, None, None), strict=True)
+    )
     assert "NO" in claims_table([Claim("x", 2.0, bar=Bar(high=1))]) and "yes" not in claims_table([figure])
 
 
@@ -213,7 +231,8 @@ def test_ablations_tell_gains_and_the_main_claim(ablated):
     assert metrics["unconstrained"]["conservation_residual"] > metrics["none"]["conservation_residual"]
     residual = next(c for c in claims if "residual" in c.claim)
     assert residual.holds and str(residual.bar) == "> 0"
-    assert all(c.holds is (c.value > 0) for c in claims if str(c.bar) == "> 0")
+    low = [c.value if math.isnan(c.low) else c.low for c in claims]
+    assert all(c.holds is (least > 0) for c, least in zip(claims, low, strict=True) if str(c.bar) == "> 0")
 
 
 def test_json_lines_have_one_shape(ablated, monkeypatch, capsys):

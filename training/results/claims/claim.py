@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from training.evaluation.bootstrap import Interval
+from training.evaluation.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Bar:
 class Claim:
     """A figure, or, with a bar, a claim. The interval is of 95 %, where there is one.
 
-    `holds` follows from value and bar; the interval does not enter, the reader judges by it.
+    `few` says what the interval rests on, where that is too little to rely on it.
     """
 
     claim: str
@@ -46,27 +47,55 @@ class Claim:
     low: float = math.nan
     high: float = math.nan
     bar: Bar | None = None
+    few: str = ""
 
     @property
     def holds(self) -> bool | None:
-        """Whether the bar is kept; None without one."""
-        return None if self.bar is None else self.bar.holds(self.value)
+        """Whether value and, where there is one, the whole interval keep the bar; None without a bar."""
+        if self.bar is None:
+            return None
+        ends = (self.low, self.high) if self.has_interval else ()
+        return all(map(self.bar.holds, (self.value, *ends)))
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.low + self.high)
+
+    @property
+    def verdict(self) -> str:
+        """Yes, no, or not surely: the value keeps the bar, its interval reaches beyond; "" without a bar."""
+        if self.bar is None:
+            return ""
+        if self.holds:
+            return "yes"
+        return "not surely" if self.bar.holds(self.value) else "no"
+
+    @property
+    def interval_in_words(self) -> str:
+        """The interval, and what is too little for it; "" where there is none."""
+        if not self.has_interval:
+            return ""
+        return f"{self.low:.3g} to {self.high:.3g}" + (f" ({self.few})" if self.few else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: claim, value, low, high, bar, holds; null for what is not there."""
+        """Return plain data, by the names of what is told; null for what is not there."""
         numbers = {name: getattr(self, name) for name in ("value", "low", "high")}
         return {
             "claim": self.claim,
             **{name: number if math.isfinite(number) else None for name, number in numbers.items()},
+            "few": self.few or None,
             "bar": None if self.bar is None else str(self.bar),
             "holds": self.holds,
+            "verdict": self.verdict or None,
         }
 
 
-def claimed(text: str, interval: Interval, bar: Bar | None = None) -> Claim:
-    """Return a claim from an interval."""
-    value, low, high = (float(number) for number in interval)
-    return Claim(text, value, low, high, bar)
+def claimed(text: str, told: Interval | Comparison, bar: Bar | None = None) -> Claim:
+    """Return a claim from an interval, or from the ratio of a comparison."""
+    few = "" if isinstance(told, Interval) else told.few
+    value, low, high = (float(number) for number in (told if isinstance(told, Interval) else told.ratio))
+    return Claim(text, value, low, high, bar, few)
 
 
 @dataclass
@@ -89,9 +118,10 @@ def claims_table(claims: Iterable[Claim]) -> str:
     """Return claims as text, a row each."""
     rows = [["value", "95 % interval", "bar", "holds", "claim"]]
     for claim in claims:
-        interval = f"{claim.low:.3g} to {claim.high:.3g}" if math.isfinite(claim.low + claim.high) else ""
-        holds = {True: "yes", False: "NO", None: ""}[claim.holds]
-        rows.append([f"{claim.value:.4g}", interval, str(claim.bar or ""), holds, claim.claim])
+        verdict = "NO" if claim.verdict == "no" else claim.verdict
+        rows.append(
+            [f"{claim.value:.4g}", claim.interval_in_words, str(claim.bar or ""), verdict, claim.claim]
+        )
     return columns(rows)
 
 

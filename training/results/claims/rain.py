@@ -42,7 +42,7 @@ def _accuracy(context: ResultsContext, title: str, config: str, known: str, bar:
     section.claims.append(
         claimed(
             f"{title}: RMSE of {model} against {_title(evaluation, known)}",
-            evaluation.compare(model, known).ratio,
+            evaluation.compare(model, known),
             bar,
         )
     )
@@ -52,7 +52,7 @@ def _accuracy(context: ResultsContext, title: str, config: str, known: str, bar:
             claimed(
                 f"{title}: RMSE of {model} against the strongest of all other methods, "
                 f"{_title(evaluation, best)}",
-                evaluation.compare(model, best).ratio,
+                evaluation.compare(model, best),
                 bar,
             )
         )
@@ -101,14 +101,14 @@ def ensemble_claims(
         section.claims.append(
             claimed(
                 f"{title}: fair CRPS of {model} against the MAE of {words}{_title(evaluation, method)}",
-                evaluation.compare(model, method, "crps", "mae").ratio,
+                evaluation.compare(model, method, "crps", "mae"),
                 CRPS_SIMPLE,
             )
         )
     section.claims.append(
         claimed(
             f"{title}: fair CRPS of {model} against the MAE of its own single field",
-            evaluation.compare(model, model, "crps", "mae").ratio,
+            evaluation.compare(model, model, "crps", "mae"),
             CRPS_NETWORK,
         )
     )
@@ -128,7 +128,7 @@ def ensemble_claims(
     section.claims.append(
         claimed(
             f"{title}: spread over skill of {model}",
-            evaluation.compare(model, f"{model}-mean", "spread", "rmse").ratio,
+            evaluation.compare(model, f"{model}-mean", "spread", "rmse"),
             CALIBRATED,
         )
     )

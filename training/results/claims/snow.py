@@ -128,7 +128,7 @@ def _accuracy(section: ResultsSection, title: str, evaluation: Evaluation) -> No
             section.lack(f"{title}: there is no method to stand for {words}.")
             continue
         text = f"{title}: RMSE of {model} against {words}, {evaluation.score(name).case.title}"
-        section.claims.append(claimed(text, evaluation.compare(model, name).ratio, bar))
+        section.claims.append(claimed(text, evaluation.compare(model, name), bar))
 
 
 def _against_l1(context: ResultsContext, section: ResultsSection, title: str, evaluation: Evaluation) -> None:
