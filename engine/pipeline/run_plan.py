@@ -83,6 +83,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_disk(files, grids, len(dates))
             uncorrected = [] if correction is None else _uncorrected(correction, grids, dates)
             warnings = [*_warnings(choice, grids, inputs), *uncorrected, *inputs.early_doubts(dates[0])]
+            warnings += _month_or_day(choice, inputs, dates)
             yield RunPlan(request, choice, grids, inputs, dates, files, warnings, _understood(choice, inputs))
 
 
@@ -191,6 +192,16 @@ def _can_be_named(path: Path) -> bool:
 def _check_season(choice: Choice, dates: list[When | None]) -> None:
     if choice.season and any(w is None or w.month is None for w in dates):
         raise InputError(f"{choice.id} needs the season: give the date, YYYY-MM-DD, YYYY-MM or MM.")
+
+
+def _month_or_day(choice: Choice, inputs: InputRasters, dates: Sequence[When | None]) -> list[str]:
+    """Say what a first of a month is taken for, where the target tells no date and days are told apart."""
+    seen = choice.season or any(s.spec.traits.of_target for s in inputs.sources)
+    when = dates[0]
+    if not seen or any(inputs.target.dates) or when is None or (when.day, when.hour) != (1, None):
+        return []
+    month = when.to("month")
+    return [f"date: {when} is taken as this one day; if the target is the mean of the month, give {month}."]
 
 
 def _check_reading(grids: Grids, inputs: InputRasters) -> None:

@@ -22,6 +22,8 @@ from ..compat import RASTER_HINT, WKT2
 from ..folders import too_long
 from .places import absolute_name
 
+_LONGEST_NAME = 48  # letters of a CRS's name that can stand in a sentence
+_NAMELESS = ("unknown", "unnamed", "undefined", "custom")
 _LAYER_OPTIONS = re.compile(r"\|(option|credential|layername|authcfg|uniqueGeometryType)[:=].*$", re.DOTALL)
 _SUBDATASET = re.compile(
     r"^[A-Za-z0-9_]{2,}:(?:\"(?P<quoted>[^\"]+)\"(?::.*)?|(?P<plain>.+?)(?:://.*|:[^:/\\]*)?)$", re.DOTALL
@@ -199,4 +201,9 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
 
 
 def _crs_name(crs: QgsCoordinateReferenceSystem) -> str:
-    return crs.authid() or crs.description() or "a CRS of its own"
+    """Return a code or a short name, never WKT, which QGIS gives some custom ones for a name."""
+    code, name = crs.authid(), " ".join(crs.description().split())
+    if code and not code.startswith("USER:"):
+        return code
+    named = name and len(name) <= _LONGEST_NAME and "[" not in name and name.lower() not in _NAMELESS
+    return f"{name} (a custom CRS)" if named else "a custom CRS"

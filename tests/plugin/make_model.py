@@ -1,7 +1,8 @@
 """Writes a small model package with random weights; run by the engine's Python.
 
-python make_model.py FOLDER ID [NAME [NOISE | cascade]]; with channels of noise it can draw members, and
-takes a climatology; a cascade makes two steps of ×2.
+python make_model.py FOLDER ID [NAME [NOISE | cascade | corrected]]; with channels of noise it can draw
+members, and takes a climatology; a cascade makes two steps of ×2; a corrected one first adds 3 mm to the
+coarse values.
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ CLIMATOLOGY = {
 }
 
 
+BIAS = {
+    **{"method": "mean", "kind": "additive", "group": "all", "groups": [0], "months": list(range(1, 13))},
+    "grid": {"crs": "EPSG:4326", "transform": [1, 0, 0, 0, -1, 50], "shape": [10, 12]},
+}
+ADDED = {
+    "quantiles": torch.tensor([0.5]),
+    "source": torch.zeros(1, 1, 10, 12),
+    "factors": torch.full((1, 1, 10, 12), 3.0),
+}
 CASCADE = {"steps": [2, 2], "assumption": "Rain follows the terrain alike at every scale."}
 
 
@@ -88,8 +98,10 @@ def main(folder: Path, identity: str, name: str, kind: str) -> None:
         "metrics": {"model": {"rmse": 1.5, "mae": 0.5}, "bilinear": {"rmse": 2.5, "mae": None}},
         "licence": "CC0-1.0",
         **({"cascade": CASCADE} if cascade else {}),
+        **({"bias": BIAS} if kind == "corrected" else {}),
     }
-    write_package(folder / identity, card, network.generator.state_dict())
+    bias = ADDED if kind == "corrected" else None
+    write_package(folder / identity, card, network.generator.state_dict(), bias=bias)
 
 
 words = [*sys.argv[3:], *("Rain with elevation", "0")[len(sys.argv) - 3 :]]

@@ -271,3 +271,29 @@ def test_a_monthly_field_asked_by_a_day_in_it_is_the_months_field(write_raster: 
             fields.append(file.read(1))
     assert np.array_equal(fields[0], fields[1]) and np.array_equal(fields[0], fields[2])
     assert not np.array_equal(fields[0], fields[3])
+
+
+def test_the_first_of_a_month_may_mean_the_month(write_raster: Any, tmp_path: Path) -> None:
+    """A target without dates: the day is taken at its word, and the run says what the month would be."""
+    rain = write_raster("rain.tif", fields(1)[0].astype(np.float32), 1, 10, 10, units="mm")
+    bands = np.repeat(np.repeat(fields(12).astype(np.float32), 2, 1), 2, 2)
+    bands[:, ::2] += np.arange(12)[:, None, None] % 5
+    names = [f"--{month:02d}" for month in range(1, 13)]
+    climate = write_raster("c.tif", bands, 0.5, 10, 10, dates=names, units="mm")
+    output = str(tmp_path / "o.tif")
+    request = SuperResolveRequest(
+        "climatologyratio", RasterRef(rain), output, {"climatology": RasterRef(climate)}, factor=2
+    )
+
+    def told(**changes: Any) -> list[str]:
+        result = super_resolve(replace(request, overwrite=True, **changes), Silent())
+        return [line for line in result.warnings if line.startswith("date:")]
+
+    wanted = (
+        "date: 2014-11-01 is taken as this one day; if the target is the mean of the month, give 2014-11."
+    )
+    assert told(date="2014-11-01") == [wanted]
+    assert told(date="2014-11") == told(date="2014-11-02") == []
+    assert told(date="2014-11-01", model="bilinear", sources={}) == []  # to which dates are all one
+    dated = write_raster("d.tif", fields(1).astype(np.float32), 1, 10, 10, dates=["2014-11-01"], units="mm")
+    assert told(target=RasterRef(dated)) == []

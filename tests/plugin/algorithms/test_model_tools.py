@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsProcessingException
 
 from msr_plugin.folders import profile_models
@@ -219,6 +220,28 @@ def test_an_installed_model_shows_at_once(provider, make_model, own_models, tmp_
     with pytest.raises(QgsProcessingException, match="REPLACE"):
         processing.run("msr:installmodel", {"INPUT": archive})
     processing.run("msr:installmodel", {"INPUT": archive, "REPLACE": True})
+
+
+def test_a_model_that_corrects_is_installed_with_its_factors(
+    provider, make_model, rasters, own_models, tmp_path
+):
+    import processing
+
+    package = make_model(tmp_path, "mendedrain", "Rain, corrected", "corrected")
+    archive = shutil.make_archive(str(tmp_path / "mendedrain"), "zip", package)
+    processing.run("msr:installmodel", {"INPUT": archive})
+    files = ("bias.safetensors", "card.json", "weights.safetensors")
+    assert content(own_models) == ["mendedrain"] + [f"mendedrain/{name}" for name in files]
+    output = str(tmp_path / "fine.tif")
+    inputs = {"TARGET": rasters["target"], "SOURCE_ELEVATION": rasters["elevation"], "DATE": "2001-01"}
+    result = processing.run("msr:mendedrain", {**inputs, "OUTPUT": output})
+    fine, coarse = (gdal.Open(path).ReadAsArray().astype(float) for path in (output, rasters["target"]))
+    assert fine.reshape(10, 4, 12, 4).mean((1, 3)) == pytest.approx(coarse + 3, rel=1e-4)
+    assert result["RESIDUAL"] < 1e-3
+    factors = own_models / "mendedrain" / "bias.safetensors"
+    factors.write_bytes(factors.read_bytes()[:-4])
+    with pytest.raises(QgsProcessingException, match=r"bias\.safetensors"):
+        processing.run("msr:mendedrain", {**inputs, "OUTPUT": output})
 
 
 def test_the_engine_looks_at_a_package_before_it_is_installed(provider, tiny_model, own_models, tmp_path):

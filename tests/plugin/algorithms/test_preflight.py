@@ -108,6 +108,11 @@ def test_a_raster_without_crs_is_named_until_the_layer_is_given_one(refusal, goo
     other.setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
     message = refusal("tinyrain", {**good, "TARGET": other})
     assert "EPSG:4326" in message and "EPSG:3857" in message
+    own = QgsCoordinateReferenceSystem()
+    own.createFromProj("+proj=laea +lat_0=47.3 +lon_0=9.1 +x_0=11 +datum=WGS84 +units=m")
+    other.setCrs(own)
+    message = refusal("tinyrain", {**good, "TARGET": other})
+    assert "a custom CRS" in message and "laea" not in message and len(message) < 200
 
 
 def test_the_output_may_be_no_input(refusal, good, tmp_path):
