@@ -79,6 +79,19 @@ def test_two_processes_find_the_losses_of_one(uneven, small, tmp_path):
     assert packages[0].card.raw["metrics"].keys() == packages[1].card.raw["metrics"].keys()
 
 
+def test_two_processes_stop_together_where_nothing_improves(settings, small, tmp_path):
+    settings["data"] = {"name": "small"}
+    settings["losses"] = {"adversarial": None}
+    settings["sampling"] = {"size": 4, "batch": 2}
+    settings["validation"] = {"every": 2, "patience": 2, "held_out": [5]}
+    settings["optimiser"] = {"rate": 1e-12, "final_rate": 0, "warmup_steps": 0, "ema": 0}
+    settings.update(steps=40, checkpoint_every=40)
+    train(parse_config(settings), tmp_path / "one", quiet=True)
+    train_in_two(settings, tmp_path)
+    ends = [log_of(tmp_path / name)[-1]["step"] for name in ("one", "two")]
+    assert ends[0] == ends[1] < 40
+
+
 def test_alone_nothing_is_shared_or_waited_for():
     assert distributed.processes() == distributed.Processes(0, 1)
     assert distributed.share([1, 2, 3]) == [1, 2, 3]
