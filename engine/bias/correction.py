@@ -14,13 +14,13 @@ from rasterio.crs import CRS
 from engine.bias.factors import FEWEST_DATES, BiasFactors
 from engine.dates import When
 from engine.errors import InputError, PackageError
+from engine.fields.same_cells import place_among
 from engine.package.folder import Package
 from engine.raster.crs_name import crs_name
-from engine.raster.georeference import crs_wkt, same_crs
-from engine.raster.longitudes import circle, goes_round, middle, turned
+from engine.raster.georeference import crs_wkt
+from engine.raster.longitudes import goes_round
 
 MOST_VALUES = 250_000_000  # of all dates together, that quantiles of the run's own period are taken of
-_WHOLE = 1e-3  # of a cell, by which grids may be apart
 
 Index = tuple[NDArray[np.intp], ...]
 Read = Callable[[GeoBox, "When | None"], NDArray[np.float32]]
@@ -72,17 +72,7 @@ class BiasCorrection:
 
     def place(self, coarse: GeoBox) -> tuple[int, int] | None:
         """Return row and column of a grid's first cell among the factors' cells; None: other cells."""
-        own = self.grid
-        if not same_crs(CRS.from_wkt(crs_wkt(coarse)), crs_wkt(own)):
-            return None
-        own = turned(own, middle(coarse), circle(CRS.from_wkt(crs_wkt(own))))
-        step = ~own.affine * coarse.affine
-        size = max(coarse.shape)
-        if abs(step.a - 1) * size > _WHOLE or abs(step.e - 1) * size > _WHOLE:
-            return None
-        row, column = round(step.f), round(step.c)
-        near = abs(step.f - row) < _WHOLE and abs(step.c - column) < _WHOLE
-        return (row, column) if near else None
+        return place_among(self.grid, coarse)
 
     def on_grid(self, values: NDArray[np.float32], coarse: GeoBox) -> NDArray[np.float32]:
         """Return a field on a grid's cells, (h, w), on those of the factors; NaN beyond it."""

@@ -8,23 +8,21 @@ cells are those that it was fitted on, by their place on the earth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from odc.geo.geobox import GeoBox
-from rasterio.crs import CRS
 from torch import Tensor
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.disaggregation.cell_relation import CellRelation, neighbours, whole
 from engine.fields.conservation import clipped
 from engine.fields.patch import Patch
+from engine.fields.same_cells import place_among
 from engine.fields.windows import narrowed, spread_cells
-from engine.raster.georeference import Georeference, crs_wkt, same_crs
+from engine.raster.georeference import Georeference
 from engine.specs import TargetSpec
 from engine.transforms import normalised, physical
-
-APART = 0.02  # of a coarse cell: how far cells may lie apart to be the same
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class CellRegression:
             first: row and column of the window's first cell on it.
             shape: its coarse rows and columns.
         """
-        place = self._on_lattice(lattice, first, shape)
+        place = place_among(self._cells, lattice, first, shape)
         if place is None:
             return None
         height, width = self.known.shape
@@ -123,26 +121,10 @@ class CellRegression:
         fitted = int(cells.sum())
         return fitted / max(rows * columns - cells.numel() + fitted, 1)
 
-    def _on_lattice(
-        self, lattice: GeoBox, first: tuple[int, int], shape: tuple[int, int]
-    ) -> tuple[int, int] | None:
-        """Return the fitted row and column at which a window begins, perhaps beyond the fitted ones."""
-        if not _same_crs(self._wkt, crs_wkt(lattice)):
-            return None
-        map_ = ~self.place.transform * lattice.affine
-        left, top = map_ * (first[1], first[0])
-        right, bottom = map_ * (first[1] + shape[1], first[0] + shape[0])
-        if self.place.circle is not None:  # the turn of the globe nearest to the fitted cells
-            turn = self.place.circle / abs(self.place.transform.a)
-            turns = round((self.place.width - left - right) / 2 / turn)
-            left, right = left + turns * turn, right + turns * turn
-        row, column = round(top), round(left)
-        ends = (top - row, left - column, bottom - row - shape[0], right - column - shape[1])
-        return None if max(abs(end) for end in ends) > APART else (row, column)
-
     @cached_property
-    def _wkt(self) -> str:
-        return str(self.place.crs.to_wkt())
+    def _cells(self) -> GeoBox:
+        height, width = self.known.shape
+        return GeoBox((height, width), self.place.transform, self.place.crs.to_wkt())
 
     def _relation(self, fold: Tensor | None, number: int) -> CellRelation:
         """Return the relation for a window: one that does not know the window's own block of dates."""
@@ -151,8 +133,3 @@ class CellRegression:
 
     def _inside(self, values: Tensor, target: TargetSpec) -> Tensor:
         return normalised(values, target) if self.working else values
-
-
-@lru_cache(maxsize=256)
-def _same_crs(own: str, other: str) -> bool:
-    return same_crs(CRS.from_wkt(own), other)
