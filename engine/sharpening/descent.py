@@ -22,7 +22,6 @@ from engine.sharpening.working_space import HALO as STEP_HALO
 from engine.specs import TargetSpec
 
 _RING = 1  # coarse cells around the window that the supported share is interpolated from
-ALIKE = 0.5  # weight of the covariates' own detail in where and at which scales the rest is expected
 _TINY = 1e-12
 
 
@@ -227,7 +226,7 @@ class Descent:
             if relation.places is not None:
                 weight = weight + self._spread(relation.places[number][None], u, side, origin)
             parts[term.covariate] += weight * term.values
-        doubt = ((1 - ALIKE) * spread + ALIKE * alike if rest.energies else spread) * where
+        doubt = ((1 - rest.alike) * spread + rest.alike * alike) * where
         for name, part in parts.items():
             factor, deviation = worth[name]
             total += factor * part

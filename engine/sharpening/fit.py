@@ -21,6 +21,7 @@ from engine.specs import TargetSpec
 RIDGES = (0.03, 0.3, 3.0, 30.0)
 BY_DATE = (None, 1.0, 0.3)
 LOCAL = ((None, 0.0), (1.2, 0.3), (1.2, 1.0), (2.5, 0.3))
+FARTHEST = 2.0  # times what a relation leaves at its own level that it may leave one level below
 WORTH = 0.01  # by how much products must lessen the log of each error: what gains less, fading takes back
 MOST_VALUES, MOST_SQUARES = 40_000_000, 50_000_000  # of products: terms on all cells, their squares by block
 _TINY = 1e-12
@@ -89,15 +90,30 @@ def fit(
     how, chosen = _best(sums, check)
     relations = [each.fit(how) for each in chosen]
     unseen = [each.held_out(how) for each in chosen]
-    worth = gains(chosen, unseen[0], relations)
+    worth = gains(chosen, unseen, relations)
     left = [_left(each, parts, worth) for each, parts in zip(chosen, unseen, strict=True)]
     own = [each.level for each in chosen]
     if len(own[0].plain) == len(own[0].groups):
         products = ()
-    rest = unexplained(own, left, space)
+    rest = unexplained(own, left, space, _farther(chosen, relations, left[0], worth))
     return Fitted(
         *(space, standards, relations[0], own[0].groups, worth, rest, len(own), how, tuple(dates), products)
     )
+
+
+def _farther(
+    sums: Sequence[BlockSums], relations: Sequence[Relation], left: Tensor, worth: Mapping[str, Gain]
+) -> float:
+    """Return what a relation leaves one level below that of its fit, over what one fitted there leaves."""
+    shown = torch.tensor([float(worth[group].shown) for group in sums[0].level.groups])
+    if len(sums) < 2 or not bool(shown.any()):
+        return 1.0
+    level = sums[0].level
+    parts = contributions(level, relations[1], STEP) * shown[:, None, None, None]
+    scale = factors(parts, level.groups, level, sums[0].folds)
+    rest = (level.detail - _scaled(parts, level, scale)) * level.known
+    ratio = float(rest.double().square().sum()) / max(float(left.double().square().sum()), _TINY)
+    return min(max(ratio, 1.0), FARTHEST)
 
 
 def _products(covariates: Covariates, coarse: Tensor) -> tuple[str, ...]:

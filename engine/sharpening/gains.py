@@ -2,12 +2,13 @@
 
 A relation fitted at one pair of levels is tried on the next finer pair: λ is the factor by which its detail
 should be multiplied there. It is measured for each covariate wherever the levels above allow, with the
-error of a jackknife over blocks. Below the data it is unknown; what is known of such relations is that most
-fade, and that those which explain nearly all and do not change from level to level are laws that last. So λ
-is taken to be normally distributed about what the levels above show, nearer ones counting more, and about a
-prior between `FADES` and one: the nearer to one, the more of the detail all relations together explain and
-the nearer to one λ was. A λ above its prior goes back to it from step to step. A covariate whose relation
-does not show a gain on blocks that it has not seen carries nothing down.
+error of a jackknife over blocks. What was fitted to chance is worth less than one on unseen blocks of its
+own level already; that is told apart from fading. Below the data λ is unknown; what is known of such
+relations is that most fade, and that those which explain nearly all and do not change from level to level
+are laws that last. So λ is taken to be normally distributed about what the levels above show, nearer ones
+counting more, and about a prior between `FADES` and one: the nearer to one, the more of the detail all
+relations together explain and the nearer to one λ was. A λ above its prior goes back to it from step to
+step. A covariate whose relation does not show a gain on blocks that it has not seen carries nothing down.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ BETWEEN = 0.2  # deviation of λ between octaves of the same field, of a relatio
 LAW = 0.985  # by how much the variance is less for one that surely does
 BACK = 0.3  # of its lead over the prior that λ keeps from step to step
 LARGEST, MOST = 1.3, 1.2  # λ of a step, and what detail is multiplied by at most
+WHOLE = 0.2  # deviation from one of what a relation is worth on blocks of its own level that it has not seen
+SEEN = 0.1  # the same of blocks that it has seen, which is where it is carried down
 SHOWN = 2.5  # a gain is shown if it is so many times its standard error
 _TINY = 1e-12
 
@@ -47,7 +50,8 @@ class Gain:
 
     Attributes:
         here: λ at the level of the data, on blocks that the fit has not seen.
-        across: λ from each level above to the next finer one, the nearest first.
+        across: λ from each level above to the next finer one, the nearest first; what it lacks to one on
+            unseen blocks of its own level does not count.
         explained: share of the detail's variance that all covariates explain at the level of the data.
     """
 
@@ -94,7 +98,7 @@ class Gain:
         if not self.shown:
             return 0.0, 0.0
         mean, variance = self._next()
-        product, spread = 1.0, 0.0
+        product, spread = min(settled(self.here, SEEN).factor, 1.0), 0.0
         whole = math.floor(octaves)
         for octave in range(1, whole + 2):
             share = 1.0 if octave <= whole else octaves - whole
@@ -113,6 +117,13 @@ class Gain:
             certainty = 1 / (measured.error**2 + self._between**2 * (1 + age))
             weight, total = weight + certainty, total + certainty * measured.factor
         return min(max(total / weight, 0.0), LARGEST), 1 / weight + self._between**2 / 2
+
+
+def settled(here: Measured, deviation: float) -> Measured:
+    """Return what a relation is worth at its own level: its λ on unseen blocks, drawn to one."""
+    weight, certainty = 1 / deviation**2, 1 / here.error**2
+    factor = (weight + certainty * here.factor) / (weight + certainty)
+    return Measured(max(factor, deviation), (weight + certainty) ** -0.5)
 
 
 def factors(parts: Tensor, groups: Sequence[str], level: Level, folds: Tensor) -> dict[str, Measured]:
@@ -149,26 +160,36 @@ def factors(parts: Tensor, groups: Sequence[str], level: Level, folds: Tensor) -
     }
 
 
-def gains(sums: Sequence[BlockSums], held_out: Tensor, relations: Sequence[Relation]) -> dict[str, Gain]:
+def gains(
+    sums: Sequence[BlockSums], held_out: Sequence[Tensor], relations: Sequence[Relation]
+) -> dict[str, Gain]:
     """Return what each covariate's relation is worth.
 
     Args:
         sums: of each level, that of the data first.
-        held_out: what each term explains of the data's level, on blocks that its fit has not seen.
+        held_out: what each term explains of each level, on blocks that its fit has not seen.
         relations: of each level.
     """
     level = sums[0].level
-    here = factors(held_out, level.groups, level, sums[0].folds)
-    rest = (level.detail - held_out.sum(0)) * level.known
+    own = [factors(parts, s.level.groups, s.level, s.folds) for s, parts in zip(sums, held_out, strict=True)]
+    rest = (level.detail - held_out[0].sum(0)) * level.known
     total = float(level.detail.double().square().sum())
     share = 1 - float(rest.double().square().sum()) / max(total, _TINY)
-    across: dict[str, list[Measured]] = {name: [] for name in here}
+    across: dict[str, list[Measured]] = {name: [] for name in own[0]}
     for finer, coarser in enumerate(relations[1:]):
         target = sums[finer]
         parts = contributions(target.level, coarser, STEP)
         for name, measured in factors(parts, level.groups, target.level, target.folds).items():
-            across[name].append(measured)
-    return {name: Gain(measured, tuple(across[name]), share) for name, measured in here.items()}
+            across[name].append(faded(measured, settled(own[finer + 1][name], WHOLE)))
+    return {name: Gain(measured, tuple(across[name]), share) for name, measured in own[0].items()}
+
+
+def faded(across: Measured, own: Measured) -> Measured:
+    """Return a relation's λ at the next finer level, over that at its own where both are less than one."""
+    if across.factor >= 1 or own.factor >= 1:
+        return across
+    error = math.hypot(across.error, across.factor * own.error / own.factor) / own.factor
+    return Measured(min(across.factor / own.factor, 1.0), error)
 
 
 def _solve(squares: Tensor, products: Tensor) -> Tensor:

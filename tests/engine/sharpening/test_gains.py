@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from engine.sharpening.gains import MOST, Gain, Measured, factors
+from engine.sharpening.gains import MOST, Gain, Measured, factors, faded
 from engine.sharpening.levels import Level
 from engine.sharpening.relation import BlockSums, Shrinkage, contributions
 
@@ -74,3 +74,13 @@ def test_what_is_held_out_is_what_the_other_blocks_give() -> None:
         blind.field[:, inside] = 1e3
         told = BlockSums(blind).held_out(how)
         torch.testing.assert_close(told[:, :, inside], made[:, :, inside], rtol=1e-4, atol=1e-4)
+
+
+def test_what_was_fitted_to_chance_does_not_count_as_fading() -> None:
+    own = Measured(0.7, 0.05)  # on unseen blocks of its own level
+    assert faded(Measured(0.7, 0.05), own).factor == pytest.approx(1.0)
+    assert faded(Measured(0.35, 0.05), own).factor == pytest.approx(0.5)
+    assert faded(Measured(0.9, 0.05), own).factor == 1.0  # nor as growing
+    assert faded(Measured(0.35, 0.05), own).error > 0.05 / 0.7
+    for across, worth in ((Measured(1.2, 0.1), own), (Measured(0.5, 0.1), Measured(1.1, 0.1))):
+        assert faded(across, worth) == across

@@ -57,3 +57,33 @@ def test_the_error_is_smaller_with_a_covariate_that_explains_the_field() -> None
     without = fit(coarse, {}, SIGNED, [""]).unexplained.below(0, 3)
     known = {"ground": CovariateField(aggregate(ground, k)[:, None])}
     assert fit(coarse, known, SIGNED, [""]).unexplained.below(0, 3) < 0.1 * without
+
+
+def test_what_is_not_known_of_the_fall_is_expected_to_leave_more() -> None:
+    places = torch.ones(1, 1, 1)
+    sure, unsure = Unexplained(1.0, 0.5, places), Unexplained(1.0, 0.5, places, {}, 0.2, 0.3)
+    apart = [unsure.below(o, o + 1) / sure.below(o, o + 1) for o in range(4)]
+    assert apart == sorted(apart) and 1 < apart[0] < 1.2 < apart[3]
+    assert Unexplained(1.0, 0.1, places, {}, 0.5, 0.5).below(3, 4) <= 1.0  # it does not grow
+
+
+def test_missing_neighbours_count_less_below_the_data() -> None:
+    k, truth = 8, affine_field(256, 0.8, 3)
+    coarse = aggregate(truth, k)
+    rest = fit(coarse, {}, SIGNED, [""]).unexplained
+    assert rest.edges > 0
+    share = rest.edges * 2 / (1 + rest.edges * 2)
+    assert rest.below(2, 3) / rest.here < 2 ** (-4 * rest.hurst) * (1 + share)
+    holes = torch.rand(coarse.shape, generator=torch.Generator().manual_seed(1)) < 0.3
+    holed = fit(torch.where(holes, torch.nan, coarse), {}, SIGNED, [""]).unexplained
+    assert holed.edges > rest.edges
+    assert holed.here < 2.5 * rest.here  # though most of its cells err much more
+
+
+def test_the_rest_is_expected_where_the_ground_is_rough_if_it_was_so() -> None:
+    k, size = 4, 256
+    height = torch.where(torch.arange(size) < size // 2, 3.0, 0.3)  # in the west, metres
+    own = {"ground": CovariateField(aggregate(affine_field(size, 0.5, 9) * height, k)[:, None])}
+    noise = torch.randn(1, size, size, generator=torch.Generator().manual_seed(5))
+    alike = [fit(aggregate(x, k), own, SIGNED, [""]).unexplained.alike for x in (noise * height, noise)]
+    assert alike[0] > 0.3 and alike[1] < 0.2
