@@ -250,7 +250,8 @@ def _evaluate(
         files = write_report(evaluation, options.report, time)
         written.append(f"Report: {', '.join(str(file) for file in files)}")
     if options.record is not None:
-        append(options.record, evaluation_record(evaluation, options.config, package))
+        told = evaluation_record(evaluation, options.config, package, options.compare, options.all_metrics)
+        append(options.record, told)
     if options.json:
         print(json.dumps(evaluation.to_json()))
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,7 +73,7 @@ def predicted_tiles(
     strip: Strip,
     members: Members | None = None,
 ) -> Iterator[tuple[tuple[slice, slice], list[Tensor]]]:
-    """Yield a strip tile by tile, each field conserved.
+    """Yield a strip tile by tile, each field conserved; see `patches_of` for the tiles.
 
     Args:
         cases: that predict alike and differ in their conservation alone: predicted once, by the first.
@@ -102,12 +103,21 @@ def predicted_tiles(
 def patches_of(
     archive: Archive, strip: Strip, halo: int, view: View
 ) -> Iterator[tuple[tuple[slice, slice], Window, Patch]]:
-    """Yield a strip's tiles: place on the fine grid, from the first column; window; what is seen of it."""
+    """Yield a strip's tiles: place on the fine grid, from the first column; window; what is seen of it.
+
+    A tile reaches no further than its coarse values do; one without any, where nothing is made, is left out.
+    """
     k, height, columns = archive.factor, archive.shape[0], strip.columns
     tile = strip.tile or max(1, min(TILE, FINE_TILE // k))
-    for row in range(0, height, tile):
-        for column in range(columns[0], columns[1], tile):
-            size = (min(tile, height - row), min(tile, columns[1] - column))
+    valued = np.isfinite(np.asarray(archive.coarse[strip.time]))
+    for upper in range(0, height, tile):
+        for first in range(columns[0], columns[1], tile):
+            part = valued[upper : upper + tile, first : min(first + tile, columns[1])]
+            inner = [np.flatnonzero(part.any(axis)) for axis in (1, 0)]
+            if not inner[0].size:
+                continue
+            row, column = upper + int(inner[0][0]), first + int(inner[1][0])
+            size = (int(inner[0][-1] - inner[0][0]) + 1, int(inner[1][-1] - inner[1][0]) + 1)
             window = Window(strip.time, row, column, strip.withheld)
             patch, _ = cut(archive, [window], size, halo, view)
             left = (column - columns[0]) * k
@@ -153,7 +163,7 @@ def predict_field(case: Case, archive: Archive, target: TargetSpec, strip: Strip
 def empty_field(archive: Archive, columns: tuple[int, int]) -> Tensor:
     """Return a fine field, (h·k, w·k), of all rows of some coarse columns, without values."""
     k = archive.factor
-    return torch.empty(archive.shape[0] * k, (columns[1] - columns[0]) * k)
+    return torch.full((archive.shape[0] * k, (columns[1] - columns[0]) * k), torch.nan)
 
 
 def coarse_means(fine: Tensor, archive: Archive, target: TargetSpec) -> Tensor:

@@ -187,7 +187,7 @@ def _draw_members(context: ReportContext, drawn: DateFields) -> None:
     archive, region = evaluation.archive, evaluation.split.test
     name, k = score.case.name, archive.factor
     target = evaluation.targets[name]
-    members = torch.empty(score.members, *drawn.truth.shape)
+    members = torch.full((score.members, *drawn.truth.shape), torch.nan)
     strip = Strip(drawn.time, region.columns)
     drawing = Members(score.members, evaluation.seed + drawn.time)
     tiles = predicted_tiles([score.case], archive, target, strip, drawing)

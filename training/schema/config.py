@@ -17,7 +17,7 @@ from training.schema.base import NotNegative, Positive, Section, Share
 from training.schema.bias import BiasSection
 from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.dataset import is_description
-from training.schema.ensemble import EnsembleSection
+from training.schema.ensemble import EnsembleSection, with_generator
 from training.schema.problems import first_error
 from training.schema.split import SPLITS, AutoSplit, SplitSection, check_periods
 from training.schema.validation import ValidationSection
@@ -261,6 +261,11 @@ class Config(Section):
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     device: DeviceName = "auto"  # auto: CUDA where there is one, else MPS, else the processor
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _generator(cls, data: Any) -> Any:
+        return with_generator(data)
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -49,3 +49,22 @@ class EnsembleSection(Section):
     def estimate_stays(self) -> bool:
         """Whether the estimate without noise learns nothing."""
         return self.train == "noise" or self.generator == "flow"
+
+
+def with_generator(settings: Any) -> Any:
+    """Return a configuration's plain data with the generator that it leaves open; a flow has no adversary.
+
+    Where `start_from` names a model and the network has no noise of its own, that is a flow, which stands
+    beside any network; docs/methods.md tells where it was better than noise, and where not. An adversary that
+    is named beside a flow stays, to be refused.
+    """
+    ensemble = settings.get("ensemble") if isinstance(settings, dict) else None
+    network = settings.get("network") if isinstance(settings, dict) else None
+    if not isinstance(ensemble, dict) or not isinstance(network or {}, dict):
+        return settings
+    if "generator" not in ensemble and settings.get("start_from") and not (network or {}).get("noise"):
+        ensemble = {**ensemble, "generator": "flow"}
+    losses = settings.get("losses") or {}
+    if ensemble.get("generator") != "flow" or not isinstance(losses, dict):
+        return {**settings, "ensemble": ensemble}
+    return {**settings, "ensemble": ensemble, "losses": {"adversarial": None, **losses}}

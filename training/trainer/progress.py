@@ -12,7 +12,8 @@ from training.trainer.step_log import Losses
 
 # The bar; its own rate and time left would count how long the first step waited.
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-COMPARED = ("reconstruction", "physical", "crps")  # losses that are zero only without a cell that has a truth
+# Losses that are zero only without a cell that has a truth.
+COMPARED = ("reconstruction", "physical", "crps", "flow")
 
 
 class Progress:

@@ -15,7 +15,9 @@ from engine.package.folder import load_package
 from training.cascade.train import train
 from training.data.patches import Window, cut
 from training.data.split import split_archive
+from training.defaults.complete import complete
 from training.schema.config import parse_config
+from training.trainer.progress import COMPARED
 from training.trainer.trainer import Trainer
 
 
@@ -83,7 +85,7 @@ def test_a_step_leaves_the_estimate_as_it_is_and_goes_on_after_a_stop(flows, arc
     whole = Trainer(config, archive, split, tmp_path / "whole")
     before = {n: w.clone() for n, w in whole.model.generator.estimate.state_dict().items()}
     told = steps(whole, 4)
-    assert set(told[0]) == {"flow", "flow_scale", "total"}
+    assert set(told[0]) == {"flow", "flow_scale", "total"} and not {"flow"}.isdisjoint(COMPARED)
     after = whole.model.generator.estimate.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     first = Trainer(config, archive, split, tmp_path / "part")
@@ -104,12 +106,24 @@ def test_holes_in_the_truth_take_no_part(flows, make, tmp_path):
         assert np.isfinite(list(losses.terms.values())).all()
 
 
+def test_an_ensemble_that_leaves_it_open_is_a_flow_beside_the_packages_network(flows, archive, tmp_path):
+    left = {key: value for key, value in flows.items() if key not in ("network", "losses")}
+    config = complete(parse_config({**left, "ensemble": {}}), archive).config
+    assert config.ensemble.generator == "flow" and config.losses.adversarial is None
+    trainer = Trainer(config, archive, split_archive(config, archive), tmp_path)
+    assert trainer.network.boxes == (1, 0) and trainer.network.flow.steps == 4
+    noisy = parse_config({**flows, "ensemble": {}, "network": {**flows["network"], "noise": 2}})
+    assert noisy.ensemble.generator == "noise"
+    with pytest.raises(InputError, match=r"network\.noise"):
+        parse_config({**flows, "ensemble": {}, "start_from": None})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"start_from": None}, "start_from"),
         ({"network": {"widths": [8, 8], "noise": 2}}, r"network\.noise"),
-        ({"losses": {}}, r"losses\.adversarial"),
+        ({"losses": {"adversarial": {"weight": 0.01}}}, r"losses\.adversarial"),
         ({"ensemble": {"generator": "flow", "flow": {"steps": 9}}}, r"ensemble\.flow\.steps"),
         ({"ensemble": {"generator": "diffusion"}}, r"ensemble\.generator"),
     ],
