@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
+from engine.files.atomic import new_folder
 from engine.package.folder import CARD_FILE, Package, find_package
 from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
 from training.console.kept_inputs import check_kept, check_replaceable
@@ -13,14 +16,19 @@ from training.data.archive import Archive, crop
 from training.data.readers import check_options
 from training.data.store import as_given
 from training.defaults.complete import completed
+from training.defaults.members import members_of, wants_members
 from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Scoring, plan_scores, score
 from training.evaluation.tables import table
-from training.schema.config import Config
+from training.schema.config import Config, load_config
 from training.trainer import packaging
+from training.trainer.distributed import processes
 from training.trainer.draws import Draws
-from training.trainer.run import fit, train_network
+from training.trainer.run import CONFIGURATION, fit, train_network
+from training.trainer.trainer import CHECKPOINT
+
+MEMBERS = "members"  # folder, in the run's, of the training of what draws members
 
 
 def load_data(config: Config) -> tuple[Archive, list[CascadeLevel]]:
@@ -101,4 +109,41 @@ def train(
     with sole_writer(runs / config.model.id, "training in"):
         if config.cascade is not None:
             return train_cascade(config, runs, output, resume, command, quiet)
-        return train_network(config, runs, output, resume, command, quiet, further)
+        made = train_network(config, runs, output, resume, command, quiet, further)
+        if not wants_members(config):
+            return made
+        return _with_members(made, config, runs, package, resume, command, quiet, further)
+
+
+def _with_members(
+    made: Package,
+    config: Config,
+    runs: Path,
+    output: Path,
+    resume: bool,
+    command: str,
+    quiet: bool,
+    further: bool,
+) -> Package:
+    """Train what draws members about a model's estimate, and put it into the model's place.
+
+    Where it cannot be, the model stays as it is, and why is said.
+    """
+    folder = runs / config.model.id
+    complete = load_config(folder / CONFIGURATION).on(config.device)
+    estimate = folder / "estimate"
+    try:
+        if processes().count > 1:
+            raise InputError("they are trained in one process alone: start from the package for them")
+        second = members_of(complete, estimate)
+        if second is None:
+            raise InputError("no data are held out to judge their spread by")
+        with new_folder(estimate) as fresh:
+            shutil.copytree(made.folder, fresh)
+        if not quiet:
+            print("Training what draws members about this estimate, which stays.")
+        goes_on = resume and (folder / MEMBERS / config.model.id / CHECKPOINT).is_file()
+        return train_network(second, folder / MEMBERS, output, goes_on, command, quiet, further)
+    except EngineError as error:
+        print(f"The model draws no members: {error}", file=sys.stderr)
+        return made

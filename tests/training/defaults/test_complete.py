@@ -152,7 +152,7 @@ def test_a_chosen_configuration_trains_and_goes_on(bare, tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "FEWEST", 4)
     monkeypatch.setattr(schedule, "MOST", 4)
     bare |= {"sampling": {"size": 4, "batch": 1}, "network": {"widths": [8, 8]}, "precision": "float32"}
-    config = parse_config({**bare, "layout": "contiguous"})
+    config = parse_config({**bare, "layout": "contiguous", "ensemble": None})
     package = train(config, tmp_path, quiet=True)
     kept = package.card.raw["training"]["configuration"]
     assert (

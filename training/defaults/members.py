@@ -1,0 +1,56 @@
+"""The second training of a configuration that leaves its length open: members about the first's estimate.
+
+An estimate alone does not say how sure it is. Where data are held out to judge the members' spread by, a flow
+is trained beside it (engine.nets.flow); the estimate stays what it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.nets.spec import default_widths
+from training.schema.config import Config, parse_config
+
+SHARE, FEWEST, MOST = 0.5, 300, 1500  # of the steps of the estimate; steps
+VALIDATIONS, PATIENCE = 5, 2
+VALIDATED = 4  # members
+STEPS = 4  # from noise to residual
+NARROWER, NARROWEST, WIDEST = 0.5, 8, 32  # widths against the default ones of an estimate; channels
+
+
+def wants_members(config: Config) -> bool:
+    """Return whether a configuration, as it was written, leaves it open whether members are drawn."""
+    settled = "ensemble" in config.model_fields_set or "noise" in config.network
+    return not (settled or config.steps or config.cascade is not None or config.start_from is not None)
+
+
+def members_of(config: Config, estimate: Path) -> Config | None:
+    """Return the configuration of the second training, None where no data are held out to judge spread by.
+
+    Args:
+        config: of the first, complete.
+        estimate: folder of its package.
+
+    Raises:
+        InputError: the factor is no product of 2, 3 and 5.
+    """
+    blocks = config.split.drawn_blocks
+    if not config.validation.names_something and not (blocks is not None and blocks.validation):
+        return None
+    steps = int(np.clip(round(SHARE * config.steps, -1), FEWEST, MOST))
+    wide = [4 * round(NARROWER * width / 4) for width in default_widths(config.factor)]
+    widths = [min(max(NARROWEST, width), WIDEST) for width in wide]
+    settings = config.model_dump(mode="json")
+    settings["start_from"] = str(estimate)
+    settings["ensemble"] = {
+        "generator": "flow",
+        "flow": {"steps": STEPS, "widths": widths},
+        "validated": VALIDATED,
+    }
+    settings["losses"]["adversarial"] = None
+    settings["base"] = "auto"
+    settings["steps"] = steps
+    settings["validation"].update(every=max(1, steps // VALIDATIONS), patience=PATIENCE, cases=["all"])
+    return parse_config(settings)
