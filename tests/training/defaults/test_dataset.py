@@ -17,7 +17,7 @@ from engine.errors import InputError
 from engine.files.root import ROOT
 from engine.package.folder import load_package
 from training import evaluate, train
-from training.defaults import schedule
+from training.defaults import members, schedule
 from training.defaults.dataset import config_of, open_config
 from training.schema.config import load_config
 from training.schema.dataset import load_dataset
@@ -57,6 +57,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(schedule, "FEWEST", 6)
     monkeypatch.setattr(schedule, "MOST", 6)
+    monkeypatch.setattr(members, "FEWEST", 4)
+    monkeypatch.setattr(members, "MOST", 4)
     return tmp_path
 
 
@@ -73,8 +75,10 @@ def test_one_file_and_one_command_make_a_package_that_the_engine_runs(folder, ca
     assert card.raw["training"]["command"] == "python -m training.train valley.yaml"
     kept = load_config(folder / "runs/valleyrain4/config.yaml")
     assert not leaves_open(kept) and kept.split.kind == "period"
-    assert card.raw["training"]["configuration"] == json.loads(
-        kept.model_copy(update={"device": "auto"}).model_dump_json(exclude={"device"})
+    last = load_config(folder / "runs/valleyrain4/members/valleyrain4/config.yaml")
+    assert last.split == kept.split and last.start_from == "runs/valleyrain4/estimate"
+    assert card.ensemble and card.raw["training"]["configuration"] == json.loads(
+        last.model_copy(update={"device": "auto"}).model_dump_json(exclude={"device"})
     )
     with rasterio.open(folder / "rain/rain_2002-06.tif") as file:
         coarse = file.read(1).reshape(SIZE // K, K, SIZE // K, K).mean((1, 3))
