@@ -17,6 +17,7 @@ from training.results.claims.claim import ResultsSection
 from training.results.claims.context import ResultsContext
 from training.results.claims.hidden_truth import hidden_truth
 from training.results.claims.learned import encoded_gan, learned_baselines
+from training.results.claims.member_generators import member_generators
 from training.results.claims.moselle import moselle
 from training.results.claims.rain import rain_ensemble, rain_in_space, rain_in_time
 from training.results.claims.snow import snow, snow_calendar, snow_in_space
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "rain_in_time": rain_in_time,
     "rain_in_space": rain_in_space,
     "rain_ensemble": rain_ensemble,
+    "member_generators": member_generators,
     "snow": snow,
     "snow_calendar": snow_calendar,
     "snow_in_space": snow_in_space,
@@ -46,7 +48,10 @@ TOGETHER = (
     ("source_gains",),
     ("snow_calendar",),
     ("snow_in_space",),
-    ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
+    (
+        *("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
+        "member_generators",
+    ),
 )
 ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}
 PROCESSES = 2

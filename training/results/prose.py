@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from training.results.told_generators import generators_in_words
 from training.results.told_numbers import ToldNumbers, format_number
 
 INTRODUCTION = """\
@@ -340,6 +341,7 @@ PROSE = {
     "rain_in_time": PartProse("Rain, in months never seen", _rain_in_time, (_RAIN,), (_NETWORKS,)),
     "rain_in_space": PartProse("Rain, in a region never seen", _rain_in_space, (_SPATIAL,), (_NETWORKS,)),
     "rain_ensemble": PartProse("Rain, ensembles", _rain_ensemble, (_RAIN,), (_NETWORKS,)),
+    "member_generators": PartProse("What members are drawn by", generators_in_words, (), ("members.jsonl",)),
     "snow": PartProse("Snow (simulated), 16 km to 500 m", _snow, (_SNOW,), (_SNOW_RUNS,)),
     "snow_calendar": PartProse(
         "Snow (simulated), one calendar year",

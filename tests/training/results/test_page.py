@@ -19,7 +19,10 @@ from training.results.prose import INTRODUCTION, PROSE
 from training.results.told_numbers import ToldNumbers, format_interval, format_number
 
 PAGE = ROOT / "docs" / "results.md"
-FROM_RECORDS = ("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate")
+FROM_RECORDS = (
+    *("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
+    "member_generators",
+)
 ONE = ("--processes", "1")
 
 
