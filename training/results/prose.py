@@ -27,9 +27,8 @@ Intervals are 95 %, from a bootstrap over blocks of dates and places, with a fix
 recorded seeds follow Student's t. Rain is that of the ITU-R digital maps, temperature that of a test basin
 of the mesoscale Hydrologic Model. **Snow is simulated** (but what airborne lidar measured):
 terrain, weather and snow come from seeds and published formulae. A claim holds where its whole interval
-keeps the bar, or, without an interval, its value;
-where the value alone does, it holds *not surely*, which does not count. What rests on fewer than eight dates
-or places says so.
+keeps the bar, or, without an interval, its value; where the value alone does, it holds *not surely*, which
+does not count. What rests on fewer than eight dates or places says so.
 
 In the tables lower is better for RMSE, MAE, JS (the Jensen–Shannon distance of the distributions, base 2)
 and RALSD (the radially averaged log spectral distance); `*` marks the best. Words are explained in the

@@ -45,8 +45,8 @@ def add_claims(section: ResultsSection, record: Record) -> None:
     best = next(iter(scored))
     simple, held = record.notes["titles"][record.notes["least_mae"]], record.notes["ensembles"][best]
     words = f"fair CRPS of {best}, the best generator, over the MAE of {simple}, the best simple method"
-    ratio = [math.nan if value is None else float(value) for value in held["over_least_mae"]]
-    section.claims.append(Claim(words, *ratio, bar=Bar(high=SHARP), few=held["few"]))
+    value, low, high = (math.nan if n is None else float(n) for n in held["over_least_mae"])
+    section.claims.append(Claim(words, value, low, high, Bar(high=SHARP), held["few"]))
 
 
 def generators(record: Record) -> list[str]:
