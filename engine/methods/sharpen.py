@@ -36,7 +36,7 @@ class Sharpen(FittedMethod):
     @property
     def bytes_per_cell(self) -> int:
         """Of the steps' fields and the covariates with their terms, for each fine cell of a patch."""
-        return 120 + 20 * sum(source.channels for source in self.sources)
+        return 120 + 30 * sum(source.channels for source in self.sources)
 
     def fit(self, stack: CoarseStack, check: Callable[[], None]) -> None:
         """See `FittedMethod.fit`."""

@@ -97,7 +97,16 @@ def fit(
         products = ()
     rest = unexplained(own, left, space, _farther(chosen, relations, left[0], worth))
     return Fitted(
-        *(space, standards, relations[0], own[0].groups, worth, rest, len(own), how, tuple(dates), products)
+        space,
+        standards,
+        relations[0],
+        own[0].groups,
+        worth,
+        rest,
+        len(own),
+        how,
+        tuple(dates),
+        products,
     )
 
 
