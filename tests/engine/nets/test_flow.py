@@ -10,12 +10,13 @@ from torch import nn
 
 from engine.errors import InputError
 from engine.features.network_inputs import network_channels
+from engine.fields.member_seed import SeedMix
 from engine.fields.patch import Patch
 from engine.nets.downscaler import Downscaler
 from engine.nets.flow import FlowGenerator
 from engine.nets.flow_spec import FlowSpec
 from engine.nets.spec import NetworkSpec
-from engine.specs import BaseSpec, SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
 
 WIDTHS = (8, 8, 8)
 
@@ -139,3 +140,24 @@ def test_a_wrong_flow_is_refused(change, words):
         NetworkSpec.from_json({**raw, "noise": 0, "flow": {"steps": 2, "scale": 1.0}})
     with pytest.raises(InputError, match=r"network\.flow"):
         NetworkSpec.from_json({**raw, "flow": 3})
+
+
+def test_members_are_widened_and_change_with_time_as_those_of_noise():
+    model = flowing()
+    patch = patch_of(model, 8, 8)
+    with torch.no_grad():
+        inputs = model.prepare(patch)
+        estimate = model(inputs)
+        known = torch.isfinite(estimate)
+
+        def apart(day: float) -> torch.Tensor:
+            return (model(inputs, SeedMix.at(5, day, 10.0), 1) - estimate)[known]
+
+        first, next_day, month = apart(735_003.0), apart(735_004.0), apart(735_040.0)
+        model.spread = SpreadSpec(((frozenset(["elevation"]), 1.5),))
+        torch.testing.assert_close(apart(735_003.0), 1.5 * first, atol=1e-5, rtol=1e-4)
+
+    def likeness(other: torch.Tensor) -> float:
+        return float(torch.corrcoef(torch.stack([first, other]))[0, 1])
+
+    assert likeness(next_day) > 0.9 and abs(likeness(month)) < 0.12
