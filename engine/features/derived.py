@@ -16,8 +16,11 @@ from engine.fields.climatology import flat_weights, season_weights, weighted_mea
 from engine.fields.conservation import aggregate
 from engine.fields.patch import Patch
 from engine.fields.upsample import fill, upsample
+from engine.fields.windows import spread_cells
 from engine.specs import SourceSpec, TargetSpec
 from engine.transforms import normalised
+
+NEAR = (1, 2, 4)  # cells each way, that relief looks at
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,17 @@ def _land(given: Given) -> Tensor:
     return (given.values > 0).float()
 
 
+def _refuse_coarse(given: Given, feature: str) -> None:
+    if given.source.grid == "coarse":
+        raise InputError(
+            f"{given.source.name} is a coarse source, so it has no {feature} within coarse cells."
+        )
+
+
 def _anomaly(given: Given) -> Tensor:
     """Departure from the smooth field of the coarse cells' means."""
+    _refuse_coarse(given, "anomaly")
     field, k = given.values[:, 0], given.patch.factor
-    if given.source.grid == "coarse":
-        raise InputError(f"{given.source.name} is a coarse source, so it has no anomaly within coarse cells.")
     return (field - upsample(aggregate(field, k), k, "bilinear")).unsqueeze(1)
 
 
@@ -117,6 +126,37 @@ def _position(given: Given) -> Tensor:
     """Height above the mean of its surroundings: half a coarse cell and a whole one each way."""
     k = given.patch.factor if given.source.grid == "fine" else 2
     return torch.stack([topographic_position(given.values[:, 0], r) for r in (max(k // 2, 1), k)], 1)
+
+
+def _relief(given: Given) -> Tensor:
+    """Height above the mean of its surroundings, 1, 2 and 4 cells each way."""
+    _refuse_coarse(given, "relief")
+    return torch.stack([topographic_position(given.values[:, 0], r) for r in NEAR], 1)
+
+
+def _exposure(given: Given) -> Tensor:
+    """Which way the ground faces at large: rises per metre eastwards and northwards of smoothed heights.
+
+    Means over squares of an eighth and 3/8 of a coarse cell each way.
+    """
+    _refuse_coarse(given, "exposure")
+    height, k = given.values[:, 0], given.patch.factor
+    parts: list[Tensor] = []
+    for radius in (max(1, k // 8), max(2, 3 * k // 8)):
+        parts += gradient(height - topographic_position(height, radius), *given.cell_size)
+    return torch.stack(parts, 1)
+
+
+def _standing(given: Given) -> Tensor:
+    """Where a cell stands among those of its coarse cell: departures from their mean over their deviation.
+
+    The deviation itself comes second.
+    """
+    _refuse_coarse(given, "standing")
+    field, k = given.values[:, 0], given.patch.factor
+    apart = field - spread_cells(aggregate(field, k), k)
+    deviation = spread_cells(aggregate(apart.square(), k), k).sqrt()
+    return torch.stack([apart / deviation.clamp_min(1e-6), deviation], 1)
 
 
 def _skyview(given: Given) -> Tensor:
@@ -141,6 +181,9 @@ DERIVED: dict[str, Derived] = {
     "land": Derived(("land",), _land),
     "anomaly": Derived(("anomaly",), _anomaly),
     "position": Derived(("position_near", "position_far"), _position),
+    "relief": Derived(tuple(f"relief_{radius}" for radius in NEAR), _relief),
+    "exposure": Derived(("east_near", "north_near", "east_far", "north_far"), _exposure),
+    "standing": Derived(("standing", "deviation"), _standing),
     "skyview": Derived(("skyview",), _skyview),
     "seasonal": Derived(("seasonal",), _seasonal, ("climatology",)),
     "flat": Derived(("flat",), _flat, ("climatology",)),

@@ -9,6 +9,7 @@ from engine.nets.encodedgan import EncodedGenerator
 from engine.nets.flow import FlowGenerator
 from engine.nets.generator import Generator
 from engine.nets.interface import GeneratorNetwork
+from engine.nets.perceptron import Perceptron
 from engine.nets.pointwise import Pointwise
 from engine.nets.spec import NetworkSpec
 from engine.nets.unet import UNet
@@ -18,6 +19,7 @@ ARCHITECTURES: dict[str, type[GeneratorNetwork]] = {
     "unet": UNet,
     "encodedgan": EncodedGenerator,
     "pointwise": Pointwise,
+    "perceptron": Perceptron,
 }
 
 

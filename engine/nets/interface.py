@@ -25,6 +25,8 @@ class GeneratorNetwork(nn.Module):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {}  # keys of `spec.options` that it knows, with their defaults
     whole_field: ClassVar[bool] = False  # it returns the field, and not a residual on the base
+    # It finds the relation to covariates by itself, and better from a base that knows nothing of them.
+    finds_relation: ClassVar[bool] = False
     halo: int  # coarse cells of context that make a tile's output equal to the whole field's
 
     def __init__(self, spec: NetworkSpec) -> None:

@@ -2,14 +2,15 @@
 
 What the network sees of a time depends on few things: which months are withheld from the
 climatology, and whether there is one. Making the features of whole fields once is several times
-cheaper than making those of every patch again; windows and their halos overlap a lot.
+cheaper than making those of every patch again; windows and their halos overlap a lot. Where truth is
+known in a small part of the grid, fields are made of the rows and columns that windows with truth reach.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,9 +18,32 @@ from torch import Tensor
 from engine.features.network_inputs import NetworkInputs
 from engine.nets.downscaler import Downscaler
 from training.data.archive import Archive
+from training.data.known_truth import bounding_box, truth_share
 from training.data.patches import View, Window, cut
+from training.data.told_cells import told_cells
 
 LIMIT = 3 * 2**30  # bytes of fields that are kept
+SMALL = 0.5  # of the grid, at most, that fields are made of in place of all of it
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Rows and columns of coarse cells, first and last + 1."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.bottom - self.top, self.right - self.left
+
+    def holds(self, window: Window, size: tuple[int, int]) -> bool:
+        """Return whether a window of this size lies inside."""
+        inside = self.top <= window.row and window.row + size[0] <= self.bottom
+        return inside and self.left <= window.column and window.column + size[1] <= self.right
 
 
 @dataclass
@@ -47,6 +71,8 @@ def from_patch(
     coarse = patch.target[..., h : patch.target.shape[-2] - h, h : patch.target.shape[-1] - h]
     area = None if patch.area is None else patch.area[..., edge : patch.area.shape[-1] - edge]
     gain = torch.tensor([w.gain for w in windows])[:, None, None]
+    if patch.domain is not None:
+        patch.domain = told_cells(archive, windows, patch, model.target)
     return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, patch.factor, gain)
 
 
@@ -58,27 +84,54 @@ class CachedInputs:
         archive: the data.
         view: every source that a step may see.
         limit: bytes that are kept.
+        reach: coarse cells around those with truth that windows may reach; None: fields of the whole grid.
     """
 
-    def __init__(self, model: Downscaler, archive: Archive, view: View, limit: int = LIMIT) -> None:
-        self.model, self.archive, self.view, self.limit = model, archive, view, limit
+    def __init__(
+        self, model: Downscaler, archive: Archive, view: View, limit: int = LIMIT, reach: int | None = None
+    ) -> None:
+        self.model, self.archive, self.view, self.limit, self.reach = model, archive, view, limit, reach
         self.halo = model.generator.halo
         self.climatologies = {n for n in view.sources if archive.sources[n].traits.of_target}
-        self.kept: OrderedDict[tuple[int, frozenset[int] | None], NetworkInputs] = OrderedDict()
-        self.shared: dict[str, Tensor] = {}  # static sources, the same at all times
+        self.kept: OrderedDict[tuple[int, frozenset[int] | None, Extent], NetworkInputs] = OrderedDict()
+        self.shared: dict[tuple[str, Extent], Tensor] = {}  # static sources, the same at all times
+        self.extents: dict[int, Extent] = {}
         self.bytes = 0
 
-    def field(self, window: Window, climatology: bool) -> NetworkInputs:
-        """Return the inputs of a window's whole time, with the generator's halo around."""
+    def extent(self, time: int) -> Extent:
+        """Return where a time's windows lie: around its truth, where that is a small part of the grid."""
+        if time not in self.extents:
+            height, width = self.archive.shape
+            extent = Extent(0, height, 0, width)
+            if self.reach is not None and not self.archive.wrap:
+                known = bounding_box(truth_share(self.archive, [time])[0] > 0)
+                if known is not None:
+                    around, reach = Extent(*known), self.reach
+                    small = Extent(
+                        max(around.top - reach, 0),
+                        min(around.bottom + reach, height),
+                        max(around.left - reach, 0),
+                        min(around.right + reach, width),
+                    )
+                    if small.shape[0] * small.shape[1] < SMALL * height * width:
+                        extent = small
+            self.extents[time] = extent
+        return self.extents[time]
+
+    def field(self, window: Window, climatology: bool, extent: Extent | None = None) -> NetworkInputs:
+        """Return the inputs of a window's whole time, or of an extent, with the generator's halo around."""
         months = frozenset(int(self.archive.months[t]) for t in self.view.climatology_times)
-        key = (window.time, window.withheld & months if climatology else None)
+        extent = extent or Extent(0, self.archive.shape[0], 0, self.archive.shape[1])
+        key = (window.time, window.withheld & months if climatology else None, extent)
         inputs = self.kept.get(key)
         if inputs is None:
-            inputs = self._make(window, self.view if climatology else self.view.without(self.climatologies))
+            view = self.view if climatology else self.view.without(self.climatologies)
+            inputs = self._make(window, view, extent)
             self.kept[key] = inputs
-            self.bytes += self._bytes(inputs)
+            self.bytes += self._bytes(inputs, extent)
             while self.bytes > self.limit and len(self.kept) > 1:
-                self.bytes -= self._bytes(self.kept.popitem(last=False)[1])
+                (*_, place), oldest = self.kept.popitem(last=False)
+                self.bytes -= self._bytes(oldest, place)
         self.kept.move_to_end(key)
         return inputs
 
@@ -86,31 +139,40 @@ class CachedInputs:
         """Return whether so many fields could be kept, going by those made so far."""
         return count * self.bytes <= self.limit * max(len(self.kept), 1)
 
-    def _make(self, window: Window, view: View) -> NetworkInputs:
-        whole = Window(window.time, 0, 0, window.withheld)
-        known = {name for name in view.sources if name in self.shared}  # their features are made once
+    def _make(self, window: Window, view: View, extent: Extent) -> NetworkInputs:
+        whole = Window(window.time, extent.top, extent.left, window.withheld)
+        # Their features are made once.
+        known = {name for name in view.sources if (name, extent) in self.shared}
         known -= self.model.base.sources
-        patch, _ = cut(self.archive, [whole], self.archive.shape, self.model.halo, view.without(known))
+        patch, _ = cut(self.archive, [whole], extent.shape, self.model.halo, view.without(known))
+        if patch.domain is not None:
+            patch.domain = told_cells(self.archive, [whole], patch, self.model.target)
         inputs = self.model.prepare(patch)
         for name in known:
             grid = self.archive.sources[name].grid
-            (inputs.fine if grid == "fine" else inputs.coarse)[name] = self.shared[name]
+            (inputs.fine if grid == "fine" else inputs.coarse)[name] = self.shared[name, extent]
         for fields in (inputs.coarse, inputs.fine):
             for name in fields:
                 source = self.archive.sources.get(name)
                 if source is not None and not source.dynamic and name not in self.climatologies:
-                    self.shared.setdefault(name, fields[name])
+                    self.shared.setdefault((name, extent), fields[name])
         return inputs
 
-    def _bytes(self, inputs: NetworkInputs) -> int:
+    def _bytes(self, inputs: NetworkInputs, extent: Extent) -> int:
         named = {**inputs.coarse, **inputs.fine, "": inputs.base}
-        return sum(t.numel() * t.element_size() for name, t in named.items() if name not in self.shared)
+        own = [t for name, t in named.items() if (name, extent) not in self.shared]
+        return sum(t.numel() * t.element_size() for t in own)
 
     def batch(self, windows: Sequence[Window], size: tuple[int, int], view: View) -> Batch:
         """Cut a batch that sees `view`; what `from_patch` gives for windows as they are in the archive."""
         k, climatology = self.archive.factor, not self.climatologies.isdisjoint(view.sources)
-        fields = [self.field(w, climatology) for w in windows]
-        pairs = list(zip(fields, windows, strict=True))
+        fields, pairs = [], []
+        for w in windows:
+            extent = self.extent(w.time)
+            if extent.shape != self.archive.shape and not extent.holds(w, size):
+                raise ValueError(f"the window {w} lies beyond {extent}")
+            fields.append(self.field(w, climatology, extent))
+            pairs.append((fields[-1], replace(w, row=w.row - extent.top, column=w.column - extent.left)))
         gone = set(self.view.sources) - set(view.sources)
         coarse, fine = (
             {

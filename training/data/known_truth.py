@@ -26,6 +26,18 @@ def truth_share(archive: Archive, times: Sequence[int]) -> np.ndarray:
     return share
 
 
+def bounding_box(cells: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Return first and last + 1 row, first and last + 1 column of the true cells; None where there is none.
+
+    Args:
+        cells: (h, w) booleans.
+    """
+    rows, columns = (np.flatnonzero(cells.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
 def by_truth(chance: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return chances of windows so changed that those without truth are not drawn, summing to one.
 

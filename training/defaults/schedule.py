@@ -13,7 +13,7 @@ import numpy as np
 from training.data.archive import Archive
 from training.data.hold_out.chosen import Chosen
 from training.data.split import split_regions
-from training.defaults.network import known_cells
+from training.defaults.network import PERCEPTRON, known_truth
 from training.schema.config import (
     Config,
     ConservationLoss,
@@ -32,6 +32,9 @@ BATCH = 4
 WARM_UP, MOST_WARM_UP = 0.05, 100  # of the steps; steps
 MEMORY = 30  # averaged weights remember a part of 1 / MEMORY of the steps
 FINAL = 0.02  # of the rate, at the end
+# Of a network that sees each cell by itself: small patches, so that a step sees many places and dates.
+CELLS_EDGE, CELLS_BATCH = 16, 48  # fine cells along a patch's edge, at least one coarse cell; patches a step
+CELLS_RATE, CELLS_DECAY, CELLS_EPOCHS = 3e-3, 0.02, 90
 DRY, WET_BIAS = 0.3, 0.5  # share of coarse cells that are zero; of patches that are drawn where it is wet
 
 # In units of the base's own error; no adversary, whose maps are sharper and err more.
@@ -60,7 +63,10 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
     sampling: SamplingSection = update.get("sampling", config.sampling)
     edges = [min(sampling.size, edge) for edge in archive.shape]
     cells = sampling.batch * edges[0] * edges[1] * config.factor**2  # that a step sees, at most
-    steps = int(np.clip(round(EPOCHS * known_cells(config, archive) / cells, -1), FEWEST, MOST))
+    truth = known_truth(config, archive)
+    each = max(cells * truth.share, 1)
+    epochs = CELLS_EPOCHS if config.network.get("kind") == PERCEPTRON else EPOCHS
+    steps = int(np.clip(round(epochs * truth.cells / each, -1), FEWEST, MOST))
     update["steps"] = steps
     every = max(1, steps // VALIDATIONS)
     held, stops = config.validation, config.cascade is None  # the folds of a cascade take all steps
@@ -69,8 +75,12 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
         more["patience"] = PATIENCE
     update["validation"] = held.model_copy(update=more)
     if "optimiser" not in given:
+        own = config.network.get("kind") == PERCEPTRON
+        fast = OptimiserSection(rate=CELLS_RATE, weight_decay=CELLS_DECAY) if own else OptimiserSection()
         update["optimiser"] = OptimiserSection(
-            final_rate=FINAL * OptimiserSection().rate,
+            rate=fast.rate,
+            weight_decay=fast.weight_decay,
+            final_rate=FINAL * fast.rate,
             warmup_steps=min(MOST_WARM_UP, round(WARM_UP * steps)),
             ema=round(1 - MEMORY / max(steps, 10 * MEMORY), 4),
         )
@@ -90,7 +100,9 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
 
 def _sampling(config: Config, archive: Archive) -> SamplingSection:
     """Return patches of about the same number of fine cells whatever the factor."""
-    size = int(np.clip(FINE_EDGE // config.factor, SMALLEST, LARGEST))
+    size, batch = int(np.clip(FINE_EDGE // config.factor, SMALLEST, LARGEST)), BATCH
+    if config.network.get("kind") == PERCEPTRON:
+        size, batch = max(1, CELLS_EDGE // config.factor), CELLS_BATCH
     region = split_regions(config, archive).train
     dry = wet = 0
     if config.target.conservation == "multiplicative":
@@ -99,7 +111,7 @@ def _sampling(config: Config, archive: Archive) -> SamplingSection:
             known = np.isfinite(field)
             dry, wet = dry + int((field[known] <= 0).sum()), wet + int((field[known] > 0).sum())
     bias = WET_BIAS if dry > DRY * (dry + wet) else 0.0
-    return SamplingSection(size=size, batch=BATCH, wet_bias=bias)
+    return SamplingSection(size=size, batch=batch, wet_bias=bias)
 
 
 def _steps_in_words(steps: int, validation: Any, config: Config, archive: Archive) -> str:

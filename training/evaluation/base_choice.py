@@ -20,6 +20,10 @@ from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError
 from engine.files.sizes import size_text
 from engine.methods.blended_base import base_ids
+from engine.methods.interface import CLIMATOLOGY
+from engine.methods.registry import BASELINES
+from engine.nets.architectures import ARCHITECTURES
+from engine.nets.spec import NetworkSpec
 from engine.package.folder import MAX_REGRESSION_BYTES
 from engine.specs import NEIGHBOURHOOD, BaseSpec, TargetSpec
 from training.data.archive import Archive
@@ -117,6 +121,10 @@ def _chosen(
                 f"choose one of {', '.join(cases)}, auto or blend."
             )
         return BaseChoice(BaseSpec(((wanted, 1.0),)), {})
+    kind = ARCHITECTURES.get(config.network.get("kind", NetworkSpec.kind))
+    if kind is not None and kind.finds_relation:
+        for id in [id for id in cases if id in BASELINES and set(BASELINES[id].needs) - {CLIMATOLOGY}]:
+            del cases[id]
     if len(split.training_view.climatology_times) > MOST_BANDS:
         cases.pop(ANALOGUES, None)  # each date would be fitted to all others
     products, counts = error_products(list(cases.values()), archive, split, target)

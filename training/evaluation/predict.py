@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from engine.fields.domain import conserved
 from engine.fields.patch import Patch
 from engine.specs import TargetSpec
 from training.data.archive import Archive
-from training.data.gaps import without_gaps
 from training.data.patches import View, Window, cut
+from training.data.told_cells import told_cells
 
 TILE = 128  # coarse cells along a tile's edge, at most
 FINE_TILE = 1024  # fine cells
@@ -87,8 +87,9 @@ def predicted_tiles(
         fields on the processor, (1 + members, ·, ·): the central estimate, then the members' draws.
     """
     for place, window, patch in patches_of(archive, strip, cases[0].halo, cases[0].view):
-        if cases[0].group != "model":  # a model's cells are those that it learned to conserve over
-            patch.domain = _told(archive, window, patch, target)
+        # A model without a domain learned to conserve over all cells.
+        if cases[0].group != "model" or patch.domain is not None:
+            patch.domain = told_cells(archive, [window], patch, target)
         fields = _drawn(cases[0], patch, members or Members())
         yield (
             place,
@@ -123,19 +124,6 @@ def patches_of(
             left = (column - columns[0]) * k
             rows, across = slice(row * k, (row + size[0]) * k), slice(left, left + size[1] * k)
             yield (rows, across), window, patch
-
-
-def _told(archive: Archive, window: Window, patch: Patch, target: TargetSpec) -> Tensor | None:
-    """Return the cells of a patch's domain that the coarse values of its own date speak of; None: all."""
-    halo, edges = patch.halo, patch.target.shape[-2:]
-    whole = replace(window, row=window.row - halo, column=window.column - halo)
-    around, truth = cut(archive, [whole], (edges[0], edges[1]), 0, View(()))
-    area = around.averaging_area(target)
-    rows = None if area is None else area[0].numpy()
-    told = torch.from_numpy(without_gaps(truth[0].numpy(), around.target[0].numpy(), rows))[None]
-    if patch.domain is not None:
-        told &= patch.domain
-    return None if bool(told.all()) else told
 
 
 def _drawn(case: Case, patch: Patch, members: Members) -> list[Tensor]:

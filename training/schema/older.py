@@ -8,6 +8,7 @@ from typing import Any
 from training.schema.config import NEUTRAL, Config
 from training.schema.split import AutoSplit
 
+OPEN_KINDS = ("inception", "auto")
 HELD_OUT = ("held_out", "held_out_longitudes", "held_out_periods")
 
 
@@ -51,7 +52,7 @@ def neutral_left_out(plain: dict[str, Any], config: Config) -> dict[str, Any]:
 
 def leaves_open(config: Config) -> bool:
     """Return whether a part of a configuration is left for the data to choose."""
-    network = "widths" in config.network or config.network.get("kind", "inception") != "inception"
+    network = "widths" in config.network or config.network.get("kind", "inception") not in OPEN_KINDS
     says_all = network and config.steps > 0 and not isinstance(config.split, AutoSplit)
     return not says_all or config.target.leaves_open or _validates_by_choice(config)
 

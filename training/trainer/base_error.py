@@ -8,13 +8,17 @@ that nothing has been learned.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.specs import TargetSpec
 from engine.transforms import normalised, physical
+from training.data.cached_inputs import CachedInputs
+from training.data.patches import Window, withheld_block
+from training.data.region import Region
 from training.schema.config import PointLoss
 
 SMALLEST = 1e-3  # of the target's spread
@@ -46,11 +50,15 @@ class LossScale:
         return self.rmse_seen if section.kind == "mse" else self.mae_seen
 
 
+@dataclass
 class BaseError:
     """Gathers the errors of a base over fields."""
 
-    def __init__(self, target: TargetSpec, spread: float) -> None:
-        self.target, self.spread = target, spread
+    target: TargetSpec
+    spread: float  # standard deviation of the truth
+
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
         self.sums = [0.0] * 4
         self.count = 0
 
@@ -73,3 +81,30 @@ class BaseError:
             max(mae_seen, least_seen),
             max(square_seen**0.5, least_seen),
         )
+
+
+def measured_scales(
+    fields: CachedInputs, region: Region, unmeasured: BaseError, block: int
+) -> dict[bool, LossScale]:
+    """Return the base's scale over a training region, with a climatology (True) and without (False).
+
+    Args:
+        fields: of the base.
+        region: that trains.
+        unmeasured: with the target and its spread.
+        block: months whose climatology is withheld.
+    """
+    archive, k, scales = fields.archive, fields.archive.factor, {}
+    for climatology in {bool(fields.climatologies), False}:
+        error = replace(unmeasured)
+        for index, time in enumerate(some_of(region.times)):
+            withheld = withheld_block(int(archive.months[time]), block, index % block)
+            extent = fields.extent(time)
+            base = fields.field(Window(time, 0, 0, withheld), climatology, extent).base
+            first, last = max(extent.left, region.columns[0]), min(extent.right, region.columns[1])
+            rows = slice(extent.top * k, extent.bottom * k)
+            truth = np.ascontiguousarray(archive.fine[time][None, rows, first * k : last * k])
+            begin = (first - extent.left) * k
+            error.update(base[..., begin : begin + (last - first) * k], torch.from_numpy(truth))
+        scales[climatology] = error.scale()
+    return scales

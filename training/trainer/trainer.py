@@ -29,7 +29,7 @@ from training.data.archive import Archive
 from training.data.cached_inputs import Batch, CachedInputs, from_patch
 from training.data.masked_truth import mask_truth
 from training.data.normalisation import physical_spread, source_specs, target_spec
-from training.data.patches import PatchSampler, View, Window, withheld_block
+from training.data.patches import PatchSampler, View, Window
 from training.data.placement import Carrier, enough_memory, training_device
 from training.data.split import Split
 from training.evaluation.base_choice import choose_base
@@ -37,7 +37,7 @@ from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
 from training.trainer import checkpoint, distributed, same_data, step_log
 from training.trainer.adversary import Adversary
-from training.trainer.base_error import BaseError, LossScale, some_of
+from training.trainer.base_error import BaseError, measured_scales
 from training.trainer.ema import MovingAverage
 from training.trainer.flow.flow_objective import flow_scaled, objective_of, one_step
 from training.trainer.network import network_spec
@@ -115,9 +115,11 @@ class Trainer:
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
         )
-        self.fields = CachedInputs(self.model, archive, split.training_view)
-        self.scales = self._scales()
-        blocks = config.sampling.withheld_months if self.fields.climatologies else 0
+        reach = max(self.sampler.size) - 1
+        self.fields = CachedInputs(self.model, archive, split.training_view, reach=reach)
+        block = config.sampling.withheld_months
+        self.scales = measured_scales(self.fields, split.train, BaseError(self.target, self.spread), block)
+        blocks = block if self.fields.climatologies else 0
         self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
         self.network = flow_scaled(self.model, self.network, self.scales)
         self.objective = objective_of(self.network, config, self.target, self.scales)
@@ -162,25 +164,12 @@ class Trainer:
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
         sampling = self.config.sampling
-        # Directions turn, or levels change: features are made anew. So they are where few would be kept.
+        # Directions turn, levels change, or the base goes without a source that it looks at: features are
+        # made anew. So they are where few would be kept.
         turned = sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter
-        if turned or not self.whole_fields or self.model.base.sources:
+        if turned or not self.whole_fields or not self.model.base.sources <= set(view.sources):
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
-
-    def _scales(self) -> dict[bool, LossScale]:
-        """Measure the base's error over the training region, with a climatology and without."""
-        region, block = self.split.train, self.config.sampling.withheld_months
-        columns, scales = region.fine_columns(self.config.factor), {}
-        for climatology in {bool(self.fields.climatologies), False}:
-            error = BaseError(self.target, self.spread)
-            for index, time in enumerate(some_of(region.times)):
-                withheld = withheld_block(int(self.archive.months[time]), block, index % block)
-                base = self.fields.field(Window(time, 0, 0, withheld), climatology).base[..., columns]
-                truth = np.ascontiguousarray(self.archive.fine[time][None, :, columns])
-                error.update(base, torch.from_numpy(truth))
-            scales[climatology] = error.scale()
-        return scales
 
     def generate(self, batch: Batch, plan: TrainingPlan, seed: int = 0) -> GeneratedFields:
         """Return the physical fields before and after conservation; the noise is the seed's."""

@@ -10,6 +10,7 @@ import torch
 from scipy.ndimage import uniform_filter
 from torch.nn import functional
 
+from engine.errors import InputError
 from engine.features.network_inputs import channel_names, source_channels
 from engine.features.terrain import sky_view, topographic_position
 from engine.fields.patch import Patch
@@ -63,8 +64,13 @@ def test_cells_are_as_long_as_they_are():
     assert near < far < 1
 
 
-@pytest.mark.parametrize("feature", ["position", "skyview"])
-@pytest.mark.parametrize("grid", ["coarse", "fine"])
+@pytest.mark.parametrize(
+    ("feature", "grid"),
+    [
+        *((feature, grid) for feature in ("position", "skyview") for grid in ("coarse", "fine")),
+        *((feature, "fine") for feature in ("relief", "exposure", "standing")),
+    ],
+)
 def test_features_look_no_further_than_two_coarse_cells(feature, grid):
     """So that a field cut into tiles gives what the whole one gives."""
     k, coarse = 3, 11
@@ -97,3 +103,46 @@ def test_position_sums_over_squares_of_any_size(radius):
     count = functional.avg_pool2d(inside[:, None], 2 * radius + 1, 1)[0, 0]
     found = topographic_position(height, radius)[0].double()
     assert torch.allclose(found, height[0].double() - total / count, atol=2e-3)
+
+
+def ground(feature, height, k=4):
+    """Return a feature's channels of one field of heights, (C, H, W)."""
+    n = height.shape[-1]
+    size = torch.full((1, 2, n), 100.0)
+    fields = {"elevation": height[None, None]}
+    patch = Patch(k, 0, torch.zeros(1, n // k, n // k), fine=fields, cell_size=size)
+    source = SourceSpec("elevation", "m", "fine", derived=(feature,), value=False)
+    return source_channels(source, patch, TARGET)[0]
+
+
+def test_a_cell_stands_among_those_of_its_coarse_cell():
+    height = torch.rand(8, 8, generator=torch.Generator().manual_seed(2)) * 900
+    standing, deviation = ground("standing", height)
+    block = height[4:, :4]
+    torch.testing.assert_close(standing[4:, :4], (block - block.mean()) / block.std(correction=0))
+    torch.testing.assert_close(deviation[4:, :4], block.std(correction=0).expand(4, 4))
+    assert torch.equal(ground("standing", torch.full((8, 8), 5.0)), torch.zeros(2, 8, 8))
+
+
+def test_exposure_is_the_slope_of_the_ground_at_large():
+    east = torch.arange(32.0).expand(32, 32) * 7
+    bumps = torch.rand(32, 32, generator=torch.Generator().manual_seed(3)) * 20
+    found = ground("exposure", east + bumps, k=8)[:, 12:20, 12:20]
+    assert found.shape[0] == 4
+    assert abs(float(found[2].mean()) - 0.07) < 0.01 and abs(float(found[3].mean())) < 0.01
+    assert found[2].std() < found[0].std()
+
+
+def test_relief_stands_out_at_three_scales():
+    height = torch.zeros(24, 24)
+    height[12, 12] = 81.0
+    found = ground("relief", height)[:, 12, 12]
+    torch.testing.assert_close(found, 81 - torch.tensor([9.0, 81 / 25, 1.0]), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("feature", ["anomaly", "relief", "exposure", "standing"])
+def test_what_is_within_coarse_cells_is_refused_of_a_coarse_source(feature):
+    source = SourceSpec("elevation", "m", "coarse", derived=(feature,))
+    patch = Patch(2, 0, torch.zeros(1, 4, 4), {"elevation": torch.zeros(1, 1, 4, 4)})
+    with pytest.raises(InputError, match="coarse source"):
+        source_channels(source, patch, TARGET)

@@ -168,7 +168,7 @@ def test_encodedgan_refuses_what_it_cannot():
 
 
 def test_every_kind_has_a_name_and_an_unknown_one_is_named():
-    assert set(ARCHITECTURES) == {"inception", "unet", "encodedgan", "pointwise"}
+    assert set(ARCHITECTURES) == {"inception", "unet", "encodedgan", "pointwise", "perceptron"}
     assert encodedgan.WIDTHS == (256, 128, 64)
     with pytest.raises(InputError, match="transformer"):
         build_generator(make_spec("transformer", 4))

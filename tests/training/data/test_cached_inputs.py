@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from engine.transforms import normalised
-from training.data.cached_inputs import CachedInputs, from_patch
+from training.data.cached_inputs import CachedInputs, Extent, from_patch
 from training.data.patches import Window
 from training.data.split import split_archive
 from training.schema.config import parse_config
-from training.trainer.base_error import BaseError
+from training.trainer.base_error import BaseError, measured_scales
 from training.trainer.objective import GeneratedFields
 from training.trainer.trainer import Trainer
 
@@ -113,7 +115,7 @@ def test_fields_that_cannot_all_be_kept_are_not_made_whole(archive, settings, sm
     split = split_archive(config, archive)
     keeping = Trainer(config, archive, split, tmp_path)
     assert keeping.whole_fields and keeping.fields.fit(50) and not keeping.fields.fit(10**7)
-    monkeypatch.setattr(CachedInputs.__init__, "__defaults__", (keeping.fields.bytes // 4,))
+    monkeypatch.setattr(CachedInputs.__init__, "__defaults__", (keeping.fields.bytes // 4, None))
     cutting = Trainer(config, archive, split, tmp_path)
     assert not cutting.whole_fields
     cutting.fields.kept.clear()
@@ -122,3 +124,31 @@ def test_fields_that_cannot_all_be_kept_are_not_made_whole(archive, settings, sm
         torch.testing.assert_close(one.truth, other.truth)
         torch.testing.assert_close(one.inputs.base, other.inputs.base)
     assert not cutting.fields.kept
+
+
+def test_fields_are_made_around_the_truth_where_it_is_little(settings, make, tmp_path):
+    archive = make(height=30, width=40)
+    fine = np.full_like(archive.fine, np.nan)
+    fine[:, 8:16, 10:22] = archive.fine[:, 8:16, 10:22]  # coarse rows 4 to 7, columns 5 to 10
+    archive = replace(archive, fine=fine, wrap=False)
+    settings["data"] = {"name": "small"}
+    settings["sampling"] = {"size": 3, "batch": 4}
+    settings["validation"] = {}
+    config = parse_config(settings)
+    trainer = Trainer(config, archive, split_archive(config, archive), tmp_path)
+    assert trainer.fields.extent(3) == Extent(2, 10, 3, 13)
+    whole = CachedInputs(trainer.model, trainer.archive, trainer.split.training_view)
+    assert whole.extent(3) == Extent(0, 30, 0, 40)
+    windows = [*trainer.sampler.windows(np.random.default_rng(0)), Window(0, 2, 3), Window(2, 7, 10)]
+    view = trainer.split.training_view
+    one, other = (fields.batch(windows, (3, 3), view) for fields in (trainer.fields, whole))
+    for a, b in ((one.inputs.coarse, other.inputs.coarse), (one.inputs.fine, other.inputs.fine)):
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(one.inputs.base, other.inputs.base, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(one.truth, other.truth, equal_nan=True)
+    with pytest.raises(ValueError, match="beyond"):
+        trainer.fields.batch([Window(0, 0, 0)], (3, 3), view)
+    unmeasured = BaseError(trainer.target, trainer.spread)
+    by_all = measured_scales(whole, trainer.split.train, unmeasured, config.sampling.withheld_months)[True]
+    assert trainer.scales[True].rmse == pytest.approx(by_all.rmse, rel=1e-3)

@@ -13,7 +13,7 @@ from training import ablate
 from training.cascade.train import train
 from training.cross_validate import cross_validate
 from training.defaults.complete import complete, completed
-from training.defaults.network import known_cells
+from training.defaults.network import known_truth
 from training.defaults.target import best_transform, choose_target
 from training.records.record import config_hash
 from training.schema.config import parse_config
@@ -181,7 +181,7 @@ def test_cells_of_truth_are_counted(bare, archive, gaps):
     fine = archive.fine.copy()
     fine[:, : int(gaps * fine.shape[1])] = np.nan
     held = replace(archive, fine=fine)
-    assert known_cells(config, held) == pytest.approx(8 * 24 * 40 * (1 - gaps))
+    assert known_truth(config, held).cells == pytest.approx(8 * 24 * 40 * (1 - gaps))
 
 
 def test_hashes_tell_what_is_left_open_from_what_is_named(bare, settings):
@@ -212,3 +212,32 @@ def test_an_older_card_means_what_it_meant(settings, archive):
     assert parse_config(with_older_meaning(older)).validation.where == "training"
     older["validation"]["held_out"] = [5]
     assert parse_config(with_older_meaning(older)).validation.names_something
+
+
+def test_the_kind_of_network_follows_from_the_truth(bare, archive, monkeypatch):
+    """Few cells, or scattered ones, are for the perceptron; texture and ensembles never are."""
+
+    def chosen(data=archive, **more):
+        return complete(parse_config({**bare, "split": SPLIT, **more}), data)
+
+    few = chosen()
+    assert few.config.network["kind"] == "perceptron" and few.config.network["season"]
+    assert any("perceptron" in sentence and "season" in sentence for sentence in few.told)
+    assert few.config.sampling.size == 8 and few.config.sampling.batch == 48
+    assert "season" not in chosen(split={"kind": "temporal", "train": [1, 2], "test": [5]}).config.network
+    assert chosen(network={"kind": "inception"}).config.network["widths"]
+    for more in (
+        {"network": {"widths": [8, 8]}},
+        {"network": {"noise": 2}},
+        {"losses": {"adversarial": {}}},
+    ):
+        assert chosen(**more).config.network.get("kind", "inception") == "inception"
+    assert chosen(network={"kind": "unet"}).config.network == {"kind": "unet"}
+    monkeypatch.setattr("training.defaults.network.FEW", 0)
+    assert "kind" not in chosen().config.network
+    fine = archive.fine.copy()
+    fine[:, ::2] = np.nan
+    fine[:, :, ::2] = np.nan
+    scattered = chosen(replace(archive, fine=fine))
+    assert scattered.config.network["kind"] == "perceptron"
+    assert any("25% of the cells" in sentence for sentence in scattered.told)

@@ -105,3 +105,14 @@ def test_held_out_dates_alone_decide(archive):
     fine[list(split.test.times)] *= 7
     other = replace(whole, fine=fine)
     assert choose_base(config, whole, split, target) == choose_base(config, other, split, target)
+
+
+def test_a_network_that_finds_the_relation_stands_on_no_regression_on_covariates(archive):
+    sources = [{"name": "elevation"}, {"name": "climatology"}]
+    plain, own = (
+        set(choose_base(*made(patterned(archive), base="auto", sources=sources, network=network)).rmse)
+        for network in ({}, {"kind": "perceptron"})
+    )
+    assert {"elevationregression", "elevationregressionlocal"} <= plain
+    assert {"bicubicsmooth", "constructedanalogues"} <= own < plain
+    assert not {id for id in own if id.startswith("elevation")}

@@ -32,3 +32,14 @@ def test_tiles_reach_as_far_as_values_do_and_change_no_field(make):
     assert torch.equal(torch.isnan(fine[:, ::2, ::2]), torch.isnan(coarse))
     other, _ = predict_field(case, archive, TARGET, Strip(3, (0, 20), tile=7))
     assert torch.equal(torch.nan_to_num(fine), torch.nan_to_num(other))
+
+
+def test_without_any_coarse_value_nothing_is_predicted(make):
+    archive = make()
+    archive.coarse[:] = np.nan
+
+    def never(patch):
+        raise AssertionError("nothing is to be predicted")
+
+    case = Case("x", "x", never, 2, View(()), 1.0)
+    assert torch.isnan(predict_field(case, archive, TARGET, Strip(0, (0, 20)))[0]).all()
