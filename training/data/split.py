@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from engine.errors import InputError
 from training.data.archive import Archive
 from training.data.blocks import Cells, draw_cells, valid_cells
@@ -95,10 +97,17 @@ def split_regions(config: Config, archive: Archive) -> Split:
         test_view=View(names, tuple(seen), only),
         held_out=bool(apart) or held.held_out_longitudes is not None,
     )
+    beside = None
+    if rule.trains_beside:
+        beside = np.ones(archive.shape, bool)
+        beside[:, test_columns[0] : test_columns[1]] = False
+        split = _beside(split, beside)
     if rule.drawn_blocks is not None:
         return _within(split, draw_cells(rule.drawn_blocks, valid_cells(archive, seen), archive.wrap))
     if held.cells is not None:
-        return _apart(split, draw_cells(held.cells.drawn, valid_cells(archive, train), archive.wrap))
+        valid = valid_cells(archive, train)
+        valid = valid if beside is None else valid & beside
+        return _apart(split, draw_cells(held.cells.drawn, valid, archive.wrap))
     return split
 
 
@@ -107,6 +116,16 @@ def _inside(split: Split, domain: Domain) -> Split:
         name: replace(getattr(split, name), domain=domain.cells) for name in ("training_view", "test_view")
     }
     return replace(split, domain=domain, **views)
+
+
+def _beside(split: Split, cells: np.ndarray) -> Split:
+    """Return the split with training and validation in some cells alone; climatologies know no others."""
+    views = {
+        name: replace(getattr(split, name), climatology_cells=cells)
+        for name in ("training_view", "test_view")
+    }
+    train, validation = (replace(region, cells=cells) for region in (split.train, split.validation))
+    return replace(split, train=train, validation=validation, **views)
 
 
 def _within(split: Split, cells: Cells) -> Split:

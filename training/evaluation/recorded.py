@@ -48,6 +48,8 @@ def evaluation_record(
     }
     if drawn:
         notes |= {"ensembles": drawn, "least_mae": _least_mae(evaluation)}
+    if evaluation.model is not None:
+        notes["ratios"] = _ratios(evaluation, evaluation.model)
     change = evaluation.change
     if change is not None:
         command += f" --change {change.earlier[0]} {change.earlier[1]}"
@@ -80,3 +82,17 @@ def _least_mae(evaluation: Evaluation) -> str:
     """Return the simple method with the least mean absolute error."""
     simple = {s.case.name: s.values["mae"] for s in evaluation.scores if s.case.group == "simple"}
     return min(simple, key=lambda name: simple[name] if math.isfinite(simple[name]) else math.inf)
+
+
+def _ratios(evaluation: Evaluation, model: str) -> dict[str, dict[str, float | int | None]]:
+    """Return the model's RMSE over every other method's, with its interval and what that rests on."""
+    told: dict[str, dict[str, float | int | None]] = {}
+    for score in evaluation.scores:
+        if score.case.name != model:
+            one = evaluation.compare(model, score.case.name)
+            numbers = {
+                name: number if math.isfinite(number) else None
+                for name, number in one.ratio._asdict().items()
+            }
+            told[score.case.name] = {**numbers, "dates": one.dates, "places": one.places}
+    return told

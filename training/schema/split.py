@@ -67,6 +67,11 @@ class SplitSection(Section):
         return None
 
     @property
+    def trains_beside(self) -> bool:
+        """Whether it trains on both sides of the test's x coordinates, wherever these are not."""
+        return self.test_extent is not None and self.train_extent is None
+
+    @property
     def drawn_blocks(self) -> BlockSection | None:
         """The blocks whose truth is kept from training, where there are some."""
         return None
@@ -83,6 +88,9 @@ class SplitSection(Section):
     def region(self) -> str:
         """Where it trains, in words."""
         blocks, extent = self.drawn_blocks, self.train_extent
+        tested = self.test_extent
+        if self.trains_beside and tested is not None:
+            return f"all but x from {tested[0]:g} to {tested[1]:g}"
         if blocks is not None:
             return (
                 f"all but {blocks.test + blocks.validation:.0%} of the blocks of {blocks.size} × "
@@ -175,7 +183,7 @@ class PeriodSplit(SplitSection):
     # where there are blocks and no gap).
     gap_days: Annotated[int, Field(ge=0)] = 0
     train_columns: tuple[float, float] | None = None  # from west to east, in the archive's CRS
-    test_columns: tuple[float, float] | None = None
+    test_columns: tuple[float, float] | None = None  # alone: trains on all the others
     blocks: BlockSection | None = None  # instead of columns
 
     needs_years: ClassVar[bool] = True
@@ -187,10 +195,12 @@ class PeriodSplit(SplitSection):
         train, test = self.train_columns, self.test_columns
         if train is None and test is None:
             return self
-        if train is None or test is None:
-            raise ValueError("train_columns and test_columns go together")
+        if test is None:
+            raise ValueError("train_columns need test_columns")
         if self.blocks is not None:
             raise ValueError("the split by space is by columns or by blocks, not by both")
+        if train is None:
+            return self
         if max(train[0], test[0]) < min(train[1], test[1]):
             raise ValueError("train_columns and test_columns overlap")
         return self
@@ -226,7 +236,7 @@ class PeriodSplit(SplitSection):
 
     def trains(self, date: str, month: int) -> bool:
         """Return whether a date is one to train on."""
-        by_space = self.train_columns is not None or (self.blocks is not None and not self.gap_days)
+        by_space = self.test_columns is not None or (self.blocks is not None and not self.gap_days)
         apart = by_space or not in_periods(date, self.test, self.gap_days)
         return apart and in_periods(date, self.train)
 

@@ -258,7 +258,7 @@ def test_a_period_can_be_held_out_for_validation(rasters, configured):
     [
         ({"train": [["2002-01", "2001-01"]]}, "ends before it begins"),
         ({"train": [["January", "2001-01"]]}, "no date with a year"),
-        ({"train_columns": [0, 1]}, "go together"),
+        ({"train_columns": [0, 1]}, "need test_columns"),
         ({"train_columns": [0, 5], "test_columns": [4, 9]}, "overlap"),
     ],
 )
