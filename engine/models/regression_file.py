@@ -27,6 +27,7 @@ def read_regression(package: Package) -> CellRegression | None:
     if tensors is None or entry is None:
         return None
     where = package.folder / entry["file"]
+    tensors = _spread(tensors)
     _check_shapes(tensors, (2 * entry["radius"] + 1) ** 2, package.card.factor**2, str(where))
     try:
         crs = CRS.from_wkt(entry["crs"])
@@ -40,6 +41,21 @@ def read_regression(package: Package) -> CellRegression | None:
     )
     place = Georeference(crs, Affine(*entry["transform"]), width, height)
     return CellRegression(relation, known, entry["radius"], entry["space"] == "working", place)
+
+
+def _spread(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors over all coarse cells, zero where nothing was known, of those over the known alone."""
+    known, mean = tensors.get("known"), tensors.get("mean")
+    if known is None or mean is None or known.ndim != 2 or mean.ndim != 2:
+        return tensors
+    inside, result = known != 0, {"known": known}
+    for name, values in tensors.items():
+        if name == "known" or values.shape[0] != int(inside.sum()):
+            result[name] = values  # a wrong shape is told later
+            continue
+        result[name] = values.new_zeros(*known.shape, *values.shape[1:])
+        result[name][inside] = values
+    return result
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], around: int, fine: int, where: str) -> None:
@@ -67,7 +83,14 @@ def card_entry(regression: CellRegression) -> dict[str, Any]:
 
 
 def file_tensors(regression: CellRegression) -> dict[str, Tensor]:
-    """Return the tensors of a regression's file, float32; what is known is one byte a cell."""
-    relation = regression.relation
-    tensors = {"mean": relation.mean, "level": relation.level, "known": regression.known.byte()}
-    return tensors if relation.weights is None else {**tensors, "weights": relation.weights}
+    """Return the tensors of a regression's file, float32; what is known is one byte a cell.
+
+    Where that is not every coarse cell, the others have those that are known as their first axis, by rows.
+    """
+    relation, known = regression.relation, regression.known
+    tensors = {"mean": relation.mean, "level": relation.level}
+    if relation.weights is not None:
+        tensors["weights"] = relation.weights
+    if not bool(known.all()):
+        tensors = {name: values[known] for name, values in tensors.items()}
+    return {**tensors, "known": known.byte()}

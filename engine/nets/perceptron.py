@@ -96,8 +96,9 @@ class Perceptron(GeneratorNetwork):
         there = seen[BASE][:, -1] > 0 if BASE in seen else like.new_ones((batch, *size), dtype=torch.bool)
         index, row, column = there.nonzero(as_tuple=True)
         cells = torch.cat(list(seen.values()), 1).movedim(1, -1)[index, row, column]
-        bias = torch.stack([layer.bias for layer in layers if layer.bias is not None]).sum(0)
-        hidden = functional.linear(cells, torch.cat([layer.weight for layer in layers], 1), bias)
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]  # which all of them are
+        bias = torch.stack([layer.bias for layer in linear if layer.bias is not None]).sum(0)
+        hidden = functional.linear(cells, torch.cat([layer.weight for layer in linear], 1), bias)
         hidden = hidden + x[index, row // k, column // k]
         hidden = self.dropout(functional.relu(hidden))
         for layer in self.hidden:

@@ -32,6 +32,7 @@ from engine.raster.georeference import Georeference
 from engine.specs import NEIGHBOURHOOD, TargetSpec
 from engine.transforms import normalised, physical
 from training.data.archive import Archive
+from training.data.known_truth import truth_share
 from training.data.masked_truth import mask_truth
 from training.data.patches import View, Window, cut
 from training.data.region import Region
@@ -236,8 +237,12 @@ def place_of(archive: Archive, region: Region) -> Georeference:
 def file_size(archive: Archive, region: Region) -> int:
     """Return the bytes that a regression on a region's cells may need in a package."""
     around, fine = (2 * max(RADII) + 1) ** 2, archive.factor**2
-    cells = archive.shape[0] * (region.columns[1] - region.columns[0])
-    return cells * (1 + 4 * (around + fine + around * fine))
+    first, last = region.columns
+    share = np.zeros((archive.shape[0], last - first), np.float32)
+    masked = mask_truth(archive, region.cells)
+    for time in region.times:
+        share = np.maximum(share, truth_share(masked, [time])[0, :, first:last])
+    return share.size + int((share > 0).sum()) * 4 * (around + fine + around * fine)
 
 
 def shares_cells(archive: Archive, split: Split) -> bool:

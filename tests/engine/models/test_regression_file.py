@@ -27,12 +27,27 @@ def test_a_round_trip_keeps_every_number(tmp_path: Path, weights: bool) -> None:
     folder = package_with(tmp_path / "model", own)
     read = read_regression(load_package(folder))
     assert read is not None and read.place == own.place and (read.radius, read.working) == (1, False)
-    assert torch.equal(read.known, own.known) and torch.equal(read.relation.mean, own.relation.mean)
-    assert torch.equal(read.relation.level, own.relation.level)
+    assert torch.equal(read.known, own.known) and not own.known.all()
+    pairs = [(read.relation.mean, own.relation.mean), (read.relation.level, own.relation.level)]
     if own.relation.weights is None:
         assert read.relation.weights is None
     else:
-        assert torch.equal(read.relation.weights, own.relation.weights)
+        pairs.append((read.relation.weights, own.relation.weights))
+    for found, given in pairs:
+        assert torch.equal(found[own.known], given[own.known]) and not found[~own.known].any()
+    kept = load_file(folder / REGRESSION_FILE)
+    assert kept["mean"].shape == (11, 9), "what nothing is known of is not kept"
+
+
+def test_a_file_with_all_cells_is_read(tmp_path: Path) -> None:
+    folder, own = package_with(tmp_path / "model", fitted()), fitted()
+    whole = {"mean": own.relation.mean, "level": own.relation.level, "weights": own.relation.weights}
+    rewrite(folder, lambda tensors: tensors.update(whole))
+    read = read_regression(load_package(folder))
+    assert read is not None and torch.equal(read.relation.level, own.relation.level)
+
+
+def test_a_package_with_it_loads(folder: Path) -> None:
     method = load_model(load_package(folder), torch.device("cpu"), precision="float32")
     assert method.module.base.regression_weight == 0.75
     assert sorted(path.name for path in folder.iterdir()) == [
