@@ -18,9 +18,9 @@ from torch import Tensor
 from engine.features.network_inputs import NetworkInputs
 from engine.nets.downscaler import Downscaler
 from training.data.archive import Archive
+from training.data.gaps import told_cells
 from training.data.known_truth import bounding_box, truth_share
 from training.data.patches import View, Window, cut
-from training.data.told_cells import told_cells
 
 LIMIT = 3 * 2**30  # bytes of fields that are kept
 SMALL = 0.5  # of the grid, at most, that fields are made of in place of all of it

@@ -14,8 +14,8 @@ from engine.fields.domain import conserved
 from engine.fields.patch import Patch
 from engine.specs import TargetSpec
 from training.data.archive import Archive
+from training.data.gaps import told_cells
 from training.data.patches import View, Window, cut
-from training.data.told_cells import told_cells
 
 TILE = 128  # coarse cells along a tile's edge, at most
 FINE_TILE = 1024  # fine cells
