@@ -81,3 +81,17 @@ def stacked(relations: Sequence[CellRelation]) -> CellRelation:
         torch.cat([one.level for one in relations]),
         torch.cat(weights) if weights else None,
     )
+
+
+def placed(relation: CellRelation, rows: Tensor, height: int) -> CellRelation:
+    """Return the relation of `height` coarse rows, zero in all but those given."""
+    if len(rows) == height:
+        return relation
+
+    def spread(values: Tensor) -> Tensor:
+        result = values.new_zeros(height, *values.shape[1:])
+        result[rows] = values
+        return result
+
+    weights = None if relation.weights is None else spread(relation.weights)
+    return CellRelation(spread(relation.mean), spread(relation.level), weights)

@@ -147,12 +147,12 @@ def _exposure(given: Given) -> Tensor:
     return torch.stack(parts, 1)
 
 
-def _standing(given: Given) -> Tensor:
-    """Where a cell stands among those of its coarse cell: departures from their mean over their deviation.
+def _standardised(given: Given) -> Tensor:
+    """Departures from the mean of a coarse cell's own cells, over their deviation.
 
     The deviation itself comes second.
     """
-    _refuse_coarse(given, "standing")
+    _refuse_coarse(given, "standardised")
     field, k = given.values[:, 0], given.patch.factor
     apart = field - spread_cells(aggregate(field, k), k)
     deviation = spread_cells(aggregate(apart.square(), k), k).sqrt()
@@ -183,7 +183,7 @@ DERIVED: dict[str, Derived] = {
     "position": Derived(("position_near", "position_far"), _position),
     "relief": Derived(tuple(f"relief_{radius}" for radius in NEAR), _relief),
     "exposure": Derived(("east_near", "north_near", "east_far", "north_far"), _exposure),
-    "standing": Derived(("standing", "deviation"), _standing),
+    "standardised": Derived(("standardised", "deviation"), _standardised),
     "skyview": Derived(("skyview",), _skyview),
     "seasonal": Derived(("seasonal",), _seasonal, ("climatology",)),
     "flat": Derived(("flat",), _flat, ("climatology",)),

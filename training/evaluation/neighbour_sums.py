@@ -71,18 +71,23 @@ class NeighbourSums:
         plain = CellRelation(mean.float(), level.float(), None)
         if all(ridge is None for ridge in ridges):
             return [plain for _ in ridges]
-        spread = sxx[..., used, :][..., used] / n[..., None] - mean[..., None] * mean[..., None, :]
-        together = sxy[..., used, :] / m[..., None, :] - mean[..., None] * (sy / m)[..., None, :]
-        together = together * (count > 1)[..., None, :]
+        known = count.sum(-1) > 0  # elsewhere there is nothing to solve
+        centre, told, own = mean[known], m[known], n[known]
+        spread = sxx[known][..., used, :][..., used] / own[..., None]
+        spread = spread - centre[..., None] * centre[..., None, :]
+        together = sxy[known][..., used, :] / told[..., None, :]
+        together = together - centre[..., None] * (sy[known] / told)[..., None, :]
+        together = together * (count[known] > 1)[..., None, :]
         values, axes = torch.linalg.eigh(spread)
         values = values.clamp_min(0)
         turned = axes.mT @ together
-        fewer = (n / m)[..., None, :] * values.mean(-1)[..., None, None].clamp_min(1e-12)
+        fewer = (own / told)[..., None, :] * values.mean(-1)[..., None, None].clamp_min(1e-12)
         relations = []
         for ridge in ridges:
             if ridge is None:
                 relations.append(plain)
                 continue
-            weights = axes @ (turned / (values[..., None] + ridge * fewer))
-            relations.append(CellRelation(plain.mean, plain.level, weights.float()))
+            weights = torch.zeros(*known.shape, *together.shape[1:])
+            weights[known] = (axes @ (turned / (values[..., None] + ridge * fewer))).float()
+            relations.append(CellRelation(plain.mean, plain.level, weights))
         return relations

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.disaggregation.cell_regression import CellRegression
-from engine.disaggregation.cell_relation import CellRelation, by_cell, neighbours, stacked, whole
+from engine.disaggregation.cell_relation import CellRelation, by_cell, neighbours, placed, stacked, whole
 from engine.fields.conservation import clipped, conserve
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
@@ -100,7 +100,14 @@ class NeighbourhoodRegression:
         folds = min(FOLDS, len(region.times))
         if len(region.times) < 4:
             return
-        strips = list(_strips(archive, region, folds, len(self._spaces())))
+        cells = cells_with_truth(archive, region)
+        strips = [
+            strip
+            for strip in _strips(archive, region, folds, len(self._spaces()))
+            if cells[slice(*strip)].any()
+        ]
+        if not strips:
+            return
         errors: dict[Fit | None, float] = {}
         kept: dict[bool, NeighbourSums] = {}
         for strip in strips[:: -(-len(strips) // JUDGED)]:
@@ -117,11 +124,14 @@ class NeighbourhoodRegression:
             sums = kept[chosen.working]
             relations.append([sums.relation(chosen.radius, [chosen.ridge], one)[0] for one in left_out])
             known.append(sums.known)
-        whole_fit, *without = (self._in_units(stacked(strip), chosen) for strip in zip(*relations))
+        rows = torch.cat([torch.arange(*strip) for strip in strips])
+        height = archive.shape[0]
+        relations_by_row = (placed(stacked(strip), rows, height) for strip in zip(*relations))
+        whole_fit, *without = (self._in_units(relation, chosen) for relation in relations_by_row)
         place = place_of(archive, region)
-        self.fitted = CellRegression(
-            whole_fit, torch.cat(known), chosen.radius, chosen.working, place, tuple(without)
-        )
+        fitted = torch.zeros(cells.shape, dtype=torch.bool)
+        fitted[rows] = torch.cat(known)
+        self.fitted = CellRegression(whole_fit, fitted, chosen.radius, chosen.working, place, tuple(without))
         if by_block:
             blocks = enumerate(np.array_split(np.asarray(region.times), folds))
             self.folds = {int(time): number for number, block in blocks for time in block}
@@ -237,12 +247,17 @@ def place_of(archive: Archive, region: Region) -> Georeference:
 def file_size(archive: Archive, region: Region) -> int:
     """Return the bytes that a regression on a region's cells may need in a package."""
     around, fine = (2 * max(RADII) + 1) ** 2, archive.factor**2
+    cells = cells_with_truth(mask_truth(archive, region.cells), region)
+    return cells.size + int(cells.sum()) * 4 * (around + fine + around * fine)
+
+
+def cells_with_truth(archive: Archive, region: Region) -> np.ndarray:
+    """Return which coarse cells of a region's columns have a truth at some time, (h, w) booleans."""
     first, last = region.columns
-    share = np.zeros((archive.shape[0], last - first), np.float32)
-    masked = mask_truth(archive, region.cells)
+    cells = np.zeros((archive.shape[0], last - first), bool)
     for time in region.times:
-        share = np.maximum(share, truth_share(masked, [time])[0, :, first:last])
-    return share.size + int((share > 0).sum()) * 4 * (around + fine + around * fine)
+        cells |= truth_share(archive, [time])[0, :, first:last] > 0
+    return cells
 
 
 def shares_cells(archive: Archive, split: Split) -> bool:

@@ -68,7 +68,7 @@ def test_cells_are_as_long_as_they_are():
     ("feature", "grid"),
     [
         *((feature, grid) for feature in ("position", "skyview") for grid in ("coarse", "fine")),
-        *((feature, "fine") for feature in ("relief", "exposure", "standing")),
+        *((feature, "fine") for feature in ("relief", "exposure", "standardised")),
     ],
 )
 def test_features_look_no_further_than_two_coarse_cells(feature, grid):
@@ -117,11 +117,11 @@ def ground(feature, height, k=4):
 
 def test_a_cell_stands_among_those_of_its_coarse_cell():
     height = torch.rand(8, 8, generator=torch.Generator().manual_seed(2)) * 900
-    standing, deviation = ground("standing", height)
+    standardised, deviation = ground("standardised", height)
     block = height[4:, :4]
-    torch.testing.assert_close(standing[4:, :4], (block - block.mean()) / block.std(correction=0))
+    torch.testing.assert_close(standardised[4:, :4], (block - block.mean()) / block.std(correction=0))
     torch.testing.assert_close(deviation[4:, :4], block.std(correction=0).expand(4, 4))
-    assert torch.equal(ground("standing", torch.full((8, 8), 5.0)), torch.zeros(2, 8, 8))
+    assert torch.equal(ground("standardised", torch.full((8, 8), 5.0)), torch.zeros(2, 8, 8))
 
 
 def test_exposure_is_the_slope_of_the_ground_at_large():
@@ -140,7 +140,7 @@ def test_relief_stands_out_at_three_scales():
     torch.testing.assert_close(found, 81 - torch.tensor([9.0, 81 / 25, 1.0]), atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("feature", ["anomaly", "relief", "exposure", "standing"])
+@pytest.mark.parametrize("feature", ["anomaly", "relief", "exposure", "standardised"])
 def test_what_is_within_coarse_cells_is_refused_of_a_coarse_source(feature):
     source = SourceSpec("elevation", "m", "coarse", derived=(feature,))
     patch = Patch(2, 0, torch.zeros(1, 4, 4), {"elevation": torch.zeros(1, 1, 4, 4)})
