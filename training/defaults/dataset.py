@@ -21,7 +21,8 @@ from training.schema.config import Config, load_config, parse_config
 from training.schema.dataset import Dataset, DatasetSource, is_description, load_dataset
 from training.schema.yaml_file import read_yaml
 
-DERIVED = ("slope", "aspect")  # of elevation
+# Of elevation.
+DERIVED = ("slope", "aspect", "anomaly", "position", "relief", "exposure", "standardised")
 # Of a coarse product of another origin: dates that a correction needs at least, and dates for each quantile.
 FEWEST_CORRECTED, DATES_EACH, MOST_QUANTILES = 60, 6, 50
 

@@ -45,7 +45,7 @@ RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the coarse cells' mean varian
 FOLDS = 5  # blocks of dates that follow each other
 HELD = 120  # dates, at most, on which candidates are judged
 BATCH = 16  # dates at a time
-JUDGED = 12  # strips, at most, on which candidates are judged
+JUDGED = 12  # strips with truth everywhere, at most, on which candidates are judged
 SUMS = 2**27  # bytes of sums at a time
 NAME, TITLE = NEIGHBOURHOOD, "Regression on the coarse cells around"
 
@@ -110,7 +110,8 @@ class NeighbourhoodRegression:
             return
         errors: dict[Fit | None, float] = {}
         kept: dict[bool, NeighbourSums] = {}
-        for strip in strips[:: -(-len(strips) // JUDGED)]:
+        most = round(JUDGED / cells.mean())  # where little is known, more of them
+        for strip in strips[:: -(-len(strips) // most)]:
             kept = self._judge(archive, region.times, folds, strip, errors)
         chosen = self.fit_chosen = min(errors, key=lambda fit: errors[fit])
         if chosen is None:

@@ -224,6 +224,12 @@ def test_a_split_by_periods_keeps_a_gap(rasters, configured):
     split = split_archive(parse_config(configured), archive)
     assert split.train.columns == (0, 10) and split.test.columns == (10, 16)
     assert len(split.train.times) + len(split.validation.times) == 24
+    del configured["split"]["train_columns"]  # all but those of the test
+    beside = split_archive(parse_config(configured), archive)
+    assert beside.train.cells[:, :10].all() and not beside.train.cells[:, 10:].any()
+    assert beside.train.times == split.train.times and beside.test.columns == (10, 16)
+    assert beside.training_view.climatology_cells is beside.train.cells
+    assert "all but x from 4.02e+06" in parse_config(configured).split.region
     undated = replace(archive, dates=tuple(f"--{d[-2:]}" for d in archive.dates))
     with pytest.raises(InputError, match="months without years"):
         split_archive(parse_config(configured), undated)
