@@ -17,6 +17,7 @@ from training.results.claims.claim import ResultsSection
 from training.results.claims.context import ResultsContext
 from training.results.claims.hidden_truth import hidden_truth
 from training.results.claims.learned import encoded_gan, learned_baselines
+from training.results.claims.measured_snow import measured_snow
 from training.results.claims.member_generators import member_generators
 from training.results.claims.moselle import moselle
 from training.results.claims.rain import rain_ensemble, rain_in_space, rain_in_time
@@ -39,6 +40,7 @@ PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "moselle": moselle,
     "hidden_truth": hidden_truth,
     "another_climate": another_climate,
+    "measured_snow": measured_snow,
 }
 
 # Parts that use the same evaluations go together; those that take longest are begun first.
@@ -50,7 +52,7 @@ TOGETHER = (
     ("snow_in_space",),
     (
         *("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
-        "member_generators",
+        *("member_generators", "measured_snow"),
     ),
 )
 ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from training.results.measured_prose import measured_snow_prose
 from training.results.told_generators import generators_in_words
 from training.results.told_numbers import ToldNumbers, format_number
 
@@ -374,4 +375,5 @@ PROSE = {
     "another_climate": PartProse(
         "A coarse product of another origin, and another climate", _another_climate, (), ("iberia.jsonl",)
     ),
+    "measured_snow": PartProse("Snow, measured", measured_snow_prose, (), ("swe.jsonl",)),
 }
