@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from engine.nets.spec import default_widths
+from training.defaults.network import PERCEPTRON
+from training.defaults.schedule import patches
 from training.schema.config import Config, parse_config
 
-SHARE, FEWEST, MOST = 0.5, 300, 1500  # of the steps of the estimate; steps
+SHARE, FEWEST, MOST = 0.5, 300, 1500  # of what the estimate's steps see; steps
 VALIDATIONS, PATIENCE = 5, 2
 VALIDATED = 4  # members
 STEPS = 4  # from noise to residual
@@ -39,7 +41,13 @@ def members_of(config: Config, estimate: Path) -> Config | None:
     blocks = config.split.drawn_blocks
     if not config.validation.names_something and not (blocks is not None and blocks.validation):
         return None
-    steps = int(np.clip(round(SHARE * config.steps, -1), FEWEST, MOST))
+    size, batch = sampling = config.sampling.size, config.sampling.batch
+    if config.network.get("kind") == PERCEPTRON:  # a flow looks around, and needs patches
+        size, batch = patches(config.factor)
+    seen = (sampling[0] ** 2 * sampling[1]) / (
+        size**2 * batch
+    )  # by a step of the first, in steps of the second
+    steps = int(np.clip(round(SHARE * seen * config.steps, -1), FEWEST, MOST))
     wide = [4 * round(NARROWER * width / 4) for width in default_widths(config.factor)]
     widths = [min(max(NARROWEST, width), WIDEST) for width in wide]
     settings = config.model_dump(mode="json")
@@ -51,6 +59,7 @@ def members_of(config: Config, estimate: Path) -> Config | None:
     }
     settings["losses"]["adversarial"] = None
     settings["base"] = "auto"
+    settings["sampling"].update(size=size, batch=batch)
     settings["steps"] = steps
     settings["validation"].update(every=max(1, steps // VALIDATIONS), patience=PATIENCE, cases=["all"])
     return parse_config(settings)

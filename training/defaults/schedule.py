@@ -98,9 +98,14 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
     return Chosen(config.model_copy(update=update), tuple(told))
 
 
+def patches(factor: int) -> tuple[int, int]:
+    """Return the coarse cells along a patch's edge, by the number of fine ones; and patches a step."""
+    return int(np.clip(FINE_EDGE // factor, SMALLEST, LARGEST)), BATCH
+
+
 def _sampling(config: Config, archive: Archive) -> SamplingSection:
-    """Return patches of about the same number of fine cells whatever the factor."""
-    size, batch = int(np.clip(FINE_EDGE // config.factor, SMALLEST, LARGEST)), BATCH
+    """Return how patches are drawn."""
+    size, batch = patches(config.factor)
     if config.network.get("kind") == PERCEPTRON:
         size, batch = max(1, CELLS_EDGE // config.factor), CELLS_BATCH
     region = split_regions(config, archive).train

@@ -59,6 +59,11 @@ def test_what_they_are_trained_as(left_open, archive, tmp_path):
     assert (second.split, second.network["widths"]) == (config.split, config.network["widths"])
     assert len(second.ensemble.flow.widths) == len(default_widths(2))
     assert second.ensemble.estimate_stays
+    # The estimate's network sees each cell by itself, the flow looks around.
+    assert config.network["kind"] == "perceptron" and config.sampling.size < second.sampling.size == 24
+    wide = {**left_open, "network": {"widths": [8, 8]}, "sampling": {"size": 5, "batch": 3}}
+    second = members_of(complete(parse_config(wide), archive).config, tmp_path)
+    assert (second.sampling.size, second.sampling.batch) == (5, 3)
     unheld = complete(parse_config({**left_open, "validation": {"where": "training"}}), archive).config
     assert members_of(unheld, tmp_path) is None
 
