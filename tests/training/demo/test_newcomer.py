@@ -125,7 +125,7 @@ def test_files_and_commands_of_the_page_make_a_model_in_qgis(rasters: Path) -> N
             assert results["MODEL"] == "soilmoisture8"
         else:
             write_coarse(rasters / parameters["TARGET"])
-            given = {name: str(rasters / value) for name, value in parameters.items()}
+            given = {n: value if n == "DATE" else str(rasters / value) for n, value in parameters.items()}
             results = run_algorithm(id, given, environment)
             assert results["RESIDUAL"] < 1e-5
     check_result(rasters)
