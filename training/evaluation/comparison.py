@@ -40,6 +40,13 @@ FEWEST_BLOCKS = 8  # that an interval should rest on
 GROUPS = {"simple": "Simple methods", "learned": "Learned baselines", "model": "The model"}
 
 
+def few_blocks(dates: int | None, places: int | None) -> str:
+    """Return which of both are fewer than `FEWEST_BLOCKS`, in words; "" where none is known to be."""
+    counts = ((dates, "date"), (places, "place"))
+    few = [(n, word) for n, word in counts if n is not None and n < FEWEST_BLOCKS]
+    return ", ".join(f"{n} {word}{'s' if n != 1 else ''} only" for n, word in few)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A method against another, on one measure, each with its 95 % interval.
@@ -60,8 +67,7 @@ class Comparison:
     @property
     def few(self) -> str:
         """What the intervals rest on, where it is less than `FEWEST_BLOCKS`; "" where it is enough."""
-        counts = ((self.dates, "date"), (self.places, "place"))
-        return ", ".join(f"{n} {word}{'s' if n != 1 else ''} only" for n, word in counts if n < FEWEST_BLOCKS)
+        return few_blocks(self.dates, self.places)
 
 
 @dataclass

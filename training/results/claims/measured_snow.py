@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from training.evaluation.comparison import FEWEST_BLOCKS
+from training.evaluation.comparison import few_blocks
 from training.evaluation.recorded import KIND
 from training.records.record import Record
 from training.results.claims.another_climate import MEASURED_SNOW, record_table
@@ -46,11 +47,9 @@ def _add(section: ResultsSection, record: Record) -> None:
         section.figures.append(_ratio(f"RMSE of {model} over that of its base alone", ratios[own]))
 
 
-def _ratio(words: str, told: dict[str, float | int | None], bar: Bar | None = None) -> Claim:
+def _ratio(words: str, told: dict[str, Any], bar: Bar | None = None) -> Claim:
     value, low, high = (_finite(told[name]) for name in ("value", "low", "high"))
-    counts = ((told["dates"], "dates"), (told["places"], "places"))
-    few = ", ".join(f"{n} {word} only" for n, word in counts if n is not None and n < FEWEST_BLOCKS)
-    return Claim(words, value, low, high, bar, few)
+    return Claim(words, value, low, high, bar, few_blocks(told["dates"], told["places"]))
 
 
 def _finite(number: float | int | None) -> float:
