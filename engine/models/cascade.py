@@ -7,6 +7,10 @@ Anderson 2012, Remote Sens. 4), the relation to the sources is taken to hold at 
 of weights serves every step; statistics that normalise are those of the coarse level throughout, so
 that what the network learned per metre of relief stays per metre of relief.
 
+That a relation holds at every scale is seldom true of more than a part of it. The card's shares say by what
+each step's detail is multiplied; they were measured above the data (`training.cascade.fading`). Where nothing
+counts, the model is smoothly conserved interpolation, in one step.
+
 Each step's result is conserved, so the last one keeps the means of the first coarse field; sources
 on the fine grid are averaged over valid cells to each step's fine grid, coarse ones interpolated.
 """
@@ -21,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.compute.devices import PrecisionPlan
+from engine.disaggregation.base_field import BASE_HALO, base_field
 from engine.fields.conservation import aggregate, conserve
 from engine.fields.patch import Patch, moved
 from engine.fields.upsample import upsample
@@ -52,25 +57,31 @@ class CascadeMethod(Method):
     ) -> None:
         super().__init__(card.id, card.name, card.factor, card.target, card.sources)
         self.card, self.device, self.steps = card, torch.device(device), card.cascade
-        self.parts = {k: ModelMethod(card.one_step(k), weights, device, plan) for k in set(self.steps)}
-        self.module = nn.ModuleDict({str(k): part.module for k, part in self.parts.items()})
+        shares = card.shares or (1.0,) * len(self.steps)
+        self.counts = any(shares)  # whether any step's detail does
+        made: dict[tuple[int, float], ModelMethod] = {}
+        for number, step in enumerate(zip(self.steps, shares, strict=True)):
+            if step not in made:
+                made[step] = ModelMethod(card.one_step(number), weights, device, plan)
+        self.parts = [made[step] for step in zip(self.steps, shares, strict=True)]
+        self.module = nn.ModuleList(part.module for part in made.values())
         self.needs = self._needs()
         self.halo = self.needs[0]
 
     @property
     def plan(self) -> PrecisionPlan:
         """Precision and layout."""
-        return self.parts[self.steps[-1]].plan
+        return self.parts[-1].plan
 
     def use(self, plan: PrecisionPlan) -> None:
         """Run in another precision and layout from now on."""
-        for part in self.parts.values():
+        for part in self.parts:
             part.use(plan)
 
     @property
     def bytes_per_cell(self) -> int:
         """A generous guess of the memory that a run needs for each fine cell of a patch."""
-        return max(part.bytes_per_cell for part in self.parts.values())
+        return max(part.bytes_per_cell for part in self.parts)
 
     @torch.inference_mode()
     def predict(self, patch: Patch) -> Tensor:
@@ -81,11 +92,12 @@ class CascadeMethod(Method):
         """
         patch = narrowed(moved(patch, self.device), self.halo)
         patch = replace(patch, domain=None)  # learned where every cell counted; conservation cuts it out
+        if not self.counts:
+            return base_field(narrowed(patch, BASE_HALO), self.target, (), 0)
         field, margin, scale = patch.target, patch.halo, 1
-        for step, need in zip(self.steps, self.needs, strict=True):
+        for step, part, need in zip(self.steps, self.parts, self.needs, strict=True):
             field, margin = crop(field, margin - need), need
-            part = self.parts[step]
-            level = self._level(patch, field, margin, scale, step)
+            level = self._level(patch, field, margin, scale, part)
             fine = part.predict(level)
             area = None if level.area is None else _inner(level.area, part.halo * step)
             field = conserve(fine, crop(field, part.halo), step, self.target, area=area)
@@ -98,12 +110,12 @@ class CascadeMethod(Method):
         A step's halo counts in its own coarse cells; that of the steps below in theirs.
         """
         needs, below = [], Fraction(0)
-        for step in reversed(self.steps):
-            below = self.parts[step].halo + below / step
+        for step, part in zip(reversed(self.steps), reversed(self.parts), strict=True):
+            below = part.halo + below / step
             needs.append(-(-below.numerator // below.denominator))
         return tuple(reversed(needs))
 
-    def _level(self, patch: Patch, field: Tensor, margin: int, scale: int, step: int) -> Patch:
+    def _level(self, patch: Patch, field: Tensor, margin: int, scale: int, part: ModelMethod) -> Patch:
         """Return what a step sees.
 
         Args:
@@ -111,9 +123,10 @@ class CascadeMethod(Method):
             field: (B, H, W) the step's coarse field, `margin` cells around the window.
             margin: in the step's coarse cells.
             scale: the step's coarse cells along one of the patch's.
-            step: the step's factor.
+            part: the step's method.
         """
-        k, rest = patch.factor, patch.factor // (scale * step)
+        k, step = patch.factor, part.factor
+        rest = k // (scale * step)
         edge = patch.halo * k - margin * rest * step  # fine cells that are too many on each side
         area = None if patch.area is None else _inner(patch.area, edge)
         weights = area[:, None] if area is not None and self.target.by_area else None
@@ -126,7 +139,7 @@ class CascadeMethod(Method):
         return replace(
             patch,
             factor=step,
-            halo=self.parts[step].halo,
+            halo=part.halo,
             target=field,
             coarse={name: crop(values, patch.halo * scale - margin) for name, values in coarse.items()},
             fine=fine,

@@ -35,7 +35,7 @@ def load_model(
     """
     card, weights, regression = package.card, package.weights(), read_regression(package)
     try:
-        module = build(card.one_step(card.cascade[0]) if card.cascade else card, regression)
+        module = build(card.one_step(0) if card.cascade else card, regression)
     except InputError as error:
         raise PackageError(f"{package.folder}: {error}") from error
     expected = {name: tuple(x.shape) for name, x in module.generator.state_dict().items()}
@@ -43,7 +43,7 @@ def load_model(
     if card.cascade:
         cascade = CascadeMethod(card, weights, device, plan or PrecisionPlan())
         if plan is None:
-            cascade.use(measured_plan(cascade.parts[card.cascade[-1]], precision))
+            cascade.use(measured_plan(cascade.parts[-1], precision))
         return cascade
     method = ModelMethod(card, weights, device, plan or PrecisionPlan(), regression)
     if plan is None:

@@ -125,12 +125,14 @@ class Downscaler(nn.Module):
 
     def _field(self, inputs: NetworkInputs, noise: Noise | None) -> Tensor:
         """Return the field that the network draws, as `forward`."""
+        share = self.base_spec.residual
+        if share == 0:
+            return inputs.base
         result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise).squeeze(1).float()
         if not self.generator.whole_field:
             result = inputs.base + result
         # Not by the sum alone: what follows has a NaN for gradient at a missing cell, which would spoil all.
         field = torch.where(torch.isfinite(inputs.base), result, inputs.base)
-        share = self.base_spec.residual
         if share == 1:
             return field
         # In physical units, where the share was measured.

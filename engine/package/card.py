@@ -23,15 +23,20 @@ class Card:
     needs_date: bool  # the day of year, a climatology or a dynamic source wants one
     raw: dict[str, Any]
     cascade: tuple[int, ...] = ()  # factors of the steps that the network is used for, one after another
+    shares: tuple[float, ...] = ()  # of each step's detail, by what it is worth there; none: all of it
     base: BaseSpec | None = None  # what the residual stands on; None: the best that the sources allow
     bias: BiasSpec | None = None  # how the coarse product is corrected first; None: it is not
     domain: DomainSpec | None = None  # the fine cells that count; None: all
     spread: SpreadSpec | None = None  # of members, by the sources given; None: as the network draws them
     regression: dict[str, Any] | None = None  # of the base: its file, and the coarse cells that it is of
 
-    def one_step(self, factor: int) -> Card:
-        """Return a cascade's card as that of one of its steps."""
-        return replace(self, factor=factor, network={**self.network, "factor": factor}, cascade=())
+    def one_step(self, number: int) -> Card:
+        """Return a cascade's card as that of one of its steps, by its number from 0."""
+        factor, base = self.cascade[number], self.base
+        if self.shares:
+            base = replace(base or BaseSpec(), residual=self.shares[number])
+        network = {**self.network, "factor": factor}
+        return replace(self, factor=factor, network=network, base=base, cascade=(), shares=())
 
     @property
     def ensemble(self) -> bool:
@@ -75,6 +80,7 @@ class Card:
             spread=_spread(raw.get("spread")),
             regression=raw.get("base", {}).get("regression"),
             cascade=tuple(raw.get("cascade", {}).get("steps", ())),
+            shares=tuple(raw.get("cascade", {}).get("shares", ())),
         )
 
 

@@ -173,6 +173,8 @@ def _problems(card: dict[str, Any]) -> Any:
     cascade = card.get("cascade")
     if cascade and math.prod(cascade["steps"]) != card["factor"]:
         yield f"the product of cascade.steps is not the factor ({card['factor']})"
+    if cascade and "shares" in cascade and len(cascade["shares"]) != len(cascade["steps"]):
+        yield "cascade.shares must hold a number for each of cascade.steps"
     yield from _bias_problems(card)
     for index, entry in enumerate(card.get("spread", ())):
         if unknown := sorted(set(entry["sources"]) - seen):

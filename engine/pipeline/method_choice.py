@@ -132,19 +132,26 @@ class Choice:
         """Return the precision that the network ran in."""
         return method.plan.precision
 
-    def resolution_warnings(self, grids: Grids) -> list[str]:
-        """Say when the grid is much coarser or finer than the one in training."""
+    def warnings(self, grids: Grids) -> list[str]:
+        """Say when a model adds nothing, or the grid is much coarser or finer than the one in training."""
         if self.package is None:
             return []
+        shares, told = self.package.card.shares, []
+        if shares and not any(shares):
+            told.append(
+                f"The model {self.id} adds no detail to interpolation: what it learned showed no gain from "
+                "scale to scale."
+            )
         trained = self.package.card.resolution
         unit = _METRES_PER_DEGREE if trained.get("units", "metre").startswith("deg") else 1.0
         wanted = float(trained["coarse"]) * unit
         given = resolution_metres(grids.coarse)
         if 1 / _RESOLUTION_SLACK < given / wanted < _RESOLUTION_SLACK:
-            return []
+            return told
         return [
+            *told,
             f"The coarse cells are {given / 1000:.3g} km, but training had {wanted / 1000:.3g} km: its "
-            "detail may not fit."
+            "detail may not fit.",
         ]
 
 

@@ -57,6 +57,8 @@ def tags(
             entries["MSR_TRAINING_DATA"] = "simulated"
         if card.cascade:
             entries["MSR_STEPS"] = f"{' '.join(map(str, card.cascade))}, learned without a fine truth"
+        if card.shares:
+            entries["MSR_DETAIL_SHARES"] = " ".join(f"{share:g}" for share in card.shares)
     base = inputs.base_in_use(method)
     if base is not None and base.weights:
         entries["MSR_BASE"] = " + ".join(f"{weight:.3g} {id}" for id, weight in base.weights)

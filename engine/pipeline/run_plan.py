@@ -233,7 +233,7 @@ def _check_disk(files: Sequence[OutputFile], grids: Grids, dates: int) -> None:
 
 
 def _warnings(choice: Choice, grids: Grids, inputs: InputRasters) -> list[str]:
-    lines = [*choice.resolution_warnings(grids), *inputs.remarks()]
+    lines = [*choice.warnings(grids), *inputs.remarks()]
     lines += [
         f"{name}: its cells are no finer than the target's, so it adds no detail."
         for name in inputs.coarser_than_fine()

@@ -68,7 +68,7 @@ class BlockSums:
 
     def __init__(self, level: Level) -> None:
         self.level = level
-        self.shape, self.folds = _blocks(level.shape)
+        self.shape, self.folds = block_shape(level.shape), folds_of_blocks(level.shape)
         dates, terms = level.dates, level.values.shape[0]
         hot = F.one_hot(self.folds.flatten(), FOLDS).double()  # (blocks, F)
         self.squares = torch.zeros(dates, FOLDS, terms, terms, dtype=torch.float64)
@@ -249,11 +249,10 @@ def smoothed(sums: Tensor, shape: Sequence[int], window: float) -> Tensor:
     return torch.einsum("kl,ilx->ikx", across, field).reshape(sums.shape)
 
 
-def _blocks(shape: Sequence[int]) -> tuple[tuple[int, int], Tensor]:
-    """Return the rows and columns of blocks, and the fold of each: neighbours are in different ones."""
+def folds_of_blocks(shape: Sequence[int]) -> Tensor:
+    """Return the fold of each block, (rows, columns): neighbours are in different ones, odd beside even."""
     rows, columns = block_shape(shape)
-    fold = (torch.arange(rows)[:, None] * 3 + torch.arange(columns)) % FOLDS
-    return (rows, columns), fold
+    return (torch.arange(rows)[:, None] * 3 + torch.arange(columns)) % FOLDS
 
 
 def _with_field(phi: Tensor, field: Tensor) -> Tensor:

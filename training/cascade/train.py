@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.errors import EngineError, InputError
 from engine.files.atomic import new_folder
 from engine.package.folder import CARD_FILE, Package, find_package
+from training.cascade.fading import Fading, measured_fading
 from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
 from training.console.kept_inputs import check_kept, check_replaceable
 from training.console.sole_writer import sole_writer
@@ -21,6 +22,7 @@ from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Scoring, plan_scores, score
 from training.evaluation.tables import table
+from training.schema.cascade import order_of_steps
 from training.schema.config import Config, load_config
 from training.trainer import packaging
 from training.trainer.distributed import processes
@@ -28,6 +30,7 @@ from training.trainer.draws import Draws
 from training.trainer.run import CONFIGURATION, fit, train_network
 from training.trainer.trainer import CHECKPOINT
 
+FADING = "fading"  # folder, in the run's, of the trainings that tell how the detail fades
 MEMBERS = "members"  # folder, in the run's, of the training of what draws members
 
 
@@ -74,8 +77,9 @@ def train_cascade(
             numbers = {f"{metric}_{level.step}": value for metric, value in row.values.items()}
             metrics.setdefault(row.case.name, {}).update(numbers)
         if not quiet:
-            print(f"Test times, one level up, ×{level.step}:")
+            print(f"Test times, one level up, ×{level.step}, at the scale that was learned, not below it:")
             print(table(scores, given.units))
+    fading = _fading(config, given, levels, folder, resume, quiet)
     return packaging.write(
         output or folder / "package",
         config,
@@ -86,7 +90,30 @@ def train_cascade(
         trainer.best_weights,
         metrics,
         command,
+        fading=None if fading is None else fading.entry(),
     )
+
+
+def _fading(
+    config: Config, given: Archive, levels: list[CascadeLevel], folder: Path, resume: bool, quiet: bool
+) -> Fading | None:
+    """Return what the cascade's detail is worth further down, and tell it; None where it is not asked for."""
+    section = config.cascade
+    if section is None or not section.shrink:
+        return None
+    kept = folder / FADING
+    if not resume and kept.is_dir():
+        shutil.rmtree(kept)
+
+    def report(done: int, count: int) -> None:
+        if not quiet:
+            print(f"Measured how the detail fades: level {done} of {count}.", flush=True)
+
+    fading = measured_fading(given, levels, order_of_steps(config.factor, section.steps), kept, report)
+    shown = any(fading.shares)
+    for sentence in fading.in_words() if shown and not quiet else fading.in_words()[-1:] * (not shown):
+        print(sentence, file=sys.stdout if shown else sys.stderr)
+    return fading
 
 
 def train(

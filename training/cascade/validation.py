@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from engine.errors import InputError
 from engine.fields.conservation import conserve
@@ -123,19 +124,29 @@ def without(level: CascadeLevel, fold: Fold, gap_days: int) -> CascadeLevel:
     Raises:
         InputError: nothing is left.
     """
-    archive, k = level.archive, level.step
-    held = resized(fold.cells, archive.fine.shape[1:])
-    touched = held.reshape(archive.shape[0], k, archive.shape[1], k).any((1, 3))
-    hidden = touched.repeat(k, 0).repeat(k, 1)
+    archive = level.archive
     years = {year_of(date) for date in archive.dates}
     times = tuple(
         t for t, date in enumerate(archive.dates) if len(years) == 1 or not _near(date, fold.year, gap_days)
     )
-    fine = np.where(hidden, np.float32(np.nan), archive.fine)
-    if not times or not np.isfinite(fine[list(times)]).any():
+    left = without_cells(level, fold.cells, times)
+    if left is None:
         raise InputError("cascade.block: a fold leaves nothing to train on.")
-    whole = archive.columns_of(None)
-    train = Region(times, whole)
+    return left
+
+
+def without_cells(level: CascadeLevel, cells: np.ndarray, times: tuple[int, ...]) -> CascadeLevel | None:
+    """Return a level without the truth of cells, (H, W) booleans, to train on at some times.
+
+    Nothing is known of any of the larger cells that touch them. None where nothing is left.
+    """
+    archive, k = level.archive, level.step
+    held = resized(cells, archive.fine.shape[1:])
+    touched = held.reshape(archive.shape[0], k, archive.shape[1], k).any((1, 3))
+    fine = np.where(touched.repeat(k, 0).repeat(k, 1), np.float32(np.nan), archive.fine)
+    if not times or not np.isfinite(fine[list(times)]).any():
+        return None
+    train = Region(times, archive.columns_of(None))
     split = replace(level.split, train=train, validation=train, held_out=False)
     return replace(level, archive=replace(archive, fine=fine), split=split)
 
@@ -224,18 +235,23 @@ def _fitted_cases(
 ) -> Iterator[tuple[CascadeLevel, Case, TargetSpec]]:
     """Yield each level with what was fitted on it: trees, and the cascade, its weights kept at `path`."""
     trainer = CascadeTrainer(levels, path.parent, thin=True)
-    if path.is_file():
-        weights = checkpoint.load(path)[0]["average"]
-    else:
-        trainer.train_only()
-        weights = {n: w.clone() for n, w in trainer.average.weights.items()}
-        checkpoint.save(path, {"average": weights}, {"step": trainer.step_number})
+    weights = trained_weights(trainer, path)
     for level in levels:
         for case in tree_cases(level.config, level.archive, level.split, trainer.target):
             yield level, case, trainer.target
         model = trainer.model_of(level.step, weights)
         case = Case(name, name, Draws(model), model.halo, level.split.test_view, 1.0)
         yield level, case, trainer.target
+
+
+def trained_weights(trainer: CascadeTrainer, path: Path) -> dict[str, Tensor]:
+    """Return the weights after all steps: those kept at `path`, or new ones, which are then kept there."""
+    if path.is_file():
+        return checkpoint.load(path)[0]["average"]
+    trainer.train_only()
+    weights = {n: w.clone() for n, w in trainer.average.weights.items()}
+    checkpoint.save(path, {"average": weights}, {"step": trainer.step_number})
+    return weights
 
 
 def _covered(level: CascadeLevel) -> np.ndarray:

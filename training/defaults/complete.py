@@ -9,6 +9,7 @@ from training.data.archive import Archive
 from training.data.hold_out.chosen import Chosen
 from training.data.hold_out.split import choose_split
 from training.data.hold_out.validation import choose_validation
+from training.defaults.cascade import choose_cascade
 from training.defaults.network import choose_network
 from training.defaults.schedule import choose_schedule
 from training.defaults.target import choose_target
@@ -18,6 +19,7 @@ STEPS: tuple[Callable[[Config, Archive], Chosen], ...] = (
     choose_split,
     choose_validation,
     choose_target,
+    choose_cascade,
     choose_network,
     choose_schedule,
 )

@@ -24,6 +24,7 @@ class CascadeSection(Section):
     steps: tuple[Literal[2, 3, 5], ...] = Field(min_length=1)
     block: Annotated[int, Field(ge=1)] = 3  # cells of the coarse field along a held-out block's edge
     gap_days: Annotated[int, Field(ge=0)] = 10  # around the held-out year, which are not trained on
+    shrink: bool = True  # detail by what it is worth further down, measured above the data
 
     @field_validator("steps")
     @classmethod

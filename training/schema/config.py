@@ -19,7 +19,7 @@ from training.schema.cascade import CascadeSection, order_of_steps
 from training.schema.dataset import is_description
 from training.schema.ensemble import EnsembleSection, with_generator
 from training.schema.problems import first_error
-from training.schema.split import SPLITS, AutoSplit, SplitSection, check_periods
+from training.schema.split import SPLITS, AutoSplit, SplitSection, WholeSplit, check_periods
 from training.schema.validation import ValidationSection
 from training.schema.yaml_file import read_yaml
 
@@ -291,8 +291,11 @@ class Config(Section):
             order_of_steps(self.factor, self.cascade.steps)
             if self.base not in ("auto", "default"):
                 raise ValueError("a cascade has the default base")
-            if self.ensemble is not None or self.losses.adversarial is not None or self.start_from:
+            sharpens = "losses" in self.model_fields_set and self.losses.adversarial is not None
+            if self.ensemble is not None or sharpens or self.start_from:
                 raise ValueError("a cascade goes without ensemble, start_from and losses.adversarial (null)")
+        elif isinstance(self.split, WholeSplit):
+            raise ValueError("split: whole holds nothing out, which only a cascade can do with")
         for month in self.validation.held_out:
             if month not in self.split.train_months:
                 raise ValueError(f"validation.held_out: month {month} is no training month")

@@ -259,6 +259,22 @@ class AutoSplit(SplitSection):
         return tuple(range(1, 13))
 
 
+class WholeSplit(SplitSection):
+    """Nothing is held out: for cascades of fewer dates than could be, which are judged between scales."""
+
+    kind: Literal["whole"]
+
+    @property
+    def train_months(self) -> tuple[int, ...]:
+        """All months."""
+        return tuple(range(1, 13))
+
+    @property
+    def test_months(self) -> tuple[int, ...]:
+        """All months."""
+        return tuple(range(1, 13))
+
+
 def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) -> bool:
     """Return whether a date lies in one of the periods, or within `gap` days of it."""
     if not periods:
@@ -306,4 +322,5 @@ SPLITS: dict[str, type[SplitSection]] = {
     "spatial": SpatialSplit,
     "period": PeriodSplit,
     "auto": AutoSplit,
+    "whole": WholeSplit,
 }

@@ -44,6 +44,7 @@ def write(
     domain: Domain | None = None,
     regression: CellRegression | None = None,
     spread: SpreadSpec | None = None,
+    fading: Mapping[str, Any] | None = None,
 ) -> Package:
     """Write the package.
 
@@ -59,10 +60,13 @@ def write(
         domain: the fine cells that count; None: all.
         regression: of the base, where it names one.
         spread: of the members; None: as they are drawn.
+        fading: of a cascade's detail from step to step, as its card says it; None: it counts in full.
     """
     card = build_card(config, archive, target, sources, network, weights, metrics, command, base, regression)
     if spread is not None:
         card["spread"] = [{"sources": sorted(names), "factor": factor} for names, factor in spread.factors]
+    if fading is not None:
+        card["cascade"] |= fading
     factors = None
     if correction is not None:
         card["bias"] = _bias_entry(correction, archive)

@@ -18,8 +18,10 @@ from training.withheld.peers.run_peer import conserved, run_peer
 from training.withheld.problem import HiddenCase
 from training.withheld.rasters import write_problem
 from training.withheld.scores import CaseScores, filled, root_mean_square, score
+from training.withheld.trained_cascade import CASCADE, run_cascade
 
 SHARPEN = "sharpen"
+TITLES = {CASCADE: "Cascade, trained on the coarse field"}  # of what is neither the engine's nor a peer
 CHEAP = 15.0  # seconds
 ENGINE = (REFERENCE, "bilinear", "lapserate", "elevationregression", "elevationregressionlocal", SHARPEN)
 
@@ -34,9 +36,8 @@ class BenchFolders:
 
 def known_methods() -> dict[str, str]:
     """Return the titles of all methods by id: those of the engine, then the peers."""
-    return {id: info.title for id, info in BASELINES.items() if not info.needs_climatology} | {
-        id: peer.title for id, peer in PEERS.items()
-    }
+    simple = {id: info.title for id, info in BASELINES.items() if not info.needs_climatology}
+    return simple | TITLES | {id: peer.title for id, peer in PEERS.items()}
 
 
 def chosen_methods(names: Sequence[str], judged: str | None = None) -> list[str]:
@@ -54,7 +55,7 @@ def chosen_methods(names: Sequence[str], judged: str | None = None) -> list[str]
     ]:
         if name not in known:
             raise InputError(f"{option}: there is no method {name}: choose from {', '.join(known)}.")
-    usual = [id for id in ENGINE if id in known] + list(PEERS)
+    usual = [id for id in ENGINE if id in known] + [CASCADE, *PEERS]
     wanted = [*(names or usual), *([judged] if judged else [])]
     return [REFERENCE, *(name for name in dict.fromkeys(wanted) if name != REFERENCE)]
 
@@ -85,6 +86,9 @@ def run_case(
             if PEERS[id].covariates and not problem.covariates:
                 return None
             return run_peer(PEERS[id], problem)
+        if id == CASCADE:
+            own = folders.made / f"{problem.name}_{CASCADE}"
+            return run_cascade(problem, rasters, own) if problem.covariates else None
         if not suits(id, problem):
             return None
         return run_engine(id, problem, rasters, folders.made / f"{problem.name}_{id}.tif")

@@ -18,7 +18,8 @@ from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.fields.conservation import aggregate, conserve
 from engine.fields.patch import Patch
-from engine.fields.windows import crop
+from engine.fields.windows import crop, narrowed
+from engine.methods.registry import baseline
 from engine.models.cascade import CascadeMethod
 from engine.models.loading import load_model
 from engine.models.model import ModelMethod, build
@@ -60,15 +61,15 @@ def make_card(target: TargetSpec, steps: tuple[int, ...], season: bool = True) -
 
 def make_weights(card: Card) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
-    module = build(card.one_step(card.cascade[0]))
+    module = build(card.one_step(0))
     return {
         name: torch.randn(value.shape, generator=generator) * (0.5 / max(1, value[0].numel()) ** 0.5)
         for name, value in module.generator.state_dict().items()
     }
 
 
-def make_method(name: str, steps: tuple[int, ...]) -> CascadeMethod:
-    card = make_card(TARGETS[name], steps)
+def make_method(name: str, steps: tuple[int, ...], shares: tuple[float, ...] = ()) -> CascadeMethod:
+    card = dataclasses.replace(make_card(TARGETS[name], steps), shares=shares)
     return CascadeMethod(card, make_weights(card), CPU, PrecisionPlan())
 
 
@@ -165,12 +166,34 @@ def test_every_step_is_conserved(name: str, weights: str, monkeypatch: pytest.Mo
 def test_the_first_step_is_the_networks_own() -> None:
     """A cascade of one step is the model."""
     method = make_method("warmth", (3,))
-    card = method.card.one_step(3)
+    card = method.card.one_step(0)
     model = ModelMethod(card, make_weights(method.card), CPU, PrecisionPlan())
     patch = make_patch(method, 3, 2)
     wanted = conserve(model.predict(patch), crop(patch.target, patch.halo), 3, WARMTH)
     assert method.halo == model.halo
     torch.testing.assert_close(method.predict(patch), wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_where_no_detail_counts_it_is_interpolation_to_the_last_digit(name: str) -> None:
+    method = make_method(name, (2, 3), (0.0, 0.0))
+    patch = make_patch(method, 3, 4)
+    reference = baseline("bicubicsmooth", 6, TARGETS[name])
+    wanted = reference.predict(narrowed(patch, reference.halo))
+    assert torch.equal(method.predict(patch).nan_to_num(), wanted.nan_to_num())
+
+
+def test_a_steps_detail_is_multiplied_by_its_share() -> None:
+    """Against the same step alone; the first one's share alters what the next one sees."""
+    patch = make_patch(make_method("warmth", (2, 2)), 3, 4)
+    whole, none, half = (
+        make_method("warmth", (2, 2), (share, 0.0)).predict(patch) for share in (1, 1e-9, 0.5)
+    )
+    assert float((whole - none).abs().nan_to_num().max()) > 0.5
+    # The second step is interpolation, which is linear in what it is given.
+    torch.testing.assert_close(half, (whole + none) / 2, equal_nan=True, rtol=1e-4, atol=1e-4)
+    parts = make_method("warmth", (2, 2, 2), (1.0, 0.5, 0.5)).parts
+    assert parts[1] is parts[2] is not parts[0], "weights are held once for each step and share"
 
 
 def test_sources_reach_every_step() -> None:
@@ -247,10 +270,33 @@ def test_a_package_runs_through_the_pipeline(tmp_path: Path) -> None:
             results.append(raster.read(1))
             assert raster.transform.a == 1.0
             assert raster.tags()["MSR_STEPS"] == "2 2 3, learned without a fine truth"
+            assert "MSR_DETAIL_SHARES" not in raster.tags()
     assert results[0].shape == (60, 72)
     assert np.isfinite(results[0]).all()
     np.testing.assert_allclose(results[0], results[1], atol=1e-3)
     assert isinstance(load_model(find_package(str(folder)), CPU, PrecisionPlan()), CascadeMethod)
+
+
+@pytest.mark.parametrize(("shares", "adds"), [((0.5, 0.2, 0.1), True), ((0, 0, 0), False)])
+def test_a_run_tells_what_the_detail_is_taken_for(tmp_path: Path, shares: tuple, adds: bool) -> None:
+    cascade = {"steps": [2, 2, 3], "assumption": ASSUMPTION, "shares": list(shares)}
+    folder = write(tmp_path / "tinycascade", cascade=cascade)
+    values = np.random.default_rng(0).uniform(0, 20, (5, 6)).astype(np.float32)
+    profile = {"driver": "GTiff", "width": 6, "height": 5, "count": 1, "dtype": "float32"}
+    profile |= {"crs": "EPSG:3035", "transform": Affine(12, 0, 4e6, 0, -12, 3e6)}
+    with rasterio.open(tmp_path / "target.tif", "w", **profile) as raster:
+        raster.write(values, 1)
+        raster.units = ["degC"]
+    request = SuperResolveRequest(
+        model=str(folder),
+        target=RasterRef(str(tmp_path / "target.tif")),
+        output=str(tmp_path / "fine.tif"),
+        precision="float32",
+    )
+    done = super_resolve(request, Silent())
+    assert any("adds no detail to interpolation" in text for text in done.warnings) != adds
+    with rasterio.open(done.output) as raster:
+        assert raster.tags()["MSR_DETAIL_SHARES"] == ("0.5 0.2 0.1" if adds else "0 0 0")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +305,8 @@ def test_a_package_runs_through_the_pipeline(tmp_path: Path) -> None:
         ({"cascade": {"steps": [2, 3], "assumption": "x"}}, "product of cascade.steps"),
         ({"cascade": {"steps": [12], "assumption": "x"}}, "cascade.steps"),
         ({"cascade": {"steps": [2, 2, 3]}}, "assumption"),
+        ({"cascade": {"steps": [2, 2, 3], "assumption": "x", "shares": [1, 0.5]}}, "cascade.shares"),
+        ({"cascade": {"steps": [2, 2, 3], "assumption": "x", "shares": [1, 0.5, -1]}}, "cascade.shares"),
         (
             {"sources": [{"name": "climatology", "units": "K", "grid": "fine", "kind": "climatology"}]},
             "climatology",

@@ -104,6 +104,8 @@ def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, mad
     package = train(config, tmp_path / "runs", quiet=True)
     card = package.card
     assert card.cascade == (2, 3) and card.factor == K
+    assert 0.6 < card.shares[1] < card.shares[0] < 1, "a law, seen on few cells"
+    assert card.raw["cascade"]["gain"]["explained"] > 0.9
     assert card.resolution == {"coarse": 3000.0, "fine": 500.0, "units": "metre"}
     assert card.raw["cascade"]["trained"][1] == {"step": 3, "coarse": 9000.0, "fine": 3000.0}
     assert "Scale invariance" in card.raw["cascade"]["assumption"]
@@ -123,7 +125,7 @@ def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, mad
     inner = slice(K, -K)
     detail, above = (found[0].numpy() - coarse)[inner, inner], above[inner, inner]
     slope = float((detail * above).sum() / (above**2).sum())
-    assert 0.8 * LAPSE > slope > 1.2 * LAPSE
+    assert 0.65 * LAPSE > slope > 1.1 * LAPSE
     error, before = found[0].numpy() - fine[3], coarse - fine[3]
     assert np.sqrt((error[inner, inner] ** 2).mean()) < 0.6 * np.sqrt((before[inner, inner] ** 2).mean())
     path, picture = tmp_path / "hills.yaml", tmp_path / "maps.png"

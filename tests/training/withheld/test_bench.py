@@ -14,8 +14,10 @@ from affine import Affine
 from engine.errors import InputError
 from engine.specs import TargetSpec
 from training import hidden_truth
+from training.data.store import as_given
 from training.evaluation.bootstrap import Interval
 from training.records.record import read
+from training.withheld.bench import BenchFolders, run_case
 from training.withheld.demands import demands
 from training.withheld.engine_methods import MadeField
 from training.withheld.oracle import oracle_fields
@@ -157,3 +159,23 @@ def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert hidden_truth.run([*words, "--output", str(tmp_path / "out")]) == 0
     told = capsys.readouterr()
     assert "Skipped for want of data: swe16_sierra" in told.out and "aso_swe" in told.err
+
+
+def test_a_cascade_is_trained_on_what_a_case_gives_and_no_more(tmp_path: Path) -> None:
+    """A plain law of height is found; the truth lies nowhere in what it works on."""
+    rng = np.random.default_rng(2)
+    rough = [
+        rng.normal(size=(48 // edge, 64 // edge)).repeat(edge, 0).repeat(edge, 1) for edge in (1, 2, 4, 8)
+    ]
+    height = (300 * sum(rough)).astype(np.float32)
+    truth = (15 - 0.006 * height)[None]
+    cover = np.where(height > 0, 1, 2).astype(np.float32)[None]
+    covariates = (Covariate("elevation", "m", height[None]), Covariate("cover", "", cover, "class"))
+    case = made_case(truth, *covariates)
+    folders = BenchFolders(tmp_path / "given", tmp_path / "made")
+    result = run_case(case, ["bicubicsmooth", "cascade"], folders)
+    assert not result.failed
+    told = result.methods["cascade"]
+    assert told.ratio.value < 0.7 and told.chosen.startswith("detail × ")
+    store = as_given(str(tmp_path / "made" / "hand_cascade" / "store.zarr"))
+    assert np.isnan(store.fine).all() and store.sources["cover"].classes == (1, 2)

@@ -17,7 +17,15 @@ from training.data.hold_out.validation import (
     one_event,
 )
 from training.schema.config import Config
-from training.schema.split import AutoSplit, BlockSection, PeriodSplit, SplitSection, TemporalSplit, day_span
+from training.schema.split import (
+    AutoSplit,
+    BlockSection,
+    PeriodSplit,
+    SplitSection,
+    TemporalSplit,
+    WholeSplit,
+    day_span,
+)
 
 MONTH_GAP = 1
 
@@ -45,7 +53,10 @@ _Made = tuple[SplitSection, str, tuple[str, ...]]  # the split, it in words, and
 def _of_months(config: Config, archive: Archive) -> _Made:
     months = sorted({int(m) for m in archive.months})
     if len(months) < FEWEST_MONTHS:
-        blocks, words = _blocks(config, archive, f"{len(months)} month{'s' * (len(months) > 1)}")
+        few = f"{len(months)} month{'s' * (len(months) > 1)}"
+        if config.cascade is not None:
+            return _whole(few)
+        blocks, words = _blocks(config, archive, few)
         split = TemporalSplit(kind="temporal", train=tuple(months), test=tuple(months), blocks=blocks)
         return split, words, ("Only cells are held out: how good it is in other months cannot be judged.",)
     count = max(1, round(SHARE * len(months)))
@@ -65,6 +76,8 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
         dates = f"{len(days)} date{'s' * (len(days) > 1)}"
         event = len(days) >= FEWEST_DATES
         few = f"{dates} within {span} days, as those of one storm," if event else dates
+        if config.cascade is not None:
+            return _whole(few)
         blocks, words = _blocks(config, archive, few)
         split = PeriodSplit(kind="period", train=((first, last),), test=((first, last),), blocks=blocks)
         other = "in other weather" if event else "on other dates"
@@ -78,10 +91,19 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
     return split, words, ()
 
 
+def _whole(few: str) -> _Made:
+    """Return what a cascade has, whose cells are of several scales, where dates are `few`."""
+    doubt = (
+        f"Nothing is held out, since {few} are too few for that: errors one level up are those of what was "
+        "learned. What the detail is worth further down is measured on cells that were not."
+    )
+    return WholeSplit(kind="whole"), "all dates, which train too", (doubt,)
+
+
 def _blocks(config: Config, archive: Archive, few: str) -> tuple[BlockSection, str]:
     """Return the blocks of cells that test, and say so; `few` says what the dates are."""
     section = None
-    if config.cascade is None and config.validation.cells is None:
+    if config.validation.cells is None:
         valid = valid_cells(archive, range(len(archive.dates)))
         section = cells_to_hold_out(valid, archive.wrap, config.seed)
     if section is None:
