@@ -100,7 +100,8 @@ def model_cases(
     usable = {s.name: s for s in sources if s.name in view.sources}
     view = replace(view, sources=tuple(usable))
     climatology = {name for name, s in usable.items() if s.traits.of_target}
-    cases = [Case(id, f"{id}, all sources", predict, halo, view, strength, member, draws, "model")]
+    title = f"{id}, all sources"
+    cases = [Case(id, title, predict, halo, view, strength, member, draws, "model", network=True)]
     withheld: set[str] = set()
     for given, words, gone in (
         ("without_climatology", "without climatology", climatology),

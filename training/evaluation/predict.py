@@ -38,6 +38,7 @@ class Case:
     given: str = "all"  # of a model's sources; or without_climatology, without_sources
     of: str = ""  # the case whose members this one is made of, "" for a case of its own
     fitted: bool = False  # to the archive's truth, where it is compared
+    network: bool = False  # conserved as it learned: over all cells, where it has no domain
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def predicted_tiles(
         fields on the processor, (1 + members, ·, ·): the central estimate, then the members' draws.
     """
     for place, window, patch in patches_of(archive, strip, cases[0].halo, cases[0].view):
-        # A model without a domain learned to conserve over all cells.
-        if cases[0].group != "model" or patch.domain is not None:
+        if not cases[0].network or patch.domain is not None:
             patch.domain = told_cells(archive, [window], patch, target)
         fields = _drawn(cases[0], patch, members or Members())
         yield (
