@@ -33,6 +33,8 @@ LARGEST, MOST = 1.3, 1.2  # λ of a step, and what detail is multiplied by at mo
 WHOLE = 0.2  # deviation from one of what a relation is worth on blocks of its own level that it has not seen
 SEEN = 0.1  # the same of blocks that it has seen, which is where it is carried down
 SHOWN = 2.5  # a gain is shown if it is so many times its standard error
+# Or if it is so many times that at its own level and from the one above, and so many times the two together.
+EACH, TOGETHER = 1.5, 3.5
 _TINY = 1e-12
 
 
@@ -82,9 +84,17 @@ class Gain:
 
     @property
     def shown(self) -> bool:
-        """Whether the relation explains anything where it was not fitted."""
-        nearest = self.across[:1]
-        return self.here.factor > SHOWN * self.here.error and all(m.factor > m.error for m in nearest)
+        """Whether the relation explains anything where it was not fitted.
+
+        Of two independent estimates the sum over √2 is as sure as one (Stouffer et al. 1949, The American
+        Soldier 1, p. 45).
+        """
+        here = self.here.factor / max(self.here.error, _TINY)
+        if not self.across:
+            return here > SHOWN
+        above = self.across[0].factor / max(self.across[0].error, _TINY)
+        together = min(here, above) > EACH and (here + above) / math.sqrt(2) > TOGETHER
+        return above > 1 and (here > SHOWN or together)
 
     def below(self, octaves: float) -> tuple[float, float]:
         """Return the factor that detail so many octaves below the data's own is expected to have.

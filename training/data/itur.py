@@ -116,6 +116,24 @@ def temperature_nodes() -> np.ndarray:
     return np.stack([_read(f"1510/v1_t_month{m:02d}.npz")[::-1] for m in MONTHS]).astype(np.float32)
 
 
+def node_map(name: str, latitude: str, longitude: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a map of nodes, north up from 180°W on, each of its meridians once.
+
+    Args:
+        name, latitude, longitude: of the package's arrays, without the suffix.
+
+    Returns:
+        (H, W) float32 in the map's own units, the latitudes (H,) and the longitudes (W,) of its nodes.
+    """
+    values, rows, columns = (_read(f"{file}.npz") for file in (name, latitude, longitude))
+    values, rows, columns = values[:, :-1], rows[:, 0], columns[0, :-1]  # the last column repeats the first
+    if rows[0] < rows[-1]:
+        values, rows = values[::-1], rows[::-1]
+    columns = np.where(columns >= 180, columns - 360, columns)
+    order = np.argsort(columns)
+    return np.ascontiguousarray(values[:, order], np.float32), rows, columns[order]
+
+
 def native(time: int) -> list[NativeRaster]:
     """Return the sources of one time as published: temperature in kelvin at 0.75°, elevation at 1/12°."""
     first, last = round((90 - NORTH) / 0.75) - 2, round((90 - SOUTH) / 0.75) + 2

@@ -38,7 +38,7 @@ def test_a_law_lasts_and_a_habit_fades() -> None:
 @pytest.mark.parametrize(
     "gain",
     [
-        Gain(Measured(0.5, 0.3), (Measured(0.9, 0.1),), 0.5),  # not on unseen blocks
+        Gain(Measured(0.4, 0.3), (Measured(0.9, 0.1),), 0.5),  # not on unseen blocks
         Gain(Measured(1.0, 0.1), (Measured(-0.2, 0.1),), 0.5),  # not across levels
         Gain(Measured(-1.0, 0.1), (), 0.5),
         Gain(Measured(1.0, math.inf), (), 0.5),
@@ -84,3 +84,12 @@ def test_what_was_fitted_to_chance_does_not_count_as_fading() -> None:
     assert faded(Measured(0.35, 0.05), own).error > 0.05 / 0.7
     for across, worth in ((Measured(1.2, 0.1), own), (Measured(0.5, 0.1), Measured(1.1, 0.1))):
         assert faded(across, worth) == across
+
+
+def test_what_two_levels_show_together_counts() -> None:
+    """Neither is sure of itself, or one is and the other not at all."""
+    weak, sure, chance = Measured(0.7, 0.3), Measured(1.0, 0.22), Measured(0.5, 0.4)
+    assert not Gain(weak).shown
+    assert Gain(weak, (sure,)).shown
+    assert not Gain(weak, (chance,)).shown and not Gain(chance, (sure,)).shown
+    assert not Gain(weak, (Measured(-1.0, 0.22),)).shown

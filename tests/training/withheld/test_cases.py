@@ -41,6 +41,7 @@ def each_case(place: CasePlace) -> list[HiddenCase]:
     made = [rain.rain(place, 8, "europe"), rain.rain(place, 4, "europe")]
     made += [simulated.snow(place, 32), simulated.snow(place, 16), simulated.air(place, 32)]
     made.append(CASES["large"].build(place))
+    made += [CASES[name].build(place) for name in ("temperature8_americas", "freezing4")]
     return made + [synthetic(place, relation, 1) for relation in RELATIONS]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.errors import InputError
-from training.withheld.cases import measured, modelled, rain, simulated, synthetic
+from training.withheld.cases import atmosphere, measured, modelled, rain, simulated, synthetic
 from training.withheld.cases.large import large
 from training.withheld.cases.place import CasePlace
 from training.withheld.problem import HiddenCase
@@ -55,6 +55,12 @@ CASES: dict[str, CaseEntry] = {
             "modelled", partial(modelled.racmo, variable=variable), modelled.FOLDER
         )
         for variable in modelled.TARGETS
+    },
+    **{
+        name: CaseEntry(
+            "atmosphere", partial(atmosphere.atmosphere, name=name), quick=name in atmosphere.QUICK
+        )
+        for name in atmosphere.FIELDS
     },
     "large": CaseEntry("speed", large, quick=False, asked=True),
     **{
