@@ -35,6 +35,7 @@ from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 from training.schema.older import with_older_meaning
 from training.schema.split import day_span
+from training.trainer.refit.all_data import as_shipped
 
 RUNS = Path("runs")
 
@@ -209,7 +210,7 @@ def _evaluate(
 ) -> int:
     """Score, print, draw and write what the command line asks for."""
     archive = load_archive(config)
-    config = complete(config, archive).config
+    config = as_shipped(complete(config, archive).config)
     split = split_archive(config, archive)
     archive, correction = corrected_archive(config, archive, split, package)
     time = None

@@ -21,7 +21,8 @@ from training.defaults.complete import complete
 from training.defaults.dataset import describes_data, open_config
 from training.records.record import append, record_of, run_id
 from training.trainer import distributed
-from training.trainer.run import fit
+from training.trainer.refit.all_data import refits
+from training.trainer.run import fit, refit
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +59,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if config.cascade is not None and group.count > 1:
             raise InputError("A cascade trains in one process: start it without torchrun.")
         if not group.first:
-            archive = load_archive(config)
-            config = complete(config, archive).config
+            given = load_archive(config)
+            config = complete(config, given).config
             folder = options.runs / config.model.id
-            split = split_archive(config, archive)
-            archive, _ = corrected_archive(config, archive, split)
-            fit(config, archive, split, folder, options.resume, quiet=True)
+            split = split_archive(config, given)
+            archive, _ = corrected_archive(config, given, split)
+            trainer = fit(config, archive, split, folder, options.resume, quiet=True)
+            if refits(config):
+                refit(trainer, config, given, folder, options.resume, quiet=True)
             return 0
         package = train(
             config,

@@ -139,6 +139,12 @@ class CachedInputs:
         """Return whether so many fields could be kept, going by those made so far."""
         return count * self.bytes <= self.limit * max(len(self.kept), 1)
 
+    def release(self) -> None:
+        """Give back the memory of what was kept; it is made again where it is asked for."""
+        self.kept.clear()
+        self.shared.clear()
+        self.bytes = 0
+
     def _make(self, window: Window, view: View, extent: Extent) -> NetworkInputs:
         whole = Window(window.time, extent.top, extent.left, window.withheld)
         # Their features are made once.

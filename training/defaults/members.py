@@ -21,6 +21,8 @@ VALIDATED = 4  # members
 STEPS = 4  # from noise to residual
 NARROWER, NARROWEST, WIDEST = 0.5, 8, 32  # widths against the default ones of an estimate; channels
 
+JUDGED = "judged"  # package, in the run's folder, of a training that never saw what judges it
+
 
 def wants_members(config: Config) -> bool:
     """Return whether a configuration, as it was written, leaves it open whether members are drawn."""
@@ -51,11 +53,14 @@ def members_of(config: Config, estimate: Path) -> Config | None:
     wide = [4 * round(NARROWER * width / 4) for width in default_widths(config.factor)]
     widths = [min(max(NARROWEST, width), WIDEST) for width in wide]
     settings = config.model_dump(mode="json")
-    settings["start_from"] = str(estimate)
+    judged = estimate.parent / JUDGED
+    apart = bool(config.validation.refit) and judged.is_dir()  # what is held out judges the members too
+    settings["start_from"] = str(judged if apart else estimate)
     settings["ensemble"] = {
         "generator": "flow",
         "flow": {"steps": STEPS, "widths": widths},
         "validated": VALIDATED,
+        "about": str(estimate) if apart else None,
     }
     settings["losses"]["adversarial"] = None
     settings["base"] = "auto"

@@ -35,6 +35,7 @@ FINAL = 0.02  # of the rate, at the end
 # Of a network that sees each cell by itself: small patches, so that a step sees many places and dates.
 CELLS_EDGE, CELLS_BATCH = 16, 48  # fine cells along a patch's edge, at least one coarse cell; patches a step
 CELLS_RATE, CELLS_DECAY, CELLS_EPOCHS = 3e-3, 0.02, 90
+JITTER = 0.4  # of the level of what is conserved by ratio, where a network is to travel
 DRY, WET_BIAS = 0.3, 0.5  # share of coarse cells that are zero; of patches that are drawn where it is wet
 
 # In units of the base's own error; no adversary, whose maps are sharper and err more.
@@ -73,6 +74,8 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
     more: dict[str, Any] = {} if "every" in held.model_fields_set else {"every": every}
     if stops and "patience" not in held.model_fields_set:
         more["patience"] = PATIENCE
+    if stops and held.refit is None and held.names_something and config.ensemble is None:
+        more["refit"] = True
     update["validation"] = held.model_copy(update=more)
     if "optimiser" not in given:
         own = config.network.get("kind") == PERCEPTRON
@@ -85,6 +88,8 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
             ema=round(1 - MEMORY / max(steps, 10 * MEMORY), 4),
         )
     told = [_steps_in_words(steps, update["validation"], config, archive)]
+    if more.get("refit"):
+        told.append("Refit: what is shipped is trained once more, on what was held out too.")
     if "losses" not in given and config.cascade is None and config.ensemble is None:
         update["losses"] = LOSSES
         told.append("Losses: errors in both spaces and conservation, without an adversary.")
@@ -94,7 +99,9 @@ def choose_schedule(config: Config, archive: Archive) -> Chosen:
         )
     if "sampling" in update:
         wet = f", {sampling.wet_bias:.0%} of them where it is wet" if sampling.wet_bias else ""
-        told.append(f"Patches: {sampling.batch} a step of {edges[0]} × {edges[1]} coarse cells{wet}.")
+        also = ", mirrored" if sampling.flip_horizontal else ""
+        also += " and at other levels" if sampling.jitter else ""
+        told.append(f"Patches: {sampling.batch} a step of {edges[0]} × {edges[1]} coarse cells{wet}{also}.")
     return Chosen(config.model_copy(update=update), tuple(told))
 
 
@@ -116,7 +123,27 @@ def _sampling(config: Config, archive: Archive) -> SamplingSection:
             known = np.isfinite(field)
             dry, wet = dry + int((field[known] <= 0).sum()), wet + int((field[known] > 0).sum())
     bias = WET_BIAS if dry > DRY * (dry + wet) else 0.0
-    return SamplingSection(size=size, batch=batch, wet_bias=bias)
+    travels = travels_by_convolutions(config)
+    jitter = JITTER if travels and config.target.conservation == "multiplicative" else 0.0
+    return SamplingSection(
+        size=size,
+        batch=batch,
+        wet_bias=bias,
+        flip_horizontal=travels,
+        flip_vertical=travels,
+        jitter=jitter,
+    )
+
+
+def travels_by_convolutions(config: Config) -> bool:
+    """Return whether convolutions are tested at places that training does not have.
+
+    What holds everywhere travels: the same ground mirrored, and other levels of the target on it. A
+    perceptron, which knows no pattern of cells, learns less from mirrored ground than it loses.
+    """
+    rule = config.split
+    elsewhere = rule.train_extent is not None or rule.trains_beside or rule.drawn_blocks is not None
+    return elsewhere and config.network.get("kind") != PERCEPTRON
 
 
 def _steps_in_words(steps: int, validation: Any, config: Config, archive: Archive) -> str:

@@ -284,6 +284,8 @@ class Config(Section):
             self._check_flow()
         elif self.ensemble is not None and not self.network.get("noise"):
             raise ValueError("ensemble needs noise to draw members with: set network.noise")
+        if self.ensemble is not None and self.ensemble.about and self.ensemble.generator != "flow":
+            raise ValueError("ensemble.about is for a flow: leave it out")
         if self.ensemble is not None and self.ensemble.train == "noise" and self.start_from is None:
             raise ValueError("ensemble.train: noise alone can learn only where start_from names a model")
         self._check_bias()

@@ -42,6 +42,9 @@ class EnsembleSection(Section):
     # noise: only the noise's weights learn, and anew; the estimate without noise stays what it was.
     train: Literal["all", "noise"] = "all"
     validated: Annotated[int, Field(ge=2, le=64)] = 4  # members that validation draws
+    # Of a flow: id or folder of a package like that of `start_from`, about whose estimate members are
+    # shipped: one that has also learned from what judges them.
+    about: str | None = None
     # The package's noise is multiplied by it: what makes members of held-out data spread as the mean errs.
     gain: Annotated[float, Field(gt=0, le=10)] = 1.0
 

@@ -25,6 +25,9 @@ class ValidationSection(Section):
     where: Literal["auto", "training"] = "auto"
     # Validations in a row that may be no better before training stops; 0: it takes all its steps.
     patience: Annotated[int, Field(ge=0)] = 0
+    # Whether what is shipped is trained once more, on what was held out too, when that has judged it. Left
+    # out: where `steps` are left out too.
+    refit: bool | None = None
     held_out: tuple[Month, ...] = ()  # training months kept for validation, in training unseen
     held_out_longitudes: tuple[float, float] | None = None  # the same by x coordinate, in the archive's CRS
     held_out_periods: tuple[tuple[Day, Day], ...] = ()  # or by date: first and last of each

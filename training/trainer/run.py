@@ -18,6 +18,8 @@ from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.split import Split, split_archive
 from training.defaults.complete import completed
+from training.defaults.members import JUDGED
+from training.defaults.network import known_truth
 from training.evaluation.base_choice import base_in_words
 from training.evaluation.cases import base_case, baseline_cases, model_cases
 from training.evaluation.member_spread import spread_of
@@ -29,6 +31,8 @@ from training.schema.config import Config
 from training.trainer import distributed, packaging
 from training.trainer.draws import Draws
 from training.trainer.progress import Progress
+from training.trainer.refit.all_data import AllData, all_data, as_shipped, refits
+from training.trainer.refit.last_training import stand_about, steps_of, steps_worth, trainer_of
 from training.trainer.trainer import CHECKPOINT, LOG, Trainer
 from training.trainer.validation import ENSEMBLE, free_and_conserved
 
@@ -62,57 +66,114 @@ def train_network(
         InputError: configuration, data or checkpoint are wrong.
         EngineError: a loss is not finite.
     """
-    archive = load_archive(config)
-    config = completed(config, archive, quiet)
-    split = split_archive(config, archive)
-    archive, correction = corrected_archive(config, archive, split)
+    given = load_archive(config)
+    config = completed(config, given, quiet)
+    split = split_archive(config, given)
+    archive, correction = corrected_archive(config, given, split)
     if correction is not None and not quiet:
         print(correction.in_words)
     folder = runs / config.model.id
     trainer = fit(config, archive, split, folder, resume, quiet)
-    weights, best = trainer.best_weights, trainer.best
+    best = trainer.best
     settings = config.model_dump(mode="json", exclude={"device"})
     write_text(folder / CONFIGURATION, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     if not quiet:
-        print(f"Weights of step {best['step']}. Scoring the test months.")
+        print(f"Weights of step {best['step']}.")
+    _settle(trainer, quiet)
     network = trainer.network
     if config.ensemble is not None:
         network = replace(network, noise_gain=config.ensemble.gain)
-    base = trainer.base
-    if base.weights:
-        share = trainer.residual_share()
-        base = trainer.base = replace(base, residual=share)
-        if not quiet:
-            print(f"Share of the network's residual that is shipped: {share:.2f}.")
-    _settle_strength(trainer)
     spread = _spread(trainer, network, quiet)
-    if config.target.strength == "auto" and not quiet:
-        print(f"Conservation strength that is shipped: {trainer.target.strength:g}.")
-    scores = _test(config, archive, split, trainer, network, further, spread)
+    shipped = AllData(config, archive, split, correction)
+    if refits(config):
+        _write(folder / JUDGED, shipped, trainer, network, {}, command, None)
+        trainer, shipped = refit(trainer, config, given, folder, resume, quiet)
+    elif config.ensemble is not None and config.ensemble.about is not None:
+        stand_about(trainer, config.ensemble.about)
+        shipped = all_data(config, given)
+    if not quiet:
+        print("Scoring the test months.")
+    scores = _test(shipped, trainer, network, further, spread)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:
         print(table(scores, archive.units))
-    package = packaging.write(
-        output or folder / "package",
-        config,
-        archive,
-        trainer.target,
-        trainer.sources,
-        network,
-        weights,
-        metrics,
-        command,
-        base,
-        correction,
-        split.domain,
-        trainer.base_choice.regression,
-        spread,
-    )
+    told = replace(shipped, config=config)
+    package = _write(output or folder / "package", told, trainer, network, metrics, command, spread)
     notes = {"best": best, "sha256": package.sha256}
     name, numbers = run_id(config.model.id, config), package.card.raw["metrics"]
     record = record_of(name, "training", config, folder, command, numbers, notes=notes)
     write_run(folder / "record.json", record, config)
     return package
+
+
+def refit(
+    judged: Trainer, config: Config, given: Archive, folder: Path, resume: bool, quiet: bool
+) -> tuple[Trainer, AllData]:
+    """Train once more, on what was held out too, and take over what that has judged.
+
+    Args:
+        judged: the trainer of the first training, at its end, its share and strength settled.
+        config: of that, complete.
+        given: the archive as it is given.
+        folder, resume, quiet: of the run.
+
+    Raises:
+        InputError, EngineError: as `fit`.
+    """
+    first = distributed.processes().first
+    worth = steps_worth(folder / LOG, config.judged_by) if first else 0
+    worth = distributed.of_first([worth], judged.device)[0]
+    seen = [known_truth(one, given).cells for one in (config, as_shipped(config))]
+    steps = steps_of(worth, *seen)
+    data = all_data(config, given, steps)
+    if not quiet:
+        print(f"Training once more, on what was held out too, for {steps} steps.")
+    trainer = trainer_of(judged, data, folder)
+    goes_on = resume and (trainer.folder / CHECKPOINT).is_file()
+    fit(data.config, data.archive, data.split, trainer.folder, goes_on, quiet, trainer)
+    trainer.base = replace(trainer.base, residual=judged.base.residual)
+    trainer.target = replace(trainer.target, strength=judged.target.strength)
+    return trainer, data
+
+
+def _settle(trainer: Trainer, quiet: bool) -> None:
+    """Take the share of the residual and the conservation strength that are best on what is held out."""
+    if trainer.base.weights:
+        share = trainer.residual_share()
+        trainer.base = replace(trainer.base, residual=share)
+        if not quiet:
+            print(f"Share of the network's residual that is shipped: {share:.2f}.")
+    _settle_strength(trainer)
+    if trainer.config.target.strength == "auto" and not quiet:
+        print(f"Conservation strength that is shipped: {trainer.target.strength:g}.")
+
+
+def _write(
+    folder: Path,
+    data: AllData,
+    trainer: Trainer,
+    network: NetworkSpec,
+    metrics: dict[str, dict[str, float]],
+    command: str,
+    spread: SpreadSpec | None,
+) -> Package:
+    """Write a trainer's best weights as a package."""
+    return packaging.write(
+        folder,
+        data.config,
+        data.archive,
+        trainer.target,
+        trainer.sources,
+        network,
+        trainer.best_weights,
+        metrics,
+        command,
+        trainer.base,
+        data.correction,
+        data.split.domain,
+        trainer.base_choice.regression,
+        spread,
+    )
 
 
 def _settle_strength(trainer: Trainer) -> None:
@@ -145,15 +206,10 @@ def _spread(trainer: Trainer, network: NetworkSpec, quiet: bool) -> SpreadSpec |
 
 
 def _test(
-    config: Config,
-    archive: Archive,
-    split: Split,
-    trainer: Trainer,
-    network: NetworkSpec,
-    further: bool,
-    spread: SpreadSpec | None,
+    data: AllData, trainer: Trainer, network: NetworkSpec, further: bool, spread: SpreadSpec | None
 ) -> list[Score]:
     """Return the scores of the simple methods and of the best weights on the test region."""
+    config, archive, split = data.config, data.archive, data.split
     shipped = trainer.downscaler(trainer.best_weights, network)
     shipped.spread = spread or shipped.spread
     draws = Draws(shipped)

@@ -23,7 +23,7 @@ from engine.compute.devices import wait_for
 from engine.compute.prefetch import Prefetcher
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
-from engine.specs import SourceSpec, TargetSpec
+from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from training.bias.strength import with_strength
 from training.data.archive import Archive
 from training.data.cached_inputs import Batch, CachedInputs, from_patch
@@ -60,6 +60,7 @@ class Trainer:
         config, archive, split: what is trained on what.
         folder: of the run: checkpoint, log, TensorBoard.
         specs: target and sources with their statistics, where they were taken elsewhere.
+        base: what the residual stands on, where that was chosen elsewhere.
 
     Raises:
         InputError: the network or the sources do not fit; the sentence names the key.
@@ -72,6 +73,7 @@ class Trainer:
         split: Split,
         folder: Path,
         specs: tuple[TargetSpec, tuple[SourceSpec, ...]] | None = None,
+        base: BaseSpec | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.whole = archive
@@ -88,7 +90,7 @@ class Trainer:
             self.target, self.sources = statistics_of(config.start_from, self.target, self.sources)
         self.spread = physical_spread(archive, split)
         self.network = network_spec(config, self.sources)
-        self.base_choice = choose_base(config, archive, split, self.target, base_of(config))
+        self.base_choice = choose_base(config, archive, split, self.target, base or base_of(config))
         self.base = self.base_choice.spec
         view = replace(split.training_view, folds=self.base_choice.folds)
         self.split = split = replace(split, training_view=view)

@@ -214,6 +214,25 @@ def test_an_older_card_means_what_it_meant(settings, archive):
     assert parse_config(with_older_meaning(older)).validation.names_something
 
 
+def test_convolutions_that_are_to_travel_see_ground_mirrored_and_other_levels(bare, archive):
+    """Where test and training share their places, or each cell is seen by itself, nothing is turned."""
+    rule = {"kind": "spatial", "train_longitudes": [-180, 60], "test_longitudes": [60, 180]}
+    months = {"train_months": [1, 2, 3, 4, 5, 6, 7, 8], "test_months": [9, 10, 11, 12]}
+
+    def sampled(**more):
+        chosen = complete(parse_config({**bare, **more}), archive)
+        sampling = chosen.config.sampling
+        return (sampling.flip_horizontal, sampling.flip_vertical, sampling.jitter), " ".join(chosen.told)
+
+    apart = {"split": {**rule, **months}, "network": {"kind": "inception"}}
+    turned, told = sampled(**apart)
+    assert turned == (True, True, 0.4) and "mirrored and at other levels" in told
+    additive = sampled(**apart, target={"conservation": "additive", "bounds": [None, None]})
+    assert additive[0] == (True, True, 0.0)
+    assert sampled(split=apart["split"])[0] == (False, False, 0.0)
+    assert sampled(split=SPLIT, network=apart["network"])[0] == (False, False, 0.0)
+
+
 def test_the_kind_of_network_follows_from_the_truth(bare, archive, monkeypatch):
     """Few cells, or scattered ones, are for the perceptron; texture and ensembles never are."""
 

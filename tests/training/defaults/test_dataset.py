@@ -76,7 +76,8 @@ def test_one_file_and_one_command_make_a_package_that_the_engine_runs(folder, ca
     kept = load_config(folder / "runs/valleyrain4/config.yaml")
     assert not leaves_open(kept) and kept.split.kind == "period"
     last = load_config(folder / "runs/valleyrain4/members/valleyrain4/config.yaml")
-    assert last.split == kept.split and last.start_from == "runs/valleyrain4/estimate"
+    assert last.split == kept.split and last.start_from == "runs/valleyrain4/judged"
+    assert last.ensemble.about == "runs/valleyrain4/estimate"
     assert card.ensemble and card.raw["training"]["configuration"] == json.loads(
         last.model_copy(update={"device": "auto"}).model_dump_json(exclude={"device"})
     )

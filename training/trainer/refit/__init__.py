@@ -1,0 +1,1 @@
+"""A last training, on what was held out to judge the first."""
