@@ -15,6 +15,7 @@ from engine.errors import EngineError
 from training.results.claims.another_climate import another_climate
 from training.results.claims.claim import ResultsSection
 from training.results.claims.context import ResultsContext
+from training.results.claims.defaults import defaults
 from training.results.claims.hidden_truth import hidden_truth
 from training.results.claims.learned import encoded_gan, learned_baselines
 from training.results.claims.measured_snow import measured_snow
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[ResultsContext], ResultsSection]] = {
     "hidden_truth": hidden_truth,
     "another_climate": another_climate,
     "measured_snow": measured_snow,
+    "defaults": defaults,
 }
 
 # Parts that use the same evaluations go together; those that take longest are begun first.
@@ -52,7 +54,7 @@ TOGETHER = (
     ("snow_in_space",),
     (
         *("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
-        *("member_generators", "measured_snow"),
+        *("member_generators", "measured_snow", "defaults"),
     ),
 )
 ON_SIMULATED_SNOW = {"snow", "snow_calendar", "snow_in_space", "source_gains"}

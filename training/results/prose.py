@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.results.measured_prose import measured_snow_prose
+from training.results.told_defaults import defaults_in_words
 from training.results.told_generators import generators_in_words
 from training.results.told_numbers import ToldNumbers, format_number
 
@@ -376,4 +377,5 @@ PROSE = {
         "A coarse product of another origin, and another climate", _another_climate, (), ("iberia.jsonl",)
     ),
     "measured_snow": PartProse("Snow, measured", measured_snow_prose, (), ("swe.jsonl",)),
+    "defaults": PartProse("The defaults", defaults_in_words, (), ("defaults.jsonl",)),
 }

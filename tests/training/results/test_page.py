@@ -21,7 +21,7 @@ from training.results.told_numbers import ToldNumbers, format_interval, format_n
 PAGE = ROOT / "docs" / "results.md"
 FROM_RECORDS = (
     *("ablations", "encoded_gan", "learned_baselines", "moselle", "hidden_truth", "another_climate"),
-    *("member_generators", "measured_snow"),
+    *("member_generators", "measured_snow", "defaults"),
 )
 ONE = ("--processes", "1")
 

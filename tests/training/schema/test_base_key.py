@@ -42,7 +42,10 @@ def test_records_of_runs_without_it_are_those_of_the_default_base():
     assert older[:12] == "7595a5f5062a"
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+WRITTEN_OUT = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent.name != "defaults"]
+
+
+@pytest.mark.parametrize("path", WRITTEN_OUT, ids=lambda path: path.stem)
 def test_shipped_configurations_say_their_base(path):
     assert "base" in read_yaml(path)  # so that another default changes none of them
 

@@ -9,8 +9,8 @@ from training.evaluation.scores import members_name
 from training.records.record import Record
 from training.results.claims.claim import Bar, Claim, ResultsSection, columns
 from training.results.claims.context import ResultsContext
+from training.results.claims.defaults import FOLDER, SHARP
 
-SHARP = 0.65  # of the best simple method's mean absolute error, that the fair CRPS should be at or below
 # Of the members: title, whose numbers (the ensemble's, the mean's, one member's), metric. A spectrum needs
 # a truth without holes.
 SHOWN = (
@@ -27,7 +27,8 @@ SHOWN = (
 def member_generators(context: ResultsContext) -> ResultsSection:
     """Scores of members that different generators draw from one estimate, as the newest records have them."""
     section = ResultsSection("What members are drawn by")
-    newest = {r.config: r for r in context.records(KIND) if "ensembles" in r.notes}
+    records = [r for r in context.records(KIND) if "ensembles" in r.notes]
+    newest = {r.config: r for r in records if not r.config.startswith(FOLDER)}
     if not newest:
         return section.lack("What members are drawn by: no record is committed.")
     section.text = "\n\n".join(record_table(record) for record in newest.values())
