@@ -147,7 +147,7 @@ def _problems(card: dict[str, Any]) -> Any:
     yield from _regression_problems(card, weights or {})
     target = card["target"]
     yield from _ordered(target.get("bounds"), "target.bounds")
-    yield from _ordered(target.get("range"), "target.range")
+    yield from _ordered(target.get("range"), "target.range", may_be_one=True)
     lowest = (target.get("bounds") or [None])[0]
     if target["conservation"] == "multiplicative" and (lowest is None or lowest < 0):
         yield "target.conservation is multiplicative, so target.bounds must begin at 0 or above"
@@ -160,7 +160,7 @@ def _problems(card: dict[str, Any]) -> Any:
         if source["name"] in seen:
             yield f"the source {source['name']} stands twice"
         seen.add(source["name"])
-        yield from _ordered(source.get("range"), f"{where}.range")
+        yield from _ordered(source.get("range"), f"{where}.range", may_be_one=True)
         kind = source.get("kind", "continuous")
         if KINDS[kind].wants_classes and not source.get("classes"):
             yield f"{where} is of kind {kind}, so {where}.classes must list its classes"
@@ -230,7 +230,8 @@ def _regression_problems(card: dict[str, Any], weights: dict[str, float]) -> Any
         yield "base.regression.transform is not that of cells with north up"
 
 
-def _ordered(pair: list[float | None] | None, field: str) -> Any:
+def _ordered(pair: list[float | None] | None, field: str, may_be_one: bool = False) -> Any:
+    """Limits lie apart; a range that was seen may be of one value."""
     low, high = pair or (None, None)
-    if low is not None and high is not None and low >= high:
+    if low is not None and high is not None and (low > high or (low == high and not may_be_one)):
         yield f"the field {field} must give the lower value first"

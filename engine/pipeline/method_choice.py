@@ -138,10 +138,9 @@ class Choice:
             return []
         shares, told = self.package.card.shares, []
         if shares and not any(shares):
-            told.append(
-                f"The model {self.id} adds no detail to interpolation: what it learned showed no gain from "
-                "scale to scale."
-            )
+            measured = "gain" in self.package.card.raw["cascade"]
+            why = "showed no gain from scale to scale" if measured else "could not be tried further down"
+            told.append(f"The model {self.id} adds no detail to interpolation: what it learned {why}.")
         trained = self.package.card.resolution
         unit = _METRES_PER_DEGREE if trained.get("units", "metre").startswith("deg") else 1.0
         wanted = float(trained["coarse"]) * unit

@@ -35,6 +35,11 @@ UPPER = 2  # levels above the data's that are trained once more, at most
 SURE = 2.0  # standard errors that the factor from level to level must be above zero
 LEAST_CELLS = 24  # known cells of the coarser side, over all times, that a level must have
 HALVES, GROUPS = 2, 8  # of blocks; of dates that follow each other
+UNMEASURED = (
+    "What the detail is worth further down cannot be measured, since too few cells are known, so the model "
+    "adds no detail to interpolation: take a larger area, or sharpen, which needs fewer cells, or set "
+    "cascade.shrink to false if the relation is known to hold at every scale."
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Fading:
     def in_words(self) -> list[str]:
         """Return what was measured and concluded, a sentence each."""
         if self.gain is None:
-            return ["What the detail is worth could not be measured: too few cells are known for that."]
+            return [UNMEASURED]
         told = [
             "By what the network's detail should be multiplied to err least: "
             f"{_shown(self.gain.here)} on cells whose truth it had not seen."
@@ -98,6 +103,11 @@ class Fading:
         return [*told, f"So it is multiplied by {', '.join(factors_)}."]
 
 
+def measurable(levels: Sequence[CascadeLevel]) -> bool:
+    """Return whether both halves of the blocks leave each step something to learn from and be judged by."""
+    return len(_halves(levels)) == HALVES
+
+
 def measured_fading(
     given: Archive,
     levels: Sequence[CascadeLevel],
@@ -114,6 +124,8 @@ def measured_fading(
         folder: for the weights; those that are there are not trained again.
         report: is told how many trainings are done, of how many.
     """
+    if not measurable(levels):
+        return Fading(None, tuple(steps))
     ladder = [list(levels)]
     while len(ladder) <= UPPER and (above := _upper(given, ladder[-1])) is not None:
         given, upper = above
@@ -220,7 +232,8 @@ def _measured(parts: Sequence[_Detail], step: int) -> Measured:
     if not total:
         return Measured(0.0, math.inf)
     factor = right / total
-    error = max(_jackknife(squares.sum(axis), products.sum(axis)) for axis in (0, 1))
+    errors = [_jackknife(squares.sum(axis), products.sum(axis)) for axis in (0, 1)]
+    error = max(errors) or math.inf  # all of it in one block and date: no other tells how sure it is
     octaves = math.log2(step)
     if octaves == 1:
         return Measured(factor, error)
@@ -259,23 +272,35 @@ def _upper(given: Archive, levels: Sequence[CascadeLevel]) -> tuple[Archive, lis
 
 def _networks(levels: Sequence[CascadeLevel], folder: Path) -> list[_Network]:
     """Train on every other block and on those between; on all, where a half is left with nothing to learn."""
+    made = []
+    for number, (unseen, seen) in enumerate(_halves(levels)):
+        trainer = CascadeTrainer(seen, folder, thin=True)
+        weights = trained_weights(trainer, folder / f"half{number}.safetensors")
+        made.append(_Network(trainer, weights, unseen))
+    return made
+
+
+def _halves(levels: Sequence[CascadeLevel]) -> list[tuple[np.ndarray, list[CascadeLevel]]]:
+    """Return the levels without every other block, and without those between, and the blocks that each lacks.
+
+    Where either has nothing left to learn from there is one half, which lacks nothing.
+    """
     edge = math.lcm(*(level.step for level in levels))  # larger cells of every step lie in one block
     edge *= -(-BLOCK // edge)
     rows, columns = (max(one.archive.fine.shape[axis] for one in levels) for axis in (1, 2))
     block = np.arange(rows)[:, None] // edge + np.arange(columns) // edge
-    made: list[_Network] = []
-    for parity in range(HALVES):
-        unseen = block % HALVES == parity
-        seen = [without_cells(one, unseen, one.split.train.times) for one in levels]
-        if any(one is None for one in seen):
-            unseen = np.zeros_like(unseen)
-            seen, made = [without_cells(one, unseen, one.split.train.times) for one in levels], []
-        trainer = CascadeTrainer([one for one in seen if one is not None], folder, thin=True)
-        weights = trained_weights(trainer, folder / f"half{parity}.safetensors")
-        made.append(_Network(trainer, weights, unseen))
-        if not unseen.any():
-            break
-    return made
+    unseen = [block % HALVES == parity for parity in range(HALVES)]
+    halves = [(cells, _without(levels, cells)) for cells in unseen]
+    if all(len(left) == len(levels) for _, left in halves):
+        return halves
+    nothing = np.zeros_like(unseen[0])
+    return [(nothing, _without(levels, nothing))]
+
+
+def _without(levels: Sequence[CascadeLevel], cells: np.ndarray) -> list[CascadeLevel]:
+    """Return the levels without the truth of cells, those that have something left to learn from."""
+    left = [without_cells(level, cells, level.split.train.times) for level in levels]
+    return [level for level in left if level is not None]
 
 
 def _smallest(levels: Sequence[CascadeLevel]) -> CascadeLevel:

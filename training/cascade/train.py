@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import EngineError, InputError
 from engine.files.atomic import new_folder
 from engine.package.folder import CARD_FILE, Package, find_package
-from training.cascade.fading import Fading, measured_fading
+from engine.specs import SourceSpec
+from training.cascade.fading import UNMEASURED, Fading, measurable, measured_fading
 from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
 from training.console.kept_inputs import check_kept, check_replaceable
 from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
+from training.data.normalisation import value_range
 from training.data.readers import check_options
 from training.data.store import as_given
 from training.defaults.complete import completed
@@ -27,7 +31,7 @@ from training.schema.config import Config, load_config
 from training.trainer import packaging
 from training.trainer.distributed import processes
 from training.trainer.draws import Draws
-from training.trainer.run import CONFIGURATION, fit, train_network
+from training.trainer.run import CONFIGURATION, fit, train_network, write_configuration
 from training.trainer.trainer import CHECKPOINT
 
 FADING = "fading"  # folder, in the run's, of the trainings that tell how the detail fades
@@ -63,8 +67,12 @@ def train_cascade(
     given, levels = load_data(config)
     folder, first = runs / config.model.id, levels[0]
     config = completed(config, first.archive, quiet)
+    section = config.cascade
+    if section is not None and section.shrink and not measurable(levels):
+        print(UNMEASURED, file=sys.stderr)  # before the long work
     trainer = CascadeTrainer(levels, folder)
     fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)
+    write_configuration(config, folder)
     metrics: dict[str, dict[str, float]] = {}
     for level in levels:
         model = trainer.model_of(level.step, trainer.best_weights)
@@ -80,18 +88,30 @@ def train_cascade(
             print(f"Test times, one level up, ×{level.step}, at the scale that was learned, not below it:")
             print(table(scores, given.units))
     fading = _fading(config, given, levels, folder, resume, quiet)
+    if fading is not None and not any(fading.shares):  # whoever uses the model is to know it too
+        named = config.model
+        said = f"{named.description or f'{named.name}.'} {fading.in_words()[-1]}"
+        config = config.model_copy(update={"model": named.model_copy(update={"description": said})})
     return packaging.write(
         output or folder / "package",
         config,
         given,
-        trainer.target,
-        trainer.sources,
+        replace(trainer.target, range=value_range(given.coarse, first.split.train.times)),
+        tuple(replace(s, range=_range_of(s, given, first.split.train.times)) for s in trainer.sources),
         trainer.network,
         trainer.best_weights,
         metrics,
         command,
         fading=None if fading is None else fading.entry(),
     )
+
+
+def _range_of(spec: SourceSpec, given: Archive, times: Sequence[int]) -> tuple[float, float] | None:
+    """Return a source's range as it is given: a cascade uses it below the scale that it was averaged to."""
+    source = given.sources[spec.name]
+    if not spec.traits.scalar:
+        return None
+    return value_range(source.array, times if source.dynamic else [0])
 
 
 def _fading(
@@ -110,9 +130,15 @@ def _fading(
             print(f"Measured how the detail fades: level {done} of {count}.", flush=True)
 
     fading = measured_fading(given, levels, order_of_steps(config.factor, section.steps), kept, report)
-    shown = any(fading.shares)
-    for sentence in fading.in_words() if shown and not quiet else fading.in_words()[-1:] * (not shown):
-        print(sentence, file=sys.stdout if shown else sys.stderr)
+    *measured, conclusion = fading.in_words()
+    if not quiet:
+        for sentence in measured:
+            print(sentence)
+    if any(fading.shares):
+        if not quiet:
+            print(conclusion)
+    else:
+        print(conclusion, file=sys.stderr)
     return fading
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from engine.features.network_inputs import channel_names, source_channels
 from engine.specs import SourceSpec, TargetSpec
 from engine.transforms import transform
 from training.data.archive import Archive, ArchiveSource
+from training.data.lazy import Array
 from training.data.patches import View, Window, cut, withheld_block
 from training.data.region import Region, truth_of
 from training.data.split import Split
@@ -56,6 +58,14 @@ class ChannelMoments:
     def range(self, index: int) -> tuple[float, float] | None:
         """Lowest and highest value of a channel."""
         return (float(self.low[index]), float(self.high[index])) if self.count[index] else None
+
+
+def value_range(values: Array, times: Sequence[int]) -> tuple[float, float] | None:
+    """Return the lowest and the highest value of (T, …) at some times; None where there is none."""
+    moments = ChannelMoments(1)
+    for time in times:
+        moments.update(np.asarray(values[time]).reshape(1, 1, -1))
+    return moments.range(0)
 
 
 def target_spec(config: Config, archive: Archive, split: Split) -> TargetSpec:

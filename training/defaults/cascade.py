@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.errors import InputError
 from training.data.archive import Archive
 from training.data.hold_out.chosen import Chosen
 from training.data.split import split_regions
@@ -26,7 +27,7 @@ def choose_cascade(config: Config, archive: Archive) -> Chosen:
     What it names of them stays; a configuration without a cascade stays as it is.
 
     Raises:
-        InputError: as `training.data.split.split_regions`.
+        InputError: no source lies on the fine grid; or as `training.data.split.split_regions`.
     """
     if config.cascade is None:
         return Chosen(config)
@@ -38,6 +39,11 @@ def choose_cascade(config: Config, archive: Archive) -> Chosen:
         names = ", ".join(s.name for s, old in zip(sources, config.sources, strict=True) if s != old)
         told.append(f"Seen of {names}: by how much it stands out from its coarse means.")
     if config.network.get("kind", "auto") == "auto" and "widths" not in config.network:
+        if not any(_is_fine(source, archive) for source in sources):
+            raise InputError(
+                "cascade: it learns how the target follows sources on the fine grid, and none is named: add "
+                "one (elevation, land cover), or take the simple method bicubicsmooth."
+            )
         months = {int(archive.months[time]) for time in split_regions(config, archive).train.times}
         chosen: dict[str, Any] = {"kind": KIND, "widths": list(WIDTHS)}
         if len(months) >= SEASONS:
@@ -47,6 +53,10 @@ def choose_cascade(config: Config, archive: Archive) -> Chosen:
     if "losses" not in config.model_fields_set:
         update["losses"] = LOSSES
     return Chosen(config.model_copy(update=update), tuple(told))
+
+
+def _is_fine(source: SourceSection, archive: Archive) -> bool:
+    return source.name in archive.sources and archive.sources[source.name].grid == "fine"
 
 
 def _source(source: SourceSection, archive: Archive) -> SourceSection:

@@ -75,8 +75,7 @@ def train_network(
     folder = runs / config.model.id
     trainer = fit(config, archive, split, folder, resume, quiet)
     best = trainer.best
-    settings = config.model_dump(mode="json", exclude={"device"})
-    write_text(folder / CONFIGURATION, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    write_configuration(config, folder)
     if not quiet:
         print(f"Weights of step {best['step']}.")
     _settle(trainer, quiet)
@@ -174,6 +173,12 @@ def _write(
         trainer.base_choice.regression,
         spread,
     )
+
+
+def write_configuration(config: Config, folder: Path) -> None:
+    """Leave the complete configuration in a run's folder."""
+    settings = config.model_dump(mode="json", exclude={"device"})
+    write_text(folder / CONFIGURATION, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
 def _settle_strength(trainer: Trainer) -> None:

@@ -277,9 +277,20 @@ def test_a_package_runs_through_the_pipeline(tmp_path: Path) -> None:
     assert isinstance(load_model(find_package(str(folder)), CPU, PrecisionPlan()), CascadeMethod)
 
 
-@pytest.mark.parametrize(("shares", "adds"), [((0.5, 0.2, 0.1), True), ((0, 0, 0), False)])
-def test_a_run_tells_what_the_detail_is_taken_for(tmp_path: Path, shares: tuple, adds: bool) -> None:
-    cascade = {"steps": [2, 2, 3], "assumption": ASSUMPTION, "shares": list(shares)}
+@pytest.mark.parametrize(
+    ("shares", "measured", "why"),
+    [
+        ((0.5, 0.2, 0.1), True, ""),
+        ((0, 0, 0), True, "showed no gain"),
+        ((0, 0, 0), False, "could not be tried"),
+    ],
+)
+def test_a_run_tells_what_the_detail_is_taken_for(
+    tmp_path: Path, shares: tuple, measured: bool, why: str
+) -> None:
+    cascade: dict = {"steps": [2, 2, 3], "assumption": ASSUMPTION, "shares": list(shares)}
+    if measured:
+        cascade["gain"] = {"here": {"factor": 0.5, "error": 0.1}, "across": [], "explained": 0.1}
     folder = write(tmp_path / "tinycascade", cascade=cascade)
     values = np.random.default_rng(0).uniform(0, 20, (5, 6)).astype(np.float32)
     profile = {"driver": "GTiff", "width": 6, "height": 5, "count": 1, "dtype": "float32"}
@@ -294,9 +305,10 @@ def test_a_run_tells_what_the_detail_is_taken_for(tmp_path: Path, shares: tuple,
         precision="float32",
     )
     done = super_resolve(request, Silent())
-    assert any("adds no detail to interpolation" in text for text in done.warnings) != adds
+    told = [text for text in done.warnings if "adds no detail to interpolation" in text]
+    assert len(told) == bool(why) and all(why in text for text in told)
     with rasterio.open(done.output) as raster:
-        assert raster.tags()["MSR_DETAIL_SHARES"] == ("0.5 0.2 0.1" if adds else "0 0 0")
+        assert raster.tags()["MSR_DETAIL_SHARES"] == ("0 0 0" if why else "0.5 0.2 0.1")
 
 
 @pytest.mark.parametrize(

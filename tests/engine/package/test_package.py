@@ -91,6 +91,13 @@ def test_an_invalid_card_is_not_written(package_folder: Path) -> None:
     assert [p.name for p in package_folder.parent.iterdir()] == ["tiny"]
 
 
+def test_a_source_that_was_the_same_everywhere_in_training_has_a_range_of_one_value(
+    package_folder: Path,
+) -> None:
+    edit(package_folder, put([7.0, 7.0], "sources", 0, "range"))
+    assert load_package(package_folder).card.sources[0].range == (7.0, 7.0)
+
+
 def drop(*path):
     def change(card):
         for key in path[:-1]:
@@ -129,6 +136,7 @@ def put(value, *path):
         (put("soft", "target", "conservation"), "target.conservation"),
         (put([None, None], "target", "bounds"), "target.bounds"),
         (put([5, 1], "target", "bounds"), "target.bounds"),
+        (put([5, 5], "target", "bounds"), "target.bounds"),
         (put([1, 0], "target", "range"), "target.range"),
         (put(0, "target", "std"), "target.std"),
         (put(1.5, "target", "strength"), "target.strength"),

@@ -116,6 +116,11 @@ def test_the_lapse_rate_is_recovered_below_the_scale_that_was_seen(transfer, mad
     folder, fine, height = made
     given = as_given(str(folder / "hills.zarr"))
     assert np.isnan(given.fine[3]).all(), "no truth was known"
+    assert card.sources[0].range == pytest.approx((height.min(), height.max())), "not of its means"
+    seen = given.coarse[:12]
+    assert card.target.range == pytest.approx((seen.min(), seen.max()))
+    again = load_config(tmp_path / "runs/hills6/config.yaml")
+    assert again.cascade == config.cascade and again.split == config.split
     patch, _ = cut(given, [Window(3, 0, 0)], given.shape, method.halo, View(("elevation",)))
     found = method.predict(patch)
     mean = aggregate(found, K)[0].numpy()

@@ -11,7 +11,7 @@ import torch
 from affine import Affine
 
 from engine.sharpening.gains import Gain, Measured
-from training.cascade.fading import Fading, measured_fading
+from training.cascade.fading import Fading, measurable, measured_fading
 from training.cascade.trainer import CascadeLevel
 from training.data.archive import Archive, ArchiveSource, block_mean
 from training.data.split import split_archive
@@ -164,8 +164,20 @@ def test_a_field_too_small_to_measure_adds_nothing(tmp_path: Path) -> None:
     small = crop(given, (4e6, 3e6 - 4 * 4000, 4e6 + 4 * 4000, 3e6))
     fading = measured_fading(small, make_levels(small), (2, 2), tmp_path)
     assert fading.gain is None and fading.shares == (0, 0)
-    assert "could not be measured" in fading.in_words()[0]
+    assert not measurable(make_levels(small)) and not list(tmp_path.rglob("*.safetensors"))
+    assert "cannot be measured" in fading.in_words()[-1] and "adds no detail" in fading.in_words()[-1]
     assert fading.entry() == {"shares": [0, 0]}
+
+
+def test_detail_in_one_block_of_one_date_is_not_sure(tmp_path: Path) -> None:
+    """An island, say: nothing tells how sure its gain is, so it shows none."""
+    from training.cascade import fading
+
+    made = torch.zeros(1, 16, 16)
+    made[0, 4:8, 4:8] = torch.arange(16.0).reshape(4, 4)
+    measured = fading._measured([fading._Detail(made, made)], 2)
+    assert measured == Measured(1.0, math.inf)
+    assert Fading(Gain(measured, (), 1.0), (2, 2)).shares == (0, 0)
 
 
 def test_shares_follow_the_depth_below_the_data() -> None:

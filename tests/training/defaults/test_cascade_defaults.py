@@ -49,6 +49,14 @@ def test_network_sources_and_losses_are_those_that_mean_the_same_at_every_scale(
     assert complete(config, archive).config == config
 
 
+@pytest.mark.parametrize("sources", [[], [{"name": "temperature"}]], ids=["none", "on the coarse grid"])
+def test_without_a_fine_source_there_is_nothing_to_learn(archive, sources):
+    with pytest.raises(
+        InputError, match=r"sources on the fine grid, and none is named: add one .* bicubicsmooth"
+    ):
+        complete(parse_config({**BARE, "sources": sources}), archive)
+
+
 def test_what_a_configuration_says_stays(archive):
     sources = [{"name": "elevation", "derived": ["slope"]}]
     network = {"kind": "unet", "widths": [8, 4]}
@@ -75,7 +83,9 @@ def test_few_dates_hold_nothing_out_and_it_is_said(archive, count):
     assert chosen.config.split.kind == "whole"
     split = split_archive(chosen.config, few)
     assert split.train.times == split.test.times == tuple(range(count))
-    assert any("Nothing is held out" in doubt for doubt in chosen.doubts)
+    words = "1 month is too few" if count == 1 else "4 months are too few"
+    assert any("Nothing is held out" in doubt and words in doubt for doubt in chosen.doubts)
+    assert not any("measured" in doubt for doubt in chosen.doubts), "it may be that it is not"
     assert "season" not in chosen.config.network or count >= 3
 
 

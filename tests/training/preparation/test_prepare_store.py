@@ -212,6 +212,20 @@ def test_copies_of_a_neighbour_are_no_truth():
     assert not repeated(values[:1]).any(), "one time tells nothing"
 
 
+def test_values_that_rounding_makes_alike_are_no_copies():
+    """Whole millimetres of rain: neighbours agree at a few dates by chance, not at many."""
+    rng = np.random.default_rng(0)
+    smooth = np.cumsum(rng.normal(scale=0.5, size=(40, 20, 30)), 2)
+    rain = np.round(np.maximum(smooth, 0)).astype(np.float32)
+    rain[:, 7, 12] = rain[:, 7, 11] = np.arange(40) % 5
+    few = rain[:3]
+    same = ((few[:, :, 1:] == few[:, :, :-1]).all(0) & (few[:, :, 1:] != few[:1, :, 1:]).any(0)).mean()
+    assert same > 0.1, "many pairs are alike"
+    assert not repeated(few).any()
+    copies = repeated(rain)
+    assert copies[7, 11:13].all() and copies.sum() == 2
+
+
 def test_a_split_by_periods_keeps_a_gap(rasters, configured):
     config = parse_config(configured)
     archive = load_archive(config)

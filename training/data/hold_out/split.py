@@ -15,6 +15,7 @@ from training.data.hold_out.validation import (
     gap_of,
     last_block,
     one_event,
+    too_few,
 )
 from training.schema.config import Config
 from training.schema.split import (
@@ -94,8 +95,8 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
 def _whole(few: str) -> _Made:
     """Return what a cascade has, whose cells are of several scales, where dates are `few`."""
     doubt = (
-        f"Nothing is held out, since {few} are too few for that: errors one level up are those of what was "
-        "learned. What the detail is worth further down is measured on cells that were not."
+        f"Nothing is held out, since {too_few(few)} for that: errors one level up are those of what was "
+        "learned."
     )
     return WholeSplit(kind="whole"), "all dates, which train too", (doubt,)
 
@@ -109,11 +110,11 @@ def _blocks(config: Config, archive: Archive, few: str) -> tuple[BlockSection, s
     if section is None:
         rows, columns = archive.shape
         raise InputError(
-            f"split: {few} of {rows} × {columns} coarse cells are too few to hold any out for a test: add "
+            f"split: {too_few(f'{few} of {rows} × {columns} coarse cells')} to hold any out for a test: add "
             f"dates or a larger area, or name a split."
         )
     words = (
         f"{section.share:.0%} of the blocks of {section.size} × {section.size} coarse cells, "
-        f"{section.buffer} around them left out, since {few} are too few to test on others"
+        f"{section.buffer} around them left out, since {too_few(few)} to test on others"
     )
     return section.drawn, words

@@ -58,12 +58,18 @@ def choose_validation(config: Config, archive: Archive) -> Chosen:
                 update["split"] = rule.model_copy(update=of_split)
             return Chosen(config.model_copy(update=update), (f"Validation: {words}, held out of training.",))
     count = f"{len(seen)} date{'' if len(seen) == 1 else 's'}"
+    cells = f"{count} of {archive.shape[0]} × {archive.shape[1]} coarse cells"
     doubt = (
-        f"Validation looks at the training data, since {count} of {archive.shape[0]} × {archive.shape[1]} "
-        f"coarse cells are too few to hold any out: its scores judge nothing, and the last weights are kept."
+        f"Validation looks at the training data, since {too_few(cells)} to hold any out: its scores judge "
+        f"nothing, and the last weights are kept."
     )
     where = held.model_copy(update={"where": "training"})
     return Chosen(config.model_copy(update={"validation": where}), doubts=(doubt,))
+
+
+def too_few(what: str) -> str:
+    """Return that something, counted in words, is too few."""
+    return f"{what} {'is' if what.startswith('1 ') else 'are'} too few"
 
 
 def last_block(days: list[tuple[int, int]], share: float) -> int:
