@@ -26,7 +26,7 @@ from engine.version import VERSION
 from training.bias.corrected import Correction
 from training.data.archive import Archive
 from training.data.domain import Domain
-from training.schema.config import Config
+from training.schema.config import Config, SourceSection
 
 
 def write(
@@ -79,7 +79,7 @@ def write(
         rasters = {
             section.name: default_raster(temporary / f"{section.name}.tif", archive, section.name)
             for section in config.sources
-            if section.default
+            if _ships(section, archive)
         }
         mask = None
         if domain is not None and domain.source:
@@ -185,7 +185,7 @@ def _source(source: SourceSpec, config: Config, archive: Archive) -> dict[str, A
     plain = _plain(asdict(source))
     plain.pop("default")
     section = next(s for s in config.sources if s.name == source.name)
-    if section.default:
+    if _ships(section, archive):
         plain["default"] = {"attribution": archive.citation}
     return plain
 
@@ -202,6 +202,12 @@ def _plain(value: Any) -> Any:
 def _units(crs: str) -> str:
     parsed = rasterio.crs.CRS.from_user_input(crs)
     return "degree" if parsed.is_geographic else (parsed.linear_units or "metre")
+
+
+def _ships(section: SourceSection, archive: Archive) -> bool:
+    """Return whether a source is to lie in the package: a raster without any value would say nothing."""
+    values = archive.sources[section.name].values
+    return section.default and (values is None or bool(np.isfinite(values[0]).any()))
 
 
 def default_raster(path: Path, archive: Archive, name: str) -> Path:

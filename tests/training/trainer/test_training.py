@@ -196,6 +196,22 @@ def test_a_default_raster_ships_with_the_model(quick, archive, tmp_path):
         train(parse_config(quick), tmp_path / "runs", quiet=True)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_source_that_says_nothing_does_no_harm(quick, archive, tmp_path, monkeypatch):
+    """The same value everywhere, or none anywhere: the package is valid, and ships no raster without a value."""
+    elevation = archive.sources["elevation"]
+    for name, value, span in (("constant", 7.0, (7.0, 7.0)), ("missing", np.nan, None)):
+        values = np.full_like(elevation.values, value)
+        sources = {**archive.sources, "elevation": replace(elevation, values=values)}
+        data = replace(archive, sources=sources)
+        monkeypatch.setitem(READERS, "small", lambda factor, data=data: data)
+        quick["steps"] = 1
+        quick["sources"] = [{"name": "elevation", "default": True}]
+        card = train(parse_config(quick), tmp_path / name, quiet=True).card
+        assert card.sources[0].range == span
+        assert ("default" in card.raw["sources"][0]) == (name == "constant")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
