@@ -37,7 +37,7 @@ LEAST_CELLS = 24  # known cells of the coarser side, over all times, that a leve
 HALVES, GROUPS = 2, 8  # of blocks; of dates that follow each other
 UNMEASURED = (
     "What the detail is worth further down cannot be measured, since too few cells are known, so the model "
-    "adds no detail to interpolation: take a larger area, or sharpen, which needs fewer cells, or set "
+    "adds no detail to interpolation: take a larger area, try sharpen, which needs fewer cells, or set "
     "cascade.shrink to false if the relation is known to hold at every scale."
 )
 
