@@ -313,4 +313,5 @@ def _plain(measured: Measured) -> dict[str, float | None]:
 
 
 def _shown(measured: Measured) -> str:
-    return f"{measured.factor:.2f} ± {measured.error:.2f}"
+    sure = f"± {measured.error:.2f}" if math.isfinite(measured.error) else "(how surely, cannot be told)"
+    return f"{measured.factor:.2f} {sure}"

@@ -19,6 +19,7 @@ from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
 from training.data.normalisation import value_range
 from training.data.readers import check_options
+from training.data.split import check_truth
 from training.data.store import as_given
 from training.defaults.complete import completed
 from training.defaults.members import members_of, wants_members
@@ -71,6 +72,8 @@ def train_cascade(
     if section is not None and section.shrink and not measurable(levels):
         print(UNMEASURED, file=sys.stderr)  # before the long work
     trainer = CascadeTrainer(levels, folder)
+    for level in levels:
+        check_truth(level.archive, level.split)
     fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)
     write_configuration(config, folder)
     metrics: dict[str, dict[str, float]] = {}

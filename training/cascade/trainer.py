@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
 from engine.errors import InputError
@@ -55,6 +56,13 @@ def load_levels(config: Config) -> list[CascadeLevel]:
         raise InputError("cascade: the configuration has none.")
     steps = config.cascade.steps
     archives = [load_archive(_at(config, step)) for step in steps]
+    for step, archive in zip(steps, archives, strict=True):
+        if not np.isfinite(archive.fine).any():
+            raise InputError(
+                f"cascade.steps: nowhere are {step} × {step} coarse cells beside each other known on one "
+                f"date, so the step {step} cannot be learned: take a larger area, or the simple method "
+                f"bicubicsmooth."
+            )
     config = complete(config, archives[0]).config  # the same for all: they share their dates
     owns = [_at(config, step) for step in steps]
     return [CascadeLevel(own, each, split_archive(own, each)) for own, each in zip(owns, archives)]

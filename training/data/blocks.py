@@ -30,6 +30,11 @@ def valid_cells(archive: Archive, times: Sequence[int]) -> np.ndarray:
     return valid
 
 
+def valid_times(archive: Archive) -> list[int]:
+    """Return the times that have data anywhere."""
+    return [t for t in range(len(archive.dates)) if np.isfinite(np.asarray(archive.coarse[t])).any()]
+
+
 def draw_cells(section: BlockSection, valid: np.ndarray, wrap: bool) -> Cells:
     """Draw the blocks that test and validate; train on the rest, less a margin around these.
 

@@ -13,7 +13,7 @@ from training.data.domain import Domain, domain_of
 from training.data.hold_out.split import choose_split
 from training.data.hold_out.validation import choose_validation
 from training.data.patches import View
-from training.data.region import Region
+from training.data.region import Region, truth_of
 from training.schema.config import Config
 from training.schema.split import in_periods
 
@@ -44,6 +44,21 @@ def split_archive(config: Config, archive: Archive) -> Split:
     split = split_regions(config, archive)
     domain = domain_of(config, archive, split.train)
     return split if domain is None else _inside(split, domain)
+
+
+def check_truth(archive: Archive, split: Split) -> None:
+    """Refuse before long work a split of which a part has no truth to be judged by.
+
+    Raises:
+        InputError: names the part.
+    """
+    for key, region in (("split.test", split.test), ("validation", split.validation)):
+        if not any(np.isfinite(truth_of(archive, region, time)[0]).any() for time in region.times):
+            first, last = (archive.dates[region.times[end]] for end in (0, -1))
+            raise InputError(
+                f"{key}: the data set {archive.name} has no truth there ({first} to {last}), so nothing can "
+                f"be judged: name other dates or places."
+            )
 
 
 def split_regions(config: Config, archive: Archive) -> Split:

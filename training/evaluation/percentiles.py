@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.metrics.distribution.scale import TruthScale
+from training.metrics.distribution.scale import TruthScale, apart
 
 BINS = 1 << 16
 SIGN = np.uint32(1 << 31)
@@ -61,7 +61,7 @@ def percentiles(fields: Fields, wanted: Sequence[float]) -> list[float]:
 def streamed_scale(fields: Fields) -> TruthScale:
     """Return the scale of the truth (see `training.metrics.truth_scale`), a field at a time."""
     low, high, least, greatest, wet, extreme = percentiles(fields, [0.1, 99.9, 0, 100, 95, 99])
-    return TruthScale(low, high, least, greatest, wet, extreme)
+    return TruthScale(*apart(low, high, least, greatest), least, greatest, wet, extreme)
 
 
 def _ordered(values: ArrayLike) -> np.ndarray:

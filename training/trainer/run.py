@@ -16,7 +16,7 @@ from training.bias.corrected import corrected_archive
 from training.bias.strength import best_strength
 from training.data.archive import Archive
 from training.data.readers import load_archive
-from training.data.split import Split, split_archive
+from training.data.split import Split, check_truth, split_archive
 from training.defaults.complete import completed
 from training.defaults.members import JUDGED
 from training.defaults.network import known_truth
@@ -262,6 +262,7 @@ def fit(
     if not resume and first:
         _set_aside(folder)
     trainer = trainer or Trainer(config, archive, split, folder)
+    check_truth(archive, split)
     if resume:
         trainer.restore()
     else:

@@ -268,6 +268,14 @@ def test_data_that_do_not_fit_are_one_sentence(transfer, tmp_path):
         evaluate.run([str(path)])
 
 
+def test_a_field_without_whole_blocks_is_refused(transfer, tmp_path, monkeypatch):
+    whole = as_given(transfer["data"]["options"]["path"])
+    coarse = np.where(np.arange(H)[:, None] % 2 == 0, whole.coarse, np.nan)
+    monkeypatch.setattr("training.data.store.as_given", lambda *_: replace(whole, coarse=coarse))
+    with pytest.raises(InputError, match=r"cascade\.steps: nowhere are 2 × 2 coarse cells"):
+        train(parse_config(transfer), tmp_path, quiet=True)
+
+
 def test_small_steps_come_first():
     assert order_of_steps(48, (3, 2)) == (2, 2, 2, 2, 3)
     assert order_of_steps(30, (5, 3, 2)) == (2, 3, 5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError
-from training.data.split import split_archive
+from training.data.split import check_truth, split_archive
 from training.defaults.complete import complete
 from training.schema.config import parse_config
 
@@ -111,3 +111,26 @@ def test_periods_of_months_without_years_are_refused(open_config, settings, arch
     config = parse_config({**settings, "validation": {"held_out_periods": [["2001", "2001"]]}})
     with pytest.raises(InputError, match="months without years"):
         complete(config, archive)
+
+
+def test_dates_without_a_value_are_neither_counted_nor_held_out(open_config, archive):
+    """A product ends before its calendar does: the dates that test must have something to test on."""
+    dates = daily("2001-01-01", 60)
+    data = dated(archive, dates)
+    coarse, fine = (np.array(field) for field in (data.coarse, data.fine))
+    for field in (coarse, fine):
+        field[50:] = field[5] = np.nan
+    chosen = complete(open_config, replace(data, coarse=coarse, fine=fine)).config
+    assert chosen.split.test == ((dates[40], dates[49]),)
+    assert chosen.split.train == ((dates[0], dates[39]),)
+    few = replace(data, coarse=np.where(np.arange(60)[:, None, None] < 4, coarse, np.nan), fine=fine)
+    assert complete(open_config, few).config.split.blocks is not None
+
+
+def test_a_split_whose_part_has_no_truth_is_refused(settings, archive):
+    data = dated(archive, daily("2001-01-01", 60))
+    data = replace(data, fine=np.where(np.arange(60)[:, None, None] < 50, data.fine, np.nan))
+    split = {"kind": "period", "train": [["2001-01-01", "2001-02-15"]], "test": [["2001-02-20"] * 2]}
+    config = parse_config({**settings, "split": split, "validation": {"where": "training"}})
+    with pytest.raises(InputError, match=r"split\.test: the data set .* has no truth there \(2001-02-20 to"):
+        check_truth(data, split_archive(config, data))

@@ -13,7 +13,7 @@ from training.data import itur
 from training.data.patches import View
 from training.data.region import Region
 from training.evaluation.cases import baseline_cases
-from training.evaluation.percentiles import percentiles
+from training.evaluation.percentiles import percentiles, streamed_scale
 from training.evaluation.predict import Strip, predict_field
 from training.evaluation.scores import (
     Score,
@@ -24,6 +24,7 @@ from training.evaluation.scores import (
     score_together,
 )
 from training.evaluation.tables import table
+from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import truth_scale
 from training.metrics.registry import ENSEMBLE_METRICS, METRICS
 
@@ -124,6 +125,17 @@ def test_scale_field_by_field_is_that_of_the_whole(rain):
     assert percentiles(lambda: iter(values), wanted) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match="finite"):
         percentiles(lambda: [np.array([np.nan], np.float32)], [50])
+
+
+@pytest.mark.parametrize("wet", [0, 3], ids=["dry everywhere", "wet in a few cells"])
+def test_a_truth_that_is_nearly_all_one_value_has_a_range(wet):
+    truth = np.zeros((2, 100, 100), np.float32)
+    truth[0, 0, :wet] = 5
+    for scale in (truth_scale(truth), streamed_scale(lambda: iter(truth))):
+        assert scale.low < scale.high and (scale.high == 5) == bool(wet)
+        metric = JensenShannonDistance(scale.low, scale.high)
+        metric.update(truth, truth)
+        assert metric.compute() == 0
 
 
 @pytest.fixture

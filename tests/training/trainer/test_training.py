@@ -198,7 +198,7 @@ def test_a_default_raster_ships_with_the_model(quick, archive, tmp_path):
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_source_that_says_nothing_does_no_harm(quick, archive, tmp_path, monkeypatch):
-    """The same value everywhere, or none anywhere: the package is valid, and ships no raster without a value."""
+    """One value everywhere, or none anywhere: the package is valid, and ships no raster without a value."""
     elevation = archive.sources["elevation"]
     for name, value, span in (("constant", 7.0, (7.0, 7.0)), ("missing", np.nan, None)):
         values = np.full_like(elevation.values, value)

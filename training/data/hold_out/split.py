@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.errors import InputError
 from training.data.archive import Archive
-from training.data.blocks import valid_cells
+from training.data.blocks import valid_cells, valid_times
 from training.data.hold_out.chosen import Chosen
 from training.data.hold_out.validation import (
     FEWEST_DATES,
@@ -52,7 +52,7 @@ _Made = tuple[SplitSection, str, tuple[str, ...]]  # the split, it in words, and
 
 
 def _of_months(config: Config, archive: Archive) -> _Made:
-    months = sorted({int(m) for m in archive.months})
+    months = sorted({int(archive.months[t]) for t in valid_times(archive)})
     if len(months) < FEWEST_MONTHS:
         few = f"{len(months)} month{'s' * (len(months) > 1)}"
         if config.cascade is not None:
@@ -69,7 +69,7 @@ def _of_months(config: Config, archive: Archive) -> _Made:
 
 
 def _of_dates(config: Config, archive: Archive) -> _Made:
-    names = sorted(archive.dates, key=day_span)
+    names = sorted((archive.dates[t] for t in valid_times(archive)), key=day_span)
     days = [day_span(name) for name in names]
     first, last = day_of(names[0]), day_of(names[-1])
     if len(days) < FEWEST_DATES or one_event(days):
@@ -88,7 +88,9 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
     train = (first, day_of(names[-count - 1]))
     test = (day_of(names[-count]), last)
     split = PeriodSplit(kind="period", train=(train,), test=(test,), gap_days=gap)
-    words = f"{test[0]} to {test[1]}, {count} of {len(days)} dates; the {gap} days before are left out"
+    before = f"the {gap} days before are" if gap > 1 else "the day before is"
+    left = f"; {before} left out" if gap else ""
+    words = f"{test[0]} to {test[1]}, {count} of {len(days)} dates{left}"
     return split, words, ()
 
 

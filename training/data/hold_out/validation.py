@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.errors import InputError
 from training.data.archive import Archive
-from training.data.blocks import draw_cells, valid_cells
+from training.data.blocks import draw_cells, valid_cells, valid_times
 from training.data.hold_out.chosen import Chosen
 from training.schema.config import Config
 from training.schema.split import CellSection, day_span
@@ -40,8 +40,8 @@ def choose_validation(config: Config, archive: Archive) -> Chosen:
         return Chosen(config)
     if rule.drawn_blocks is not None and rule.drawn_blocks.validation:
         return Chosen(config)
-    dated = [(t, date, int(archive.months[t])) for t, date in enumerate(archive.dates)]
-    seen = [t for t, date, month in dated if rule.trains(date, month)]
+    known = valid_times(archive)
+    seen = [t for t in known if rule.trains(archive.dates[t], int(archive.months[t]))]
     ways = [_by_dates, _by_cells]
     if config.cascade is not None:  # cells of several scales
         ways = [_by_dates]
@@ -119,7 +119,9 @@ def _by_dates(config: Config, archive: Archive, seen: list[int]) -> _Choice | No
     count = last_block(days, SHARE)
     first, last = day_of(names[-count]), day_of(names[-1])
     gap = gap_of(days, count)
-    words = f"the last {count} of {len(days)} training dates, {first} to {last}, and {gap} days before them"
+    words = f"the last {count} of {len(days)} training dates, {first} to {last}"
+    if gap:
+        words += f", and {gap} day{'s' * (gap > 1)} before them"
     return {"held_out_periods": ((first, last),), "gap_days": gap}, {}, words
 
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from training.metrics.distribution.histogram import percentile_range
 
+LEAST_RANGE = 1e-3  # of a truth that is the same everywhere
+
 
 @dataclass(frozen=True)
 class TruthScale:
@@ -26,5 +28,15 @@ def truth_scale(truth: ArrayLike) -> TruthScale:
     """Return the scale of the finite values of `truth`, of any shape."""
     values = np.asarray(truth)
     values = values[np.isfinite(values)]
-    numbers = [values.min(), values.max(), *np.percentile(values, [95, 99])]
-    return TruthScale(*percentile_range(values), *(float(n) for n in numbers))
+    least, greatest, wet, extreme = (float(n) for n in np.percentile(values, [0, 100, 95, 99]))
+    return TruthScale(*apart(*percentile_range(values), least, greatest), least, greatest, wet, extreme)
+
+
+def apart(low: float, high: float, least: float, greatest: float) -> tuple[float, float]:
+    """Return two percentiles, wider where they are one: nearly all values are the same (dry), or all are."""
+    if not high > low:
+        low, high = least, greatest
+    if not high > low:
+        margin = max(abs(low), 1.0) * LEAST_RANGE
+        low, high = low - margin, high + margin
+    return low, high
