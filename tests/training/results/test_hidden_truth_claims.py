@@ -9,7 +9,7 @@ import pytest
 from training.records.record import Record, append, committed
 from training.results import rerun as runs
 from training.results.claims.context import ResultsContext
-from training.results.claims.hidden_truth import demanded, hidden_truth
+from training.results.claims.hidden_truth import demanded, hidden_truth, worst_of_cascade
 
 
 def record(**changed: object) -> Record:
@@ -45,6 +45,16 @@ def test_demands_are_claims_with_their_bars(tmp_path) -> None:
     assert (section.claims[0].low, section.claims[0].high) == (0.5, 0.7)
     assert section.figures[0].value == 0.6
     assert "0.600" in section.text and "1.200" in section.text
+
+
+def test_the_cascade_is_held_to_its_worst_case() -> None:
+    one = {"cascade": 0.9, "cascade low": 0.8, "cascade high": 0.95}
+    other = {"cascade": 1.02, "cascade low": 0.99, "cascade high": 1.05}
+    (claim,) = worst_of_cascade(record(metrics={"a": one, "b": other, "c": {"sharpen": 2.0}}))
+    assert "2 cases (b)" in claim.claim and (claim.value, claim.low, claim.high) == (1.02, 0.99, 1.05)
+    assert claim.verdict == "no"
+    assert worst_of_cascade(record(metrics={"a": one}))[0].verdict == "yes"
+    assert worst_of_cascade(record()) == []
 
 
 def test_without_a_record_it_says_so(tmp_path) -> None:

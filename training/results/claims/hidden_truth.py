@@ -9,6 +9,8 @@ from training.evaluation.bootstrap import Interval
 from training.records.record import Record
 from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, columns
 from training.results.claims.context import ResultsContext
+from training.withheld.demands import HARM
+from training.withheld.trained_cascade import CASCADE
 
 JUDGED = "sharpen"
 OF_RATIOS = ("no harm", "takes what is there", "as good as shown before")  # demands on a case's ratio
@@ -29,7 +31,20 @@ def hidden_truth(context: ResultsContext) -> ResultsSection:
         for name, told in dict(record.notes.get("means") or {}).items()
     ]
     section.claims = [demanded(dict(each), record) for each in record.notes.get("demands") or ()]
+    section.claims += worst_of_cascade(record)
     return section
+
+
+def worst_of_cascade(record: Record) -> list[Claim]:
+    """Return what the cascade, trained with nothing chosen by hand, has on the case that it is worst on."""
+    ratios = {case: values[CASCADE] for case, values in record.metrics.items() if values.get(CASCADE)}
+    if not ratios:
+        return []
+    worst = max(ratios, key=lambda case: float(ratios[case] or 0))
+    values = record.metrics[worst]
+    value, low, high = (float(values.get(f"{CASCADE}{end}") or math.nan) for end in ("", " low", " high"))
+    words = f"largest ratio of {CASCADE} on any of {len(ratios)} cases ({worst})"
+    return [Claim(words, value, low, high, Bar(high=HARM))]
 
 
 def demanded(demand: dict[str, Any], record: Record) -> Claim:
