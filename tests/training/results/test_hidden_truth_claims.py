@@ -50,11 +50,12 @@ def test_demands_are_claims_with_their_bars(tmp_path) -> None:
 def test_the_cascade_is_held_to_its_worst_case() -> None:
     one = {"cascade": 0.9, "cascade low": 0.8, "cascade high": 0.95}
     other = {"cascade": 1.02, "cascade low": 0.99, "cascade high": 1.05}
-    (claim,) = worst_of_cascade(record(metrics={"a": one, "b": other, "c": {"sharpen": 2.0}}))
+    notes = {"demands": [{"what": "no harm", "where": "a", "value": 0.9, "limit": 1.01, "holds": True}]}
+    (claim,) = worst_of_cascade(record(metrics={"a": one, "b": other, "c": {"sharpen": 2.0}}, notes=notes))
     assert "2 cases (b)" in claim.claim and (claim.value, claim.low, claim.high) == (1.02, 0.99, 1.05)
     assert claim.verdict == "no"
-    assert worst_of_cascade(record(metrics={"a": one}))[0].verdict == "yes"
-    assert worst_of_cascade(record()) == []
+    assert worst_of_cascade(record(metrics={"a": one}, notes=notes))[0].verdict == "yes"
+    assert worst_of_cascade(record(notes=notes)) == []
 
 
 def test_without_a_record_it_says_so(tmp_path) -> None:

@@ -9,11 +9,10 @@ from training.evaluation.bootstrap import Interval
 from training.records.record import Record
 from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, columns
 from training.results.claims.context import ResultsContext
-from training.withheld.demands import HARM
-from training.withheld.trained_cascade import CASCADE
 
-JUDGED = "sharpen"
-OF_RATIOS = ("no harm", "takes what is there", "as good as shown before")  # demands on a case's ratio
+JUDGED, CASCADE = "sharpen", "cascade"
+NO_HARM = "no harm"  # the demand on a ratio that is made on every case
+OF_RATIOS = (NO_HARM, "takes what is there", "as good as shown before")  # demands on a case's ratio
 SHARE = "states its error"  # the demand on the share of cases, which is to be large
 _NO_METHODS = ("reference", "oracle")
 
@@ -38,13 +37,14 @@ def hidden_truth(context: ResultsContext) -> ResultsSection:
 def worst_of_cascade(record: Record) -> list[Claim]:
     """Return what the cascade, trained with nothing chosen by hand, has on the case that it is worst on."""
     ratios = {case: values[CASCADE] for case, values in record.metrics.items() if values.get(CASCADE)}
-    if not ratios:
+    limits = [float(d["limit"]) for d in record.notes.get("demands") or () if d["what"] == NO_HARM]
+    if not ratios or not limits:
         return []
     worst = max(ratios, key=lambda case: float(ratios[case] or 0))
     values = record.metrics[worst]
     value, low, high = (float(values.get(f"{CASCADE}{end}") or math.nan) for end in ("", " low", " high"))
     words = f"largest ratio of {CASCADE} on any of {len(ratios)} cases ({worst})"
-    return [Claim(words, value, low, high, Bar(high=HARM))]
+    return [Claim(words, value, low, high, Bar(high=limits[0]))]
 
 
 def demanded(demand: dict[str, Any], record: Record) -> Claim:
