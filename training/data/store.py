@@ -105,7 +105,10 @@ def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
     times = [replace(dates.parse(str(text)), calendar=calendar) for text in group["date"][:][::every]]
     undated = next((w for w in times if w.month is None), None)
     if undated is not None:
-        raise InputError(f"data.options.path: the dates of {path} name no month ({undated}).")
+        raise InputError(
+            f"data.options.path: the dates of {path} name no month ({undated}), which training looks at: "
+            f"give the rasters dates with one (date, band_dates) and prepare them again."
+        )
     budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * _free())
     names = [str(s["name"]) for s in attributes["sources"]]
     arrays = _arrays(group, [COARSE, *([FINE] if FINE in group else []), *names], budget)

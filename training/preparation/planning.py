@@ -190,6 +190,11 @@ def _times(dataset: Dataset, pair: dict[str, Series], result: StorePlan) -> list
         span = f"{first.dates[0]} to {first.dates[-1]}"
         raise InputError(f"period: {first.label} has no date in it (it has {span}).")
     result.missing[first.label] = [str(t) for t in gaps(times)]
+    if times[0].month is None:
+        result.remarks.append(
+            f"{first.label}: its dates name no month ({times[0]}), so nothing can be trained on the store: "
+            f"give dates with one (date, band_dates)."
+        )
     if len(pair) == 2:
         other = pair["coarse"]
         _check_steps(times[0], other)

@@ -94,8 +94,9 @@ def gaps(dated: Sequence[When]) -> list[When]:
         if step <= 0 or (np.diff(seconds) % step).any():
             return []
         every = np.arange(seconds[0], seconds[-1], step)
-        lacking = [w for w in dates_of(every, dated[0].calendar, "minute") if w is not None]
-        missing = [w for w in lacking if w not in there]
+        lacking = every[~np.isin(every, seconds)]
+        precision = "hour" if all(when.minute is None for when in dated) else "minute"
+        missing = [w for w in dates_of(lacking, dated[0].calendar, precision) if w is not None]
     # A series with a longer step of its own (every 8 days, every season) has no gaps of days.
     return missing if len(missing) < len(dated) else []
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import xarray
 import yaml
 import zarr
+from affine import Affine
 from scipy.io import netcdf_file
 
 from engine.errors import InputError
@@ -146,3 +148,15 @@ def test_amounts_wanted_as_a_rate_become_that_of_the_day(tmp_path: Path, way: st
     values = netcdf(tmp_path / "v.nc", np.arange(16) * 3.0, 16, 0.25, "hours since 2001-01-01")
     group, _ = store(tmp_path, units="mm/day", fine={"files": "v.nc", "aggregate": way})
     np.testing.assert_allclose(group["target_fine"][1], values[8:].sum(0), rtol=1e-5)
+
+
+def test_years_alone_are_told_when_prepared_and_refused_in_training(tmp_path: Path) -> None:
+    profile: dict = {"driver": "GTiff", "width": 8, "height": 8, "count": 3, "dtype": "float32"}
+    profile |= {"crs": "EPSG:3035", "transform": Affine(1000, 0, 4e6, 0, -1000, 3e6)}
+    with rasterio.open(tmp_path / "v.tif", "w", **profile) as raster:
+        raster.write(np.random.default_rng(0).random((3, 8, 8)).astype(np.float32))
+    steps = {"first": "2001", "step": "year"}
+    _, remarks = store(tmp_path, fine={"files": "v.tif", "band_dates": steps, "file_units": "mm"})
+    assert any("name no month (2001)" in text and "band_dates" in text for text in remarks)
+    with pytest.raises(InputError, match=r"name no month \(2001\).*: give the rasters dates with one"):
+        load(4, str(tmp_path / "out.zarr"))

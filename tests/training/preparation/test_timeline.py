@@ -71,6 +71,9 @@ def test_hours_in_names_and_counted_on():
 def test_missing_hours_and_days_of_other_calendars_are_found():
     hours = [When(2001, 1, 1, h, 0) for h in (0, 3, 6, 12, 15)]
     assert [str(w) for w in gaps(hours)] == ["2001-01-01T09:00"]
+    bare = [When(2021, 6, 1, h) for h in (0, 1, 2, 4, 5)]
+    assert [str(w) for w in gaps(bare)] == ["2021-06-01T03"], "as file names write them, without minutes"
+    assert gaps(bare[:3]) == []
     winter = [When(2001, 2, d, calendar="360_day") for d in (27, 28, 30)] + [When(2001, 3, 1)]
     assert [str(w) for w in gaps(winter)] == ["2001-02-29"]
 

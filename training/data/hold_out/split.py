@@ -76,7 +76,8 @@ def _of_dates(config: Config, archive: Archive) -> _Made:
         span = days[-1][1] - days[0][0] + 1
         dates = f"{len(days)} date{'s' * (len(days) > 1)}"
         event = len(days) >= FEWEST_DATES
-        few = f"{dates} within {span} days, as those of one storm," if event else dates
+        time = f"{span} days" if span > 1 else "one day"
+        few = f"{dates} within {time}, as those of one storm," if event else dates
         if config.cascade is not None:
             return _whole(few)
         blocks, words = _blocks(config, archive, few)
