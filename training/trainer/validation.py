@@ -21,14 +21,16 @@ from training.evaluation.predict import Case, Members, predicted_tiles
 from training.evaluation.validation_strips import strips
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
-from training.metrics.metric import EnsembleMetric, Metric
+from training.metrics.metric import Metric
 from training.metrics.pointwise.mae import MeanAbsoluteError
 from training.metrics.pointwise.rmse import RootMeanSquareError
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
 NEARLY_WHOLE = 0.98  # a share of the residual beyond it is all of it
-ENSEMBLE = ("crps", "spread_skill")
+CRPS, SPREAD = "crps", "spread_skill"
+ENSEMBLE = (CRPS, SPREAD)
+SPREADS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # times that members stand out from the estimate
 
 
 def validation_scale(archive: Archive, split: Split) -> TruthScale:
@@ -60,7 +62,9 @@ def validate(
             are named rmse, mae, js_distance, those of another case have its name appended; a
             case that the sources do not allow is left out.
         members: draws for each time; also their fair CRPS and spread over skill, crps and
-            spread_skill.
+            spread_skill. Where data are held out, the spread is fitted in the end (see
+            `training.evaluation.member_spread`), so the CRPS is the least that any of `SPREADS` gives:
+            else wide members that know nothing would be taken for better than sharp ones.
         scale: of the validation region's truth, where it is known (see `validation_scale`).
     """
     region, target = split.validation, model.target
@@ -85,9 +89,9 @@ def validate(
             "mae": MeanAbsoluteError(),
             "js_distance": JensenShannonDistance(scale.low, scale.high),
         }
-        drawn: dict[str, EnsembleMetric] = {}
-        if members:
-            drawn = {metric: ENSEMBLE_METRICS[metric](scale) for metric in ENSEMBLE}
+        spreads = SPREADS if split.held_out else (1.0,)
+        sharpness = [ENSEMBLE_METRICS[CRPS](scale) for _ in spreads] if members else []
+        calibration = [ENSEMBLE_METRICS[SPREAD](scale)] if members else []
         for strip in strips(archive, split, block):
             time = strip.time
             truth = truth_of(archive, region, time)[0]
@@ -96,11 +100,25 @@ def validate(
                 values, wanted = fields.numpy(), truth[place]
                 for metric in metrics.values():
                     metric.update(values[0], wanted)
-                for of_members in drawn.values():
+                for factor, crps in zip(spreads, sharpness):
+                    crps.update(_spread(values, factor, target), wanted)
+                for of_members in calibration:
                     of_members.update(values[1:], wanted)
+        told = {key: metric.compute() for key, metric in metrics.items()}
+        if members:
+            told[CRPS] = min(metric.compute() for metric in sharpness)
+            told[SPREAD] = calibration[0].compute()
         suffix = "" if name == "all" else f"_{name}"
-        numbers.update({f"{key}{suffix}": metric.compute() for key, metric in (metrics | drawn).items()})
+        numbers.update({f"{key}{suffix}": value for key, value in told.items()})
     return numbers
+
+
+def _spread(fields: np.ndarray, factor: float, target: TargetSpec) -> np.ndarray:
+    """Return the members among fields, the estimate before them, so many times as far from it."""
+    if factor == 1:
+        return fields[1:]
+    low, high = target.bounds or (None, None)
+    return np.clip(fields[0] + factor * (fields[1:] - fields[0]), low, high)
 
 
 @torch.no_grad()
