@@ -111,7 +111,7 @@ def _what(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=RASTER[#BAND]",
-        help="a source of the model, by its name; give the option once for each",
+        help="a source of the model, by its name; of sharpen any covariate, by any name; once for each",
     )
     what.add_argument(
         "--domain",

@@ -67,7 +67,10 @@ def ensemble_request(options: argparse.Namespace) -> EnsembleRequest | None:
         first = next((name for name, file in files.items() if file), None)
         if first is not None:
             option = {"quantiles": "quantiles-output", "member_file": "members-output"}.get(first, first)
-            raise InputError(f"--{option} needs an ensemble: give --members, such as --members 20.")
+            told = f"--{option} needs an ensemble: give --members, such as --members 20."
+            if first == "support":
+                told += " What sharpen supports is --supported-share."
+            raise InputError(told)
         return None
     asked = EnsembleRequest(options.members, **files, coherence=options.coherence)
     return replace(asked, levels=levels) if levels else asked

@@ -105,7 +105,10 @@ class Choice:
         if request.ensemble is None or (self.package is not None and self.package.card.ensemble):
             return
         if self.package is None:
-            raise InputError(f"The simple method {self.id} gives one estimate, no ensemble: choose a model.")
+            other = "ask for its expected error, or " if BASELINES[self.id].tells_error else ""
+            raise InputError(
+                f"The simple method {self.id} gives one estimate, no ensemble: {other}choose a model."
+            )
         raise InputError(
             f"The model {self.id} gives one estimate, no ensemble: choose a model with a noise input."
         )
@@ -118,11 +121,13 @@ class Choice:
         """
         fitted = [id for id, info in BASELINES.items() if info.tells_error]
         if self.package is not None or self.id not in fitted:
+            draws = self.package is not None and self.package.card.ensemble
+            members = " Of its members, support and spread tell as much." if draws else ""
             for key, what in (("expected_error", "expected error"), ("supported_share", "supported share")):
                 if getattr(request, key):
                     raise InputError(
                         f"{key}: {self.id} does not tell its {what}: leave it out, or choose "
-                        f"{' or '.join(fitted)}."
+                        f"{' or '.join(fitted)}.{members}"
                     )
         said = [] if self.any_sources else [n for n, ref in request.sources.items() if ref.kind]
         if said:

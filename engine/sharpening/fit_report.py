@@ -41,11 +41,13 @@ def sentences(fitted: Fitted, factor: int, given: Sequence[str]) -> list[str]:
             why = "no gain shown" if gain is not None else "no detail of its own"
             lines.append(f"{name}: {why}, left out.")
             continue
-        kept = ", ".join(f"{value:.2g}" for value in _factors(gain, factor))
-        line = f"{name}: carries {kept} of its detail down, from each halving of the cells to the next"
+        octaves = _octaves_within(factor)
+        kept = ", ".join(f"{gain.below(octave)[0]:.2g}" for octave in octaves)
+        sizes = ", ".join(f"1/{2**octave:.3g}" for octave in octaves)
+        line = f"{name}: carries {kept} of its detail down to cells of {sizes} of the size"
         if gain.across:
             above = ", ".join(f"{m.factor:.2g} ± {m.error:.1g}" for m in gain.across)
-            line += f" (from level to level above the data it was {above})"
+            line += f" (tried above the data, from a level to the next finer one, it was {above})"
         lines.append(f"{line}.")
     return lines
 
@@ -78,6 +80,12 @@ def _gain(gain: Gain | None, factor: int) -> dict[str, Any] | None:
 def _factors(gain: Gain, factor: int) -> list[float]:
     """Return the factor of each octave below the data."""
     return [gain.below(octave)[0] for octave in range(1, max(1, math.ceil(math.log2(factor))) + 1)]
+
+
+def _octaves_within(factor: int) -> list[float]:
+    """Return the octaves down to cells of 1/factor of the size, the last one broken off there."""
+    last = math.log2(factor)
+    return [float(octave) for octave in range(1, math.ceil(last))] + [last]
 
 
 def _measured(measured: Measured) -> dict[str, float | None]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from training.results.claims.hidden_truth import OTHERS
 from training.results.measured_prose import measured_snow_prose
 from training.results.told_defaults import defaults_in_words
 from training.results.told_generators import generators_in_words
@@ -292,15 +293,17 @@ def _moselle(n: ToldNumbers) -> list[str]:
 def _hidden_truth(n: ToldNumbers) -> list[str]:
     mean = n.interval("mean ratio of sharpen", ".2f")
     snow = n.interval("sharpen as good as shown before (snow32)", ".2f")
+    peers = ", ".join(f"`{id}`: {title}" for id, title in OTHERS.items())
     return [
         "Cases whose fine truth is withheld from every method, and used for the score alone: rain of the "
         "ITU-R maps, **simulated** snow and air temperature, measured snow water equivalent, RACMO over "
         "Iberia, and synthetic fields with a known relation (a lapse rate, a coast, none at all, one that "
         "reverses with scale, a non-linear one); and twelve other fields of the ITU-R maps (temperature, "
         "humidity, clouds, heavy rain), which came in when the method was done. All numbers are root mean "
-        "square errors over that of smoothly conserved bicubic interpolation; *on the truth* is a regression "
-        "fitted on the hidden truth itself. What users would take otherwise has the setting that is best one "
-        "level up.",
+        "square errors over that of smoothly conserved bicubic interpolation; *on the truth* is a linear "
+        "regression fitted on the hidden truth itself, which relations of other shapes can beat. What users "
+        f"would take otherwise ({peers}; the rest are MSR's simple methods) has the setting that is best one "
+        "level up. A case's name ends in its factor, its place or its draw.",
         f"Over all kinds of cases `sharpen` has {mean} times the error of the interpolation, on simulated "
         f"snow ×32 {snow} times. Its priors were set while these scores were looked at, all but the twelve: "
         "see [How it is measured](methods.md). `cascade` is a network trained on the coarse field alone by a "

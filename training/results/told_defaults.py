@@ -29,7 +29,8 @@ def defaults_in_words(n: ToldNumbers) -> list[str]:
         told.append(
             f"- {SETS[model]}: {ratio} times the RMSE of the best other method, *{other}*; its members' "
             f"fair CRPS is {sharp} times the least MAE of a simple method, and {share} times the estimate's "
-            f"own; for {SHARP} an MAE of {asked} times the simple method's would do, and it has {own}."
+            f"own. With that share, {SHARP} asks for {asked} times the simple method's MAE; the estimate has "
+            f"{own}."
         )
     return [
         "A configuration of data, factor, sources and, so that what is tested is comparable, the split "
@@ -38,6 +39,6 @@ def defaults_in_words(n: ToldNumbers) -> list[str]:
         "\n".join(told),
         "Members that were as sure as their errors allow, and errors that were normal, would have a CRPS of "
         "0.71 times the MAE of their estimate (1/√2), whatever draws them. So the last two numbers say what "
-        "is missing: where the estimate errs nearly as much as the best simple method, no generator keeps "
-        "the bar.",
+        "is missing: where the estimate errs nearly as much as the best simple method, no generator comes "
+        f"to {SHARP}, which is what the claims ask for.",
     ]

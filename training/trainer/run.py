@@ -91,7 +91,7 @@ def train_network(
         stand_about(trainer, config.ensemble.about)
         shipped = all_data(config, given)
     if not quiet:
-        print("Scoring the test months.")
+        print("Scoring on the test data.")
     scores = _test(shipped, trainer, network, further, spread)
     metrics = {s.case.name: _numbers(s) for s in scores}
     if not quiet:

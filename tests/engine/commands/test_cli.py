@@ -100,6 +100,7 @@ def test_an_ensemble_reaches_the_request(seen: list[dict], capsys: pytest.Captur
     ("words", "sentence"),
     [
         ("--spread s.tif", "--spread needs an ensemble: give --members"),
+        ("--support s.tif", "What sharpen supports is --supported-share"),
         ("--quantiles-output s.tif", "--quantiles-output needs an ensemble"),
         ("--members-output s.tif --members 0", "--members-output needs an ensemble"),
         ("--members 4 --quantiles 0.5", "give --quantiles-output"),

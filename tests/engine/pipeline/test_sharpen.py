@@ -15,7 +15,7 @@ from engine.commands.cli import main
 from engine.commands.jobs import State, run_job
 from engine.errors import Cancelled, InputError
 from engine.feedback import Silent
-from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
 from engine.raster.reference import GridRequest, RasterRef
 from tests.engine.pipeline.rough_ground import (
     CELL,
@@ -189,6 +189,9 @@ def test_other_methods_do_not_tell_what_to_expect(make, tmp_path: Path) -> None:
     for key, word in (("expected_error", "expected error"), ("supported_share", "supported share")):
         with pytest.raises(InputError, match=f"bicubic does not tell its {word}.*sharpen"):
             run(replace(request, sources={}, **{key: str(tmp_path / "e.tif")}))
+    ensemble = EnsembleRequest(4)
+    with pytest.raises(InputError, match=r"sharpen gives one estimate, .* its expected error"):
+        run(replace(request, model="sharpen", ensemble=ensemble))
     dem = replace(request.sources["dem"], kind="continuous")
     with pytest.raises(InputError, match="knows the kind"):
         run(replace(request, model="elevationregression", sources={"elevation": dem}))

@@ -305,6 +305,8 @@ def test_a_failure_after_the_last_tile_leaves_what_stood_there(drawn_run: SuperR
 def test_what_has_no_members_says_so(drawn_run: SuperResolveRequest, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="simple method bicubic gives one estimate, no ensemble"):
         super_resolve(replace(drawn_run, model="bicubic", factor=4, sources={}), Silent())
+    with pytest.raises(InputError, match=r"does not tell its supported share: .* Of its members, support"):
+        super_resolve(replace(drawn_run, supported_share=str(tmp_path / "share.tif")), Silent())
     quiet = package(tmp_path, "quietrain", 0)
     with pytest.raises(InputError, match="model quietrain gives one estimate, no ensemble"):
         super_resolve(replace(drawn_run, model=str(quiet)), Silent())

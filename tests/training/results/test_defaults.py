@@ -60,7 +60,7 @@ def test_what_the_bar_asks_of_the_estimate_stands_beside_what_it_has(tmp_path) -
     assert figures[words] == pytest.approx(0.65 / 0.75)
     assert member_generators(context).missing  # its records are no other part's
     text = " ".join(defaults_in_words(ToldNumbers(section, context)))
-    assert "(not simulated)" in text and "for 0.65 an MAE of 0.87 times the simple method's would do" in text
+    assert "(not simulated)" in text and "0.65 asks for 0.87 times the simple method's MAE" in text
 
 
 def test_a_claim_holds_by_its_whole_interval(tmp_path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from training.records.record import Record, append, committed
 from training.results import rerun as runs
 from training.results.claims.context import ResultsContext
-from training.results.claims.hidden_truth import demanded, hidden_truth, worst_of_cascade
+from training.results.claims.hidden_truth import OTHERS, demanded, hidden_truth, worst_of_cascade
+from training.withheld.peers.registry import PEERS
 
 
 def record(**changed: object) -> Record:
@@ -80,3 +81,9 @@ def test_it_is_run_again_by_its_own_command(tmp_path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(runs.subprocess, "run", run)
     assert runs.rerun(record(), print) == {"a": {"sharpen": 0.61}}
+
+
+def test_the_page_names_every_peer_of_the_bench() -> None:
+    assert {id: title.casefold() for id, title in OTHERS.items()} == {
+        id: peer.title.casefold() for id, peer in PEERS.items()
+    }

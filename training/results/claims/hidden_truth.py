@@ -11,6 +11,15 @@ from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, c
 from training.results.claims.context import ResultsContext
 
 JUDGED, CASCADE = "sharpen", "cascade"
+OTHERS = {  # what else a record's columns are of, beside the engine's methods
+    "dms": "data mining sharpener",
+    "tsharp": "TsHARP",
+    "gwr": "geographically weighted regression",
+    "kriging": "area-to-point kriging",
+    "atprk": "area-to-point regression kriging",
+    "dissever": "Dissever",
+}
+REFERENCE = "bicubicsmooth"  # whose error that of each method is told in
 NO_HARM = "no harm"  # the demand on a ratio that is made on every case
 OF_RATIOS = (NO_HARM, "takes what is there", "as good as shown before")  # demands on a case's ratio
 SHARE = "states its error"  # the demand on the share of cases, which is to be large
@@ -74,4 +83,4 @@ def ratios_table(record: Record) -> str:
     for case, values in record.metrics.items():
         numbers = [values.get(name) for name in ("oracle", *methods)]
         rows.append([case, *("" if n is None else f"{n:.3f}" for n in numbers)])
-    return f"{record.id} ({record.kind})\n" + columns(rows)
+    return f"{record.id} ({record.kind}; RMSE over that of {REFERENCE})\n" + columns(rows)
