@@ -52,8 +52,17 @@ def inverse(values: Tensor, name: str, scale: float = 1.0) -> Tensor:
     return values if scale == 1 else values * scale
 
 
+def from_zero(values: Tensor, target: TargetSpec) -> Tensor:
+    """Return physical values with zero for the negatives of what cannot be negative, as conservation has it.
+
+    Round-off of packed files (−3e-9 mm of rain) is far from zero after a cube root.
+    """
+    return values.clamp_min(0) if target.nonnegative or target.bounds[0] == 0 else values
+
+
 def normalised(values: Tensor, target: TargetSpec) -> Tensor:
     """Return physical values of the target as the network sees them."""
+    values = from_zero(values, target)
     return (transform(values, target.transform, target.scale) - target.mean) * (1 / target.std)
 
 

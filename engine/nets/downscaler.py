@@ -27,7 +27,7 @@ from engine.nets.flow import FlowGenerator
 from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
 from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
-from engine.transforms import normalised, physical
+from engine.transforms import from_zero, normalised, physical
 
 
 class Downscaler(nn.Module):
@@ -85,6 +85,8 @@ class Downscaler(nn.Module):
         """
         halo = self.generator.halo
         patch = narrowed(patch, self.halo)
+        # As conservation takes it: a base made of round-off below zero is not the base of zeros.
+        patch = replace(patch, target=from_zero(patch.target, self.target))
         if patch.climatology is not None:  # of the target, which is nothing outside the domain
             patch = replace(patch, climatology=within(patch.climatology, patch))
         base = self.base.field(patch, halo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,6 +84,28 @@ def test_transforms_invert(name: str) -> None:
     transform(leaf, name).sum().backward()
     assert bool(torch.isfinite(leaf.grad).all())
     assert bool(torch.isfinite(inverse(torch.tensor([1e4]), name)).all())
+
+
+@pytest.mark.parametrize(
+    "rule", [{"conservation": "multiplicative"}, {"conservation": "additive", "bounds": (0.0, None)}]
+)
+@pytest.mark.parametrize("name", ["identity", "log1p", "cuberoot"])
+def test_round_off_below_zero_is_seen_as_zero(name: str, rule: dict[str, object]) -> None:
+    target = replace(RAIN, transform=name, mean=0.7, std=0.5, **{"bounds": (None, None), **rule})
+    packed = torch.tensor([-2.8e-9, -1e-7, 4.0, torch.nan])
+    torch.testing.assert_close(
+        normalised(packed, target),
+        normalised(torch.tensor([0.0, 0.0, 4.0, torch.nan]), target),
+        rtol=0,
+        atol=0,
+        equal_nan=True,
+    )
+
+
+def test_negatives_stay_where_the_target_may_be_negative() -> None:
+    target = replace(RAIN, transform="cuberoot", bounds=(None, None), conservation="additive")
+    below, above = normalised(torch.tensor([-8.0, 8.0]), target).tolist()
+    assert below == pytest.approx(2 * (0.0 - target.mean) / target.std - above)
 
 
 def test_gradient_of_a_plane_is_its_slope() -> None:

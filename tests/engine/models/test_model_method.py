@@ -162,6 +162,15 @@ def test_the_residual_does_something_and_training_starts_at_the_base() -> None:
     assert float((method.predict(patch) - base).abs().max()) > 1
 
 
+@pytest.mark.parametrize("transform", ["log1p", "cuberoot"])
+def test_round_off_below_zero_gives_what_zeros_give(transform: str) -> None:
+    method = make_method(dataclasses.replace(RAIN, transform=transform), 2)
+    dry = make_patch("rain", method, 6, 6)
+    dry.target[:, :, ::2] = 0
+    packed = dataclasses.replace(dry, target=torch.where(dry.target == 0, -2.8e-9, dry.target))
+    assert torch.equal(method.predict(packed), method.predict(dry))
+
+
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("name", TARGETS)
 def test_holes_stay_holes_and_bounds_are_kept(name: str, factor: int) -> None:
