@@ -19,6 +19,7 @@ class CoarseStack:
             cells that count.
         dates: of the D fields; None: without a date.
         corner: row and column of the first cell, in the numbering of `Patch.origin`.
+        fine: (C, h·k, w·k) of each source, a window in the middle of it as it is below the coarse cells.
         area: (H,) relative area of each row's cells, or None where they count alike.
     """
 
@@ -27,3 +28,4 @@ class CoarseStack:
     dates: tuple[When | None, ...] = (None,)
     corner: tuple[int, int] = (0, 0)
     area: Tensor | None = None
+    fine: dict[str, Tensor] = field(default_factory=dict)

@@ -17,9 +17,10 @@ from engine.fields.windows import narrowed
 from engine.methods.baseline_info import BaselineInfo
 from engine.methods.interface import FittedMethod, Judged
 from engine.sharpening.covariates import CovariateField
-from engine.sharpening.descent import Descent, halo
+from engine.sharpening.descent import Descent, halo, steps
 from engine.sharpening.fit import Fitted, fit
 from engine.sharpening.fit_report import nothing_carried, report, sentences
+from engine.sharpening.plausible import plausible_shares
 from engine.specs import SourceSpec, TargetSpec
 
 
@@ -43,7 +44,10 @@ class Sharpen(FittedMethod):
         given = self._covariates(stack.covariates)
         names = [str(when) for when in stack.dates]
         fitted = fit(stack.target, given, self.target, names, stack.area, check)
-        self._descent = Descent(_with_mean(fitted), self.target, self.factor, stack.corner)
+        parts = steps(self.factor)
+        shares = {name: plausible_shares(stack.fine[name], parts) for name in given if name in stack.fine}
+        fitted = replace(_with_mean(fitted), plausible=shares)
+        self._descent = Descent(fitted, self.target, self.factor, stack.corner)
         self._names, self._dates = tuple(given), stack.dates
 
     @property

@@ -216,6 +216,9 @@ class Descent:
         alike = torch.zeros_like(u)
         depth = sum(side.octaves) / 2 + 0.5
         worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
+        for name, shares in fitted.plausible.items():
+            share, (factor, deviation) = shares.get(side.cells, 1.0), worth.get(name, (0.0, 0.0))
+            worth[name] = share * factor, share * deviation
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
         for number, term in enumerate(self._terms(covariates, u, side, known, parts)):
             if number in rest.energies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ class Fitted:
         shrinkage: that was chosen.
         dates: the dates that were fitted, in the order of the relation's coefficients.
         products: covariates whose products are among the terms.
+        plausible: of each covariate, see `engine.sharpening.plausible.plausible_shares`.
     """
 
     space: WorkingSpace
@@ -54,6 +55,7 @@ class Fitted:
     shrinkage: Shrinkage | None
     dates: tuple[str, ...]
     products: tuple[str, ...] = ()
+    plausible: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 def fit(

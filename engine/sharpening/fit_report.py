@@ -29,6 +29,11 @@ def report(fitted: Fitted, factor: int, given: Sequence[str], dates: int) -> dic
         "products": list(fitted.products),
         "unexplained": {"here": _plain(fitted.unexplained.here), "hurst": _plain(fitted.unexplained.hurst)},
         "covariates": {name: _gain(fitted.gains.get(name), factor) for name in given},
+        "plausible": {
+            name: {str(cells): round(share, 4) for cells, share in shares.items() if share < 1}
+            for name, shares in fitted.plausible.items()
+            if min(shares.values(), default=1.0) < 1
+        },
     }
 
 
@@ -49,6 +54,13 @@ def sentences(fitted: Fitted, factor: int, given: Sequence[str]) -> list[str]:
             above = ", ".join(f"{m.factor:.2g} ± {m.error:.1g}" for m in gain.across)
             line += f" (tried above the data, from a level to the next finer one, it was {above})"
         lines.append(f"{line}.")
+        small = [(cells, share) for cells, share in fitted.plausible.get(name, {}).items() if share < 1]
+        if small:
+            told = ", ".join(f"{share:.2g} at ×{cells}" for cells, share in small)
+            lines.append(
+                f"{name}: has more detail below the coarse cells than above them leads to expect, as noise "
+                f"would be: {told} of it is used."
+            )
     return lines
 
 

@@ -1,0 +1,68 @@
+"""How much of a covariate's detail below the data is more than its detail above leads to expect.
+
+Means over coarse cells take the noise of a fine covariate away (of an index from space, say), so the levels
+above the data tell nothing of it; below them white noise has four times the mean square in each octave. A
+field's own detail seldom grows so from octave to octave, unless it did so above already, as class patches'
+does. What is more than that is taken for noise: the detail is multiplied by the share of its mean square that
+is not (Wiener 1949, Extrapolation, Interpolation, and Smoothing of Stationary Time Series).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.fields.conservation import aggregate
+from engine.fields.windows import spread_cells
+from engine.sharpening.levels import STEP
+
+SLACK = 1.5  # times what is expected that detail may have
+LEAST = 16  # pairs of cells known on the coarsest grid that is looked at
+LEAST_GROWTH, MOST_GROWTH = 0.8, 4.0  # of the mean square from octave to octave: of edges; of white noise
+_TINY = 1e-12
+
+
+def plausible_shares(fine: Tensor, steps: Sequence[int]) -> dict[int, float]:
+    """Return the share of a covariate's detail that is no more than expected, by step.
+
+    Args:
+        fine: (C, h·k, w·k) a window of it, NaN where unknown.
+        steps: factors of the steps down to it, their product k.
+
+    Returns:
+        Cells along a coarse cell's edge on the fine side of each step → share, 0..1; none where too little
+        is known.
+    """
+    below: list[tuple[int, int, float]] = []
+    field, cells = fine.double(), math.prod(steps)
+    for step in reversed(steps):
+        field, square, _ = _averaged(field, step)
+        below.append((step, cells, square))
+        cells //= step
+    field, here, _ = _averaged(field, STEP)
+    _, above, known = _averaged(field, STEP)
+    if known < LEAST or min(here, above) <= _TINY:
+        return {}
+    growth, octaves, shares = min(max(here / above, LEAST_GROWTH), MOST_GROWTH), 0.0, {}
+    for step, cells, square in reversed(below):
+        depth = math.log2(step)
+        expected = SLACK * here * depth * growth ** (octaves + depth)
+        shares[cells] = min(expected / max(square, _TINY), 1.0)
+        octaves += depth
+    return shares
+
+
+def _averaged(field: Tensor, step: int) -> tuple[Tensor, float, int]:
+    """Return a field's means, the mean square of what it stands out from them, and how many are known."""
+    rows, columns = (size // step * step for size in field.shape[-2:])
+    field = field[:, :rows, :columns]
+    if not field.numel():
+        return field[:, :0, :0], 0.0, 0
+    means = aggregate(field, step)
+    apart = (field - spread_cells(means, step)).square().sum(0)
+    inside = torch.isfinite(apart)
+    square = float(apart[inside].mean()) if bool(inside.any()) else 0.0
+    return means, square, int(torch.isfinite(means).all(0).sum())
