@@ -10,8 +10,8 @@ is said by `engine.sharpening.gains`, as for the relations of `sharpen`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.fields.patch import Patch, moved
 from engine.sharpening.gains import WHOLE, Gain, Measured, faded, settled
+from engine.sharpening.plausible import plausible_shares
 from engine.sharpening.relation import BLOCK, FOLDS, cells_of_blocks, folds_of_blocks
 from engine.transforms import normalised
 from training.cascade.trainer import CascadeLevel, CascadeTrainer
@@ -28,11 +29,13 @@ from training.data.archive import Archive
 from training.data.split import split_archive
 from training.data.store import one_level_up
 from training.evaluation.predict import Case
+from training.schema.config import Config
 from training.trainer.base_error import some_of
 from training.trainer.draws import Draws
 
 UPPER = 2  # levels above the data's that are trained once more, at most
 SURE = 2.0  # standard errors that the factor from level to level must be above zero
+MOST_FINE = 1_000_000  # fine cells of a source that are looked at
 LEAST_CELLS = 24  # known cells of the coarser side, over all times, that a level must have
 HALVES, GROUPS = 2, 8  # of blocks; of dates that follow each other
 UNMEASURED = (
@@ -49,10 +52,14 @@ class Fading:
     Attributes:
         gain: by what it should have been multiplied; None: it could not be measured.
         steps: of the cascade, in the order of their use.
+        noisy: the fine source with most detail that its own above the data does not lead to expect; "": none.
+        plausible: share of that source's detail that is no more, by cells along a coarse cell's edge.
     """
 
     gain: Gain | None
     steps: tuple[int, ...]
+    noisy: str = ""
+    plausible: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -63,8 +70,9 @@ class Fading:
             return (0.0,) * len(self.steps)  # a network turns more easily than the few terms of `sharpen`
         for step in self.steps:
             depth = (math.log2(cells) + math.log2(cells * step) + 1) / 2  # as sharpening's own steps
-            shares.append(0.0 if self.gain is None else round(self.gain.below(depth)[0], 4))
             cells *= step
+            kept = self.plausible.get(cells, 1.0)
+            shares.append(0.0 if self.gain is None else round(kept * self.gain.below(depth)[0], 4))
         return tuple(shares)
 
     def entry(self) -> dict[str, object]:
@@ -100,6 +108,12 @@ class Fading:
         for step, share in zip(self.steps, self.shares, strict=True):
             cells *= step
             factors_.append(f"{share:.2f} down to ×{cells}")
+        if self.noisy:
+            least = min(self.plausible.values())
+            told.append(
+                f"{self.noisy} has more detail below the coarse cells than above them leads to expect, as "
+                f"noise would be: down to {least:.2g} of it is taken for its own."
+            )
         return [*told, f"So it is multiplied by {', '.join(factors_)}."]
 
 
@@ -126,6 +140,7 @@ def measured_fading(
     """
     if not measurable(levels):
         return Fading(None, tuple(steps))
+    noise = _noisiest(given, levels[0].config, steps)
     ladder = [list(levels)]
     while len(ladder) <= UPPER and (above := _upper(given, ladder[-1])) is not None:
         given, upper = above
@@ -148,7 +163,31 @@ def measured_fading(
         if own is None:
             break
         finer = level
-    return Fading(None if here is None else Gain(here, tuple(across), explained), tuple(steps))
+    return Fading(None if here is None else Gain(here, tuple(across), explained), tuple(steps), *noise)
+
+
+def _noisiest(given: Archive, config: Config, steps: Sequence[int]) -> tuple[str, dict[int, float]]:
+    """Return the fine source whose detail below the data is least to be trusted, and its shares by step."""
+    edge = max(1, math.isqrt(MOST_FINE) // given.factor)
+    rows, columns = (_middle(size, edge, given.factor) for size in given.shape)
+    shares: dict[str, dict[int, float]] = {}
+    for name in (section.name for section in config.sources):
+        source = given.sources[name]
+        if source.grid == "fine":
+            values = np.asarray(source.array[len(source.array) // 2][:, rows, columns], np.float32)
+            own = plausible_shares(torch.from_numpy(np.ascontiguousarray(values)), steps)
+            if min(own.values(), default=1.0) < 1:
+                shares[name] = own
+    if not shares:
+        return "", {}
+    worst = min(shares, key=lambda name: min(shares[name].values()))
+    return worst, shares[worst]
+
+
+def _middle(size: int, most: int, factor: int) -> slice:
+    """Return the fine rows or columns of so many coarse ones in the middle, at most."""
+    first = max(size - most, 0) // 2
+    return slice(first * factor, (first + min(size, most)) * factor)
 
 
 @dataclass(frozen=True)

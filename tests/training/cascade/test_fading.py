@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,16 @@ def test_shares_follow_the_depth_below_the_data() -> None:
     assert shares[1] == pytest.approx(gain.below(2)[0], abs=1e-4)
     assert shares[2] == pytest.approx(gain.below(2.5 + math.log2(3) / 2)[0], abs=1e-4)
     assert Fading(Gain(Measured(0.1, 0.1)), (2,)).shares == (0,), "no gain is shown"
+
+
+def test_noise_that_the_coarse_means_hide_is_not_carried_down(tmp_path: Path) -> None:
+    given, _ = make_archive(EVERYWHERE)
+    clean = measured_fading(given, make_levels(given), (2, 2), tmp_path / "clean")
+    held = given.sources["elevation"]
+    values = held.values + np.random.default_rng(1).normal(0, 600, held.values.shape).astype(np.float32)
+    given = replace(given, sources={"elevation": replace(held, values=values)})
+    noisy = measured_fading(given, make_levels(given), (2, 2), tmp_path / "noisy")
+    assert not clean.noisy and noisy.noisy == "elevation"
+    assert noisy.gain is not None and noisy.plausible[4] < 0.8
+    assert noisy.shares[1] == pytest.approx(noisy.plausible[4] * noisy.gain.below(2)[0], abs=1e-4)
+    assert "as noise would be" in " ".join(noisy.in_words())
