@@ -17,13 +17,19 @@ class ListedMethod:
     help: str
     needs: tuple[str, ...]  # names of the sources that it cannot do without
     any_sources: bool = False  # it takes whatever rasters are given
+    tells_error: bool = False  # it tells the error that it expects, and what is supported
 
 
 def _read() -> dict[str, ListedMethod]:
     entries = json.loads((ROOT / "engine" / "methods" / "methods.json").read_text(encoding="utf-8"))
     return {
         id: ListedMethod(
-            id, entry["title"], entry["help"], tuple(entry["needs"]), entry.get("any_sources", False)
+            id,
+            entry["title"],
+            entry["help"],
+            tuple(entry["needs"]),
+            entry.get("any_sources", False),
+            entry.get("tells_error", False),
         )
         for id, entry in entries.items()
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from qgis.core import (
@@ -14,10 +13,8 @@ from ..folders import model_folders
 from ..packages.cards import CardError, ModelCard, find_card
 from ..translation import tr
 from .installed_model import CardAlgorithm
-from .raster_input import unopened
-from .rasters import InputRaster, RasterProblem, describe, open_raster, unreadable
-
-_BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
+from .raster_input import named_raster, source_lines
+from .rasters import InputRaster, RasterProblem
 
 
 class SuperResolve(CardAlgorithm):
@@ -55,7 +52,7 @@ class SuperResolve(CardAlgorithm):
         """Refuse a missing model or target, an unknown source and a missing required one."""
         card = self.card_of(parameters, context)
         super().check_required(parameters, context)
-        given = dict(self._lines(parameters, context))
+        given = dict(source_lines(self, parameters, context))
         for source in card.sources:
             if source.required and source.name not in given:
                 raise RasterProblem(
@@ -71,7 +68,7 @@ class SuperResolve(CardAlgorithm):
         card = self.card_of(parameters, context)
         known = [source.name for source in card.sources]
         rasters = {}
-        for name, text in self._lines(parameters, context):
+        for name, text in source_lines(self, parameters, context):
             label = f"{self.label('SOURCES')}, {name}"
             if name not in known:
                 raise RasterProblem(
@@ -79,7 +76,7 @@ class SuperResolve(CardAlgorithm):
                 )
             if name in rasters:
                 raise RasterProblem(f"{label}: this source stands twice.")
-            rasters[name] = _open(text, label, context)
+            rasters[name] = named_raster(text, label, context)
         return rasters
 
     def card_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
@@ -91,36 +88,3 @@ class SuperResolve(CardAlgorithm):
             return find_card(text, model_folders())
         except CardError as error:
             raise RasterProblem(f"{self.label('MODEL')}: {error}") from error
-
-    def _lines(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[tuple[str, str]]:
-        """Return name and raster of each line; a list of lines or a mapping will do as well."""
-        value = parameters.get("SOURCES")
-        if isinstance(value, dict):
-            return [(str(name).strip(), str(raster).strip()) for name, raster in value.items()]
-        if isinstance(value, (list, tuple)):
-            lines = [str(line) for line in value]
-        else:
-            lines = self.parameterAsString(parameters, "SOURCES", context).splitlines()
-        pairs = []
-        for line in lines:
-            if not line.strip():
-                continue
-            name, mark, raster = line.partition("=")
-            if not mark or not name.strip() or not raster.strip():
-                raise RasterProblem(
-                    f"{self.label('SOURCES')}: “{line.strip()}” is not NAME=RASTER or NAME=RASTER#BAND."
-                )
-            pairs.append((name.strip(), raster.strip()))
-        return pairs
-
-
-def _open(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
-    match = _BAND.match(text)
-    raster, band = (match["raster"], int(match["band"])) if match else (text, None)
-    layer = open_raster(raster, context)
-    if layer is not None:
-        return describe(layer, label, band)
-    named = unopened(raster, label, band)
-    if named is None:
-        raise RasterProblem(f"{label}: {unreadable(raster)}")
-    return named

@@ -92,6 +92,24 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """Return how the result is to look."""
         return Look()
 
+    def further_files(self, request: dict[str, Any]) -> tuple[str, ...]:
+        """Return the parameters of the files beside the main one that a run may write."""
+        return tuple(ensemble.FILES) if "ensemble" in request else ()
+
+    def further_destinations(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, request: dict[str, Any]
+    ) -> list[Destination]:
+        """Return the files beside the main one that are asked for."""
+        return ensemble.destinations(self, parameters, context, request)
+
+    def with_files(self, request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+        """Return a request with the outputs' files, by their parameters' names."""
+        request = {**request, "output": files["OUTPUT"]}
+        if "ensemble" in request:
+            asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
+            request["ensemble"] = {**request["ensemble"], **asked}
+        return request
+
     def canExecute(self) -> tuple[bool, str]:
         """Return whether there is an engine; if not, the two commands that make it."""
         problem = find_engine().problem
@@ -180,10 +198,10 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the job in the engine (on a thread of its own, with plain data only)."""
-        names = ["OUTPUT", *(ensemble.FILES if "ensemble" in self._request else ())]
+        names = ["OUTPUT", *self.further_files(self._request)]
         given = {name: self.parameterAsOutputLayer(parameters, name, context) for name in names}
         files = {name: absolute(path) for name, path in given.items() if path}
-        request = _with_files(self._request, files)
+        request = self.with_files(self._request, files)
         result = run_engine("super_resolve", request, feedback, list(files.values()), self._words)
         if result is None:
             return {}
@@ -294,7 +312,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self._check_climatology(request, parameters, context, sources)
         main = given_path(parameters.get("OUTPUT"), context) or ""
         outputs = [Destination("OUTPUT", self.label("OUTPUT"), main, 1)]
-        outputs += ensemble.destinations(self, parameters, context, request)
+        outputs += self.further_destinations(parameters, context, request)
         check_outputs(outputs, [target, *others])
         doubts = check_not_open(outputs, context.project())
         factor = self.factor_of(parameters, context)
@@ -304,7 +322,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         check_memory(request["tile"], factor, sum(output.bands for output in outputs))
         folder = Path(QgsProcessingUtils.tempFolder())
         files = {o.name: o.path or str(folder / f"{o.name.lower()}.tif") for o in outputs}
-        ask_engine(_with_files(request, files), DialogWords.of(self, self._named(rasters, sources)), doubts)
+        ask_engine(
+            self.with_files(request, files), DialogWords.of(self, self._named(rasters, sources)), doubts
+        )
 
     def _check_climatology(
         self,
@@ -327,15 +347,6 @@ def of_parts(climatology: InputRaster) -> str:
     if climatology.bands == 1 or climatology.band is not None:
         return ""
     return f"{climatology.label} has {climatology.bands} bands, one for each part of the year"
-
-
-def _with_files(request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
-    """Return a request with the outputs' files, by their parameters' names."""
-    request = {**request, "output": files["OUTPUT"]}
-    if "ensemble" in request:
-        asked = {ensemble.FILES[n][0]: path for n, path in files.items() if n != "OUTPUT"}
-        request["ensemble"] = {**request["ensemble"], **asked}
-    return request
 
 
 def _reference(raster: InputRaster) -> dict[str, Any]:

@@ -37,6 +37,8 @@ OPTIONS = {
     "quantiles": "QUANTILES",
     "members-output": "OUTPUT_MEMBERS",
     "support": "OUTPUT_SUPPORT",
+    "expected-error": "OUTPUT_EXPECTED_ERROR",
+    "supported-share": "OUTPUT_SUPPORT",
 }
 # How a sentence begins that is about a parameter: the parameter.
 _BEGINNINGS = {
@@ -44,6 +46,8 @@ _BEGINNINGS = {
     "The output of the quantiles": "OUTPUT_QUANTILES",
     "The output of the members": "OUTPUT_MEMBERS",
     "The output of the support": "OUTPUT_SUPPORT",
+    "The output of the supported share": "OUTPUT_SUPPORT",
+    "The output of the expected error": "OUTPUT_EXPECTED_ERROR",
     "The output": "OUTPUT",
     "The target": "TARGET",
     "The reference grid": "REFERENCE",

@@ -122,7 +122,7 @@ def look_of(name: str, look: Look, request: dict[str, Any]) -> Look:
     """Return how one of the further files is to look, beside the main output's look."""
     if name == "OUTPUT_SUPPORT":
         return Look("", kind=SHARE)
-    if name == "OUTPUT_SPREAD":
+    if name in ("OUTPUT_SPREAD", "OUTPUT_EXPECTED_ERROR"):
         return Look(look.units, look.transform, 0.0, kind=SPREAD)
     if name == "OUTPUT_QUANTILES":
         levels = request["ensemble"]["levels"]

@@ -13,14 +13,16 @@ from qgis.core import (
     QgsRectangle,
 )
 
+from .base import MsrAlgorithm
 from .places import absolute_name
-from .rasters import InputRaster
+from .rasters import InputRaster, RasterProblem, describe, open_raster, unreadable
 
 # Files that may hold several variables, of which QGIS opens none by the file's own name.
 _WITH_VARIABLES = re.compile(
     r"\.(?:nc[34]?|nc4s|cdf|netcdf|h5|hdf5|he5|zarr|grib[12]?|grb[12]?|gb2)/?$", re.IGNORECASE
 )
 _VARIABLE = re.compile(r"[\w./ -]+")
+_BAND = re.compile(r"^(?P<raster>.+)#(?P<band>\d+)$", re.DOTALL)
 
 
 class RasterInput(QgsProcessingParameterRasterLayer):
@@ -53,3 +55,48 @@ def unopened(text: Any, label: str, band: int | None) -> InputRaster | None:
         return None
     path = absolute_name(os.path.expanduser(text.strip()))
     return InputRaster(label, path, band, 1, QgsCoordinateReferenceSystem(), QgsRectangle(0, 0, 0, 0), 0, 0)
+
+
+def source_lines(
+    algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> list[tuple[str, str]]:
+    """Return name and raster of each line of SOURCES; a list of lines or a mapping will do as well.
+
+    Raises:
+        RasterProblem: a line is no such pair.
+    """
+    value = parameters.get("SOURCES")
+    if isinstance(value, dict):
+        return [(str(name).strip(), str(raster).strip()) for name, raster in value.items()]
+    if isinstance(value, (list, tuple)):
+        lines = [str(line) for line in value]
+    else:
+        lines = algorithm.parameterAsString(parameters, "SOURCES", context).splitlines()
+    pairs = []
+    for line in lines:
+        if not line.strip():
+            continue
+        name, mark, raster = line.partition("=")
+        if not mark or not name.strip() or not raster.strip():
+            raise RasterProblem(
+                f"{algorithm.label('SOURCES')}: “{line.strip()}” is not NAME=RASTER or NAME=RASTER#BAND."
+            )
+        pairs.append((name.strip(), raster.strip()))
+    return pairs
+
+
+def named_raster(text: str, label: str, context: QgsProcessingContext) -> InputRaster:
+    """Return the raster that a text names: a file, a layer's name or id, with #BAND behind it or not.
+
+    Raises:
+        RasterProblem: there is none; the sentence names `label`.
+    """
+    match = _BAND.match(text)
+    raster, band = (match["raster"], int(match["band"])) if match else (text, None)
+    layer = open_raster(raster, context)
+    if layer is not None:
+        return describe(layer, label, band)
+    named = unopened(raster, label, band)
+    if named is None:
+        raise RasterProblem(f"{label}: {unreadable(raster)}")
+    return named

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+)
 
-from ..method_list import METHODS, needing, uses
+from ..method_list import METHODS, ListedMethod, needing, uses
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
-from .raster_input import RasterInput
+from .destinations import Destination, given_path
+from .raster_input import RasterInput, named_raster, source_lines
 from .rasters import InputRaster, RasterProblem
 
 QUANTITIES = ("auto", "nonnegative", "signed")
 SOURCES = {"CLIMATOLOGY": "climatology", "ELEVATION": "elevation"}  # parameter: name in the engine
+# Parameter: the request's key, and the label.
+TOLD = {
+    "OUTPUT_EXPECTED_ERROR": ("expected_error", "Expected error"),
+    "OUTPUT_SUPPORT": ("supported_share", "Supported share of the detail"),
+}
+TELLING = " or ".join(method.id for method in METHODS.values() if method.tells_error)
+FREE = " or ".join(method.id for method in METHODS.values() if method.any_sources)
 
 
 class Baseline(SuperResolutionAlgorithm):
@@ -45,6 +57,12 @@ class Baseline(SuperResolutionAlgorithm):
             f"year. {_needed_by('climatology')}",
             "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
             f"{_needed_by('elevation')}",
+            "SOURCES": f"Of {FREE}: further covariates, one on each line, by any name: NAME=RASTER or "
+            "NAME=RASTER#BAND. RASTER is a file or the name of a layer.",
+            "OUTPUT_EXPECTED_ERROR": f"Of {TELLING}: the root mean square error to reckon with in each "
+            "cell, in the target's units.",
+            "OUTPUT_SUPPORT": f"Of {TELLING}: the part of all fine detail to expect that the covariates "
+            "give, 0 to 1. Where it is low, the result is smoother than the truth.",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
             "temperature, corrected by difference. auto: by units and values.",
         }
@@ -56,9 +74,20 @@ class Baseline(SuperResolutionAlgorithm):
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
         self.add(RasterInput("CLIMATOLOGY", tr("Climatology"), None, optional=True))
         self.add(RasterInput("ELEVATION", tr("Elevation"), None, optional=True))
+        self.add(
+            QgsProcessingParameterString(
+                "SOURCES", tr("Covariates (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
+            )
+        )
         self.add_date()
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)
+        for name, (_, label) in TOLD.items():
+            self.add(
+                QgsProcessingParameterRasterDestination(
+                    name, tr(label), None, optional=True, createByDefault=False
+                )
+            )
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse a method without the raster that it needs."""
@@ -67,6 +96,21 @@ class Baseline(SuperResolutionAlgorithm):
         for name, source in SOURCES.items():
             if method in needing(source) and not self.is_given(parameters, name, context):
                 raise RasterProblem(f"{self.label(name)} is missing; the method {method} needs it.")
+        self._check_taken(METHODS.get(method), parameters, context)
+
+    def _check_taken(
+        self, method: ListedMethod | None, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> None:
+        """Refuse covariates and files that are for other methods."""
+        if method is None:
+            return
+        if not method.any_sources and source_lines(self, parameters, context):
+            raise RasterProblem(f"{self.label('SOURCES')}: the method {method.id} takes none; choose {FREE}.")
+        for name in TOLD:
+            if not method.tells_error and given_path(parameters.get(name), context) is not None:
+                raise RasterProblem(
+                    f"{self.label(name)}: the method {method.id} does not tell it; choose {TELLING}."
+                )
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return method, factor and kind of quantity."""
@@ -91,7 +135,30 @@ class Baseline(SuperResolutionAlgorithm):
             raster = self.raster(parameters, name, context) if uses(method, source) else None
             if raster is not None:
                 rasters[source] = raster
+        for source, text in source_lines(self, parameters, context) if METHODS[method].any_sources else ():
+            label = f"{self.label('SOURCES')}, {source}"
+            if source in rasters:
+                raise RasterProblem(f"{label}: this source stands twice.")
+            rasters[source] = named_raster(text, label, context)
         return rasters
+
+    def further_files(self, request: dict[str, Any]) -> tuple[str, ...]:
+        """Return the parameters of what the method tells beside its result."""
+        return tuple(TOLD) if METHODS[request["model"]].tells_error else ()
+
+    def further_destinations(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, request: dict[str, Any]
+    ) -> list[Destination]:
+        """Return the files of it that are asked for."""
+        paths = {name: given_path(parameters.get(name), context) for name in self.further_files(request)}
+        return [
+            Destination(name, self.label(name), path, 1) for name, path in paths.items() if path is not None
+        ]
+
+    def with_files(self, request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+        """Return a request with the outputs' files, by their parameters' names."""
+        further = {TOLD[name][0]: path for name, path in files.items() if name != "OUTPUT"}
+        return {**request, "output": files["OUTPUT"], **further}
 
     def _method(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, "METHOD", context)
