@@ -173,7 +173,21 @@ class SpatialSplit(SplitSection):
 Day = Annotated[str, BeforeValidator(str)]  # YAML reads some dates as such
 
 
-class PeriodSplit(SplitSection):
+class EveryMonth(SplitSection):
+    """What splits by something else than months: any may train, and test."""
+
+    @property
+    def train_months(self) -> tuple[int, ...]:
+        """All months."""
+        return tuple(range(1, 13))
+
+    @property
+    def test_months(self) -> tuple[int, ...]:
+        """All months."""
+        return tuple(range(1, 13))
+
+
+class PeriodSplit(EveryMonth):
     """Train and test by dates, of archives of several years; and by x coordinates as well, where given."""
 
     kind: Literal["period"]
@@ -206,16 +220,6 @@ class PeriodSplit(SplitSection):
         return self
 
     @property
-    def train_months(self) -> tuple[int, ...]:
-        """All months: which dates they are, the periods say."""
-        return tuple(range(1, 13))
-
-    @property
-    def test_months(self) -> tuple[int, ...]:
-        """All months."""
-        return tuple(range(1, 13))
-
-    @property
     def train_extent(self) -> tuple[float, float] | None:
         """See `SplitSection.train_extent`."""
         return self.train_columns
@@ -241,38 +245,18 @@ class PeriodSplit(SplitSection):
         return apart and in_periods(date, self.train)
 
 
-class AutoSplit(SplitSection):
+class AutoSplit(EveryMonth):
     """Left to the data: see `training.data.hold_out.split`, which puts another split into its place."""
 
     kind: Literal["auto"] = "auto"
 
     needs_years: ClassVar[bool] = True  # where the data have them
 
-    @property
-    def train_months(self) -> tuple[int, ...]:
-        """All months, as long as nothing is chosen."""
-        return tuple(range(1, 13))
 
-    @property
-    def test_months(self) -> tuple[int, ...]:
-        """All months, as long as nothing is chosen."""
-        return tuple(range(1, 13))
-
-
-class WholeSplit(SplitSection):
+class WholeSplit(EveryMonth):
     """Nothing is held out: for cascades of fewer dates than could be, which are judged between scales."""
 
     kind: Literal["whole"]
-
-    @property
-    def train_months(self) -> tuple[int, ...]:
-        """All months."""
-        return tuple(range(1, 13))
-
-    @property
-    def test_months(self) -> tuple[int, ...]:
-        """All months."""
-        return tuple(range(1, 13))
 
 
 def in_periods(date: str, periods: tuple[tuple[str, str], ...], gap: int = 0) -> bool:
