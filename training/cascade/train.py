@@ -25,7 +25,7 @@ from training.defaults.complete import completed
 from training.defaults.members import members_of, wants_members
 from training.evaluation.cases import baseline_cases
 from training.evaluation.predict import Case
-from training.evaluation.scores import Scoring, plan_scores, score
+from training.evaluation.scores import Score, Scoring, plan_scores, score
 from training.evaluation.tables import table
 from training.schema.cascade import order_of_steps
 from training.schema.config import Config, load_config
@@ -77,6 +77,7 @@ def train_cascade(
     fit(first.config, first.archive, first.split, folder, resume, quiet, trainer)
     write_configuration(config, folder)
     metrics: dict[str, dict[str, float]] = {}
+    outdone = ""
     for level in levels:
         model = trainer.model_of(level.step, trainer.best_weights)
         name, view, target = config.model.id, level.split.test_view, trainer.target
@@ -90,10 +91,16 @@ def train_cascade(
         if not quiet:
             print(f"Test times, one level up, ×{level.step}, at the scale that was learned, not below it:")
             print(table(scores, given.units))
+        outdone = outdone or outdone_by(scores, name, given.units)
     fading = _fading(config, given, levels, folder, resume, quiet)
-    if fading is not None and not any(fading.shares):  # whoever uses the model is to know it too
+    doubt = outdone
+    if fading is not None and not any(fading.shares):
+        doubt = fading.in_words()[-1]  # told
+    elif outdone:
+        print(outdone, file=sys.stderr)
+    if doubt:  # whoever uses the model is to know it too
         named = config.model
-        said = f"{named.description or f'{named.name}.'} {fading.in_words()[-1]}"
+        said = f"{named.description or f'{named.name}.'} {doubt}"
         config = config.model_copy(update={"model": named.model_copy(update={"description": said})})
     return packaging.write(
         output or folder / "package",
@@ -106,6 +113,20 @@ def train_cascade(
         metrics,
         command,
         fading=None if fading is None else fading.entry(),
+    )
+
+
+def outdone_by(scores: Sequence[Score], name: str, units: str) -> str:
+    """Return in a sentence which simple method errs less than the cascade of that name; "" for none."""
+    own = next(row.values["rmse"] for row in scores if row.case.name == name)
+    best = min((row for row in scores if row.case.name != name), key=lambda row: row.values["rmse"])
+    error = best.values["rmse"]
+    if not error < own:
+        return ""
+    return (
+        f"At the scale that was learned {best.case.title} errs less than the cascade, {error:.3g} against "
+        f"{own:.3g} {units}".rstrip()
+        + f": take {best.case.name.split('-')[0]}, or sharpen."
     )
 
 

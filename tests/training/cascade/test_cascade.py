@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from engine.fields.conservation import aggregate
 from engine.models.loading import load_model
 from training import evaluate, lapse_rate
 from training.cascade import __main__ as cascade
-from training.cascade.train import train
+from training.cascade.train import outdone_by, train
 from training.cascade.trainer import CascadeTrainer
 from training.cascade.validation import folds_of, without
 from training.data.archive import block_mean
@@ -284,3 +286,17 @@ def test_small_steps_come_first():
 def test_the_shipped_configuration_is_valid():
     config = load_config("training/configs/moselle_temperature.yaml")
     assert config.cascade is not None and order_of_steps(config.factor, config.cascade.steps)
+
+
+def test_a_simple_method_that_errs_less_is_named():
+    def row(name: str, rmse: float) -> SimpleNamespace:
+        return SimpleNamespace(case=SimpleNamespace(name=name, title=name.title()), values={"rmse": rmse})
+
+    scores = [row("bicubic", 0.7), row("lapserate-conservative", 0.2), row("hills6", 0.3)]
+    told = outdone_by(scores, "hills6", "degC")
+    assert (
+        "Lapserate-Conservative errs less than the cascade, 0.2 against 0.3 degC: take lapserate, or sharpen."
+        in told
+    )
+    assert outdone_by([row("bicubic", 0.7), row("hills6", 0.3)], "hills6", "degC") == ""
+    assert outdone_by([row("bicubic", math.nan), row("hills6", 0.3)], "hills6", "") == ""
