@@ -75,7 +75,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         told = f"{values['low']:.2f} to {values['high']:.2f}"
         print(f"{titles[name]:<{width}}  {values['slope']:6.2f}  {told:>15}  {values['explained']:9.2f}")
     known = float(np.isfinite(elevation).mean())
-    print(f"{len(times)} dates; {known:.0%} of the fine cells have an elevation, the others take no part.")
+    dates = f"{len(times)} date{'s' * (len(times) != 1)}"
+    print(f"{dates}; {known:.0%} of the fine cells have an elevation, the others take no part.")
     if options.maps is not None:
         print(f"Maps: {options.maps}", file=sys.stderr)
     return 0

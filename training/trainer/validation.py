@@ -64,7 +64,7 @@ def validate(
         members: draws for each time; also their fair CRPS and spread over skill, crps and
             spread_skill. Where data are held out, the spread is fitted in the end (see
             `training.evaluation.member_spread`), so the CRPS is the least that any of `SPREADS` gives:
-            else wide members that know nothing would be taken for better than sharp ones.
+            how wide members are as learned does not count.
         scale: of the validation region's truth, where it is known (see `validation_scale`).
     """
     region, target = split.validation, model.target
