@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +16,12 @@ from engine.pipeline.inputs import InputRasters
 from engine.pipeline.one_input import Input
 from engine.raster.grids import Grids, origin, refine, relative_area, window
 from engine.raster.longitudes import goes_round
+from engine.sharpening.plausible import window_to_look_at
 from engine.specs import TargetSpec
 
 PHASE = "Learning from the coarse field"
 MARGIN = 16  # coarse cells around the output that are looked at too
 MOST_CELLS = 2_000_000  # over all dates
-MOST_FINE = 1_000_000  # fine cells of a source that are looked at besides
 _CHANNEL_CELLS = 6_000_000  # the same times the covariates' channels, which bounds the memory
 
 
@@ -74,9 +73,9 @@ def coarse_stack(
 
 def _in_the_middle(source: Input, grid: GeoBox, factor: int, when: When | None) -> Tensor:
     """Return a source on the fine cells of a window in the middle, (channels, rows·k, columns·k)."""
-    edge = max(1, math.isqrt(MOST_FINE) // factor)
-    rows, columns = (min(size, edge) for size in grid.shape)
-    middle = window(grid, (grid.shape[0] - rows) // 2, (grid.shape[1] - columns) // 2, rows, columns)
+    rows, columns = window_to_look_at(grid.shape, factor)
+    size = rows.stop - rows.start, columns.stop - columns.start
+    middle = window(grid, rows.start, columns.start, *size)
     kind, bands = source.spec.kind, source.bands(when)
     values = source.raster.read(refine(middle, factor), bands, source.resampling, kind, source.spec.classes)
     return torch.from_numpy(values)

@@ -20,6 +20,7 @@ from engine.fields.windows import spread_cells
 from engine.sharpening.levels import STEP
 
 SLACK = 1.5  # times what is expected that detail may have
+MOST_FINE = 1_000_000  # fine cells that are looked at
 LEAST = 16  # pairs of cells known on the coarsest grid that is looked at
 LEAST_GROWTH, MOST_GROWTH = 0.8, 4.0  # of the mean square from octave to octave: of edges; of white noise
 _TINY = 1e-12
@@ -53,6 +54,18 @@ def plausible_shares(fine: Tensor, steps: Sequence[int]) -> dict[int, float]:
         shares[cells] = min(expected / max(square, _TINY), 1.0)
         octaves += depth
     return shares
+
+
+def window_to_look_at(shape: Sequence[int], factor: int) -> tuple[slice, slice]:
+    """Return the coarse rows and columns, in the middle of so many, whose fine cells are looked at."""
+    edge = max(1, math.isqrt(MOST_FINE) // factor)
+    rows, columns = shape
+    return _middle(rows, edge), _middle(columns, edge)
+
+
+def _middle(size: int, most: int) -> slice:
+    first = max(size - most, 0) // 2
+    return slice(first, first + min(size, most))
 
 
 def _averaged(field: Tensor, step: int) -> tuple[Tensor, float, int]:

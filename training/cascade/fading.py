@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.fields.patch import Patch, moved
 from engine.sharpening.gains import WHOLE, Gain, Measured, faded, settled
-from engine.sharpening.plausible import plausible_shares
+from engine.sharpening.plausible import plausible_shares, window_to_look_at
 from engine.sharpening.relation import BLOCK, FOLDS, cells_of_blocks, folds_of_blocks
 from engine.transforms import normalised
 from training.cascade.trainer import CascadeLevel, CascadeTrainer
@@ -35,7 +35,6 @@ from training.trainer.draws import Draws
 
 UPPER = 2  # levels above the data's that are trained once more, at most
 SURE = 2.0  # standard errors that the factor from level to level must be above zero
-MOST_FINE = 1_000_000  # fine cells of a source that are looked at
 LEAST_CELLS = 24  # known cells of the coarser side, over all times, that a level must have
 HALVES, GROUPS = 2, 8  # of blocks; of dates that follow each other
 UNMEASURED = (
@@ -168,8 +167,8 @@ def measured_fading(
 
 def _noisiest(given: Archive, config: Config, steps: Sequence[int]) -> tuple[str, dict[int, float]]:
     """Return the fine source whose detail below the data is least to be trusted, and its shares by step."""
-    edge = max(1, math.isqrt(MOST_FINE) // given.factor)
-    rows, columns = (_middle(size, edge, given.factor) for size in given.shape)
+    k = given.factor
+    rows, columns = (slice(each.start * k, each.stop * k) for each in window_to_look_at(given.shape, k))
     shares: dict[str, dict[int, float]] = {}
     for name in (section.name for section in config.sources):
         source = given.sources[name]
@@ -182,12 +181,6 @@ def _noisiest(given: Archive, config: Config, steps: Sequence[int]) -> tuple[str
         return "", {}
     worst = min(shares, key=lambda name: min(shares[name].values()))
     return worst, shares[worst]
-
-
-def _middle(size: int, most: int, factor: int) -> slice:
-    """Return the fine rows or columns of so many coarse ones in the middle, at most."""
-    first = max(size - most, 0) // 2
-    return slice(first * factor, (first + min(size, most)) * factor)
 
 
 @dataclass(frozen=True)
