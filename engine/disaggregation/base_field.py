@@ -31,8 +31,8 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     With a climatology of several bands it is their locally fitted mixture, with few bands or very
     many the climatology ratio (for signed targets, the anomaly); without one it is interpolation in
     the target's transformed space. Where the climatology is invalid, the next best takes its place; in
-    coarse cells where a non-negative quantity would rise beyond `LARGEST_PEAK` times what is around
-    them, the interpolation does.
+    coarse cells where a non-negative quantity would rise beyond `LARGEST_PEAK` times what is known
+    around them, the interpolation does.
 
     Args:
         patch: its halo is at least `margin` + `BASE_HALO`.
@@ -53,7 +53,7 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     field = conserved(_from_climatology(patch, bands, target, source, area), patch, target)
     if not target.nonnegative:
         return field
-    wrong = beyond_bound(field, patch.target, k, patch.halo)
+    wrong = beyond_bound(field, patch.target, bands, k, patch.halo)
     if not bool(wrong.any()):
         return field
     smooth = conserved(_interpolated(patch, target, area), patch, target)

@@ -6,7 +6,7 @@ For a non-negative target the departure is a ratio, y = c·↑(X / C), else a di
 y = c + ↑(X − C), with c the fine climatology, C its coarse mean, ↑ bilinear interpolation.
 
 Ratios have bounds. They spread no further than `LARGEST_RATIO`; a coarse cell that is `UNTOLD` times its
-climatology, or whose fine values would rise `LARGEST_PEAK` times above the coarse ones around, is
+climatology, or whose fine values would rise `LARGEST_PEAK` times above what is known around, is
 interpolated instead: what a climatology knows of a desert is too little to say where in it it flooded.
 """
 
@@ -68,8 +68,8 @@ def disaggregate(patch: Patch, climatology: Tensor, target: TargetSpec, kernel: 
     # A departure filled in from neighbours is no departure of this cell.
     field = mask_like(field, crop(coarse, patch.halo), k)
     if target.nonnegative:  # as it is, and as conservation will have it
-        wrong = beyond_bound(field, patch.target, k, patch.halo)
-        wrong |= beyond_bound(conserved(field, patch, target), patch.target, k, patch.halo)
+        wrong = beyond_bound(field, patch.target, climatology, k, patch.halo)
+        wrong |= beyond_bound(conserved(field, patch, target), patch.target, climatology, k, patch.halo)
         if bool(wrong.any()):
             field = field.masked_fill(spread_cells(wrong, k), torch.nan)
     if bool(torch.isfinite(field).all()):

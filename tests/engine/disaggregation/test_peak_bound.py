@@ -36,11 +36,29 @@ def test_a_ratio_beyond_the_bound_is_none() -> None:
 def test_a_peak_is_compared_with_the_cells_around() -> None:
     coarse = torch.ones(1, 3, 6)
     coarse[0, 1, 4] = 5.0
+    dry = torch.zeros(1, 6, 12)
     field = torch.ones(1, 2, 8)
     field[0, 0, 1], field[0, 1, 5] = 10.5, 49.0  # of the 2nd and the 4th coarse column, beside the wet one
-    assert beyond_bound(field, coarse, 2, 1).tolist() == [[[True, False, False, False]]]
+    assert beyond_bound(field, coarse, dry, 2, 1).tolist() == [[[True, False, False, False]]]
     field[0, 0, 0] = torch.nan
-    assert beyond_bound(field, coarse, 2, 1).tolist() == [[[True, False, False, False]]]
+    assert beyond_bound(field, coarse, dry, 2, 1).tolist() == [[[True, False, False, False]]]
+
+
+@pytest.mark.parametrize(("usual", "beyond"), [(1.0, True), (1.1, False), (torch.nan, True)])
+def test_a_peak_that_the_climatology_knows_is_none_too_many(usual: float, beyond: bool) -> None:
+    coarse = torch.full((1, 3, 5), 0.02)  # the last snow: none in the valleys, some on the tops
+    climatology = torch.zeros(1, 2, 6, 10)
+    climatology[0, 1, 3, 1] = usual  # a top beside the cell, in one of the bands
+    field = torch.zeros(1, 2, 6)
+    field[0, 0, 0] = 10.5
+    assert beyond_bound(field, coarse, climatology, 2, 1).tolist() == [[[beyond, False, False]]]
+
+
+def test_the_tops_keep_the_last_snow() -> None:
+    patch = desert(torch.full((1, SIZE, SIZE), 0.01))
+    patch.climatology[..., 5::FACTOR, 7::FACTOR] = 2.0  # all snow of a coarse cell, in each season
+    field = disaggregate(patch, patch.climatology[:, 0], RAIN)
+    torch.testing.assert_close(field, patch.climatology[0, :, : field.shape[-2], : field.shape[-1]] * 1.28)
 
 
 @pytest.mark.parametrize("rain", [5.0, 0.0])
@@ -55,11 +73,11 @@ def test_the_base_of_models_is_bounded_too(bands: int) -> None:
     coarse = torch.zeros(1, SIZE, SIZE)
     coarse[0, 10, 10] = 50.0
     patch = desert(coarse, bands)
-    patch.climatology[..., 5::FACTOR, 7::FACTOR] = 2000.0  # a ratio far below the bound, all in one cell
+    patch.climatology[..., 5::FACTOR, 7::FACTOR] = 500.0  # 25 times the climatology, and all in one cell
     field = base_field(patch, RAIN, [CLIMATOLOGY], 0)
     own = crop(coarse, MARGIN)
     torch.testing.assert_close(aggregate(field, FACTOR), own)
-    assert float(field.min()) == 0 and float(field.max()) <= LARGEST_PEAK * 50
+    assert float(field.min()) == 0 and float(field.max()) <= LARGEST_PEAK * 500
 
 
 def test_beside_the_bound_nothing_changes() -> None:
