@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from engine.fields.upsample import upsample
 from engine.fields.windows import crop, spread_cells
 from engine.sharpening.covariates import CovariateField, Covariates
 from engine.sharpening.fit import Fitted
+from engine.sharpening.missing_covariates import Shares, missing_shares, not_carried
 from engine.sharpening.relation import BLOCK
 from engine.sharpening.terms import Term, terms
 from engine.sharpening.working_space import HALO as STEP_HALO
@@ -119,8 +120,9 @@ class Descent:
             domain: (1, H·k, W·k) the fine cells that the coarse values speak of; None: all.
         """
         space, field, plain = self.fitted.space, coarse, coarse
-        unknown, signal = torch.zeros_like(coarse), torch.zeros_like(coarse)
+        unknown, signal, lacking = (torch.zeros_like(coarse) for _ in range(3))
         above, margin, pyramid = 1, self.halo, self._pyramid(covariates)
+        missing = self._missing(covariates, domain)
         for step in steps(self.factor):
             side = _Side(step, above, (margin - STEP_HALO) * step)
             rows = self._rows(area, side)
@@ -134,11 +136,12 @@ class Descent:
                 plain = space.interpolated(plain, step, rows, STEP_HALO, inside)
             unknown = spread_cells(crop(unknown, STEP_HALO), step) + doubt
             signal = spread_cells(crop(signal, STEP_HALO), step) + carried.square()
+            lacking = spread_cells(crop(lacking, STEP_HALO), step) + self._not_carried(missing, u, side)
             above, margin = side.cells, side.margin
-        carried, unknown = (
-            aggregate(crop(x, margin - _RING * above), self.factor) for x in (signal, unknown)
+        carried, unknown, lack = (
+            aggregate(crop(x, margin - _RING * above), self.factor) for x in (signal, unknown, lacking)
         )
-        support = self._smooth(carried / (carried + unknown).clamp_min(_TINY)).clamp(0, 1)
+        support = self._smooth(carried / (carried + unknown + lack).clamp_min(_TINY)).clamp(0, 1)
         smooth = self._interpolated(coarse, area, domain)
         if self._carries:
             # Interpolation in one step is better than in several, but what is carried down joins the several:
@@ -149,7 +152,7 @@ class Descent:
             field = space.conserved(field, crop(coarse, self.halo), self.factor, self._inner_rows(area))
         else:
             field = smooth
-        unknown = self._smooth(unknown)
+        unknown = self._smooth(unknown) + crop(lacking, margin)
         known = torch.isfinite(field)
         measured = known & (self.fitted.levels > 0)
         error = torch.where(measured, unknown.clamp_min(0).sqrt() * space.stretch(field), torch.nan)
@@ -163,6 +166,27 @@ class Descent:
             cells //= step
             made[cells] = covariates
         return made
+
+    def _missing(self, covariates: Covariates, domain: Tensor | None) -> dict[int, Shares]:
+        """Return the share missing of each covariate that counts, by cells along a coarse one's edge."""
+        if self.fitted.missed is None:
+            return {}
+        counting = {name: c for name, c in covariates.items() if name in self.fitted.missed.shares}
+        edges = {self.factor // cells: cells for cells in (1, *self._pyramid({}))}
+        shares = missing_shares(counting, domain, list(edges))
+        return {cells: shares[edge] for edge, cells in edges.items()}
+
+    def _not_carried(self, missing: Mapping[int, Shares], u: Tensor, side: _Side) -> Tensor | float:
+        """Return the mean square of detail that a step lacks where covariates are missing."""
+        missed = self.fitted.missed
+        if missed is None or not missing[side.cells]:
+            return 0.0
+        square, lacking = missed.below(self.fitted.unexplained, *side.octaves), torch.zeros_like(u)
+        cut = self.halo * side.above - side.margin // side.step
+        for name, share in missing[side.cells].items():
+            above = crop(missing[side.above][name], cut)
+            lacking += missed.shares[name] * not_carried(crop(share, cut * side.step), above, side.step)
+        return square * torch.where(torch.isfinite(u), lacking, 0.0)
 
     @property
     def _carries(self) -> bool:

@@ -12,9 +12,10 @@ from torch import Tensor
 from engine.sharpening.covariates import Covariates, Standard
 from engine.sharpening.gains import Gain, Measured, factors, gains
 from engine.sharpening.levels import STEP, Level, levels
+from engine.sharpening.missing_covariates import with_all_known
 from engine.sharpening.relation import BlockSums, Relation, Shrinkage, block_shape, contributions
 from engine.sharpening.terms import count, with_products
-from engine.sharpening.unexplained import Unexplained, nothing_known, unexplained
+from engine.sharpening.unexplained import Missed, Unexplained, nothing_known, unexplained
 from engine.sharpening.working_space import WorkingSpace
 from engine.specs import TargetSpec
 
@@ -42,6 +43,7 @@ class Fitted:
         shrinkage: that was chosen.
         dates: the dates that were fitted, in the order of the relation's coefficients.
         products: covariates whose products are among the terms.
+        missed: what a covariate explains and, where it is missing, does not.
         plausible: of each covariate, see `engine.sharpening.plausible.plausible_shares`.
     """
 
@@ -55,6 +57,7 @@ class Fitted:
     shrinkage: Shrinkage | None
     dates: tuple[str, ...]
     products: tuple[str, ...] = ()
+    missed: Missed | None = None
     plausible: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
@@ -97,7 +100,10 @@ def fit(
     own = [each.level for each in chosen]
     if len(own[0].plain) == len(own[0].groups):
         products = ()
-    rest = unexplained(own, left, space, _farther(chosen, relations, left[0], worth))
+    shown = [name for name, gain in worth.items() if gain.shown]
+    rest = unexplained(own, left, space, _farther(chosen, relations, left[0], worth), shown)
+    plain = unexplained(own, [level.detail for level in own], space)
+    missed = Missed(plain, _explained(chosen[0], unseen[0], shown)) if shown else None
     return Fitted(
         space,
         standards,
@@ -109,7 +115,19 @@ def fit(
         how,
         tuple(dates),
         products,
+        missed,
     )
+
+
+def _explained(sums: BlockSums, unseen: Tensor, shown: Sequence[str]) -> dict[str, float]:
+    """Return the share of each covariate that counts in what they explain of a level."""
+    scale = factors(unseen, sums.level.groups, sums.level, sums.folds)
+    squares = {}
+    for name in shown:
+        terms = [number for number, group in enumerate(sums.level.groups) if group == name]
+        squares[name] = float((scale[name].factor * unseen[terms].sum(0)).double().square().sum())
+    total = max(sum(squares.values()), _TINY)
+    return {name: square / total for name, square in squares.items()}
 
 
 def _farther(
@@ -122,8 +140,9 @@ def _farther(
     level = sums[0].level
     parts = contributions(level, relations[1], STEP) * shown[:, None, None, None]
     scale = factors(parts, level.groups, level, sums[0].folds)
-    rest = (level.detail - _scaled(parts, level, scale)) * level.known
-    ratio = float(rest.double().square().sum()) / max(float(left.double().square().sum()), _TINY)
+    known = with_all_known([level], [name for name, gain in worth.items() if gain.shown])[0].known
+    rest = (level.detail - _scaled(parts, level, scale)) * known
+    ratio = float(rest.double().square().sum()) / max(float((left * known).double().square().sum()), _TINY)
     return min(max(ratio, 1.0), FARTHEST)
 
 

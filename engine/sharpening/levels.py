@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,7 @@ class Level:
         own: of each channel the number of its first term, what it stands out from its coarse means.
         phases: N.
         products: of each term, whether it is a product of covariates; none where it is empty.
+        missing: (N·D, H, W) of each covariate with holes, where it is not known.
     """
 
     values: Tensor
@@ -53,6 +55,7 @@ class Level:
     own: tuple[int, ...]
     phases: int = 1
     products: tuple[bool, ...] = ()
+    missing: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
 
     @property
     def plain(self) -> list[int]:
@@ -172,7 +175,14 @@ class _Pair:
             own(_channels(self.covariates, standards, field)),
             tuple(number for number, term in enumerate(parts) if term.own),
             products=tuple(term.product for term in parts),
+            missing=_holes({name: own(c.values) for name, c in self.covariates.items()}, own(known)),
         )
+
+
+def _holes(values: Mapping[str, Tensor], known: Tensor) -> dict[str, Tensor]:
+    """Return where covariates, (D or 1, C, H, W), miss what the field, (D, H, W), has; if any."""
+    holes = {name: ~torch.isfinite(channels).all(1) & known for name, channels in values.items()}
+    return {name: own for name, own in holes.items() if bool(own.any())}
 
 
 def _freedom(known: Tensor) -> Tensor:
@@ -205,7 +215,13 @@ def _stacked(phases: Sequence[Level]) -> Level:
         first.own,
         len(phases),
         first.products,
+        _of_all_phases(phases),
     )
+
+
+def _of_all_phases(phases: Sequence[Level]) -> dict[str, Tensor]:
+    names = dict.fromkeys(name for level in phases for name in level.missing)
+    return {n: torch.cat([p.missing.get(n, torch.zeros_like(p.known)) for p in phases]) for n in names}
 
 
 def _weights(area: Tensor | None, rows: int, phase: tuple[int, int]) -> Tensor | None:

@@ -12,7 +12,7 @@ the level of the data goes with that detail. Where the rest was larger there it 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from engine.fields.windows import spread_cells
 from engine.sharpening.levels import STEP, Level
+from engine.sharpening.missing_covariates import with_all_known
 from engine.sharpening.relation import BLOCK, block_shape, by_block, on_cells, smoothed
 from engine.sharpening.working_space import WorkingSpace
 
@@ -80,8 +81,29 @@ class Unexplained:
         return self.here * scale * fall * (1 + 2 * self.edges * 2**-octaves)
 
 
+@dataclass(frozen=True)
+class Missed:
+    """What covariates explain of the detail, and do not where they are missing.
+
+    Attributes:
+        plain: what would stay unknown without them.
+        shares: of each that counts, its share in what they explain together.
+    """
+
+    plain: Unexplained
+    shares: Mapping[str, float]
+
+    def below(self, rest: Unexplained, first: float, last: float) -> float:
+        """Return the mean square that they explain between two depths, so that `rest` is left."""
+        return max(self.plain.below(first, last) - rest.below(first, last), 0.0)
+
+
 def unexplained(
-    levels: Sequence[Level], left: Sequence[Tensor], space: WorkingSpace, farther: float = 1.0
+    levels: Sequence[Level],
+    left: Sequence[Tensor],
+    space: WorkingSpace,
+    farther: float = 1.0,
+    wanted: Collection[str] = (),
 ) -> Unexplained:
     """Return it.
 
@@ -90,8 +112,12 @@ def unexplained(
         left: what is left of the detail of each, (N·D, H, W).
         space: in which it is.
         farther: by how much more is left below the level of a fit than there.
+        wanted: the covariates without which cells are left out.
     """
-    inner = [_inner_square(level, rest) for level, rest in zip(levels, left, strict=True)]
+    whole, levels = levels, with_all_known(levels, wanted)
+    inner = [
+        _inner_square(level, rest, each.known) for level, rest, each in zip(levels, left, whole, strict=True)
+    ]
     squares = [square for square, _ in inner]
     weight, total = 1 / HURST_DEVIATION**2, HURST / HURST_DEVIATION**2
     for age, (finer, coarser) in enumerate(zip(squares, squares[1:], strict=False)):
@@ -107,12 +133,16 @@ def unexplained(
     mean = max(_mean_square(level, left[0]), _TINY)
     places = (square + EVIDENCE * mean) / (count + EVIDENCE) / mean
     known = level.known.sum().clamp_min(1)
-    energies = {number: float(level.values[number].double().square().sum() / known) for number in level.own}
+    energies = {
+        number: float((level.values[number] * level.known).double().square().sum() / known)
+        for number in level.own
+    }
     kept = {number: energy for number, energy in energies.items() if energy > _TINY}
     hurst = min(max(total / weight, 0.0), 1.5)
     places = places.reshape(1, *shape).float()
     here = farther * squares[0] * _in_units(level, left[0], mean * places, space)
-    missing = _missing(level.known[: level.dates])[level.known[: level.dates]]
+    there = whole[0].known[: level.dates]
+    missing = _missing(there)[there]
     edges = inner[0][1] / max(squares[0], _TINY) * float(missing.mean()) if len(missing) else 0.0
     alike = _alike(level, left[0], kept) if kept else 0.0
     return Unexplained(here, hurst, places, kept, weight**-0.5, MEASURED, edges, alike)
@@ -141,15 +171,16 @@ def _mean_square(level: Level, rest: Tensor) -> float:
     return float((rest * level.known).double().square().sum()) / freedom if freedom > 0 else 0.0
 
 
-def _inner_square(level: Level, rest: Tensor) -> tuple[float, float]:
+def _inner_square(level: Level, rest: Tensor, there: Tensor) -> tuple[float, float]:
     """Return the mean square where no neighbour is missing, and what is added where all are.
 
-    Both come from a line over the share of missing neighbours, its slope drawn to zero.
+    Both come from a line over the share of missing neighbours, its slope drawn to zero; `there` is where the
+    field itself is known.
     """
     rows, columns = (edge // STEP * STEP for edge in level.shape)
-    known, freedom = level.known[:, :rows, :columns], level.freedom[:, :rows, :columns].double()
+    freedom = level.freedom[:, :rows, :columns].double()
     square = (rest * level.known)[:, :rows, :columns].double().square()
-    above = F.max_pool2d(known.float()[:, None], STEP)[:, 0] > 0
+    above = F.max_pool2d(there[:, :rows, :columns].float()[:, None], STEP)[:, 0] > 0
     missing = spread_cells(_missing(above), STEP).double()
     mean = _mean_square(level, rest)
     count = float(freedom.sum())
