@@ -6,7 +6,10 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+from uuid import uuid4
 
 from engine.aggregation import CHOICES
 from engine.commands.ensemble_options import ensemble_options, ensemble_request
@@ -16,9 +19,6 @@ from engine.contract import IDLE_SECONDS
 from engine.errors import InputError
 from engine.raster.reference import KINDS, GridRequest, RasterRef
 from engine.version import VERSION
-
-if TYPE_CHECKING:
-    pass
 
 _EXAMPLES = """examples:
   a model, month 11 of a raster with one band for each month:
@@ -135,7 +135,7 @@ def _what(command: argparse.ArgumentParser) -> None:
         help="what a source of sharpen is: continuous, class or angle (default: as its file shows)",
     )
     what.add_argument(
-        "--output", required=True, metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write"
+        "--output", metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write; not needed with --check"
     )
     what.add_argument(
         "--check", action="store_true", help="say what is understood of the inputs, and write nothing"
@@ -273,7 +273,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     made = SuperResolveRequest(
         model=options.model,
         target=rasters.pop("target"),
-        output=options.output,
+        output=_output(options),
         sources=rasters,
         domain=None if options.domain is None else RasterRef.parse(options.domain),
         grid=grid,
@@ -294,6 +294,19 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         models=tuple(options.models),
     )
     return ("check" if options.check else "super_resolve"), made.to_json()
+
+
+def _output(options: argparse.Namespace) -> str:
+    """Return the file to write; of a check that names none, one that is nowhere yet.
+
+    Raises:
+        InputError: there is none.
+    """
+    if options.output:
+        return str(options.output)
+    if not options.check:
+        raise InputError("Give --output OUT.tif, the file to write, or --check to write nothing.")
+    return str(Path(gettempdir()) / f"msr-check-{uuid4().hex}.tif")
 
 
 def _told(rasters: dict[str, RasterRef], options: argparse.Namespace) -> dict[str, RasterRef]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import gettempdir
 
 import netCDF4
 import numpy as np
@@ -68,8 +69,8 @@ def rain(tmp_path: Path) -> str:
 
 
 def test_a_check_says_what_is_understood_and_writes_nothing(rain: str, tmp_path: Path, capsys) -> None:
-    output = tmp_path / "fine.tif"
-    command = ["super-resolve", "--model", "rainitur8", "--target", rain, "--output", str(output)]
+    there = set(Path(gettempdir()).glob("msr-check*")), set(tmp_path.iterdir())
+    command = ["super-resolve", "--model", "rainitur8", "--target", rain]
     assert main([*command, "--date", "2001-02", "--check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     target = told["inputs"][0]
@@ -80,7 +81,7 @@ def test_a_check_says_what_is_understood_and_writes_nothing(rain: str, tmp_path:
     assert target["covered"] == pytest.approx(63 / 64, abs=0.02)
     assert any("-9999 is taken as missing" in line for line in told["warnings"])
     assert (told["width"], told["height"], told["dates"]) == (64, 64, ["2001-02"])
-    assert not output.exists()
+    assert (set(Path(gettempdir()).glob("msr-check*")), set(tmp_path.iterdir())) == there
 
 
 def test_the_same_is_told_before_the_first_tile(rain: str, tmp_path: Path) -> None:
