@@ -8,6 +8,7 @@ from qgis.core import (
     Qgis,
     QgsColorRampShader,
     QgsCoordinateReferenceSystem,
+    QgsProcessing,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
@@ -55,6 +56,11 @@ FILE = resolve(
     (Qgis, "ProcessingFileParameterBehavior.File"),
     (QgsProcessingParameterFile, "Behavior.File"),
     (QgsProcessingParameterFile, "File"),
+)
+RASTER_SOURCE = resolve(
+    (Qgis, "ProcessingSourceType.Raster"),
+    (QgsProcessing, "SourceType.TypeRaster"),
+    (QgsProcessing, "TypeRaster"),
 )
 RASTER_HINT = QgsProcessingUtils.LayerHint.Raster
 INTERPOLATED = resolve(

@@ -174,7 +174,10 @@ def _how(command: argparse.ArgumentParser) -> None:
         help="how far the fine cells' mean is drawn to their coarse cell (default: as the model's card says)",
     )
     how.add_argument(
-        "--factor", type=whole(2, 100), metavar="K", help="simple methods: fine cells along a coarse cell"
+        "--factor",
+        type=whole(2, 100),
+        metavar="K",
+        help="simple methods: fine cells along a coarse cell (default: as --like or --resolution says)",
     )
     how.add_argument(
         "--quantity",

@@ -225,7 +225,7 @@ class InputRasters:
         if target.ref.band is None and target.count > 1 and not any(target.dates):
             raise InputError(f"target has {target.count} bands without dates: choose one (RASTER#BAND).")
         own = target.dates[(target.ref.band or 1) - 1] if target.ref.band or target.count == 1 else None
-        if all_dates:
+        if all_dates and target.dates != [None]:  # one field without a date is all that there is
             undated = [i + 1 for i, w in enumerate(target.dates) if w is None]
             if undated:
                 raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")

@@ -14,6 +14,7 @@ from engine.feedback import Feedback
 from engine.methods.interface import CLIMATOLOGY, Method, check_sources
 from engine.methods.registry import BASELINES, baseline
 from engine.package.folder import Package, find_package
+from engine.pipeline.factor_of_grid import factor_of_grid
 from engine.pipeline.infer_target import infer_target
 from engine.pipeline.own_sources import kind_in_words, own_sources
 from engine.pipeline.request import SuperResolveRequest
@@ -229,11 +230,12 @@ def open_target(
 def _named(request: SuperResolveRequest) -> Choice:
     """Return what `request.model` names; of a baseline's target nothing is known yet."""
     if request.model in BASELINES:
-        if request.factor is None:
-            raise InputError(f"The baseline {request.model} needs a factor (2 to 100): give --factor.")
-        if not 2 <= request.factor <= 100:
-            raise InputError(f"The factor {request.factor} is not between 2 and 100.")
-        return Choice(request.model, request.factor, TargetSpec("target", ""), ())
+        factor = request.factor
+        if factor is None:
+            factor = factor_of_grid(request)
+        if not 2 <= factor <= 100:
+            raise InputError(f"The factor {factor} is not between 2 and 100.")
+        return Choice(request.model, factor, TargetSpec("target", ""), ())
     package = find_package(request.model, request.models)
     card = package.card
     if request.factor not in (None, card.factor):

@@ -85,7 +85,7 @@ class SuperResolveRequest:
     output: str
     sources: dict[str, RasterRef] = field(default_factory=dict)
     grid: GridRequest | None = None
-    factor: int | None = None  # baselines only; a model has its own
+    factor: int | None = None  # baselines only, None: as the grid says; a model has its own
     quantity: str = "auto"  # baselines only: nonnegative, signed, or auto (from units and values)
     date: str | None = None  # YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM, or --MM / MM: any year
     all_dates: bool = False

@@ -113,7 +113,7 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None, name: str = "T
         rows, cols = (n * factor for n in native.shape)
         check_size(cols, rows, name)
         return Grids(factor, native, refine(native, factor), 0, 0, True)
-    output = _reference(wanted.like) if wanted.like else _asked(target, factor, wanted, name)
+    output = output_grid(target, factor, wanted, name)
     check_size(output.shape[1], output.shape[0], name)
     same = same_crs(target.crs, crs_wkt(output))
     if same:  # the output keeps its own longitudes
@@ -137,6 +137,15 @@ def plan(target: Raster, factor: int, wanted: GridRequest | None, name: str = "T
             f"{target.label}: {target.ref.path} does not overlap the output: check extent and CRS."
         )
     return grids
+
+
+def output_grid(target: Raster, factor: int, wanted: GridRequest, name: str = "The output") -> GeoBox:
+    """Return the grid that is asked for; where no cell size is, the target's cells by the factor.
+
+    Raises:
+        InputError: it makes no sense.
+    """
+    return _reference(wanted.like) if wanted.like else _asked(target, factor, wanted, name)
 
 
 def check_size(columns: float, rows: float, name: str, bands: int = 1) -> None:

@@ -56,6 +56,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._request: dict[str, Any] = {}
+        self._result: dict[str, Any] = {}  # what the engine told of the run
         self._look = Look()
         self._words = DialogWords({}, {})
 
@@ -149,6 +150,10 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
         if with_ensemble:
             ensemble.add_outputs(self)
+        self.add_numbers()
+
+    def add_numbers(self) -> None:
+        """Add the numbers that a run tells."""
         for name, (_, label) in NUMBERS.items():
             self.addOutput(QgsProcessingOutputNumber(name, tr(label)))
 
@@ -205,6 +210,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         result = run_engine("super_resolve", request, feedback, list(files.values()), self._words)
         if result is None:
             return {}
+        self._result = result
         for source in result.get("sources") or []:
             feedback.pushInfo(_source_report(source))
         for name in files:

@@ -22,6 +22,11 @@ from .rasters import InputRaster, RasterProblem, crs_text
 def add_inputs(algorithm: MsrAlgorithm) -> None:
     """Add the reference grid, and extent, resolution and CRS for a grid without one."""
     algorithm.add(RasterInput("REFERENCE", tr("Reference grid"), None, optional=True), True)
+    add_extent(algorithm)
+
+
+def add_extent(algorithm: MsrAlgorithm) -> None:
+    """Add extent, resolution and CRS, of a grid without a reference."""
     algorithm.add(QgsProcessingParameterExtent("EXTENT", tr("Output extent"), None, optional=True), True)
     algorithm.add_number("RESOLUTION", tr("Output resolution"), None, 0.0, 1e9, optional=True, advanced=True)
     algorithm.add(QgsProcessingParameterCrs("CRS", tr("Output CRS"), None, optional=True), True)

@@ -165,3 +165,14 @@ def test_two_qgis_at_once_do_not_disturb_each_other(enabled, rasters, tmp_path, 
         told = list(pool.map(run, range(2)))
     assert all(one["COVERED"] == 1 for one in told)
     assert (read_raster(tmp_path / "fine0.tif") == read_raster(tmp_path / "fine1.tif")).all()
+
+
+def test_a_raster_is_made_finer_with_covariates_of_ones_own(enabled, rasters, tmp_path, read_raster):
+    output = tmp_path / "fine.tif"
+    done = enabled(
+        "--json", "run", "msr:sharpen", "--", f"TARGET={rasters['target']}",
+        f"COVARIATES={rasters['elevation']}", f"COVARIATES={rasters['temperature']}", "FACTOR=4",
+        f"OUTPUT={output}",
+    )  # fmt: skip
+    assert results(done)["COVERED"] == 1
+    assert read_raster(output).shape == (40, 48)

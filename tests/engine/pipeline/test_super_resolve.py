@@ -193,7 +193,6 @@ def test_cancelling_leaves_nothing(base: SuperResolveRequest, tmp_path: Path) ->
         ({"model": "climatologyratio"}, "needs the source climatology"),
         ({"sources": {"snow": RasterRef("x.tif")}}, "no source named snow"),
         ({"date": "soon"}, "is no date"),
-        ({"all_dates": True}, "carries no date"),
         ({"quantity": "odd"}, "quantity 'odd' is unknown"),
     ],
 )
@@ -203,6 +202,11 @@ def test_wrong_requests_are_refused_before_work(
     with pytest.raises(InputError, match=sentence):
         run(replace(base, **change))
     assert not Path(base.output).exists()
+
+
+def test_all_dates_of_one_undated_field_are_that_field(base: SuperResolveRequest) -> None:
+    result = run(replace(base, all_dates=True))
+    assert result.dates == [] and result.covered == 1
 
 
 def test_output_that_is_an_input_is_refused(base: SuperResolveRequest) -> None:
