@@ -15,7 +15,8 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingUtils,
 )
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QIODevice, Qt
+from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import QSizePolicy
 
 
@@ -73,6 +74,8 @@ WKT2 = resolve(
     (QgsCoordinateReferenceSystem, "WktVariant.WKT_PREFERRED"),
     (QgsCoordinateReferenceSystem, "WKT_PREFERRED"),
 )
+ARGB32 = resolve((QImage, "Format.Format_ARGB32"), (QImage, "Format_ARGB32"))
+WRITE_ONLY = resolve((QIODevice, "OpenModeFlag.WriteOnly"), (QIODevice, "WriteOnly"))
 TEXT_SELECTABLE = resolve((Qt, "TextInteractionFlag.TextSelectableByMouse"), (Qt, "TextSelectableByMouse"))
 EXPANDING = resolve((QSizePolicy, "Policy.Expanding"), (QSizePolicy, "Expanding"))
 PREFERRED = resolve((QSizePolicy, "Policy.Preferred"), (QSizePolicy, "Preferred"))

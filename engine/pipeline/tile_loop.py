@@ -120,7 +120,8 @@ class TileJob:
         """Return what a method learned and what it expects of its field, None of one that learns nothing."""
         if not isinstance(self.estimate, Expectation):
             return None
-        return {**self.estimate.judge.learned, "expected": self.estimate.expected()}
+        expected = {**self.estimate.expected(), "units": self.plan.choice.target.units}
+        return {**self.estimate.judge.learned, "expected": expected}
 
     def result(
         self,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -26,6 +23,7 @@ from ..system_refusals import system_reason
 from ..translation import tr
 from .base import MsrAlgorithm
 from .faults import guarded
+from .finer.page import write_page
 from .places import absolute, same_place
 
 _STYLE = (
@@ -103,15 +101,10 @@ class ModelInfo(MsrAlgorithm):
         if path:
             if any(same_place(path, str(file)) for file in card.folder.rglob("*")):
                 raise QgsProcessingException(f"{path} is a file of the model: choose another name.")
-            beside = Path(f"{path}.{os.getpid()}.part")
             try:
-                beside.write_text(page, encoding="utf-8", errors="replace")
-                beside.replace(path)
+                write_page(path, page)
             except OSError as error:
                 raise QgsProcessingException(f"{path} cannot be written: {system_reason(error)}.") from error
-            finally:
-                with contextlib.suppress(OSError):
-                    beside.unlink()
             results["OUTPUT"] = path
         feedback.pushInfo(f"{card.name} {card.version}: {card.target_title} [{card.units}], ×{card.factor}")
         return {

@@ -6,24 +6,33 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
 )
 
-from ...compat import set_hints
+from ...compat import push_warning, set_hints
+from ...system_refusals import system_reason
 from ...translation import tr
 from .. import grid_parameters, told
 from ..base_super_resolution import AGGREGATIONS, SuperResolutionAlgorithm
 from ..destinations import Destination, given_path
+from ..faults import guarded
+from ..places import absolute
 from ..raster_input import RasterInput
 from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES, TOLD
 from .covariates import NAME, RasterList, covariates_of
+from .page import check_page, lines, page, write_page
+from .picture import PicturedBand, pictures
+from .result_words import five_lines
 
 METHOD = "sharpen"
 LEAST, MOST = 2, 100  # of the factor
+PAGE = "OUTPUT_HTML"
 _GRID = ("REFERENCE", "EXTENT", "RESOLUTION", "CRS")
 
 
@@ -35,6 +44,10 @@ class Sharpening(SuperResolutionAlgorithm):
     GROUP = ("begin", "Begin here")
     ICON = "msr"
     TAGS = ("sharpen", "finer", "resolution", "covariate", "interpolation", "enhance", "begin")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._results: dict[str, Any] = {}
 
     def texts(self) -> dict[str, str]:
         """Return the help."""
@@ -64,6 +77,8 @@ class Sharpening(SuperResolutionAlgorithm):
             "target's units.",
             "OUTPUT_SUPPORT": "The part of all fine detail to expect that the covariates give, 0 to 1. "
             "Where it is low, the result is smoother than the truth.",
+            PAGE: "A page that says in five lines what was done, what is gained over interpolation and how "
+            "sure that is, with coarse and fine side by side.",
         }
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -80,6 +95,8 @@ class Sharpening(SuperResolutionAlgorithm):
                     name, tr(label), None, optional=True, createByDefault=False
                 )
             )
+        html = tr("HTML files (*.html)")
+        self.add(QgsProcessingParameterFileDestination(PAGE, tr("What came of it"), html, optional=True))
         self.add_numbers()
 
     def _add_advanced(self) -> None:
@@ -99,9 +116,52 @@ class Sharpening(SuperResolutionAlgorithm):
         told.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
 
+    @guarded
+    def processAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run the job; the page is written once it is done."""
+        results = super().processAlgorithm(parameters, context, feedback)
+        path = absolute(self.parameterAsFileOutput(parameters, PAGE, context)) if results else ""
+        self._results = {**results, PAGE: path} if path else results
+        return self._results
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Write the page (on the main thread, which draws); the raster stays where that fails."""
+        path = self._results.get(PAGE)
+        if path:
+            try:
+                write_page(path, self._page())
+            except OSError as error:
+                push_warning(feedback, f"{self.label(PAGE)}: {path}: {system_reason(error)}.")
+        return self._results
+
+    def _page(self) -> str:
+        """Return the page of a run that is done."""
+        request, result = self._request, self._result
+        fine = PicturedBand(result["output"], 1, tr("Finer raster"))
+        words = five_lines(result, request["target"]["path"], request["conservation"])
+        warnings = result.get("warnings") or []
+        parts = [lines(words), pictures(fine, self._coarse())]
+        if warnings:
+            parts.append(f"<h2>{tr('Warnings')}</h2>{lines([self._words(text) for text in warnings])}")
+        return page(tr(self.TITLE), parts)
+
+    def _coarse(self) -> list[PicturedBand]:
+        """Return the coarse band of the first fine one, where it is known which one that is."""
+        request, target = self._request, self._request["target"]
+        scaled = {"scale", "offset", "units"} & {key for key, value in target.items() if value is not None}
+        dated = request.get("date") and target["band"] is None
+        if scaled or dated or request.get("aggregate"):
+            return []
+        return [PicturedBand(target["path"], target["band"] or 1, tr("Coarse raster"))]
+
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse two ways to say the grid, and none."""
         super().check_required(parameters, context)
+        check_page(self.label(PAGE), given_path(parameters.get(PAGE), context))
         given = [name for name in (*_GRID, "FACTOR") if self.is_given(parameters, name, context)]
         if {"REFERENCE", "FACTOR"} <= set(given):
             raise RasterProblem(
