@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 class Feedback(Protocol):
@@ -15,8 +16,12 @@ class Feedback(Protocol):
         tiles_done: int = 0,
         tiles_total: int = 0,
         seconds_left: float | None = None,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
-        """Report progress: `fraction` of the whole job in 0..1, the phase in a few words."""
+        """Report progress: `fraction` of the whole job in 0..1, the phase in a few words.
+
+        Of a training `training` tells more: its step, steps, losses and validation.
+        """
 
     def log(self, message: str, level: str = "info") -> None:
         """Pass on one line; `level` is "info" or "warning"."""
@@ -38,6 +43,7 @@ class Silent:
         tiles_done: int = 0,
         tiles_total: int = 0,
         seconds_left: float | None = None,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         """Ignore it."""
 

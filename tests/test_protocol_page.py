@@ -14,6 +14,8 @@ from engine.contract import IDLE_SECONDS, MAX_CELLS, MOST_LEVELS, MOST_MEMBERS, 
 from engine.pipeline.request import SourceReport, SuperResolveResult
 from engine.pipeline.request_check import SCHEMA_FILE as REQUEST_FILE
 from tests.source_tree import ROOT
+from training.jobs.listing import GRACE_SECONDS, OWN_JOBS
+from training.jobs.requests import AblateRequest, EvaluateRequest, PrepareRequest, TrainRequest
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 MESSAGES: dict[str, Any] = json.loads(MESSAGES_FILE.read_text(encoding="utf-8"))
@@ -59,6 +61,16 @@ def test_kinds_levels_and_jobs_are_those_of_the_schema() -> None:
         schemas["log"]["properties"]["level"]["enum"]
     )
     assert ["super_resolve", *rows(section("The others"))] == list(JOBS)
+
+
+def test_the_jobs_of_training_and_their_requests_are_told() -> None:
+    text = section("Of training")
+    told = rows(text)
+    assert list(told) == list(OWN_JOBS)
+    assert f"they have {GRACE_SECONDS:g} s" in text
+    kinds = (PrepareRequest, TrainRequest, EvaluateRequest, AblateRequest)
+    for job, kind in zip(told, kinds, strict=True):
+        assert set(kind.model_fields) - {"folder"} <= words(told[job]), job
 
 
 def test_every_key_of_a_request_and_of_its_result_is_told() -> None:

@@ -21,6 +21,7 @@ from training.ablation.plan import variants
 from training.ablation.runs import AblationRun, finished, runs_of, work
 from training.console.command import main
 from training.console.device import add_device
+from training.console.followed import followed
 from training.console.needed import load
 from training.data.readers import load_archive
 from training.defaults.complete import complete
@@ -107,6 +108,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     archive = archive or load_archive(config)
     left = [one for one in runs if one.id not in done]
     if left and not options.no_runs:
+        work_followed = followed()
+        if work_followed is not None:
+            work_followed.expect(len(left))
         print(f"{len(left)} of {len(runs)} runs to do, {left[0].config.steps} steps each.", flush=True)
         if options.workers > 1:
             _spread(given, options.workers)

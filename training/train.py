@@ -38,7 +38,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         "config",
         type=Path,
         help="training configuration (YAML), e.g. training/configs/rain_itur.yaml, or the description of a "
-        "data set, as for training.prepare: it is then prepared, where stores/NAME.zarr is not there",
+        "data set, as for training.prepare: it is then prepared, where stores/NAME.zarr is not there; or a "
+        "store that is made",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--output", type=Path, help="folder of the model package (default: RUNS/ID/package)")

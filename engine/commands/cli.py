@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.commands import arguments
@@ -60,6 +60,7 @@ class Terminal:
         tiles_done: int = 0,
         tiles_total: int = 0,
         seconds_left: float | None = None,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the line anew, at most ten times a second."""
         now = time.monotonic()

@@ -26,19 +26,27 @@ class State:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
-def run_job(name: str, request: Any, feedback: Feedback, state: State) -> Json:
+Job = Callable[[Json, Feedback, State], Json]
+
+
+def run_job(
+    name: str, request: Any, feedback: Feedback, state: State, jobs: Mapping[str, Job] | None = None
+) -> Json:
     """Run a job and return its result as JSON can hold it (a number that is not finite is null).
+
+    `jobs`: those that there are; None: the engine's own.
 
     Raises:
         InputError: there is no such job, or the request is no object.
         Exception: whatever the job raises; `engine.commands.explain` puts it into words.
     """
-    if name not in JOBS:
-        raise InputError(f"There is no job {name}; there are: {', '.join(JOBS)}.")
+    jobs = JOBS if jobs is None else jobs
+    if name not in jobs:
+        raise InputError(f"There is no job {name}; there are: {', '.join(jobs)}.")
     if not isinstance(request, Mapping):
         raise InputError("The request is not an object.")
     begin_job()
-    result = JOBS[name](dict(request), feedback, state)
+    result = jobs[name](dict(request), feedback, state)
     try:
         feedback.check_cancelled()
     except EngineError:  # cancelled in the job's last instant: it must leave nothing
@@ -161,7 +169,7 @@ def doctor(request: Json, feedback: Feedback, state: State) -> Json:
     return examine(_folders(request))
 
 
-JOBS: dict[str, Callable[[Json, Feedback, State], Json]] = {
+JOBS: dict[str, Job] = {
     "super_resolve": super_resolve,
     "check": check,
     "models": models,

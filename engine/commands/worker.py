@@ -18,15 +18,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.commands.explain import exit_status, explain
-from engine.commands.jobs import State, finite, run_job
+from engine.commands.jobs import Job, State, finite, run_job
 from engine.compute.allocator import give_back_memory
 from engine.contract import IDLE_SECONDS, PROTOCOL
 from engine.errors import Cancelled
+from engine.files.atomic import discard_own
 from engine.files.partial_files import discard_all
 from engine.version import VERSION
 
@@ -101,24 +103,25 @@ class RunningJob:
         tiles_done: int = 0,
         tiles_total: int = 0,
         seconds_left: float | None = None,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
-        """Report progress, not more often than a person can read."""
+        """Report progress, not more often than a person can read; each validation of a training, though."""
         now = time.monotonic()
         last, before = self._last
-        if phase == before and fraction < 1 and now - last < PROGRESS_SECONDS:
+        validated = training is not None and training.get("validation")
+        if phase == before and fraction < 1 and not validated and now - last < PROGRESS_SECONDS:
             return
         self._last = (now, phase)
-        self.channel.send(
-            {
-                "type": "progress",
-                "id": self.id,
-                "fraction": min(1.0, max(0.0, fraction)),
-                "phase": phase,
-                "tiles_done": tiles_done,
-                "tiles_total": tiles_total,
-                "seconds_left": seconds_left,
-            }
-        )
+        message: dict[str, Any] = {
+            "type": "progress",
+            "id": self.id,
+            "fraction": min(1.0, max(0.0, fraction)),
+            "phase": phase,
+            "tiles_done": tiles_done,
+            "tiles_total": tiles_total,
+            "seconds_left": seconds_left,
+        }
+        self.channel.send(message if training is None else {**message, "training": dict(training)})
 
     def log(self, message: str, level: str = "info") -> None:
         """Pass on one line."""
@@ -142,11 +145,25 @@ class RunningJob:
 
 
 class Worker:
-    """Takes messages, runs one job at a time, and knows when to leave."""
+    """Takes messages, runs one job at a time, and knows when to leave.
 
-    def __init__(self, channel: Channel, idle_seconds: float) -> None:
+    Args:
+        channel: to the parent.
+        idle_seconds: without a run, after which it ends.
+        jobs: that it serves; None: the engine's own.
+        grace: job → seconds to heed a cancel, of those that have something to keep.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        idle_seconds: float,
+        jobs: Mapping[str, Job] | None = None,
+        grace: Mapping[str, float] | None = None,
+    ) -> None:
         self.channel = channel
         self.idle_seconds = idle_seconds
+        self.jobs, self.grace = jobs, dict(grace or {})
         self.parent = os.getppid()
         self.active: RunningJob | None = None
         self.idle_since = time.monotonic()
@@ -215,10 +232,9 @@ class Worker:
             self.channel.send({"id": run.id, **answer})
             give_back_memory()
 
-    @staticmethod
-    def _answer(run: RunningJob, state: State) -> dict[str, Any]:
+    def _answer(self, run: RunningJob, state: State) -> dict[str, Any]:
         try:
-            return {"type": "result", "result": run_job(run.job, run.request, run, state)}
+            return {"type": "result", "result": run_job(run.job, run.request, run, state, self.jobs)}
         except BaseException as error:  # also SystemExit of a library: the worker goes on
             return {"type": "error", **explain(error)}
 
@@ -233,10 +249,9 @@ class Worker:
                 run = self.active
                 if run is None and now - self.idle_since > self.idle_seconds:
                     leave(0)
-                ignored = (
-                    run is not None and run.cancelled.is_set() and now - run.cancelled_at > GRACE_SECONDS
-                )
-                if run is not None and ignored:
+                if run is None or not run.cancelled.is_set():
+                    continue
+                if now - run.cancelled_at > self.grace.get(run.job, GRACE_SECONDS):
                     # Holding the lock, so that the job's own answer cannot come first.
                     discard_all(finished=True)
                     run.error("cancelled", "The run was cancelled.")
@@ -246,6 +261,7 @@ class Worker:
 def leave(status: int) -> NoReturn:
     """End at once, whatever other threads compute; leave no temporary file."""
     discard_all()
+    discard_own()
     os._exit(status)
 
 
@@ -274,8 +290,16 @@ def hello() -> dict[str, Any]:
     }
 
 
-def main(host_version: str | None = None, idle_seconds: float = IDLE_SECONDS) -> int:
-    """Serve a parent over standard input and output; returns only when it refuses the parent."""
+def main(
+    host_version: str | None = None,
+    idle_seconds: float = IDLE_SECONDS,
+    jobs: Mapping[str, Job] | None = None,
+    grace: Mapping[str, float] | None = None,
+) -> int:
+    """Serve a parent over standard input and output; returns only when it refuses the parent.
+
+    `jobs` and `grace`: see `Worker`.
+    """
     channel = Channel()
     if host_version is not None and host_version != VERSION:
         sentence = (
@@ -289,6 +313,6 @@ def main(host_version: str | None = None, idle_seconds: float = IDLE_SECONDS) ->
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: leave(128 + number))
-    worker = Worker(channel, idle_seconds)
+    worker = Worker(channel, idle_seconds, jobs, grace)
     channel.send(hello())
     worker.serve()

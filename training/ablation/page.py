@@ -22,6 +22,7 @@ from training.html.page import Cell, Page, facts_html, figure_html, table_html
 from training.html.style import drawing
 from training.schema.config import Config
 
+PAGE = "ablation.html"
 COLUMNS = (
     ("rmse", "RMSE", "{:.3f}"),
     ("mae", "MAE", "{:.3f}"),
@@ -113,8 +114,8 @@ def write(folder: Path, config: Config, archive: Archive, gathered: Gathered, co
     write_text(folder / "ablation.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
     write_text(folder / "ablation.csv", _csv(gathered))
     page = build_page(config, archive, summary, command)
-    page.write(folder / "ablation.html")
-    return folder / "ablation.html"
+    page.write(folder / PAGE)
+    return folder / PAGE
 
 
 def _csv(gathered: Gathered) -> str:

@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from engine.errors import Cancelled
 from engine.nets.downscaler import Downscaler
 from engine.specs import SourceSpec, TargetSpec
 from training.ablation.plan import DROPOUT, Variant
 from training.ablation.withheld import score_by_block, subset_cases
 from training.bias.corrected import corrected_archive
+from training.console.followed import FollowedWork, followed
 from training.data.archive import Archive
 from training.data.region import Region
 from training.data.split import Split, split_archive
 from training.evaluation.predict import Case
 from training.records.record import Record, append, config_hash, merged, read, record_of, run_id
 from training.schema.config import Config, parse_config
+from training.trainer import step_log
 from training.trainer.draws import Draws
 from training.trainer.precision import TrainingPlan
 from training.trainer.trainer import CHECKPOINT, Trainer
@@ -144,8 +147,14 @@ def perform(
     trainer.use_plan()
     if (folder / CHECKPOINT).is_file():
         trainer.restore()
+    work = followed()
+    if work is not None:
+        before = step_log.totals(folder / step_log.LOG) if trainer.step_number else {}
+        work.begin_training(run.name, config.steps, before)
     while trainer.step_number < config.steps:
-        trainer.step()
+        losses = trainer.step()
+        if work is not None:
+            _tell(work, trainer, losses)
         if trainer.step_number % config.checkpoint_every == 0 and trainer.step_number < config.steps:
             trainer.save()
     # The averaged weights of the last step: nothing is chosen by any score.
@@ -165,6 +174,15 @@ def perform(
     if config.steps != config.ablation.steps:
         command += f" --steps {config.steps}"
     return record_of(run.id, KIND, config, path, command, metrics, run.variant.overrides, notes)
+
+
+def _tell(work: FollowedWork, trainer: Trainer, losses: step_log.Losses) -> None:
+    """Tell of a step; a run that is cancelled goes on from here."""
+    try:
+        work.step(trainer.step_number, losses.terms, None, trainer.config.judged_by, None)
+    except Cancelled:
+        trainer.save()
+        raise
 
 
 def _statistics_of(config: Config) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import EngineError, InputError
+from engine.errors import Cancelled, EngineError, InputError
 from engine.files.atomic import new_folder
 from engine.package.folder import CARD_FILE, Package, find_package
 from engine.specs import SourceSpec
 from training.cascade.fading import UNMEASURED, Fading, measurable, measured_fading
 from training.cascade.trainer import CascadeLevel, CascadeTrainer, load_levels
+from training.console.followed import followed
 from training.console.kept_inputs import check_kept, check_replaceable
 from training.console.sole_writer import sole_writer
 from training.data.archive import Archive, crop
@@ -145,11 +146,15 @@ def _fading(
     section = config.cascade
     if section is None or not section.shrink:
         return None
-    kept = folder / FADING
+    kept, work = folder / FADING, followed()
+    if work is not None:
+        work.begin("Measuring how the detail fades")
     if not resume and kept.is_dir():
         shutil.rmtree(kept)
 
     def report(done: int, count: int) -> None:
+        if work is not None:
+            work.tell(done / count)
         if not quiet:
             print(f"Measured how the detail fades: level {done} of {count}.", flush=True)
 
@@ -183,6 +188,9 @@ def train(
     check_replaceable(package, CARD_FILE, "model package")
     if config.start_from is not None:
         check_kept([package], [find_package(config.start_from).folder])
+    work = followed()
+    if work is not None:
+        work.expect(2 if config.cascade is not None else 3 if wants_members(config) else 1)
     with sole_writer(runs / config.model.id, "training in"):
         if config.cascade is not None:
             return train_cascade(config, runs, output, resume, command, quiet)
@@ -221,6 +229,8 @@ def _with_members(
             print("Training what draws members about this estimate, which stays.")
         goes_on = resume and (folder / MEMBERS / config.model.id / CHECKPOINT).is_file()
         return train_network(second, folder / MEMBERS, output, goes_on, command, quiet, further)
+    except Cancelled:
+        raise
     except EngineError as error:
         print(f"The model draws no members: {error}", file=sys.stderr)
         return made

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.errors import InputError
 from engine.nets.downscaler import Downscaler
+from training.console.followed import followed
 from training.data.archive import Archive
 from training.data.cached_inputs import Batch, from_patch
 from training.data.normalisation import source_specs, target_spec
@@ -138,8 +139,11 @@ class CascadeTrainer(StepTrainer):
 
     def train_only(self) -> None:
         """Take all steps, without validation, log or checkpoints."""
+        work = followed()
         while self.step_number < self.config.steps:
             self.step()
+            if work is not None:
+                work.tell(0.0, self.step_number, self.config.steps)
 
     def model_of(self, step: int, weights: dict[str, Tensor]) -> Downscaler:
         """Return the model of one of the steps with these weights, for prediction."""

@@ -17,6 +17,7 @@ from engine.raster.cf.store_contents import check_store
 from training.console.needed import load
 from training.data.whole_store import whole_store
 from training.preparation.prepare import inputs_of, prepare
+from training.schema.cascade import MOST_STEPS, order_of_steps
 from training.schema.config import Config, load_config, parse_config
 from training.schema.dataset import Dataset, DatasetSource, is_description, load_dataset
 from training.schema.yaml_file import read_yaml
@@ -32,10 +33,10 @@ def open_config(
 ) -> Config:
     """Return the configuration in a file; of a data set's description, one that leaves all else open.
 
-    The data set's store is made where there is none.
+    The data set's store is made where there is none. A store by itself says all that its description did.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file, or of a store that is made.
         stores: folder of the store.
         say: is told what preparing tells; None: quiet.
         workers: threads that prepare; None: one for each processor.
@@ -43,19 +44,23 @@ def open_config(
     Raises:
         InputError: the file is neither; or the store is of another description, or older than its rasters.
     """
+    if path.is_dir():
+        return _told_config(_dataset_of(path), path, say)
     if not describes_data(path):
         return load_config(path)
     dataset = load_dataset(path)
-    if dataset.target.mode == "coarse":
-        raise InputError(
-            f"{path}: without a fine truth a model is learned from the coarse field itself: prepare it with "
-            f"training.prepare, and write a configuration with the key cascade."
-        )
     store = stores / f"{dataset.name}.zarr"
     config_of(dataset, store)  # refused before the long work
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not store.exists():
         raise InputError(f"{path}: several processes cannot prepare one store: run training.prepare before.")
     _store_of(dataset, path, store, say, workers or os.cpu_count() or 1)
+    return _told_config(dataset, store, say)
+
+
+def _told_config(dataset: Dataset, store: Path, say: Callable[[str], None] | None) -> Config:
+    """Return the configuration of a data set whose store is made; tell how its coarse field is treated."""
+    if dataset.target.mode == "coarse" and say is not None:
+        say("There is no fine truth: a cascade is learned from the coarse field itself.")
     if dataset.target.mode != "independent":
         return config_of(dataset, store)
     config = config_of(dataset, store, _dates(store))
@@ -70,7 +75,7 @@ def describes_data(path: Path) -> bool:
     Raises:
         InputError: as `training.schema.yaml_file.read_yaml`.
     """
-    return is_description(read_yaml(path))
+    return path.is_dir() or is_description(read_yaml(path))
 
 
 def config_of(dataset: Dataset, store: Path, dates: int = 0) -> Config:
@@ -96,12 +101,48 @@ def config_of(dataset: Dataset, store: Path, dates: int = 0) -> Config:
         "factor": dataset.factor,
         "sources": [_source(source) for source in dataset.sources],
     }
+    if dataset.target.mode == "coarse":
+        settings["cascade"] = {"steps": _steps(dataset)}
+        settings["sources"] = [{k: v for k, v in s.items() if k != "derived"} for s in settings["sources"]]
     if dataset.target.mode == "independent":
         settings["target"] = {"strength": "auto"}
         if dates >= FEWEST_CORRECTED:
             quantiles = min(MOST_QUANTILES, max(5, dates // DATES_EACH))
             settings["bias"] = {"method": "quantile_mapping", "quantiles": quantiles}
     return parse_config(settings, f"the data set {dataset.name}")
+
+
+def _steps(dataset: Dataset) -> list[int]:
+    """Return the small steps that make up the factor.
+
+    Raises:
+        InputError: it is no product of 2, 3 and 5, or of too many of them.
+    """
+    steps = [step for step in (2, 3, 5) if dataset.factor % step == 0]
+    try:
+        order_of_steps(dataset.factor, tuple(steps))
+    except ValueError as error:
+        raise InputError(
+            f"factor: {dataset.factor} cannot be learned in small steps, as it must where there is no fine "
+            f"truth: take a product of at most {MOST_STEPS} factors 2, 3 and 5."
+        ) from error
+    return steps
+
+
+def _dataset_of(store: Path) -> Dataset:
+    """Return the description that a store was made of.
+
+    Raises:
+        InputError: it is no store of training.prepare, or of an older version.
+    """
+    if not (store / ".zattrs").is_file():
+        raise InputError(
+            f"{store} is a folder, but no store: give a store (NAME.zarr), a description or a configuration."
+        )
+    dataset = _described(store)
+    if dataset is None:
+        raise InputError(f"The store {store} is of another version of MSR: make it again.")
+    return dataset
 
 
 def _source(source: DatasetSource) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import units
 from engine.errors import InputError
+from training.console.followed import FollowedWork, followed
 from training.console.kept_inputs import check_kept
 from training.data.store_format import COARSE
 from training.preparation import diagnostics
@@ -144,9 +145,26 @@ def _tell(say: Callable[[str], None] | None, sentence: str) -> None:
 
 
 def _progress(blocks: int) -> Any:
+    if (work := followed()) is not None:
+        return _told_to(work, blocks)
     from tqdm.dask import TqdmCallback
 
     return TqdmCallback(total=blocks, desc="Aligning", unit="block", file=sys.stderr)
+
+
+def _told_to(work: FollowedWork, blocks: int) -> Any:
+    """Return what tells of each block to whoever follows, and stops where they cancel."""
+    from dask.callbacks import Callback
+
+    work.begin("Aligning the rasters")
+    count = 0
+
+    def done(*_: object) -> None:
+        nonlocal count
+        count += 1
+        work.tell(min(1.0, count / max(blocks, 1)), min(count, blocks), blocks)
+
+    return Callback(posttask=done)
 
 
 def _silent(_: int) -> Any:

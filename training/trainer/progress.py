@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 
 from engine.files.system_errors import told_of
+from training.console.followed import followed
 from training.console.time_left import TimeLeft
+from training.trainer import step_log
 from training.trainer.step_log import Losses
 
 # The bar; its own rate and time left would count how long the first step waited.
@@ -24,18 +26,33 @@ class Progress:
         done, steps: taken before, and in all.
         quiet: no bar.
         every: steps from validation to validation.
+        phase: what is trained, for those who follow.
+        judged_by: the score of validations that chooses the weights.
     """
 
-    def __init__(self, folder: Path, done: int, steps: int, quiet: bool, every: int = 500) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        done: int,
+        steps: int,
+        quiet: bool,
+        every: int = 500,
+        phase: str = "Training",
+        judged_by: str = "rmse",
+    ) -> None:
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
-        self._quiet = quiet
+        self._followed, self._judged_by = followed(), judged_by
+        self._quiet = quiet or self._followed is not None  # who follows hears it in another way
+        if self._followed is not None:
+            before = step_log.totals(folder / step_log.LOG) if done else {}
+            self._followed.begin_training(phase, steps, before)
         self._curves = folder / "tensorboard"
         self._board = SummaryWriter(str(self._curves), purge_step=done)
         tqdm.monitor_interval = 0  # its thread serves bars that stand still, and may not be to be had
         self._bar = tqdm(
-            total=steps, initial=done, unit="step", disable=quiet, file=sys.stderr, bar_format=BAR
+            total=steps, initial=done, unit="step", disable=self._quiet, file=sys.stderr, bar_format=BAR
         )
         self._left = TimeLeft(done, steps, every)
         self._taught = self._empty = 0  # steps with a cell that has a truth, and without
@@ -77,3 +94,5 @@ class Progress:
         told += [words for words in (self._left.told(step),) if words]
         self._bar.set_postfix_str(", ".join(told), refresh=False)
         self._bar.update(1)
+        if self._followed is not None:
+            self._followed.step(step, losses.terms, scores, self._judged_by, self._left.seconds(step))

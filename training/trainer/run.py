@@ -129,7 +129,8 @@ def refit(
         print(f"Training once more, on what was held out too, for {steps} steps.")
     trainer = trainer_of(judged, data, folder)
     goes_on = resume and (trainer.folder / CHECKPOINT).is_file()
-    fit(data.config, data.archive, data.split, trainer.folder, goes_on, quiet, trainer)
+    again = "Training once more, on all data"
+    fit(data.config, data.archive, data.split, trainer.folder, goes_on, quiet, trainer, again)
     trainer.base = replace(trainer.base, residual=judged.base.residual)
     trainer.target = replace(trainer.target, strength=judged.target.strength)
     return trainer, data
@@ -250,10 +251,11 @@ def fit(
     resume: bool = False,
     quiet: bool = False,
     trainer: Trainer | None = None,
+    phase: str = "",
 ) -> Trainer:
     """Train in a run folder; the trainer returned holds the best weights.
 
-    `trainer`: one made before, for this folder.
+    `trainer`: one made before, for this folder. `phase`: what is trained, for those who follow.
 
     Raises:
         InputError, EngineError: as `train`.
@@ -281,11 +283,13 @@ def fit(
         trainer.run(lambda step, losses, scores: None)
         return trainer
     every = config.validation.every
-    with Progress(folder, trainer.step_number, config.steps, quiet, every) as progress:
+    phase = phase or ("Training" if config.ensemble is None else "Training what draws members")
+    told = (folder, trainer.step_number, config.steps, quiet, every, phase, config.judged_by)
+    with Progress(*told) as progress:
         trainer.run(progress.report)
     if trainer.step_number < config.steps and not quiet:
-        told = f"Stopped after step {trainer.step_number}: no better on what is held out since step"
-        print(f"{told} {trainer.best['step']}.")
+        stopped = f"Stopped after step {trainer.step_number}: no better on what is held out since step"
+        print(f"{stopped} {trainer.best['step']}.")
     return trainer
 
 

@@ -17,6 +17,8 @@ from engine.errors import EngineError
 from engine.files.atomic import write_text
 from engine.files.system_errors import told_of
 
+LOG = "log.jsonl"  # in the run's folder
+
 
 @dataclass
 class Losses:
@@ -58,6 +60,20 @@ def opened(log: Path) -> Iterator[TextIO]:
     """Open a log to add lines to; what the system refuses meanwhile is told under its name."""
     with told_of(log), open(log, "a", encoding="utf-8") as file:
         yield file
+
+
+def totals(log: Path) -> dict[int, float]:
+    """Return the loss of each step that a log holds."""
+    losses: dict[int, float] = {}
+    if not log.is_file():
+        return losses
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+            losses[int(record["step"])] = float(record["total"])
+        except (ValueError, KeyError, TypeError):  # before the first step, or a killed run's last line
+            continue
+    return losses
 
 
 def truncate(log: Path, step: int) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.compute.devices import wait_for
 from engine.compute.prefetch import Prefetcher
+from engine.errors import Cancelled
 from engine.nets.downscaler import Downscaler
 from engine.nets.spec import NetworkSpec
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
@@ -49,7 +50,7 @@ from training.trainer.validation import residual_share, validate, validation_sca
 from training.trainer.warm_start import base_of, noise_alone, start_from, statistics_of
 
 CHECKPOINT = "checkpoint.safetensors"
-LOG = "log.jsonl"
+LOG = step_log.LOG
 _STEP, _PLAN = 0, 1  # streams of random numbers
 
 
@@ -373,6 +374,7 @@ class Trainer:
                 log.write(json.dumps({"step": 0, "validation": self.validate()}) + "\n")
             ended = self.stopped
             while self.step_number < config.steps and not ended:
+                saved = False
                 losses = self.step()
                 done = self.step_number
                 record: dict[str, Any] = {"step": done, "rate": losses.rate, **losses.terms}
@@ -387,4 +389,11 @@ class Trainer:
                 if first and (done % config.checkpoint_every == 0 or done == config.steps or ended):
                     log.flush()  # the log is never behind the checkpoint
                     self.save()
-                report(done, losses, scores)
+                    saved = True
+                try:
+                    report(done, losses, scores)
+                except Cancelled:  # so that the run goes on from here
+                    log.flush()
+                    if not saved:
+                        self.save()
+                    raise

@@ -128,12 +128,29 @@ def test_what_needs_a_configuration_says_so(folder):
         evaluate.run(["valley.yaml"])
     settings = yaml.safe_load((folder / "valley.yaml").read_text())
     settings["target"] = {"name": "rain", "units": "mm", "coarse": settings["target"]["fine"]}
+    settings |= {"name": "seven", "factor": 7}
     (folder / "coarse.yaml").write_text(yaml.safe_dump(settings))
-    with pytest.raises(InputError, match="cascade"):
+    with pytest.raises(InputError, match="7 cannot be learned in small steps"):
         open_config(folder / "coarse.yaml", folder / "stores", None, 1)
+    assert not (folder / "stores").exists()
     (folder / "neither.yaml").write_text("factor: 3\n")
     with pytest.raises(InputError, match="model is missing"):
         open_config(folder / "neither.yaml", folder / "stores", None, 1)
+
+
+def test_without_a_fine_truth_it_is_a_cascade_and_a_store_says_all(folder):
+    settings = yaml.safe_load((folder / "valley.yaml").read_text())
+    settings["target"] = {"name": "rain", "units": "mm", "coarse": settings["target"]["fine"]}
+    settings["grid"] = {"resolution": 4000}
+    (folder / "coarse.yaml").write_text(yaml.safe_dump(settings))
+    told = []
+    config = open_config(folder / "coarse.yaml", folder / "stores", told.append, 1)
+    assert config.cascade.steps == (2,) and config.factor == 4
+    assert "derived" not in config.sources[0].model_fields_set and "no fine truth" in told[-1]
+    store = folder / "stores/valley_rain.zarr"
+    assert open_config(store, folder / "elsewhere", None) == config
+    with pytest.raises(InputError, match="but no store"):
+        open_config(folder / "rain", folder, None)
 
 
 def test_a_product_of_another_origin_is_corrected_where_dates_are_enough(folder):
