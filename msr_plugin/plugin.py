@@ -12,6 +12,7 @@ from .worker.engine_service import SERVICE
 if TYPE_CHECKING:  # what only a window has
     from qgis.gui import QgisInterface
 
+    from .menu import PluginMenu
     from .settings_page import OptionsFactory
 
 
@@ -22,6 +23,7 @@ class MsrPlugin:
         self.iface = iface
         self.provider: MsrProvider | None = None
         self._options: OptionsFactory | None = None
+        self._menu: PluginMenu | None = None
 
     def initProcessing(self) -> None:
         """Register the provider; all that qgis_process needs."""
@@ -30,11 +32,13 @@ class MsrPlugin:
             QgsApplication.processingRegistry().addProvider(self.provider)
 
     def initGui(self) -> None:
-        """Register the provider and the settings page."""
+        """Register the provider, the settings page and the menu."""
         self.initProcessing()
         if self.iface is not None:
+            from .menu import PluginMenu
             from .settings_page import OptionsFactory
 
+            self._menu = PluginMenu(self.iface)
             self._options = OptionsFactory()
             self.iface.registerOptionsWidgetFactory(self._options)
 
@@ -43,6 +47,9 @@ class MsrPlugin:
         if self.iface is not None and self._options is not None:
             self.iface.unregisterOptionsWidgetFactory(self._options)
             self._options = None
+        if self._menu is not None:
+            self._menu.remove()
+            self._menu = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

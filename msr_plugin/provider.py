@@ -7,6 +7,7 @@ from qgis.PyQt.QtCore import QThread, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.any_model import SuperResolve
+from .algorithms.finer.sample_data import SampleData
 from .algorithms.finer.sharpen import Sharpening
 from .algorithms.install_model import InstallModel
 from .algorithms.installed_model import ModelAlgorithm
@@ -18,7 +19,7 @@ from .folders import model_folders
 from .metadata import plugin_version
 from .packages.cards import installed_cards
 
-GENERIC = (Sharpening, SuperResolve, Baseline, ModelInfo, InstallModel)
+GENERIC = (Sharpening, SampleData, SuperResolve, Baseline, ModelInfo, InstallModel)
 
 
 class MsrProvider(QgsProcessingProvider):

@@ -43,7 +43,7 @@ ORDER = {
     "msr_plugin": (
         *("compat", "translation", "folders", "system_refusals", "metadata", "contract", "method_list"),
         *("worker", "packages", "appearance", "algorithms"),
-        *("provider", "settings_page", "plugin", "__init__"),
+        *("provider", "settings_page", "menu", "plugin", "__init__"),
     ),
     "training": (
         *("console", "schema", "records", "metrics", "html", "data", "bias", "preparation", "evaluation"),
@@ -99,7 +99,7 @@ def third_party() -> dict[str, set[str]]:
     """Return what each room may import beside the standard library and other rooms."""
     engine = required("requirements-engine.txt")
     return {
-        "msr_plugin": {"qgis"},
+        "msr_plugin": {"qgis", "processing"},  # which comes with QGIS
         "engine": engine,
         "training": engine | required("requirements-training.txt"),
     }
