@@ -63,6 +63,11 @@ RASTER_SOURCE = resolve(
     (QgsProcessing, "SourceType.TypeRaster"),
     (QgsProcessing, "TypeRaster"),
 )
+FOLDER = resolve(
+    (Qgis, "ProcessingFileParameterBehavior.Folder"),
+    (QgsProcessingParameterFile, "Behavior.Folder"),
+    (QgsProcessingParameterFile, "Folder"),
+)
 RASTER_HINT = QgsProcessingUtils.LayerHint.Raster
 INTERPOLATED = resolve(
     (Qgis, "ShaderInterpolationMethod.Linear"),

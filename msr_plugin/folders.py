@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, meta
 LONGEST = 259  # signs of a path on Windows, where long ones are not allowed
 LIMITED = sys.platform == "win32"
 HELP = ROOT / "docs" / "quickstart.md"  # in the checkout and in the zip
+TRAINING_HELP = ROOT / "docs" / "train-from-qgis.md"
 
 
 def too_long(path: str | Path, added: int = 0) -> str:

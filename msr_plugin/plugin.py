@@ -8,6 +8,7 @@ from qgis.core import QgsApplication
 
 from .provider import MsrProvider
 from .worker.engine_service import SERVICE
+from .worker.training_service import TRAINING
 
 if TYPE_CHECKING:  # what only a window has
     from qgis.gui import QgisInterface
@@ -54,3 +55,4 @@ class MsrPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         SERVICE.stop()
+        TRAINING.stop()

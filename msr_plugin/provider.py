@@ -13,13 +13,16 @@ from .algorithms.install_model import InstallModel
 from .algorithms.installed_model import ModelAlgorithm
 from .algorithms.model_card import ModelInfo
 from .algorithms.simple_methods import Baseline
+from .algorithms.training.prepare import Prepare
+from .algorithms.training.train import Train
 from .appearance.icons import plugin_icon
 from .compat import WARNING
 from .folders import model_folders
 from .metadata import plugin_version
 from .packages.cards import installed_cards
 
-GENERIC = (Sharpening, SampleData, SuperResolve, Baseline, ModelInfo, InstallModel)
+TRAINING = (Prepare, Train)
+GENERIC = (Sharpening, SampleData, SuperResolve, Baseline, ModelInfo, InstallModel, *TRAINING)
 
 
 class MsrProvider(QgsProcessingProvider):

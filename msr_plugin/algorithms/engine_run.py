@@ -15,11 +15,11 @@ from ..compat import push_warning
 from ..contract import partial_file_of
 from ..worker.debug_log import with_log
 from ..worker.engine_process import WorkerCancelled, WorkerError
-from ..worker.engine_service import SERVICE
+from ..worker.engine_service import SERVICE, EngineService
 from ..worker.environment import explain_missing
 
 SAY_ALL = ("input", "package", "memory", "version", "cancelled")  # errors of which the sentence says all
-_NEWS_SECONDS = 15.0  # how often the log tells the time left
+NEWS_SECONDS = 15.0  # how often the log tells the time left
 
 
 class Reporter:
@@ -62,10 +62,10 @@ class Reporter:
         if phase and phase != self._phase:
             self._phase, self._told = phase, now
             self.feedback.setProgressText(phase)
-        elif total and left is not None and now - self._told > _NEWS_SECONDS:
+        elif total and left is not None and now - self._told > NEWS_SECONDS:
             self._told = now
             done = int(message.get("tiles_done") or 0)
-            self.feedback.setProgressText(f"{phase}: tile {done} of {total}, {_duration(float(left))} left")
+            self.feedback.setProgressText(f"{phase}: tile {done} of {total}, {duration(float(left))} left")
 
 
 def run_engine(
@@ -74,8 +74,12 @@ def run_engine(
     feedback: QgsProcessingFeedback,
     outputs: Iterable[str] = (),
     words: Callable[[str], str] = str,
+    service: EngineService | None = None,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any] | None:
     """Run a job in the warm worker; return its result, or None when the user cancelled.
+
+    `service` and `reporter` stand in for the engine's own, for other workers.
 
     After a cancel or a death of the worker, neither `outputs` nor parts of them are left. `words` puts the
     engine's sentences into those of the dialog.
@@ -83,9 +87,9 @@ def run_engine(
     Raises:
         QgsProcessingException: it failed; plain words for the user, the detail is in the log.
     """
-    reporter = Reporter(feedback, words)
+    reporter = reporter or Reporter(feedback, words)
     try:
-        result = SERVICE.run(job, request, reporter, lambda: _is_cancelled(feedback))
+        result = (service or SERVICE).run(job, request, reporter, lambda: _is_cancelled(feedback))
     except WorkerCancelled as error:
         # The worker may have finished just when it was asked to stop: that output was not wanted.
         tidy(outputs, error.pid, final=error.late)
@@ -144,7 +148,8 @@ def _remove(path: Path) -> None:
             return
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -71,15 +71,18 @@ class EngineProcess:
         version: str,
         environment: Mapping[str, str],
         arguments: list[str] | None = None,
+        asked_seconds: float | None = None,
     ) -> None:
         """Start the worker.
 
-        `arguments` stand in for the usual ones in tests.
+        `arguments` stand in for the usual ones, of another worker or in tests; `asked_seconds` are what it
+        gets to obey a cancel, where it has something to keep.
 
         Raises:
             WorkerError: (start) the program cannot be started.
         """
         self.version = version
+        self._asked_seconds = asked_seconds
         self.hello: Message | None = None
         self._runs: dict[str, queue.Queue[Message | None]] = {}
         self._lock = threading.Lock()
@@ -241,7 +244,7 @@ class EngineProcess:
             if asked_at is not None:
                 if kind in ("result", "error"):
                     raise WorkerCancelled(clean=True, late=kind == "result")
-                if time.monotonic() - asked_at > ASKED_SECONDS:
+                if time.monotonic() - asked_at > (self._asked_seconds or ASKED_SECONDS):
                     self.stop()
                     raise WorkerCancelled(clean=False, pid=self.pid)
             elif kind == "result":

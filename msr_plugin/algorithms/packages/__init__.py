@@ -1,0 +1,1 @@
+"""The algorithms that hand on and remove model packages."""
