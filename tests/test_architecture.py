@@ -38,7 +38,7 @@ ORDER = {
         ),
         *("files", "compute", "package", "raster", "fields", "bias", "features"),
         *("disaggregation", "sharpening"),
-        *("methods", "nets", "models", "pipeline", "commands", "__main__"),
+        *("methods", "nets", "models", "pipeline", "comparison", "commands", "__main__"),
     ),
     "msr_plugin": (
         *("compat", "translation", "folders", "system_refusals", "metadata", "contract", "method_list"),

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from engine.aggregation import CHOICES
+from engine.commands.compare_options import EXAMPLES, compare_options, compare_request, named_rasters
 from engine.commands.ensemble_options import ensemble_options, ensemble_request
 from engine.commands.options import Parser, number, numbers, whole
 from engine.commands.sentences import shown
@@ -54,6 +55,12 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"MSR engine {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _super_resolve(commands)
+    comparison = _command(
+        commands, "compare-methods", "compare all methods that fit on a raster of your own", epilog=EXAMPLES
+    )
+    compare_options(comparison)
+    _models_option(comparison)
+    _output_options(comparison)
     listing = _command(commands, "models", "list the models found and the simple methods")
     examination = _command(
         commands, "doctor", "say what is right and wrong with this Python; exit status 1 if it cannot run MSR"
@@ -250,20 +257,13 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: an option's value cannot be read.
     """
+    if options.command == "compare-methods":
+        return "compare_methods", compare_request(options)
     if options.command != "super-resolve":
         return options.command, {"models": options.models}
     from engine.pipeline.request import SuperResolveRequest
 
-    sources: dict[str, RasterRef] = {}
-    for text in options.source:
-        name, mark, raster = text.partition("=")
-        if not (mark and name and raster):
-            raise InputError(f"--source {shown(text)} must be NAME=RASTER, such as elevation=dem.tif.")
-        if name == "target":
-            raise InputError("--source target is the name of the coarse raster: give another name.")
-        if name in sources:
-            raise InputError(f"--source {shown(name)} is given twice.")
-        sources[name] = RasterRef.parse(raster)
+    sources = named_rasters(options.source)
     rasters = _told({"target": RasterRef.parse(options.target), **sources}, options)
     sizes = numbers("--resolution", options.resolution, (1, 2))
     extent = numbers("--extent", options.extent, (4,))

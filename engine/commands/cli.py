@@ -181,6 +181,21 @@ def _models_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _compare_text(result: dict[str, Any]) -> str:
+    lines = []
+    for level, factor in result["factors"].items():
+        told = "One level up" if level == "up" else "Against the finer raster"
+        lines.append(f"{told} (×{factor}; RMSE, ratio to bicubicsmooth, bias)")
+        for row in result["rows"]:
+            if row["level"] == level:
+                numbers = (row["rmse"], row["ratio"], row["bias"])
+                shown = "  ".join("       –" if x is None else f"{x:8.4g}" for x in numbers)
+                lines.append(f"  {row['method']:36} {shown}  {row['note']}".rstrip())
+    lines += [f"Not compared: {each['name']}: {each['why']}" for each in result["excluded"]]
+    lines += [f"Note: {line}" for line in result["cannot_tell"]]
+    return "\n".join([*lines, f"Wrote {', '.join(result['outputs'].values())}"])
+
+
 def _doctor_text(result: dict[str, Any]) -> str:
     from engine.commands.doctor import as_text
 
@@ -191,5 +206,6 @@ _TEXT = {
     "super_resolve": _super_resolve_text,
     "check": _check_text,
     "models": _models_text,
+    "compare_methods": _compare_text,
     "doctor": _doctor_text,
 }

@@ -169,12 +169,27 @@ def doctor(request: Json, feedback: Feedback, state: State) -> Json:
     return examine(_folders(request))
 
 
+def compare_methods(request: Json, feedback: Feedback, state: State) -> Json:
+    """Compare methods on a raster: see `engine.comparison.compare.compare`."""
+    from engine.comparison.compare import compare
+    from engine.comparison.request import CompareRequest
+    from engine.pipeline.method_choice import ModelCache
+    from engine.raster.projections import check_projections
+
+    parsed = CompareRequest.from_json(request)
+    check_projections()
+    if "models" not in state.kept:
+        state.kept["models"] = ModelCache()
+    return compare(parsed, feedback, state.kept["models"])
+
+
 JOBS: dict[str, Job] = {
     "super_resolve": super_resolve,
     "check": check,
     "models": models,
     "check_package": check_package,
     "doctor": doctor,
+    "compare_methods": compare_methods,
 }
 
 

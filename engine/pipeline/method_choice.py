@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from odc.geo.geobox import GeoBox
+
 from engine.aggregation import Aggregation
 from engine.bias.correction import BiasCorrection, package_factors, package_grid
 from engine.compute.devices import choose_device
@@ -13,6 +15,7 @@ from engine.errors import InputError
 from engine.feedback import Feedback
 from engine.methods.interface import CLIMATOLOGY, Method, check_sources
 from engine.methods.registry import BASELINES, baseline
+from engine.package.card import Card
 from engine.package.folder import Package, find_package
 from engine.pipeline.factor_of_grid import factor_of_grid
 from engine.pipeline.infer_target import infer_target
@@ -147,17 +150,25 @@ class Choice:
             measured = "gain" in self.package.card.raw["cascade"]
             why = "showed no gain from scale to scale" if measured else "could not be tried further down"
             told.append(f"The model {self.id} adds no detail to interpolation: what it learned {why}.")
-        trained = self.package.card.resolution
-        unit = _METRES_PER_DEGREE if trained.get("units", "metre").startswith("deg") else 1.0
-        wanted = float(trained["coarse"]) * unit
-        given = resolution_metres(grids.coarse)
-        if 1 / _RESOLUTION_SLACK < given / wanted < _RESOLUTION_SLACK:
+        wanted, given = trained_metres(self.package.card), resolution_metres(grids.coarse)
+        if resolution_fits(self.package.card, grids.coarse):
             return told
         return [
             *told,
             f"The coarse cells are {given / 1000:.3g} km, but training had {wanted / 1000:.3g} km: its "
             "detail may not fit.",
         ]
+
+
+def trained_metres(card: Card) -> float:
+    """Return the size of the coarse cells that a model was trained on."""
+    unit = _METRES_PER_DEGREE if card.resolution.get("units", "metre").startswith("deg") else 1.0
+    return float(card.resolution["coarse"]) * unit
+
+
+def resolution_fits(card: Card, coarse: GeoBox) -> bool:
+    """Return whether coarse cells are about as large as those that a model was trained on."""
+    return 1 / _RESOLUTION_SLACK < resolution_metres(coarse) / trained_metres(card) < _RESOLUTION_SLACK
 
 
 class ModelCache:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 SCHEMA_FILE = Path(__file__).with_name("request.schema.json")
-_NEEDED = {"model", "target", "output"}
-_RASTERS = {"target": 2, "domain": 2, "sources": 3}  # how deep the keys of a raster lie
-_HOLD_OTHERS = {"target", "domain", "sources", "grid", "ensemble", "models"}
+_NEEDED = {"model", "target", "output", "table"}
+_RASTERS = {"target": 2, "domain": 2, "truth": 2, "sources": 3}  # how deep the keys of a raster lie
+_HOLD_OTHERS = {"target", "domain", "truth", "sources", "grid", "ensemble", "models", "methods"}
 _KINDS = {
     "object": "keys with values",
     "array": "a list",
@@ -27,19 +27,23 @@ _KINDS = {
 }
 
 
-def check_request(data: Any) -> None:
+def check_request(data: Any, schema: Path = SCHEMA_FILE) -> None:
     """Check a request as plain data: what JSON holds; tuples count as lists.
+
+    Args:
+        data: the request.
+        schema: the file that describes it.
 
     Raises:
         InputError: an unknown or missing key, or a value of the wrong kind.
     """
-    problems = [_problem(error) for error in _validator().iter_errors(data)]
+    problems = [_problem(error) for error in _validator(schema).iter_errors(data)]
     if problems:
         raise InputError(min(problems)[1])
 
 
 @cache
-def _validator() -> Any:
+def _validator(file: Path) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -50,7 +54,7 @@ def _validator() -> Any:
             "integer": lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
         }
     )
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema = json.loads(file.read_text(encoding="utf-8"))
     return extend(Draft202012Validator, type_checker=kinds)(schema)
 
 
