@@ -25,6 +25,7 @@ ORDER = {
             "contract",
             "feedback",
             "dates",
+            "date_span",
             "time_zones",
             "parts_of_month",
             "time_axis",

@@ -142,7 +142,10 @@ def _what(command: argparse.ArgumentParser) -> None:
         help="what a source of sharpen is: continuous, class or angle (default: as its file shows)",
     )
     what.add_argument(
-        "--output", metavar="OUT.tif", help="the Cloud Optimized GeoTIFF to write; not needed with --check"
+        "--output",
+        metavar="OUT.tif",
+        help="the Cloud Optimized GeoTIFF to write, or a CF-NetCDF (.nc) or Zarr (.zarr); not needed "
+        "with --check",
     )
     what.add_argument(
         "--check", action="store_true", help="say what is understood of the inputs, and write nothing"
@@ -156,7 +159,8 @@ def _when_and_where(command: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--date",
         metavar="D",
-        help="YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), or MM for that month of any year",
+        help="YYYY, YYYY-MM, YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), MM for that month of any year, or all dates "
+        "from one to another one: 2018-10..2019-06",
     )
     which.add_argument("--all", action="store_true", help="one dated band for each date of the target")
     when.add_argument(

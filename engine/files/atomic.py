@@ -107,7 +107,7 @@ def discard_stale(final: Path) -> None:
         if match[1] and path.is_dir() and not os.path.lexists(final):
             with contextlib.suppress(OSError):  # another process was faster
                 os.replace(path, final)
-        _remove(path)
+        remove(path)
 
 
 def discard_own() -> None:
@@ -115,7 +115,7 @@ def discard_own() -> None:
     with _lock:
         paths = list(_own)
     for path in paths:
-        _remove(path)
+        remove(path)
 
 
 def short_name(final: Path) -> str:
@@ -154,7 +154,7 @@ def _temporary(final: Path, suffix: str = "", mark: str = "") -> Iterator[Path]:
             raise
         raise told from error
     finally:
-        _remove(path)
+        remove(path)
         with _lock:
             _own.discard(path)
 
@@ -173,7 +173,8 @@ def _spare() -> Iterator[None]:
         os.close(number)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; it need not exist."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():  # it needs open files at each level, of which there may be none left

@@ -7,7 +7,6 @@ leave at once take them along.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from engine.contract import PARTIAL_ENDING
 from engine.errors import Cancelled
-from engine.files.atomic import HOST, short_name, writer_alive
+from engine.files.atomic import HOST, remove, short_name, writer_alive
 
 _OPEN_FILES_ARE_HELD = sys.platform == "win32"
 _counter = itertools.count(1)
@@ -53,10 +52,7 @@ def discard(path: Path) -> None:
     except OSError:
         return
     for file in beside:
-        try:
-            file.unlink(missing_ok=True)
-        except OSError:  # still open, on Windows: the next run for this output removes it
-            continue
+        remove(file)  # one still open, on Windows, is left: the next run for this output removes it
 
 
 def finish(files: Sequence[tuple[Path, Path]]) -> None:
@@ -76,7 +72,8 @@ def finish(files: Sequence[tuple[Path, Path]]) -> None:
         kept: list[Path] = []
         try:
             for path, final in files:
-                old = _second_name(final, alone=len(files) == 1)
+                folder = path.is_dir() or final.is_dir()  # which no name replaces in one step
+                old = _second_name(final, alone=len(files) == 1 and not folder)
                 kept += [old] if old is not None else []
                 try:
                     os.replace(path, final)
@@ -159,8 +156,7 @@ def discard_finished() -> None:
 
 def _remove(paths: Sequence[Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        remove(path)
 
 
 def discard_stale(final: Path) -> None:

@@ -16,6 +16,7 @@ from engine import dates
 from engine.aggregation import Aggregation
 from engine.band_dates import of_year
 from engine.bias.correction import BiasCorrection
+from engine.date_span import DateSpan, is_span
 from engine.dates import When
 from engine.errors import Cancelled, InputError
 from engine.fields.patch import Patch
@@ -231,6 +232,9 @@ class InputRasters:
                 raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")
             wanted: list[When | None] = list(target.dates)
             target.ref = replace(target.ref, band=None)
+        elif date and is_span(date):
+            wanted = list(DateSpan.parse(date).among(target.dates if own is None else [own], "target"))
+            target.ref = target.ref if own is not None else replace(target.ref, band=None)
         elif date:
             when = dates.parse(date)
             if isinstance(target, AggregatedRaster) and when != when.to(target.aggregation.part):

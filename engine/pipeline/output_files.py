@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.band_dates import date_tags
 from engine.dates import When
 from engine.pipeline.request import SuperResolveRequest, output_path
+from engine.raster.written.cf_layout import BandLayout, InnerAxis
 from engine.specs import TargetSpec
 
 MAIN = "output"
@@ -43,6 +44,33 @@ class OutputFile:
                     parts.append(band.quantity)
                 names.append(" ".join(parts))
         return names
+
+    def layout(self, dates: Sequence[When | None], target: TargetSpec, aggregate: str | None) -> BandLayout:
+        """Return what the bands are in a NetCDF or Zarr.
+
+        Args:
+            dates: of the run.
+            target: what is made finer.
+            aggregate: how the steps of a date were made one, such as `day:mean`.
+        """
+        quantity = self.bands[0].quantity if len(self.bands) == 1 else ""
+        name = target.name if self.key == MAIN else f"{target.name}_{self.key}"
+        about = quantity or {"quantiles": "quantiles of the members", "members": "the members"}.get(
+            self.key, ""
+        )
+        title = target.title or target.name
+        long_name = f"{title}, {about}" if about else title
+        way = aggregate.partition(":")[2] if aggregate else ""
+        return BandLayout(name, long_name, self.units, tuple(dates), self._inner(), way)
+
+    def _inner(self) -> InnerAxis | None:
+        if len(self.bands) == 1:
+            return None
+        if "MSR_QUANTILE" in self.bands[0].tags:
+            values = tuple(float(band.tags["MSR_QUANTILE"]) for band in self.bands)
+            return InnerAxis("quantile", values, {"long_name": "quantile of the members", "units": "1"})
+        values = tuple(float(number) for number in range(1, len(self.bands) + 1))
+        return InnerAxis("member", values, {"standard_name": "realization", "units": "1"})
 
     def band_tags(self, dates: Sequence[When | None]) -> list[dict[str, str]]:
         """Return the tags of each band."""

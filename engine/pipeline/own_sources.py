@@ -9,6 +9,7 @@ import numpy as np
 
 from engine import dates
 from engine.band_dates import of_year
+from engine.date_span import DateSpan, is_span
 from engine.dates import When
 from engine.errors import InputError
 from engine.pipeline.inspection.early_look import sampled_values
@@ -125,12 +126,13 @@ def _classes(raster: Raster) -> tuple[int, ...]:
 
 def _wanted(request: SuperResolveRequest, target: Raster) -> list[When]:
     """Return the dates of the run, as far as they are known before it is checked."""
-    if request.date:
+    if request.date and not is_span(request.date):
         return [dates.parse(request.date)]
     taken: Sequence[When | None] = target.dates
     if not request.all_dates and request.target.band is not None:
         taken = taken[request.target.band - 1 : request.target.band]
-    return [when for when in taken if when is not None]
+    span = DateSpan.parse(request.date) if request.date else None
+    return [when for when in taken if when is not None and (span is None or span.holds(when))]
 
 
 def _of_year(raster: Raster, wanted: Sequence[When]) -> bool:

@@ -22,14 +22,16 @@ from engine.pipeline.kept_inputs import check_apart, check_kept, output_label
 from engine.pipeline.method_choice import Choice, choose
 from engine.pipeline.output_files import OutputFile, output_files
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.cf.store_contents import is_store
 from engine.raster.checks.declared_size import MOST_READ
 from engine.raster.checks.georeference_check import repeated_column
-from engine.raster.cog_writer import disk_needed
 from engine.raster.footprint import scale
 from engine.raster.georeference import crs_wkt
 from engine.raster.grids import Grids, check_size, plan
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest
+from engine.raster.written.cf_layout import check_unturned, time_axis
+from engine.raster.written.raster_writer import ARRAY_FILES, GEOTIFF, disk_needed
 from engine.specs import TargetSpec
 
 
@@ -80,6 +82,7 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_reading(grids, inputs)
             if inputs.domain is not None:
                 inputs.domain.check(grids.output)
+            _check_arrays(files, grids, dates)
             _check_disk(files, grids, len(dates))
             uncorrected = [] if correction is None else _uncorrected(correction, grids, dates)
             warnings = [*_warnings(choice, grids, inputs), *uncorrected, *inputs.early_doubts(dates[0])]
@@ -163,14 +166,19 @@ def _check_paths(request: SuperResolveRequest) -> None:
         path, name = file.path, output_label(file)
         if not _can_be_named(path):
             raise InputError(f"{name} {path.name!a} holds a sign that no file name can: choose another.")
-        if path.suffix.lower() not in (".tif", ".tiff"):
-            raise InputError(f"{name} {path.name} must be a GeoTIFF: let its name end in .tif.")
+        if path.suffix.lower() not in (*GEOTIFF, *ARRAY_FILES):
+            raise InputError(
+                f"{name} {path.name} must be a GeoTIFF, NetCDF or Zarr: let its name end in .tif, .nc or "
+                ".zarr."
+            )
         if signs := too_long_to_write(path):
             told = f"{name} {path.name}: while it is written, its path has {signs} signs"
             raise InputError(f"{told}, and {REMEDY}.")
         if not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
-        if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
+        if (path.exists() and not path.is_file() and not _is_old_store(path)) or not os.access(
+            path.parent, os.W_OK
+        ):
             raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
         if held(path):
             raise InputError(
@@ -180,6 +188,19 @@ def _check_paths(request: SuperResolveRequest) -> None:
         if path.exists() and not request.overwrite:
             raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
     check_apart(files)
+
+
+def _is_old_store(path: Path) -> bool:
+    """Return whether a folder is a Zarr store that another one may replace."""
+    return path.suffix.lower() == ".zarr" and is_store(str(path))
+
+
+def _check_arrays(files: Sequence[OutputFile], grids: Grids, dates: Sequence[When | None]) -> None:
+    """Refuse what a NetCDF or Zarr cannot tell."""
+    if any(file.path.suffix.lower() in ARRAY_FILES for file in files):
+        check_unturned(grids.output.affine)
+        if len(dates) > 1 or dates[0] is not None:
+            time_axis(dates)
 
 
 def _can_be_named(path: Path) -> bool:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SourceReport, SuperResolveResult
 from engine.pipeline.run_plan import RunPlan
 from engine.pipeline.tiles import Tile, TileQueue, edge
-from engine.raster.cog_writer import CogSet, CogWriter
 from engine.raster.georeference import crs_wkt
+from engine.raster.written.output_set import OutputSet
+from engine.raster.written.raster_writer import RasterWriter
+from engine.specs import TargetSpec
 
 _BEHIND = 2  # finished tiles that wait to be written
 _MEMORY_SHARE = 0.25  # of the free memory, for one tile
@@ -86,7 +88,7 @@ class TileJob:
         plan = self.plan
         tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
         writers = {file.key: self._writer(file, tags) for file in plan.files}
-        files = CogSet(writers, self.feedback.check_cancelled, last)
+        files = OutputSet(writers, self.feedback.check_cancelled, last)
         hooks = self._listen()
         try:
             with files:
@@ -154,9 +156,9 @@ class TileJob:
             change=self.change.result(),
         )
 
-    def _writer(self, file: OutputFile, tags: dict[str, str]) -> CogWriter:
+    def _writer(self, file: OutputFile, tags: dict[str, str]) -> RasterWriter:
         rows, cols = self.grids.output.shape
-        return CogWriter(
+        return RasterWriter(
             file.path,
             cols,
             rows,
@@ -167,7 +169,13 @@ class TileJob:
             band_tags=file.band_tags(self.dates),
             units=file.units,
             tags={**tags, **file.tags()},
+            layout=file.layout(self.dates, self._named(), self.plan.request.aggregate),
         )
+
+    def _named(self) -> TargetSpec:
+        """Return the target, called as the variable that it comes from where nothing else names it."""
+        spec, variable = self.plan.choice.target, self.plan.inputs.target.variable
+        return replace(spec, name=variable) if variable and spec.name == "target" else spec
 
     def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
         """Look for a wish to stop before each layer, since one tile can take seconds."""
@@ -179,7 +187,7 @@ class TileJob:
     def _stop_if_asked(self, *_: object) -> None:
         self.feedback.check_cancelled()
 
-    def _loop(self, writers: dict[str, CogWriter]) -> None:
+    def _loop(self, writers: dict[str, RasterWriter]) -> None:
         write = WriteBehind(partial(self._write, writers), _BEHIND)
         with Prefetcher(self._read, self._steps) as read, write, self._stopping():
             step = 0
@@ -225,7 +233,7 @@ class TileJob:
         return self.plan.inputs.patch(tile, self.estimate.halo, self.dates[date])
 
     @staticmethod
-    def _write(writers: dict[str, CogWriter], done: _Done) -> None:
+    def _write(writers: dict[str, RasterWriter], done: _Done) -> None:
         for key, bands in done.bands.items():
             if key not in writers:
                 continue

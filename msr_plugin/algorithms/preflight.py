@@ -169,10 +169,11 @@ def check_date(date: str) -> None:
     Raises:
         RasterProblem: naming DATE.
     """
-    if date and not _DATE.fullmatch(date):
+    ends = date.split("..") if date.count("..") == 1 else [date]
+    if date and not all(_DATE.fullmatch(end.strip()) for end in ends):
         raise RasterProblem(
-            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, YYYY, or "
-            "MM for a month of any year."
+            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, YYYY, "
+            "MM for a month of any year, or two of them for all dates between: 2018-10..2019-06."
         )
 
 

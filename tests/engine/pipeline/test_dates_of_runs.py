@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import xarray
 from rasterio.windows import Window
 from scipy.io import netcdf_file
 
@@ -297,3 +298,28 @@ def test_the_first_of_a_month_may_mean_the_month(write_raster: Any, tmp_path: Pa
     assert told(date="2014-11-01", model="bilinear", sources={}) == []  # to which dates are all one
     dated = write_raster("d.tif", fields(1).astype(np.float32), 1, 10, 10, dates=["2014-11-01"], units="mm")
     assert told(target=RasterRef(dated)) == []
+
+
+def test_a_span_makes_a_band_for_each_of_its_dates(hourly: SuperResolveRequest) -> None:
+    assert run(hourly, date="2024-11-26T21..2024-11-27") == [
+        "2024-11-26T21:00",
+        "2024-11-27T00:00",
+        "2024-11-27T03:00",
+    ]
+    assert [mean(hourly.output, band) for band in (1, 2, 3)] == pytest.approx([6, 7, 8])
+    assert run(hourly, date="2024-11-26..2024-11-27", aggregate="day:mean") == ["2024-11-26", "2024-11-27"]
+    with pytest.raises(InputError, match=r"no date in 2023..2024-10 \(it has 2024-11-26T06:00 to"):
+        run(hourly, date="2023..2024-10")
+
+
+def test_the_days_of_hours_as_cf_netcdf(hourly: SuperResolveRequest, tmp_path: Path) -> None:
+    output = tmp_path / "days.nc"
+    run(hourly, all_dates=True, aggregate="day:mean", output=str(output))
+    with xarray.open_dataset(output) as data:
+        assert data["target"].attrs["cell_methods"] == "time: mean"
+        assert data["target"].attrs["units"] == "mm"
+        np.testing.assert_allclose(data["target"].mean(("lat", "lon")), [3.5, 7.5])
+        assert data["time"].dt.strftime("%m-%d").values.tolist() == ["11-26", "11-27"]
+        assert float(data.attrs["MSR_RESIDUAL"]) < 1e-4
+    with pytest.raises(InputError, match=r"\.tif, \.nc or \.zarr"):
+        run(hourly, all_dates=True, output=str(tmp_path / "days.png"))

@@ -16,8 +16,8 @@ from engine.errors import Cancelled, EngineError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster import cog_writer
 from engine.raster.reference import GridRequest, RasterRef
+from engine.raster.written import raster_writer
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux' list of open files")
 ELSEWHERE = GridRequest(crs="EPSG:3035", resolution=25_000, extent=(4.4e6, 0.9e6, 5.43e6, 1.7e6))
@@ -127,7 +127,7 @@ def test_a_failed_run_removes_all_that_is_its_own(
         raise OSError(28, "No space left on device")
 
     Path(base.output).write_text("an older one", encoding="utf-8")
-    monkeypatch.setattr(cog_writer.CogWriter, place, full)
+    monkeypatch.setattr(raster_writer.RasterWriter, place, full)
     with pytest.raises((EngineError, OSError)):
         super_resolve(base, Silent())
     assert left(base) == ["fine.tif"]

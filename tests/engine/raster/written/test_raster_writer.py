@@ -17,7 +17,7 @@ from affine import Affine
 from engine.errors import Cancelled, EngineError, InputError
 from engine.files import partial_files
 from engine.files.root import ROOT
-from engine.raster.cog_writer import CogWriter, disk_needed
+from engine.raster.written.raster_writer import RasterWriter, disk_needed
 
 TRANSFORM = Affine(0.25, 0, -10, 0, -0.25, 50)
 
@@ -29,7 +29,7 @@ def field(height: int, width: int) -> np.ndarray:
     return array
 
 
-def write_in_windows(writer: CogWriter, array: np.ndarray, step: int) -> None:
+def write_in_windows(writer: RasterWriter, array: np.ndarray, step: int) -> None:
     for row in range(0, array.shape[0], step):
         for col in range(0, array.shape[1], step):
             writer.write(array[row : row + step, col : col + step], row, col)
@@ -39,7 +39,7 @@ def test_values_and_metadata_survive(tmp_path: Path) -> None:
     path = tmp_path / "out.tif"
     array = field(1100, 1300)
     tags = {"MSR_MODEL": "tinyrain8", "MSR_INPUTS": {"target": "a.tif", "ä": 1}}
-    with CogWriter(
+    with RasterWriter(
         path,
         1300,
         1100,
@@ -72,7 +72,7 @@ def test_overviews_average_the_valid_cells(tmp_path: Path) -> None:
     array = np.full((1024, 1024), 2.0, np.float32)
     array[::2, ::2] = 4.0
     array[1::2, 1::2] = np.nan
-    with CogWriter(tmp_path / "o.tif", 1024, 1024, TRANSFORM, "EPSG:4326") as writer:
+    with RasterWriter(tmp_path / "o.tif", 1024, 1024, TRANSFORM, "EPSG:4326") as writer:
         writer.write(array, 0, 0)
     with rasterio.open(tmp_path / "o.tif", overview_level=0) as data:
         np.testing.assert_allclose(data.read(1), (4.0 + 2.0 + 2.0) / 3, rtol=1e-6)
@@ -80,7 +80,7 @@ def test_overviews_average_the_valid_cells(tmp_path: Path) -> None:
 
 def test_nodata_stands_for_nan(tmp_path: Path) -> None:
     array = np.array([[1.0, np.nan], [3.0, 4.0]], np.float32)
-    with CogWriter(tmp_path / "o.tif", 2, 2, TRANSFORM, "EPSG:4326", nodata=-9999) as writer:
+    with RasterWriter(tmp_path / "o.tif", 2, 2, TRANSFORM, "EPSG:4326", nodata=-9999) as writer:
         writer.write(array, 0, 0)
     with rasterio.open(tmp_path / "o.tif") as data:
         assert data.nodata == -9999
@@ -91,7 +91,7 @@ def test_nodata_stands_for_nan(tmp_path: Path) -> None:
 def test_many_bands(tmp_path: Path, bands: int) -> None:
     array = np.arange(bands * 7 * 5, dtype=np.float32).reshape(bands, 7, 5)
     dates = [{"date": f"2020-{1 + b:02d}"} for b in range(bands)]
-    with CogWriter(tmp_path / "o.tif", 5, 7, TRANSFORM, None, bands=bands, band_tags=dates) as writer:
+    with RasterWriter(tmp_path / "o.tif", 5, 7, TRANSFORM, None, bands=bands, band_tags=dates) as writer:
         writer.write(array[:, :4], 0, 0)
         for band in range(bands):
             writer.write(array[band, 4:], 4, 0, band=band + 1)
@@ -103,14 +103,14 @@ def test_many_bands(tmp_path: Path, bands: int) -> None:
 
 
 def test_one_cell(tmp_path: Path) -> None:
-    with CogWriter(tmp_path / "o.tif", 1, 1, TRANSFORM, "EPSG:3857") as writer:
+    with RasterWriter(tmp_path / "o.tif", 1, 1, TRANSFORM, "EPSG:3857") as writer:
         writer.write(np.array([[5.0]], np.float32), 0, 0)
     with rasterio.open(tmp_path / "o.tif") as data:
         assert data.read(1).tolist() == [[5.0]]
 
 
 def test_cells_never_written_are_nodata(tmp_path: Path) -> None:
-    with CogWriter(tmp_path / "o.tif", 1200, 600, TRANSFORM, "EPSG:4326") as writer:
+    with RasterWriter(tmp_path / "o.tif", 1200, 600, TRANSFORM, "EPSG:4326") as writer:
         writer.write(np.ones((10, 10), np.float32), 0, 0)
     with rasterio.open(tmp_path / "o.tif") as data:
         assert np.nansum(data.read(1)) == 100
@@ -120,7 +120,7 @@ def test_cells_never_written_are_nodata(tmp_path: Path) -> None:
 def test_a_window_that_does_not_fit(tmp_path: Path) -> None:
     with (
         pytest.raises(ValueError, match="does not fit"),
-        CogWriter(tmp_path / "o.tif", 10, 10, TRANSFORM, None) as writer,
+        RasterWriter(tmp_path / "o.tif", 10, 10, TRANSFORM, None) as writer,
     ):
         writer.write(np.ones((5, 5), np.float32), 6, 0)
     assert os.listdir(tmp_path) == []
@@ -130,7 +130,7 @@ def test_a_window_that_does_not_fit(tmp_path: Path) -> None:
 def test_after_an_error_the_old_file_stays_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "o.tif"
     path.write_bytes(b"older")
-    with pytest.raises(type(error)), CogWriter(path, 600, 600, TRANSFORM, "EPSG:4326") as writer:
+    with pytest.raises(type(error)), RasterWriter(path, 600, 600, TRANSFORM, "EPSG:4326") as writer:
         writer.write(np.ones((600, 600), np.float32), 0, 0)
         assert any(name.endswith(".part.tif") for name in os.listdir(tmp_path))
         raise error
@@ -145,7 +145,7 @@ def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("engine.files.partial_files.os.replace", refuse)
     with (
         pytest.raises(InputError, match="another program has it open"),
-        CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer,
+        RasterWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer,
     ):
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert os.listdir(tmp_path) == []
@@ -158,7 +158,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("rasterio.shutil.copy", full)
     with (
         pytest.raises(EngineError, match="disk became full"),
-        CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None),
+        RasterWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None),
     ):
         pass
     assert os.listdir(tmp_path) == []
@@ -167,18 +167,18 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_refused_before_work_begins(tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="does not exist"),
-        CogWriter(tmp_path / "absent" / "o.tif", 4, 4, TRANSFORM, None),
+        RasterWriter(tmp_path / "absent" / "o.tif", 4, 4, TRANSFORM, None),
     ):
         pass
     (tmp_path / "folder.tif").mkdir()
     with (
         pytest.raises(InputError, match="is a folder"),
-        CogWriter(tmp_path / "folder.tif", 4, 4, TRANSFORM, None),
+        RasterWriter(tmp_path / "folder.tif", 4, 4, TRANSFORM, None),
     ):
         pass
     with (
         pytest.raises(InputError, match=r"needs about .* TB in .* are free: make room"),
-        CogWriter(tmp_path / "o.tif", 10**8, 10**8, TRANSFORM, None),
+        RasterWriter(tmp_path / "o.tif", 10**8, 10**8, TRANSFORM, None),
     ):
         pass
     assert os.listdir(tmp_path) == ["folder.tif"]
@@ -186,7 +186,7 @@ def test_refused_before_work_begins(tmp_path: Path) -> None:
 
 def test_statistics_of_an_earlier_file_go(tmp_path: Path) -> None:
     (tmp_path / "o.tif.aux.xml").write_text("<PAMDataset/>")
-    with CogWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer:
+    with RasterWriter(tmp_path / "o.tif", 4, 4, TRANSFORM, None) as writer:
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert os.listdir(tmp_path) == ["o.tif"]
 
@@ -195,8 +195,8 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "o.tif"
     script = (
         "import sys, os, numpy as np; from affine import Affine\n"
-        "from engine.raster.cog_writer import CogWriter\n"
-        "w = CogWriter(sys.argv[1], 600, 600, Affine.identity(), None).__enter__()\n"
+        "from engine.raster.written.raster_writer import RasterWriter\n"
+        "w = RasterWriter(sys.argv[1], 600, 600, Affine.identity(), None).__enter__()\n"
         "w.write(np.ones((600, 600), np.float32), 0, 0); os.kill(os.getpid(), 9)"
     )
     root = ROOT
@@ -206,7 +206,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert len(left) == 1 and left[0].endswith(".part.tif")
     other = partial_files.partial_path(path)  # of a live process: stays
     other.write_bytes(b"mine")
-    with CogWriter(path, 4, 4, TRANSFORM, None) as writer:
+    with RasterWriter(path, 4, 4, TRANSFORM, None) as writer:
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert sorted(os.listdir(tmp_path)) == sorted(["o.tif", other.name])
     partial_files.discard(other)
@@ -229,7 +229,7 @@ def test_nothing_is_finished_once_the_process_leaves(tmp_path: Path, monkeypatch
 def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
     for name in ("earlier.tif", "o.tif"):
         partial_files.begin_job()
-        with CogWriter(tmp_path / name, 4, 4, TRANSFORM, None) as writer:
+        with RasterWriter(tmp_path / name, 4, 4, TRANSFORM, None) as writer:
             writer.write(np.ones((4, 4), np.float32), 0, 0)
     partial_files.discard_finished()
     assert os.listdir(tmp_path) == ["earlier.tif"]
@@ -237,7 +237,7 @@ def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
 
 def test_long_names(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 120 + ".tif")
-    with CogWriter(path, 4, 4, TRANSFORM, None) as writer:
+    with RasterWriter(path, 4, 4, TRANSFORM, None) as writer:
         writer.write(np.ones((4, 4), np.float32), 0, 0)
     assert os.listdir(tmp_path) == [path.name]
 
@@ -247,7 +247,7 @@ def test_a_thin_raster_takes_no_more_disk_than_its_cells(tmp_path: Path, shape: 
     height, width = shape
     values = np.arange(height * width, dtype=np.float32).reshape(shape)
     path = tmp_path / "thin.tif"
-    with CogWriter(path, width, height, Affine(1, 0, 9, 0, -1, 9), "EPSG:3035") as writer:
+    with RasterWriter(path, width, height, Affine(1, 0, 9, 0, -1, 9), "EPSG:3035") as writer:
         writer.write(values, 0, 0)
         writer._dataset.close()
         assert writer._plain is not None

@@ -6,16 +6,19 @@ import errno
 import json
 import math
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EngineError, InputError
+from engine.errors import InputError
 from engine.files.free_disk import check_free
-from engine.files.partial_files import discard, discard_stale, finish, partial_path
-from engine.raster.gdal_reasons import gdal_reason
+from engine.files.partial_files import discard, discard_stale, partial_path
+from engine.raster.cf.store_contents import is_store
+from engine.raster.written.cf_layout import BandLayout, cf_dataset
+from engine.raster.written.netcdf import write_netcdf
+from engine.raster.written.publishing import publish, translate
+from engine.raster.written.zarr_store import write_zarr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +39,10 @@ COG_OPTIONS = {
 }
 
 
+ARRAY_FILES = {".nc": write_netcdf, ".zarr": write_zarr}  # what is written instead, by a name's ending
+GEOTIFF = (".tif", ".tiff")
+
+
 def disk_needed(width: int, height: int, bands: int = 1) -> int:
     """Return the bytes that must be free while an output is written.
 
@@ -53,13 +60,14 @@ def _plain_blocks(width: int, height: int, edge: int) -> dict[str, Any]:
     return {"tiled": True, "blockxsize": across, "blockysize": min(edge, -(-height // 16) * 16)}
 
 
-class CogWriter:
-    """Context manager that writes float32 windows and leaves a Cloud Optimized GeoTIFF.
+class RasterWriter:
+    """Context manager that writes float32 windows and leaves a Cloud Optimized GeoTIFF, NetCDF or Zarr.
 
     Windows go into a plain tiled GeoTIFF beside the output. Leaving the context without an error
-    turns it into a COG (overviews by averages of valid cells) and renames that to `path`; leaving
-    it with one removes everything, and what stood at `path` before stays. Not safe for several
-    threads at once. Memory does not grow with the raster.
+    turns it into a COG (overviews by averages of valid cells), or into what the name of `path` asks
+    for (`ARRAY_FILES`), and renames that to `path`; leaving it with one removes everything, and what
+    stood at `path` before stays. Not safe for several threads at once. Memory does not grow with the
+    raster.
 
     Args:
         path: the output file.
@@ -72,6 +80,7 @@ class CogWriter:
         tags: metadata of the file; values that are no strings are written as JSON.
         units: unit of all bands.
         band_tags: metadata of each band, such as {"date": "2020-11"}.
+        layout: what the bands are, for a NetCDF or Zarr.
 
     Raises:
         InputError: the folder is absent, not writable or too full, or the file is held open.
@@ -91,17 +100,19 @@ class CogWriter:
         tags: Mapping[str, Any] | None = None,
         units: str = "",
         band_tags: Sequence[Mapping[str, Any]] | None = None,
+        layout: BandLayout | None = None,
     ) -> None:
         self.path = Path(path).expanduser().absolute()
         self.width, self.height, self.bands = width, height, bands
         self.transform, self.crs, self.nodata = transform, crs, float(nodata)
         self.band_names, self.units = band_names, units
         self.tags, self.band_tags = tags or {}, band_tags or ()
+        self.layout = layout or BandLayout("value", "value", units)
         self._plain: Path | None = None
-        self._cog: Path | None = None
+        self.made: Path | None = None
         self._dataset: Any = None
 
-    def __enter__(self) -> CogWriter:
+    def __enter__(self) -> RasterWriter:
         import rasterio
 
         self._check_folder()
@@ -127,7 +138,7 @@ class CogWriter:
                 self._describe()
         except BaseException as error:
             self.abandon()
-            _translate(error, self.path)
+            translate(error, self.path)
             raise
         return self
 
@@ -171,7 +182,7 @@ class CogWriter:
             with _gdal():
                 self._dataset.write(array, indexes=indexes, window=Window(col, row, width, height))
         except Exception as error:
-            _translate(error, self.path)
+            translate(error, self.path)
             raise
 
     def __exit__(
@@ -183,22 +194,22 @@ class CogWriter:
         try:
             if kind is None:
                 self.convert()
-                publish([self])
+                publish([(self.made, self.path)] if self.made is not None else [])
         finally:
             self.abandon()
 
     def convert(self) -> None:
-        """Make the Cloud Optimized GeoTIFF, still under a temporary name; no window can follow.
+        """Make the final file, still under a temporary name; no window can follow.
 
         Raises:
             EngineError: writing failed.
         """
-        self._cog = partial_path(self.path)
+        self.made = partial_path(self.path)
         try:
             self._close()
-            self._convert(self._cog)
+            self._convert(self.made)
         except BaseException as failure:
-            _translate(failure, self.path)
+            translate(failure, self.path)
             raise
 
     def _convert(self, cog: Path) -> None:
@@ -210,10 +221,33 @@ class CogWriter:
         if self._plain is None or self._plain.stat().st_size < expected:
             # GDAL may report a full disk only in its log when it closes a file.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.path.suffix.lower() in ARRAY_FILES:
+            self._convert_array(cog)
+            return
         with _gdal():
             copy(self._plain, cog, driver="COG", BLOCKSIZE=self._tile(), **COG_OPTIONS)
             with rasterio.open(cog) as check:  # its last cells come last into the file
                 check.read(window=Window(self.width - 1, self.height - 1, 1, 1))
+
+    def _convert_array(self, path: Path) -> None:
+        import numpy as np
+        import rasterio
+        from rasterio.windows import Window
+
+        with _gdal(), rasterio.open(self._plain) as plain:
+
+            def strip(band: int, first: int, rows: int) -> np.ndarray:
+                values = plain.read(band + 1, window=Window(0, first, self.width, rows))
+                return values if math.isnan(self.nodata) else np.where(values == self.nodata, np.nan, values)
+
+            size = self.height, self.width
+            made = cf_dataset(self.layout, size, self.transform, self.crs, plain.tags())
+            ARRAY_FILES[self.path.suffix.lower()](path, made, strip)
+
+    @property
+    def whole(self) -> Path | None:
+        """A file with all cells that GDAL reads, once `convert` is done."""
+        return self._plain if self.path.suffix.lower() in ARRAY_FILES else self.made
 
     def _describe(self) -> None:
         data = self._dataset
@@ -240,7 +274,7 @@ class CogWriter:
         folder = self.path.parent
         if not folder.is_dir():
             raise InputError(f"The folder of the output does not exist: {folder}.")
-        if self.path.is_dir():
+        if self.path.is_dir() and not (self.path.suffix.lower() == ".zarr" and is_store(str(self.path))):
             raise InputError(f"The output {self.path} is a folder.")
         if not os.access(folder, os.W_OK):
             raise InputError(f"The folder of the output cannot be written to: {folder}.")
@@ -258,89 +292,9 @@ class CogWriter:
         try:
             self._close()
         finally:
-            for file in (self._plain, self._cog):
+            for file in (self._plain, self.made):
                 if file is not None:
                     discard(file)
-
-
-class CogSet:
-    """Context manager of several outputs of one run, which appear together or not at all.
-
-    Args:
-        writers: one for each file, by what it holds.
-        check: called between the files; raises to stop.
-        last: called with the whole files, still under temporary names; raises to have none of them.
-    """
-
-    def __init__(
-        self,
-        writers: Mapping[str, CogWriter],
-        check: Callable[[], None] = lambda: None,
-        last: Callable[[Mapping[str, Path]], None] = lambda files: None,
-    ) -> None:
-        self.writers, self._check, self._last = dict(writers), check, last
-
-    def __enter__(self) -> CogSet:
-        try:
-            for writer in self.writers.values():
-                writer.__enter__()
-        except BaseException:
-            self._abandon()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                for writer in self.writers.values():
-                    self._check()
-                    writer.convert()
-                self._check()
-                self._last({k: w._cog for k, w in self.writers.items() if w._cog is not None})
-                self._check()
-                publish(list(self.writers.values()))
-        finally:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        for writer in self.writers.values():
-            writer.abandon()
-
-
-def publish(writers: Sequence[CogWriter]) -> None:
-    """Give the files that `convert` made their final names, all or none.
-
-    Raises:
-        InputError: one of them is protected or held open.
-        EngineError: the system refuses for another reason.
-    """
-    made = [(writer._cog, writer.path) for writer in writers if writer._cog is not None]
-    # GDAL writes a CRS that GeoTIFF has no keys for, such as a rotated pole, into a file beside it.
-    beside = [(_aux(cog), _aux(path)) for cog, path in made if _aux(cog).exists()]
-    try:
-        finish([*made, *beside])
-    except BaseException as failure:
-        _translate(failure, Path(getattr(failure, "filename2", None) or writers[0].path))
-        raise
-    # Statistics and overviews of an earlier file of this name would be taken for this one's.
-    kept = {path for _, path in beside}
-    for _, path in made:
-        for suffix in (".aux.xml", ".ovr", ".msk"):
-            stale = path.with_name(path.name + suffix)
-            if stale not in kept:
-                stale.unlink(missing_ok=True)
-
-
-def _aux(path: Path) -> Path:
-    return path.with_name(path.name + ".aux.xml")
-
-
-_REFUSED = "the disk refuses it; check the disk, its rights and its limits"
 
 
 def _gdal() -> Any:
@@ -351,21 +305,3 @@ def _gdal() -> Any:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _translate(error: BaseException, path: Path) -> None:
-    """Raise the sentence for an error of GDAL or the system; return for any other."""
-    from rasterio.errors import RasterioError
-
-    if isinstance(error, EngineError):
-        return
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    # GDAL does not hand on why it could not write; the temporary files still stand here.
-    if full or shutil.disk_usage(path.parent).free < 2**20:
-        raise EngineError(f"The disk became full while writing {path}.") from error
-    if isinstance(error, PermissionError):
-        raise InputError(
-            f"{path} cannot be written: it is protected, or another program has it open."
-        ) from error
-    if isinstance(error, (OSError, RasterioError)):
-        raise EngineError(f"{path} cannot be written: {gdal_reason(error, str(path), _REFUSED)}.") from error

@@ -1,0 +1,1 @@
+"""The forms in which results are written beside GeoTIFF: CF-NetCDF and Zarr."""

@@ -1,0 +1,59 @@
+"""The files of one run: they appear together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from engine.raster.written.publishing import publish
+from engine.raster.written.raster_writer import RasterWriter
+
+
+class OutputSet:
+    """Context manager of several outputs of one run, which appear together or not at all.
+
+    Args:
+        writers: one for each file, by what it holds.
+        check: called between the files; raises to stop.
+        last: called with the whole files, still under temporary names; raises to have none of them.
+    """
+
+    def __init__(
+        self,
+        writers: Mapping[str, RasterWriter],
+        check: Callable[[], None] = lambda: None,
+        last: Callable[[Mapping[str, Path]], None] = lambda files: None,
+    ) -> None:
+        self.writers, self._check, self._last = dict(writers), check, last
+
+    def __enter__(self) -> OutputSet:
+        try:
+            for writer in self.writers.values():
+                writer.__enter__()
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                for writer in self.writers.values():
+                    self._check()
+                    writer.convert()
+                self._check()
+                self._last({k: w.whole for k, w in self.writers.items() if w.whole is not None})
+                self._check()
+                publish([(w.made, w.path) for w in self.writers.values() if w.made is not None])
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        for writer in self.writers.values():
+            writer.abandon()
