@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingUtils,
+    QgsRasterLayerTemporalProperties,
 )
 from qgis.PyQt.QtCore import QIODevice, Qt
 from qgis.PyQt.QtGui import QImage
@@ -85,6 +86,14 @@ TEXT_SELECTABLE = resolve((Qt, "TextInteractionFlag.TextSelectableByMouse"), (Qt
 EXPANDING = resolve((QSizePolicy, "Policy.Expanding"), (QSizePolicy, "Expanding"))
 PREFERRED = resolve((QSizePolicy, "Policy.Preferred"), (QSizePolicy, "Preferred"))
 PLAIN_TEXT = resolve((Qt, "TextFormat.PlainText"), (Qt, "PlainText"))
+FIXED_RANGE = resolve(
+    (Qgis, "RasterTemporalMode.FixedTemporalRange"),
+    (QgsRasterLayerTemporalProperties, "TemporalMode.ModeFixedTemporalRange"),
+    (QgsRasterLayerTemporalProperties, "ModeFixedTemporalRange"),
+)
+# None before QGIS 3.38.
+FIXED_RANGE_PER_BAND = getattr(getattr(Qgis, "RasterTemporalMode", None), "FixedRangePerBand", None)
+UTC = resolve((Qt, "TimeSpec.UTC"), (Qt, "UTC"))
 WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
 
 

@@ -56,7 +56,7 @@ class MsrProvider(QgsProcessingProvider):
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
         """Return what the engine writes."""
-        return ["tif"]
+        return ["tif", "nc"]
 
     def defaultRasterFileExtension(self, hasGeometry: bool = True) -> str:
         """Return what the engine writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     def add_date(self, advanced: bool = False) -> None:
         """Add the date, and the choice of all dates."""
         self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True), advanced)
-        self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), True)
+        self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), advanced)
         self.add_choice("AGGREGATE", tr("Steps of each date"), AGGREGATIONS, AGGREGATIONS[0], advanced=True)
 
     def add_run(self, strength: float, with_ensemble: bool = False) -> None:
@@ -215,7 +216,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             feedback.pushInfo(_source_report(source))
         for name in files:
             look = self._look if name == "OUTPUT" else ensemble.look_of(name, self._look, request)
-            style_when_loaded(given[name], look, context)
+            style_when_loaded(given[name], replace(look, dates=_dates_of_bands(name, result)), context)
         numbers = {name: result.get(key) for name, (key, _) in NUMBERS.items()}
         return {**files, **numbers}
 
@@ -346,6 +347,12 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, "TARGET", context) if why else None
         if layer is not None and not may_be_dated(layer, request["target"]["band"]):
             raise RasterProblem(f"{self.label('DATE')} is missing: {why}. Give YYYY-MM-DD, YYYY-MM or MM.")
+
+
+def _dates_of_bands(output: str, result: dict[str, Any]) -> tuple[str, ...]:
+    """Return the dates of an output's bands; none where a date has several bands, or there is none."""
+    several = output in ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")
+    return () if several else tuple(result.get("dates") or ())
 
 
 def of_parts(climatology: InputRaster) -> str:

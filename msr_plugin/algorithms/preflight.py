@@ -64,8 +64,8 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         path, label = output.path, output.label
         if not path:
             continue
-        if Path(path).suffix.lower() not in (".tif", ".tiff"):
-            raise RasterProblem(f"{label} must be a GeoTIFF, ending in .tif: {path}")
+        if Path(path).suffix.lower() not in (".tif", ".tiff", ".nc"):
+            raise RasterProblem(f"{label} must be a GeoTIFF or NetCDF, ending in .tif or .nc: {path}")
         folder = Path(path).absolute().parent
         if problem := too_long(path, PARTIAL_SIGNS):
             raise RasterProblem(f"{label}: {path}: {problem}")

@@ -20,8 +20,10 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..compat import INTERPOLATED
+from .temporal import make_temporal
 
 _STEPS = 16
+_DATES = 8  # that the range is estimated from
 _SAMPLE = 250_000  # cells that the range is estimated from
 VALUE, SPREAD, SHARE = "value", "spread", "share"  # what a raster holds
 # From low to high, for a QGIS that has lost its default ramps.
@@ -41,6 +43,7 @@ class Look:
     lower_bound: float | None = None
     kind: str = VALUE
     band: int = 1  # the one that is shown
+    dates: tuple[str, ...] = ()  # of the bands, where each has one
 
 
 class ResultStyler(QgsProcessingLayerPostProcessorInterface):
@@ -59,7 +62,9 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
         renderer = make_renderer(layer, self.look)
         if renderer is not None:
             layer.setRenderer(renderer)
-            layer.triggerRepaint()
+        if self.look.dates:
+            make_temporal(layer, self.look.dates, context, feedback)
+        layer.triggerRepaint()
 
 
 # QGIS holds no reference to a post-processor written in Python.
@@ -77,9 +82,12 @@ def style_when_loaded(output: str, look: Look, context: QgsProcessingContext) ->
 def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColorRenderer | None:
     """Return a pseudo-colour renderer for the look's band, or None where it has no values."""
     provider = layer.dataProvider()
-    low, high = provider.cumulativeCut(look.band, 0.005, 0.995, provider.extent(), _SAMPLE)
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+    shown = sorted({look.band, *_sampled(len(look.dates))})
+    cuts = [provider.cumulativeCut(band, 0.005, 0.995, provider.extent(), _SAMPLE) for band in shown]
+    cuts = [(a, b) for a, b in cuts if math.isfinite(a) and math.isfinite(b) and a <= b]
+    if not cuts:
         return None
+    low, high = min(a for a, _ in cuts), max(b for _, b in cuts)
     if look.kind == SHARE:
         low, high = 0.0, 1.0
     elif look.kind == SPREAD:  # colours begin at zero, where the members agree
@@ -106,6 +114,11 @@ def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColor
     renderer.setClassificationMin(low)
     renderer.setClassificationMax(high)
     return renderer
+
+
+def _sampled(bands: int) -> list[int]:
+    """Return some of the bands of many dates, from which all get the same colours."""
+    return [round(1 + i * (bands - 1) / (_DATES - 1)) for i in range(_DATES)] if bands > 1 else []
 
 
 def _label(value: float, look: Look) -> str:

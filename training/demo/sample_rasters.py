@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.commands.options import Parser
 from engine.files.root import ROOT
-from engine.raster.cog_writer import CogWriter
+from engine.raster.written.raster_writer import RasterWriter
 from training.console.command import main
 from training.simulation.noise import band_noise
 from training.simulation.terrain import fractal_noise
@@ -75,7 +75,7 @@ def _file(
     what = name.removeprefix("simulated_").replace("_", " ")
     tags = {"TIFFTAG_IMAGEDESCRIPTION": f"Simulated {what}: nothing was measured", "MSR_SIMULATED": "yes"}
     names = [f"{what} {date}" for date in dates] or [what]
-    with CogWriter(
+    with RasterWriter(
         path,
         columns,
         rows,
