@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def write_netcdf(path: Path, made: CfDataset, strip: Strips) -> None:
             file[made.variable].set_auto_mask(False)
             fill(file[made.variable], made, strip)
     except RuntimeError as error:  # HDF5 does not hand on the system's reason
-        raise OSError(f"{path.name}: {error}") from error
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from error
 
 
 def _describe(file: Any, made: CfDataset) -> None:
