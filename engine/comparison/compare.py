@@ -25,12 +25,12 @@ from engine.files.partial_files import discard, discard_stale, finish, partial_p
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster.cog_writer import CogWriter
 from engine.raster.georeference import crs_wkt
 from engine.raster.grids import window
 from engine.raster.opened_files import lost_file, opened_files
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
+from engine.raster.written.raster_writer import RasterWriter
 
 
 @dataclass
@@ -222,11 +222,11 @@ class _LevelRun:
             " ".join(notes),
         )
 
-    def _writer(self, path: Path, made: Sequence[Made]) -> CogWriter:
+    def _writer(self, path: Path, made: Sequence[Made]) -> RasterWriter:
         grid, dates = self.level.grid, self.level.target.dates
         names = [f"{m.contender.name} {when or ''}".rstrip() for m in made for when in dates]
         rows, columns = grid.shape
-        return CogWriter(
+        return RasterWriter(
             path,
             columns,
             rows,

@@ -21,9 +21,9 @@ from engine.fields.conservation import aggregate
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.method_choice import choose
 from engine.pipeline.request import SuperResolveRequest
-from engine.raster.cog_writer import CogWriter
 from engine.raster.georeference import crs_wkt
 from engine.raster.grids import plan, relative_area, window
+from engine.raster.written.raster_writer import RasterWriter
 from engine.specs import TargetSpec
 
 SMOOTH = "bicubicsmooth"
@@ -120,7 +120,7 @@ def write_bands(
     """Write (bands, rows, columns) as a raster."""
     bands, rows, columns = values.shape
     tags = [date_tags(when) for when in dates]
-    with CogWriter(
+    with RasterWriter(
         path, columns, rows, grid.affine, crs_wkt(grid), bands, units=units, band_tags=tags
     ) as file:
         file.write(values.numpy().astype(np.float32), 0, 0)
