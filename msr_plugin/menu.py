@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # what only a window has
 
 SAMPLE = "msr:sampledata"
 # Algorithms whose dialog an entry opens: id, and words.
-DIALOGS = (("msr:sharpen", "Make my raster finer…"),)
+DIALOGS = (
+    ("msr:sharpen", "Make my raster finer…"),
+    ("msr:comparemethods", "Compare methods on my raster…"),
+)
 
 
 class PluginMenu:

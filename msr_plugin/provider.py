@@ -7,6 +7,7 @@ from qgis.PyQt.QtCore import QThread, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.any_model import SuperResolve
+from .algorithms.finer.compare_methods import CompareMethods
 from .algorithms.finer.sample_data import SampleData
 from .algorithms.finer.sharpen import Sharpening
 from .algorithms.install_model import InstallModel
@@ -22,7 +23,7 @@ from .metadata import plugin_version
 from .packages.cards import installed_cards
 
 TRAINING = (Prepare, Train)
-GENERIC = (Sharpening, SampleData, SuperResolve, Baseline, ModelInfo, InstallModel, *TRAINING)
+GENERIC = (Sharpening, SampleData, CompareMethods, SuperResolve, Baseline, ModelInfo, InstallModel, *TRAINING)
 
 
 class MsrProvider(QgsProcessingProvider):

@@ -279,7 +279,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     ) -> dict[str, Any]:
         inputs = {"target": rasters["TARGET"], **self.sources_of(parameters, context)}
         said = told.request_of(self, parameters, context, inputs)
-        references = {name: {**_reference(r), **said.get(name, {})} for name, r in inputs.items()}
+        references = {name: {**reference_of(r), **said.get(name, {})} for name, r in inputs.items()}
         request = {
             **self.model_of(parameters, context),
             "target": references.pop("target"),
@@ -293,7 +293,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             **ensemble.request_of(self, parameters, context),
         }
         if "DOMAIN" in rasters:
-            request["domain"] = _reference(rasters["DOMAIN"])
+            request["domain"] = reference_of(rasters["DOMAIN"])
         date = self._date(parameters, context)
         if date:
             request["date"] = date
@@ -362,7 +362,8 @@ def of_parts(climatology: InputRaster) -> str:
     return f"{climatology.label} has {climatology.bands} bands, one for each part of the year"
 
 
-def _reference(raster: InputRaster) -> dict[str, Any]:
+def reference_of(raster: InputRaster) -> dict[str, Any]:
+    """Return a raster as a request names it."""
     return {"path": raster.path, "band": raster.band, "crs": raster.given_crs or None}
 
 

@@ -27,6 +27,8 @@ OPTIONS = {
     "conservation": "CONSERVATION",
     "factor": "FACTOR",
     "quantity": "QUANTITY",
+    "truth": "TRUTH",
+    "method": "METHODS",
     "device": "DEVICE",
     "tile": "TILE",
     "members": "MEMBERS",
@@ -49,6 +51,10 @@ _BEGINNINGS = {
     "The output of the supported share": "OUTPUT_SUPPORT",
     "The output of the expected error": "OUTPUT_EXPECTED_ERROR",
     "The output": "OUTPUT",
+    "The table": "OUTPUT_TABLE",
+    "The page": "OUTPUT_HTML",
+    "The differences": "OUTPUT_DIFFERENCES",
+    "The truth differences": "OUTPUT_TRUTH_DIFFERENCES",
     "The target": "TARGET",
     "The reference grid": "REFERENCE",
     "the reference grid": "REFERENCE",
@@ -65,7 +71,12 @@ _BEGINNINGS = {
     "aggregate": "AGGREGATE",
 }
 # What a sentence begins with that is about a parameter without naming it: the parameter.
-_UNNAMED = {"There is no device": "DEVICE", "There is no model": "MODEL", "An ensemble needs": "MEMBERS"}
+_UNNAMED = {
+    "There is no device": "DEVICE",
+    "There is no model": "MODEL",
+    "An ensemble needs": "MEMBERS",
+    "There is no method": "METHODS",
+}
 # What a sentence advises: the parameter, and the same advice with its label in it.
 _ADVICE = {
     "choose signed": ("QUANTITY", "choose signed in {}"),

@@ -172,7 +172,22 @@ def test_a_raster_is_made_finer_with_covariates_of_ones_own(enabled, rasters, tm
     done = enabled(
         "--json", "run", "msr:sharpen", "--", f"TARGET={rasters['target']}",
         f"COVARIATES={rasters['elevation']}", f"COVARIATES={rasters['temperature']}", "FACTOR=4",
-        f"OUTPUT={output}",
+        f"OUTPUT={output}", f"OUTPUT_HTML={tmp_path / 'page.html'}",
     )  # fmt: skip
+    assert "base64" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert results(done)["COVERED"] == 1
     assert read_raster(output).shape == (40, 48)
+
+
+def test_sample_data_and_a_comparison_without_a_window(enabled, tmp_path):
+    sample = results(enabled("--json", "run", "msr:sampledata", "--", f"FOLDER={tmp_path / 'sample'}"))
+    table, page = tmp_path / "table.csv", tmp_path / "page.html"
+    done = enabled(
+        "--json", "run", "msr:comparemethods", "--", f"TARGET={sample['COARSE']}", f"TRUTH={sample['FINE']}",
+        f"COVARIATES={sample['ELEVATION']}", "METHODS=sharpen", "DATE=2021-07", f"OUTPUT_TABLE={table}",
+        f"OUTPUT_HTML={page}",
+    )  # fmt: skip
+    told = results(done)
+    assert told["BEST_TRUTH"] == "sharpen" and told["RATIO_TRUTH"] < 0.6
+    assert table.read_text(encoding="utf-8").count("sharpen") == 2
+    assert "cannot tell" in page.read_text(encoding="utf-8")

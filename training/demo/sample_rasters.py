@@ -62,7 +62,7 @@ def write(folder: Path) -> list[Path]:
         _file(folder, "simulated_temperature_coarse", coarse, CELL * FACTOR, "degC", DATES),
         _file(folder, "simulated_elevation", fields["elevation"][None], CELL, units="m"),
         _file(folder, "simulated_greenness", fields["greenness"][None], CELL, units="1"),
-        _file(folder, "simulated_temperature_fine", fine, CELL, "degC", DATES),
+        _file(folder, "simulated_fine_temperature", fine, CELL, "degC", DATES),
     ]
 
 

@@ -28,8 +28,8 @@ def lines(texts: Sequence[str]) -> str:
     return f"<ol>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ol>"
 
 
-def check_page(label: str, path: str | None) -> None:
-    """Refuse a page that has no folder to stand in, or would be a raster.
+def check_page(label: str, path: str | None, endings: tuple[str, ...] = (".html", ".htm")) -> None:
+    """Refuse a page, or a table, that has no folder to stand in, or another ending.
 
     Raises:
         RasterProblem: naming its parameter.
@@ -37,8 +37,8 @@ def check_page(label: str, path: str | None) -> None:
     if not path:
         return
     folder = Path(path).absolute().parent
-    if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise RasterProblem(f"{label} must be a page, ending in .html: {path}")
+    if Path(path).suffix.lower() not in endings:
+        raise RasterProblem(f"{label} must end in {endings[0]}: {path}")
     if not folder.is_dir():
         raise RasterProblem(f"{label}: the folder does not exist: {folder}")
     if not os.access(folder, os.W_OK):

@@ -28,7 +28,7 @@ SHIPPED = ROOT / "resources" / "sample"
 _BOTTOM = "simulated_elevation"  # the layer below all others
 # Output: the file's stem, and the layer's name.
 RASTERS = {
-    "FINE": ("simulated_temperature_fine", "Fine temperature, to compare with (simulated)"),
+    "FINE": ("simulated_fine_temperature", "Fine temperature, to compare with (simulated)"),
     "ELEVATION": (_BOTTOM, "Elevation (simulated)"),
     "GREENNESS": ("simulated_greenness", "Greenness (simulated)"),
     "COARSE": ("simulated_temperature_coarse", "Coarse temperature (simulated)"),

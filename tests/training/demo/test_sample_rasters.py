@@ -20,7 +20,7 @@ def test_the_shipped_rasters_are_those_of_the_seed(tmp_path: Path) -> None:
 
 
 def test_the_coarse_temperature_is_the_mean_of_the_fine_one() -> None:
-    with rasterio.open(FOLDER / "simulated_temperature_fine.tif") as file:
+    with rasterio.open(FOLDER / "simulated_fine_temperature.tif") as file:
         fine = file.read()
         dates = [file.tags(band)["DATE"] for band in file.indexes]
     with rasterio.open(FOLDER / "simulated_temperature_coarse.tif") as file:
