@@ -13,7 +13,11 @@ from .algorithms.finer.sharpen import Sharpening
 from .algorithms.install_model import InstallModel
 from .algorithms.installed_model import ModelAlgorithm
 from .algorithms.model_card import ModelInfo
+from .algorithms.packages.export_model import ExportModel
+from .algorithms.packages.remove_model import RemoveModel
 from .algorithms.simple_methods import Baseline
+from .algorithms.training.ablate import Ablate
+from .algorithms.training.evaluate import Evaluate
 from .algorithms.training.prepare import Prepare
 from .algorithms.training.train import Train
 from .appearance.icons import plugin_icon
@@ -22,7 +26,7 @@ from .folders import model_folders
 from .metadata import plugin_version
 from .packages.cards import installed_cards
 
-TRAINING = (Prepare, Train)
+TRAINING = (Prepare, Train, Evaluate, Ablate, ExportModel, RemoveModel)
 GENERIC = (Sharpening, SampleData, CompareMethods, SuperResolve, Baseline, ModelInfo, InstallModel, *TRAINING)
 
 

@@ -19,6 +19,7 @@ MAY_RENAME = {  # all others write through engine/files
     "engine/files/partial_files.py",
     "training/trainer/run.py",  # sets an older run's folder aside
     "msr_plugin/packages/model_install.py",  # without the engine
+    "msr_plugin/packages/model_removal.py",  # the same
     "msr_plugin/algorithms/finer/page.py",  # the same
 }
 MAY_TELL = {  # the words of what they catch are MSR's own, but for the doctor's, which is asked for them

@@ -14,6 +14,7 @@ from uuid import uuid4
 from engine.aggregation import CHOICES
 from engine.commands.compare_options import EXAMPLES, compare_options, compare_request, named_rasters
 from engine.commands.ensemble_options import ensemble_options, ensemble_request
+from engine.commands.export_options import export_options, export_request
 from engine.commands.options import Parser, number, numbers, whole
 from engine.commands.sentences import shown
 from engine.contract import IDLE_SECONDS
@@ -65,7 +66,9 @@ def build() -> argparse.ArgumentParser:
     examination = _command(
         commands, "doctor", "say what is right and wrong with this Python; exit status 1 if it cannot run MSR"
     )
-    for command in (listing, examination):
+    export = _command(commands, "export", "hand on a model: one zip file, an Item for a STAC catalogue")
+    export_options(export)
+    for command in (listing, examination, export):
         _models_option(command)
         _output_options(command)
     worker = _command(commands, "worker", "serve QGIS: JSON lines on standard input and output")
@@ -263,6 +266,8 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """
     if options.command == "compare-methods":
         return "compare_methods", compare_request(options)
+    if options.command == "export":
+        return "export_package", export_request(options)
     if options.command != "super-resolve":
         return options.command, {"models": options.models}
     from engine.pipeline.request import SuperResolveRequest

@@ -14,6 +14,7 @@ from typing import Any
 from engine.commands import arguments
 from engine.commands.ending import status_of
 from engine.commands.explain import exit_status
+from engine.commands.export_options import export_text
 from engine.commands.jobs import State, run_job
 from engine.commands.library_words import hush_libraries
 from engine.commands.signals import Ended, say
@@ -208,4 +209,5 @@ _TEXT = {
     "models": _models_text,
     "compare_methods": _compare_text,
     "doctor": _doctor_text,
+    "export_package": export_text,
 }

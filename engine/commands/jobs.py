@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, InputError, PackageError
@@ -162,6 +163,29 @@ def check_package(request: Json, feedback: Feedback, state: State) -> Json:
     return {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
 
 
+def export_package(request: Json, feedback: Feedback, state: State) -> Json:
+    """Hand on `model` (id or folder) as a zip (`output`), an Item of a STAC catalogue (`stac`) or both."""
+    from engine.package.export import export_package as export
+    from engine.package.folder import find_package
+
+    model = request.get("model")
+    if not isinstance(model, str) or not model:
+        raise InputError("The request lacks model.")
+    files = [request.get(name) for name in ("output", "stac")]
+    if not all(file is None or (isinstance(file, str) and file) for file in files):
+        raise InputError("The request's output and stac must be paths or null.")
+    package = find_package(model, _folders(request))
+    output, stac = (None if file is None else Path(file).expanduser() for file in files)
+    overwrite = request.get("overwrite", True) is True
+    done = export(package, output, stac, overwrite, feedback.check_cancelled)
+    card = package.card
+    told = {"id": card.id, "name": card.name, "version": card.version, "folder": str(package.folder)}
+    return {
+        **told,
+        **{k: None if f is None else str(f) for k, f in (("output", done.zip), ("stac", done.stac))},
+    }
+
+
 def doctor(request: Json, feedback: Feedback, state: State) -> Json:
     """Examine this Python: see `engine.commands.doctor`."""
     from engine.commands.doctor import examine
@@ -188,6 +212,7 @@ JOBS: dict[str, Job] = {
     "check": check,
     "models": models,
     "check_package": check_package,
+    "export_package": export_package,
     "doctor": doctor,
     "compare_methods": compare_methods,
 }

@@ -233,7 +233,7 @@ def test_wrong_usage(seen: list[dict], capsys, arguments: list[str], words: str)
 
 def test_every_option_has_help() -> None:
     commands = next(a for a in build()._actions if a.dest == "command").choices
-    assert set(commands) == {"super-resolve", "compare-methods", "models", "doctor", "worker"}
+    assert set(commands) == {"super-resolve", "compare-methods", "models", "doctor", "export", "worker"}
     for command in commands.values():
         assert command.description
         assert [a.dest for a in command._actions if not a.help] == []
