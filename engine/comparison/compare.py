@@ -152,10 +152,16 @@ class _LevelRun:
             try:
                 result = super_resolve(self._request_of(contender, path), part, self.cache)
             except (InputError, PackageError) as error:
-                failed.append(Excluded(contender.name, contender.title, str(error)))
+                if contender.name == SMOOTH:  # which can always be made, unless a raster cannot be used
+                    raise InputError(self._named(str(error))) from error
+                failed.append(Excluded(contender.name, contender.title, self._named(str(error))))
                 continue
-            made.append(Made(contender, path, result.warnings))
+            made.append(Made(contender, path, [self._named(line) for line in result.warnings]))
         return made, failed
+
+    def _named(self, sentence: str) -> str:
+        """Return a sentence with the user's raster in place of the one that was written for the run."""
+        return sentence.replace(self.target.path, self.request.target.path)
 
     def _request_of(self, contender: Contender, path: Path) -> SuperResolveRequest:
         level, taken = self.level, contender.sources

@@ -122,6 +122,8 @@ def _truth_level(
     stack.callback(raster.close)
     if not raster.upright:
         raise InputError(f"truth: {ref.path} has a rotated grid: warp it to an upright one first.")
+    if not raster.overlaps(known.grid):
+        raise InputError(f"truth: {ref.path} does not overlap the target: check extent and CRS.")
     numbers, bands = _bands(raster, ref, known.dates)
     shared = replace(known, values=known.values[numbers], dates=tuple(known.dates[n] for n in numbers))
     grid = raster.geobox

@@ -26,6 +26,7 @@ CANNOT_TELL = (
     "Small differences may be chance: there are few cells one level up, and neighbours are alike.",
     "The smallest error is not the best picture: smooth fields err less than misplaced detail.",
 )
+ROUNDING = 1e-4  # of the RMSE: a bias below it is none
 _TITLES = {
     UP: "One level up: the coarse raster, averaged once more ({factor} × {factor} cells) and brought back",
     TRUTH: "Against the finer raster",
@@ -130,7 +131,8 @@ def _table(findings: Findings, level: str) -> str:
     best, lines = findings.best(level), []
     for row in findings.of(level):
         kind = "best" if row.method == best else "smooth" if row.method == "bicubicsmooth" else ""
-        numbers = "".join(f'<td class="n">{_number(x)}</td>' for x in (row.rmse, row.ratio, row.bias))
+        bias = 0.0 if abs(row.bias) < ROUNDING * row.rmse else row.bias
+        numbers = "".join(f'<td class="n">{_number(x)}</td>' for x in (row.rmse, row.ratio, bias))
         lines.append(
             f'<tr class="{kind}"><td>{escape(row.title)}</td>{numbers}<td class="n">{row.cells}</td>'
             f"<td>{escape(row.note)}</td></tr>"

@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from qgis.core import QgsMapRendererCustomPainterJob, QgsMapSettings, QgsRasterLayer, QgsRasterRenderer
+from qgis.core import (
+    QgsMapRendererCustomPainterJob,
+    QgsMapSettings,
+    QgsRasterLayer,
+    QgsRasterRenderer,
+    QgsSingleBandPseudoColorRenderer,
+)
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QSize
 from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
@@ -26,15 +32,20 @@ class PicturedBand:
     title: str
 
 
-def pictures(fine: PicturedBand, others: Iterable[PicturedBand]) -> str:
+def pictures(fine: PicturedBand, others: Iterable[PicturedBand], units: str = "") -> str:
     """Return HTML with the rasters, all on the fine one's extent and in its colours; "" without values.
 
     Those that QGIS does not open are left out. To be called on the main thread.
+
+    Args:
+        fine: of which extent and colours are.
+        others: to stand before it.
+        units: of the values, "" for none.
     """
     layer = QgsRasterLayer(fine.path, fine.title)
     if not layer.isValid():
         return ""
-    renderer = make_renderer(layer, Look(band=fine.band))
+    renderer = make_renderer(layer, Look(units, band=fine.band))
     if renderer is None:
         return ""
     cells = []
@@ -44,9 +55,17 @@ def pictures(fine: PicturedBand, others: Iterable[PicturedBand]) -> str:
             continue
         drawn.setRenderer(_of_band(renderer, drawn, shown.band))
         cells.append(f"<td>{escape(shown.title)}<br>{_image(drawn, layer)}</td>")
+    return f"<table><tr>{''.join(cells)}</tr></table>{_legend(renderer)}"
+
+
+def _legend(renderer: QgsSingleBandPseudoColorRenderer) -> str:
+    """Return the colours from low to high between their ends."""
     items = renderer.shader().rasterShaderFunction().colorRampItemList()
-    legend = f"{items[0].label} … {items[-1].label}" if items else ""
-    return f"<table><tr>{''.join(cells)}</tr></table><p>{escape(legend)}</p>"
+    if not items:
+        return ""
+    colours = "".join(f'<td bgcolor="{item.color.name()}" style="border:0">&nbsp;</td>' for item in items)
+    low, high = (f'<td style="border:0">{escape(items[at].label)}</td>' for at in (0, -1))
+    return f"<table><tr>{low}{colours}{high}</tr></table>"
 
 
 def _of_band(renderer: QgsRasterRenderer, layer: QgsRasterLayer, band: int) -> QgsRasterRenderer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,22 @@ def nothing_gained(learned: Mapping[str, Any]) -> bool:
     return not any(gain and gain.get("carries") for gain in (learned.get("covariates") or {}).values())
 
 
+def units_of(result: Mapping[str, Any]) -> str:
+    """Return the units of a result's values, "" where they are not known."""
+    return str(((result.get("sharpening") or {}).get("expected") or {}).get("units") or "")
+
+
 def _done(result: Mapping[str, Any], target: str) -> str:
-    dates = len(result.get("dates") or [])
-    when = ""
-    if dates > 1:
-        when = tr(", for {count} dates").format(count=dates)
-    elif dates:
-        when = tr(", for {date}").format(date=result["dates"][0])
-    size = f"{result.get('width')} × {result.get('height')}"
-    return tr("{file} was made finer, to {size} cells{when}.").format(
-        file=Path(target).name, size=size, when=when
+    dates = [str(date) for date in result.get("dates") or []]
+    when = "".join(f", {date}" for date in dates[:1])
+    if len(dates) > 1:
+        when = tr(", for {count} dates ({first} to {last})").format(
+            count=len(dates), first=dates[0], last=dates[-1]
+        )
+    coarse = next((str(s.get("grid")) for s in result.get("sources") or [] if s.get("name") == "target"), "")
+    fine = f"{result.get('width')} × {result.get('height')}"
+    return tr("{file} ({coarse}) was made finer, to {fine} cells{when}.").format(
+        file=Path(target).name, coarse=coarse, fine=fine, when=when
     )
 
 
@@ -51,21 +57,27 @@ def _carried(learned: Mapping[str, Any]) -> str:
     gains = learned.get("covariates") or {}
     if not gains:
         return tr("No covariate was given, so there was nothing to learn detail from.")
-    parts = []
+    used, left = [], []
     for name, gain in gains.items():
         if gain and gain.get("carries"):
-            shares = [share for share in gain.get("below") or [] if share is not None]
-            told = f"{shares[0]:.0%}" if shares else "?"
-            if len(shares) > 1:
-                told = tr("{first} at half the coarse cell, {last} at the finest").format(
-                    first=told, last=f"{shares[-1]:.0%}"
-                )
-            parts.append(tr("{name} gives detail ({told})").format(name=name, told=told))
+            used.append(f"{name} ({_shares(gain.get('below') or [])})")
         else:
-            why = tr("no gain shown") if gain else tr("no detail of its own")
-            parts.append(tr("{name} was left out ({why})").format(name=name, why=why))
-    return tr("Of the detail that the coarse raster shows to follow them: {parts}.").format(
-        parts="; ".join(parts)
+            why = tr("it shows no gain") if gain else tr("it has no detail of its own")
+            left.append(f"{name} ({why})")
+    line = tr("No covariate gives detail.")
+    if used:
+        line = tr("Detail that the coarse raster shows is carried down from {used}.").format(
+            used="; ".join(used)
+        )
+    return f"{line} {tr('Left out: {left}.').format(left='; '.join(left))}" if left else line
+
+
+def _shares(below: Sequence[float | None]) -> str:
+    shares = [f"{share:.0%}" for share in below if share is not None]
+    if len(shares) < 2:
+        return "".join(shares) or "?"
+    return tr("{first} of it to cells of half the size, {last} to the finest").format(
+        first=shares[0], last=shares[-1]
     )
 
 
@@ -119,4 +131,4 @@ def _kept(result: Mapping[str, Any], strength: float) -> str:
         return tr("How far the means over the coarse cells are kept is not known.")
     return tr(
         "The mean of the fine cells in each coarse cell is the coarse value; it is off by {residual} at most."
-    ).format(residual=f"{residual:.2g}")
+    ).format(residual=f"{residual:.2g} {units_of(result)}".rstrip())

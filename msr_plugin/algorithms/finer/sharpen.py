@@ -28,7 +28,7 @@ from ..simple_methods import QUANTITIES, TOLD
 from .covariates import NAME, RasterList, covariates_of
 from .page import check_page, lines, page, write_page
 from .picture import PicturedBand, pictures
-from .result_words import five_lines
+from .result_words import five_lines, units_of
 
 METHOD = "sharpen"
 LEAST, MOST = 2, 100  # of the factor
@@ -141,22 +141,23 @@ class Sharpening(SuperResolutionAlgorithm):
     def _page(self) -> str:
         """Return the page of a run that is done."""
         request, result = self._request, self._result
-        fine = PicturedBand(result["output"], 1, tr("Finer raster"))
+        first = f", {result['dates'][0]}" if result.get("dates") else ""
+        fine = PicturedBand(result["output"], 1, tr("Finer raster") + first)
         words = five_lines(result, request["target"]["path"], request["conservation"])
         warnings = result.get("warnings") or []
-        parts = [lines(words), pictures(fine, self._coarse())]
+        parts = [lines(words), pictures(fine, self._coarse(first), units_of(result))]
         if warnings:
             parts.append(f"<h2>{tr('Warnings')}</h2>{lines([self._words(text) for text in warnings])}")
         return page(tr(self.TITLE), parts)
 
-    def _coarse(self) -> list[PicturedBand]:
+    def _coarse(self, first: str) -> list[PicturedBand]:
         """Return the coarse band of the first fine one, where it is known which one that is."""
         request, target = self._request, self._request["target"]
         scaled = {"scale", "offset", "units"} & {key for key, value in target.items() if value is not None}
         dated = request.get("date") and target["band"] is None
         if scaled or dated or request.get("aggregate"):
             return []
-        return [PicturedBand(target["path"], target["band"] or 1, tr("Coarse raster"))]
+        return [PicturedBand(target["path"], target["band"] or 1, tr("Coarse raster") + first)]
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Refuse two ways to say the grid, and none."""

@@ -203,6 +203,23 @@ def test_what_cannot_be_is_refused_and_nothing_is_left(
     assert files(tmp_path) == before
 
 
+def test_a_truth_elsewhere_is_refused(asked: CompareRequest, write_raster) -> None:
+    away = write_raster(
+        "away.tif", np.ones((40, 40), np.float32), CELL / K, left=9e5, top=8e6, crs="EPSG:32633"
+    )
+    with pytest.raises(InputError, match=r"truth: .*away\.tif does not overlap the target"):
+        compare(replace(asked, truth=RasterRef(away)), Silent())
+
+
+def test_what_a_method_refuses_is_told_with_the_users_names(asked: CompareRequest, write_raster) -> None:
+    ice = write_raster(
+        "ice.tif", np.ones((3, ROWS * K, COLUMNS * K), np.float32), CELL / K, **UTM, units="kg"
+    )
+    result = compare(replace(asked, sources={"climatology": RasterRef(ice)}), Silent())
+    why = {each["name"]: each["why"] for each in result["excluded"]}
+    assert "climatology is in kg" in why["climatologyratio"] and ".part" not in str(why)
+
+
 def test_an_output_that_is_an_input_is_refused(asked: CompareRequest) -> None:
     with pytest.raises(InputError, match="which is read"):
         compare(replace(asked, differences=asked.target.path), Silent())

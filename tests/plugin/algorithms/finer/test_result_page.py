@@ -36,8 +36,8 @@ def test_a_page_says_in_five_lines_what_came_of_it(provider, hills, tmp_path):
     assert result["OUTPUT_HTML"] == str(path) and result["RESIDUAL"] < 1e-3
     text = path.read_text(encoding="utf-8")
     done, carried, gained, sure, kept = entries(text)
-    assert done.startswith("coarse.tif was made finer, to 128 × 128 cells")
-    assert "ground gives detail" in carried
+    assert done.startswith("coarse.tif (32 × 32 cells") and "was made finer, to 128 × 128 cells" in done
+    assert "is carried down from ground (" in carried
     assert re.search(r"About \d+% of the error of smooth interpolation is gone.*degC", gained)
     assert "levels above the coarse cells" in sure
     assert "is the coarse value" in kept
@@ -65,7 +65,7 @@ def test_where_nothing_is_gained_it_says_so(provider, hills, write_raster, tmp_p
     path = tmp_path / "page.html"
     run({**hills, "COVARIATES": [noise], "OUTPUT_HTML": str(path)})
     _, carried, gained, *_ = entries(path.read_text(encoding="utf-8"))
-    assert "noise was left out" in carried
+    assert carried == "No covariate gives detail. Left out: noise (it shows no gain)."
     assert gained.startswith("Nothing is gained over smooth interpolation")
 
 
@@ -97,7 +97,7 @@ def learned(ratio, carries=True, levels=3):
     [
         (
             learned(0.5),
-            ["About 50% of the error", "0.5 mm", "90% at half the coarse cell, 50% at the finest"],
+            ["About 50% of the error", "0.5 mm", "90% of it to cells of half the size, 50% to the finest"],
         ),
         (learned(0.99), ["Hardly anything is gained", "99% of its error"]),
         (learned(1.0, carries=False), ["Nothing is gained"]),
