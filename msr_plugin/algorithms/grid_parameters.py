@@ -90,7 +90,7 @@ def check_extent(
     Raises:
         RasterProblem: naming EXTENT.
     """
-    if grid and "extent" in grid:
+    if grid and "extent" in grid and algorithm.is_given(parameters, "EXTENT", context):
         crs = _crs(algorithm, parameters, context, target)
         extent = QgsRectangle(*grid["extent"])
         box = InputRaster(algorithm.label("EXTENT"), "", None, 1, crs, extent, 1, 1)

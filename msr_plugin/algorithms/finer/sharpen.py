@@ -26,6 +26,7 @@ from ..raster_input import RasterInput
 from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES, TOLD
 from .covariates import NAME, RasterList, covariates_of
+from .grid_window import window_on_target
 from .page import check_page, lines, page, write_page
 from .picture import PicturedBand, pictures
 from .result_words import five_lines, units_of
@@ -63,8 +64,8 @@ class Sharpening(SuperResolutionAlgorithm):
             NAME: "Finer rasters that the values may depend on, as many as you like: numbers, classes (land "
             "cover) or directions. What one of them is called is seen in the result by its layer's name. "
             "Without any the result is smooth interpolation.",
-            "REFERENCE": "A raster whose grid the output takes. Empty: the first covariate's, unless a "
-            "factor is given.",
+            "REFERENCE": "A raster whose grid the output takes. Empty: the first covariate's, as far as "
+            "the coarse raster reaches, unless a factor is given.",
             "FACTOR": "Fine cells along the edge of a coarse one, in place of a reference grid: the "
             "target's own cells are divided, and their means are kept exactly.",
             "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
@@ -225,13 +226,21 @@ class Sharpening(SuperResolutionAlgorithm):
     def _rasters(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return target, reference and domain; the first covariate is the reference where nothing is said."""
         rasters = super()._rasters(parameters, context)
-        if not any(self.is_given(parameters, name, context) for name in (*_GRID, "FACTOR")):
+        if not self._says_grid(parameters, context):
             rasters["REFERENCE"] = next(iter(covariates_of(self, parameters, context).values()))
         return rasters
+
+    def _says_grid(self, parameters: dict[str, Any], context: QgsProcessingContext) -> bool:
+        """Return whether the user says which grid; else the first covariate's is taken, on the target."""
+        return any(self.is_given(parameters, name, context) for name in (*_GRID, "FACTOR"))
 
     def _make_request(
         self, parameters: dict[str, Any], context: QgsProcessingContext, rasters: dict[str, InputRaster]
     ) -> dict[str, Any]:
         request = super()._make_request(parameters, context, rasters)
+        if not self._says_grid(parameters, context):
+            transforms = context.transformContext()
+            part = window_on_target(rasters["REFERENCE"], rasters["TARGET"], transforms)
+            request["grid"] = part or request["grid"]
         one = request.get("date") or request["target"]["band"] is not None
         return {**request, "all_dates": request["all_dates"] and not one}

@@ -78,6 +78,27 @@ def test_a_factor_divides_the_coarse_cells(provider, hills, read_raster):
     assert result["RESIDUAL"] < 1e-3
 
 
+@pytest.mark.parametrize("epsg", [4326, 3857])
+def test_a_covariate_that_reaches_farther_is_cut_to_the_target(
+    provider, hills, write_raster, read_raster, epsg
+):
+    from osgeo import gdal
+
+    inner = read_raster(hills["COVARIATES"][0])
+    wide = write_raster("wide.tif", numpy.pad(inner, 40, mode="edge"), -4.0, 54.0, 0.1, units="m")
+    if epsg != 4326:
+        warped = wide.replace("wide", "warped")
+        gdal.Warp(warped, wide, dstSRS=f"EPSG:{epsg}").FlushCache()
+        wide = warped
+    result = run({**hills, "COVARIATES": [wide]})
+    rows, columns = read_raster(result["OUTPUT"]).shape
+    if epsg == 4326:
+        assert (rows, columns) == (128, 128)
+        assert result["RESIDUAL"] < 1e-3 and result["RESIDUAL_ORIGINAL"] < 1e-3
+    assert result["COVERED"] > 0.97
+    assert rows * columns < 0.6 * QgsRasterLayer(wide).width() * QgsRasterLayer(wide).height()
+
+
 def test_a_reference_gives_the_grid(provider, hills, write_raster, read_raster):
     half = write_raster("half.tif", numpy.zeros((64, 32)), 0.0, 50.0, 0.2)
     result = run({**hills, "REFERENCE": half})
