@@ -94,6 +94,7 @@ FIXED_RANGE = resolve(
 # None before QGIS 3.38.
 FIXED_RANGE_PER_BAND = getattr(getattr(Qgis, "RasterTemporalMode", None), "FixedRangePerBand", None)
 UTC = resolve((Qt, "TimeSpec.UTC"), (Qt, "UTC"))
+INFO = resolve((Qgis, "MessageLevel.Info"), (Qgis, "Info"))
 WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
 
 

@@ -36,12 +36,14 @@ class MsrPlugin:
         """Register the provider, the settings page and the menu."""
         self.initProcessing()
         if self.iface is not None:
+            from .installer.offer import offer_engine
             from .menu import PluginMenu
             from .settings_page import OptionsFactory
 
             self._menu = PluginMenu(self.iface)
             self._options = OptionsFactory()
             self.iface.registerOptionsWidgetFactory(self._options)
+            offer_engine(self.iface)
 
     def unload(self) -> None:
         """Take all out again and end the worker."""

@@ -112,11 +112,6 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             request["ensemble"] = {**request["ensemble"], **asked}
         return request
 
-    def canExecute(self) -> tuple[bool, str]:
-        """Return whether there is an engine; if not, the two commands that make it."""
-        problem = find_engine().problem
-        return (True, "") if problem is None else (False, explain_missing(problem))
-
     def createCustomParametersWidget(self, parent: QWidget | None = None) -> None:
         """Leave the dialog to QGIS, and let the engine start while the user fills it in."""
         SERVICE.warm_up()
@@ -162,6 +157,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Return whether the run can be started, or a sentence that names the parameter at fault."""
+        missing = find_engine().problem  # told here: the dialog is to open without an engine, too
+        if missing is not None:
+            return False, for_box(explain_missing(missing))
         parameters = self._with_layers(parameters, context)
         try:
             self.check_required(parameters, context)

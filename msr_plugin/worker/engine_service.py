@@ -149,6 +149,16 @@ class EngineService:
         if process is not None:
             process.stop(asked=0.5)
 
+    def release(self) -> bool:
+        """End a worker that has no work, so that its files can be removed; return False where it has."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            self.stop()
+        finally:
+            self._turn.release()
+        return True
+
     def _wait_turn(self, listener: Listener, is_cancelled: Callable[[], bool]) -> None:
         if self._owner == threading.get_ident():  # an event of a window came in while this thread waits
             raise WorkerError("failure", "Another run is still under way: wait until it has ended.")

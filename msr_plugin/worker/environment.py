@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import qgis.utils
 from qgis.core import QgsSettings
 
 from ..folders import ROOT, profile_folder
+from ..translation import tr
+from .installed_engine import installed_engine
 
 SETTING = "msr/engine_python"
 VARIABLE = "MSR_ENGINE_PYTHON"
+USUAL = "its usual place"
+PAGE = "Settings > Options > Super-resolution"
 
 # QGIS sets these for its own Python, PROJ, GDAL and Qt; the engine has its own of each.
 _SCRUBBED = (
@@ -56,6 +61,8 @@ class Engine:
                 f"The engine's Python, {self.python} (from {self.origin}), is the Microsoft Store's "
                 "stand-in, which only opens the Store: install Python from python.org."
             )
+        if not self.python.is_file() and self.origin == USUAL:
+            return f"There is no engine yet: {self.python} does not exist."
         if not self.python.is_file():
             return f"The engine's Python, {self.python} (from {self.origin}), does not exist."
         if not os.access(self.python, os.X_OK):
@@ -64,7 +71,10 @@ class Engine:
 
 
 def default_python() -> Path:
-    """Return the interpreter that `./dev` or the two commands made, or would make."""
+    """Return the interpreter that *Install engine*, `./dev` or the two commands made, or would make."""
+    installed = installed_engine()
+    if installed is not None and installed.interpreter.is_file():
+        return installed.interpreter
     folders = (ROOT / ".envs" / "engine", engine_folder(), *store_folders(engine_folder()))
     made = [venv_python(folder) for folder in folders]
     return next((python for python in made if python.is_file()), venv_python(engine_folder()))
@@ -76,14 +86,14 @@ def venv_python(folder: Path) -> Path:
 
 
 def find_engine() -> Engine:
-    """Return the engine's interpreter: the setting, else MSR_ENGINE_PYTHON, else that of `./dev`."""
+    """Return the engine's interpreter: the setting, else MSR_ENGINE_PYTHON, else the installed one."""
     setting = str(QgsSettings().value(SETTING, "") or "").strip()
     if setting:
         return Engine(_program(setting), "the plugin's setting")
     variable = os.environ.get(VARIABLE, "").strip()
     if variable:
         return Engine(_program(variable), f"the variable {VARIABLE}")
-    return Engine(default_python(), "its usual place")
+    return Engine(default_python(), USUAL)
 
 
 def _program(text: str) -> Path:
@@ -141,19 +151,21 @@ def engine_folder() -> Path:
 
 
 def explain_missing(problem: str) -> str:
-    """Return what to do about an engine that is not there."""
+    """Return what to do about an engine that is not there: the button, or without a window the commands."""
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        problem += (
-            " (There is no PyTorch for Macs with Intel processors any more: the engine needs Apple silicon, "
-            "and a Python for it.)"
+        return (
+            f"{problem} (There is no PyTorch for Macs with Intel processors any more: the engine needs Apple "
+            "silicon, and a QGIS and a Python for it.)"
         )
+    if qgis.utils.iface is not None:
+        return f"{problem} {tr('Press Install engine under {}.').format(PAGE)}"
     first, second = commands()
     where = ", in PowerShell" if os.name == "nt" else ""
     return (
-        f"{problem}\nThe engine runs in a Python environment of its own. "
-        f"These two commands make it{where} (Python 3.10 or later):\n\n{first}\n{second}\n\n"
-        "QGIS finds it there; another one is named under Settings > Options > Super-resolution "
-        f"or in the variable {VARIABLE}."
+        f"{problem}\nThe engine runs in a Python environment of its own. In QGIS' window, Install engine "
+        f"under {PAGE} makes it; these two commands make it, too{where} (Python 3.10 or later):\n\n"
+        f"{first}\n{second}"
+        f"\n\nQGIS finds it there; another one is named on that page or in the variable {VARIABLE}."
     )
 
 

@@ -8,7 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsSettings
+import qgis.utils
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsSettings,
+)
 from qgis.PyQt.QtCore import QUrl
 
 from msr_plugin import folders
@@ -63,16 +69,27 @@ def test_every_algorithm_keeps_the_conventions(provider):
             assert parameter.help(), f"{algorithm.id()} {parameter.name()}"
 
 
-def test_without_an_engine_it_loads_and_names_the_two_commands(no_engine, provider):
-    assert provider.algorithms()
+def test_without_an_engine_dialogs_open_and_running_names_the_commands(no_engine, provider, monkeypatch):
+    monkeypatch.setattr(qgis.utils, "iface", None)
+    context = QgsProcessingContext()
     for name in ("superresolve", "baseline", "tinyrain"):
-        fine, message = provider.algorithm(name).canExecute()
+        algorithm = provider.algorithm(name)
+        assert algorithm.canExecute()[0]  # else QGIS shows no dialog
+        assert algorithm.shortHelpString() and algorithm.parameterDefinitions()
+        fine, message = algorithm.create().checkParameterValues({}, context)
         assert not fine
         assert str(no_engine) in message
-        assert all(command in message for command in environment.commands())
+        assert all(f"\n{command}\n" in message for command in environment.commands())
         assert "-m venv" in message and "requirements-engine.txt" in message
     for name in ("modelinfo", "installmodel"):  # these need none
         assert provider.algorithm(name).canExecute()[0]
+
+
+def test_without_an_engine_running_in_the_window_names_the_button(no_engine, provider, monkeypatch):
+    monkeypatch.setattr(qgis.utils, "iface", object())
+    fine, message = provider.algorithm("baseline").create().checkParameterValues({}, QgsProcessingContext())
+    assert not fine and "\n" not in message
+    assert message.endswith("Press Install engine under Settings > Options > Super-resolution.")
 
 
 def test_the_engine_is_looked_for_in_order(qgis_app, monkeypatch, tmp_path):
