@@ -21,6 +21,9 @@ MAY_RENAME = {  # all others write through engine/files
     "msr_plugin/packages/model_install.py",  # without the engine
     "msr_plugin/packages/model_removal.py",  # the same
     "msr_plugin/algorithms/finer/page.py",  # the same
+    "msr_plugin/installer/bundle.py",  # before there is an engine
+    "msr_plugin/installer/downloads.py",  # the same
+    "msr_plugin/worker/installed_engine.py",  # the same
 }
 MAY_TELL = {  # the words of what they catch are MSR's own, but for the doctor's, which is asked for them
     "engine/commands/doctor.py",

@@ -21,6 +21,7 @@ from ..appearance.window import for_box
 from ..compat import DOUBLE, INTEGER, make_advanced
 from ..folders import HELP
 from ..translation import tr
+from ..worker.environment import explain_missing, find_engine
 from .rasters import unreadable
 
 
@@ -32,6 +33,7 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
     GROUP = ("tools", "Tools")
     ICON = "msr"
     TAGS: tuple[str, ...] = ()
+    NEEDS_ENGINE = False  # told by Run: the dialog opens without one, too
 
     def texts(self) -> dict[str, str]:
         """Return the help: what the algorithm does under "", and one text for each parameter."""
@@ -83,12 +85,19 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Return whether each value may be one of its parameter, or a sentence that names the first other."""
+        if missing := self.missing_engine():
+            return False, missing
         for definition in self.parameterDefinitions():
             sentence = unacceptable(definition, parameters.get(definition.name()), context)
             if sentence is not None:
                 return False, for_box(sentence)
         fine, message = super().checkParameterValues(parameters, context)
         return fine, message if fine else for_box(message)
+
+    def missing_engine(self) -> str:
+        """Return what to do where this needs an engine and there is none, "" else."""
+        problem = find_engine().problem if self.NEEDS_ENGINE else None
+        return for_box(explain_missing(problem)) if problem else ""
 
     def createInstance(self) -> MsrAlgorithm:
         """Return a fresh one."""

@@ -26,7 +26,6 @@ from ..compat import set_hints
 from ..folders import profile_models
 from ..translation import tr
 from ..worker.engine_service import SERVICE
-from ..worker.environment import explain_missing, find_engine
 from . import ensemble, grid_parameters, told
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
@@ -53,6 +52,8 @@ AGGREGATIONS = ("as they are", "day:mean", "day:sum", "month:mean", "month:sum")
 
 class SuperResolutionAlgorithm(MsrAlgorithm):
     """Base of the model algorithms, the generic one and the baselines."""
+
+    NEEDS_ENGINE = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,9 +158,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Return whether the run can be started, or a sentence that names the parameter at fault."""
-        missing = find_engine().problem  # told here: the dialog is to open without an engine, too
-        if missing is not None:
-            return False, for_box(explain_missing(missing))
+        if missing := self.missing_engine():
+            return False, missing
         parameters = self._with_layers(parameters, context)
         try:
             self.check_required(parameters, context)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -22,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..compat import PLAIN_TEXT, TEXT_SELECTABLE
 from ..translation import tr
-from ..worker.installed_engine import engines_folder
+from ..worker.installed_engine import engines_folder, installed_engine
 from .bundle import SUFFIX
 from .install_task import background_work
 from .issue_report import report
@@ -45,7 +47,7 @@ class InstallDialog(QDialog):
         self.resize(*_SIZE)
         self._work = background_work()
         self._pace = Pace()
-        self._plans: dict[str, InstallPlan] = {}
+        self._plans: dict[tuple[str, bool], InstallPlan] = {}
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.setTextFormat(PLAIN_TEXT)
@@ -53,6 +55,7 @@ class InstallDialog(QDialog):
         self.cpu = QRadioButton(tr("For the processor (CPU): runs everywhere"))
         self.cuda = QRadioButton(tr("For an NVIDIA card (CUDA): faster with networks, much larger"))
         self.cpu.setChecked(True)
+        self.training = QCheckBox()
         self.bar = QProgressBar()
         self.status = QLabel()
         self.status.setWordWrap(True)
@@ -74,7 +77,7 @@ class InstallDialog(QDialog):
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
-        for widget in (self.about, self.cpu, self.cuda, self.bar, self.status, self.log):
+        for widget in (self.about, self.cpu, self.cuda, self.training, self.bar, self.status, self.log):
             layout.addWidget(widget)
         layout.setStretchFactor(self.log, 1)
         row = QHBoxLayout()
@@ -89,6 +92,7 @@ class InstallDialog(QDialog):
 
     def _connect(self) -> None:
         self.cpu.toggled.connect(self._describe)
+        self.training.toggled.connect(self._describe)
         self.install_button.clicked.connect(self.install)
         self.cancel_button.clicked.connect(self._cancel)
         self.bundle_button.clicked.connect(self._choose_bundle)
@@ -110,6 +114,10 @@ class InstallDialog(QDialog):
         except InstallProblem as problem:
             variants = []
             self.about.setText(str(problem))
+        before = installed_engine()
+        if before is not None:  # an update keeps the choice
+            self.cuda.setChecked(before.variant == "cuda" and "cuda" in variants)
+            self.training.setChecked("training" in before.sets)
         self.cuda.setVisible("cuda" in variants)
         self.cpu.setVisible("cuda" in variants)
         self._describe()
@@ -117,14 +125,28 @@ class InstallDialog(QDialog):
     def _describe(self) -> None:
         try:
             self.about.setText(description(self._plan()))
+            more = self._plan(True).download - self._plan(False).download
+            words = tr("With what training models of one's own needs ({} more)")
+            self.training.setText(words.format(bytes_text(more)))
         except InstallProblem as problem:
             self.about.setText(str(problem))
+        self.training.setVisible(bool(self._plans))
         self._show_state()
 
-    def _plan(self) -> InstallPlan:
-        if self.variant not in self._plans:
-            self._plans[self.variant] = make_plan(self.variant)
-        return self._plans[self.variant]
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Return what the engine is to be for."""
+        return ("engine", "training") if self.training.isChecked() else ("engine",)
+
+    def _plan(self, training: bool | None = None) -> InstallPlan:
+        """Return the plan of what is chosen, or the same with or without training."""
+        training = self.training.isChecked() if training is None else training
+        key = self.variant, training
+        if key not in self._plans:
+            one = next(iter(self._plans.values()), None)  # of the same Python
+            sets = ("engine", "training") if training else ("engine",)
+            self._plans[key] = make_plan(self.variant, sets, python=one.python if one else None)
+        return self._plans[key]
 
     def install(self) -> None:
         """Begin."""
@@ -156,11 +178,11 @@ class InstallDialog(QDialog):
             self, tr("Make a bundle"), suggested, tr("Bundles") + f" (*{SUFFIX})"
         )
         if name:
-            self._try(lambda: begin_bundle(Path(name), self.variant))
+            self._try(lambda: begin_bundle(Path(name), self.variant, self.sets))
 
-    def _try(self, begin: object) -> None:
+    def _try(self, begin: Callable[[], None]) -> None:
         try:
-            begin()  # type: ignore[operator]
+            begin()
         except InstallProblem as problem:
             self.status.setText(str(problem))
             return
@@ -170,7 +192,7 @@ class InstallDialog(QDialog):
     def _show_state(self) -> None:
         busy = self._work.busy
         can = bool(self._plans)
-        for widget in (self.cpu, self.cuda, self.bundle_button):
+        for widget in (self.cpu, self.cuda, self.training, self.bundle_button):
             widget.setEnabled(not busy)
         for widget in (self.install_button, self.make_button):
             widget.setEnabled(not busy and can)

@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import QT_VERSION_STR
 
 from ..folders import profile_folder
 from ..metadata import plugin_version
+from ..system_refusals import system_reason
 from ..worker.environment import SETTING, find_engine
 from ..worker.installed_engine import installed_engine
 from .machine import has_nvidia, platform_name
@@ -66,7 +67,7 @@ def _free() -> str:
     try:
         return f"{bytes_text(shutil.disk_usage(folder).free)} free in {profile_folder()}"
     except OSError as error:
-        return f"{profile_folder()}: {error.strerror}"
+        return f"{profile_folder()}: {system_reason(error)}"
 
 
 def _yes(value: bool) -> str:

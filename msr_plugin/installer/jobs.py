@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from qgis.core import QgsSettings
@@ -10,6 +11,7 @@ from ..translation import tr
 from ..worker.engine_service import SERVICE
 from ..worker.environment import SETTING
 from ..worker.installed_engine import engines_folder
+from ..worker.training_service import TRAINING
 from .bundle import Bundle
 from .bundle_maker import make_bundle
 from .downloads import Source
@@ -67,13 +69,13 @@ def plan_of_bundle(bundle: Bundle) -> InstallPlan:
     return plan
 
 
-def begin_bundle(path: Path, variant: str) -> None:
+def begin_bundle(path: Path, variant: str, sets: Sequence[str]) -> None:
     """Make a bundle for machines like this one, in the background.
 
     Raises:
         InstallProblem: there is no engine for such machines.
     """
-    plan = make_plan(variant, standalone=True)
+    plan = make_plan(variant, sets, standalone=True)
 
     def work(watcher: Watcher) -> str:
         make_bundle(plan, path, QgisNetwork(), watcher)
@@ -88,7 +90,7 @@ def begin_remove() -> None:
     Raises:
         InstallProblem: a run needs it.
     """
-    if not SERVICE.release():
+    if not _released():
         raise InstallProblem(tr("A run is under way in the engine: wait until it has ended, or cancel it."))
 
     def work(watcher: Watcher) -> str:
@@ -102,5 +104,10 @@ def _use_installed() -> None:
     named = str(QgsSettings().value(SETTING, "") or "").strip()
     if named and not Path(named).is_relative_to(engines_folder()):
         QgsSettings().remove(SETTING)
-    if SERVICE.release():
+    if _released():
         sweep_alone()
+
+
+def _released() -> bool:
+    """End idle workers; return whether none is at work."""
+    return all([SERVICE.release(), TRAINING.release()])

@@ -15,7 +15,6 @@ from qgis.core import (
 from ...folders import model_folders
 from ...packages.cards import CardError, find_card, installed_cards
 from ...translation import tr
-from ...worker.environment import explain_missing, find_engine
 from ..base import MsrAlgorithm
 from ..destinations import given_path
 from ..engine_run import run_engine
@@ -28,6 +27,7 @@ class ExportModel(MsrAlgorithm):
     ID = "exportmodel"
     TITLE = "Export a model"
     ICON = "install"
+    NEEDS_ENGINE = True
     TAGS = ("package", "zip", "share", "stac", "mlm", "catalogue", "catalog")
 
     def texts(self) -> dict[str, str]:
@@ -59,11 +59,6 @@ class ExportModel(MsrAlgorithm):
         )
         for name, label in (("ID", "Id"), ("NAME", "Name"), ("VERSION", "Version")):
             self.addOutput(QgsProcessingOutputString(name, tr(label)))
-
-    def canExecute(self) -> tuple[bool, str]:
-        """Return whether there is an engine; if not, what makes it."""
-        problem = find_engine().problem
-        return (True, "") if problem is None else (False, explain_missing(problem))
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -18,7 +18,6 @@ from qgis.PyQt.QtCore import QUrl
 from ...compat import FILE, FOLDER
 from ...folders import TRAINING_HELP
 from ...translation import tr
-from ...worker.environment import explain_missing, find_engine
 from ...worker.training_service import TRAINING
 from ..base import MsrAlgorithm
 from ..engine_run import run_engine
@@ -48,15 +47,11 @@ class TrainingAlgorithm(MsrAlgorithm):
 
     GROUP = ("training", "Training")
     ICON = "train"
+    NEEDS_ENGINE = True
 
     def helpUrl(self) -> str:
         """Return the page about training from QGIS."""
         return QUrl.fromLocalFile(str(TRAINING_HELP)).toString()
-
-    def canExecute(self) -> tuple[bool, str]:
-        """Return whether there is an engine; if not, what makes it."""
-        problem = find_engine().problem
-        return (True, "") if problem is None else (False, explain_missing(problem))
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -82,6 +82,18 @@ def test_cuda_is_asked_for_where_there_is_a_card(here, monkeypatch) -> None:
     dialog.close()
 
 
+def test_training_is_offered_with_its_size_and_kept_by_updates(dialog, index) -> None:
+    assert "more)" in dialog.training.text() and not dialog.training.isChecked()
+    dialog.training.setChecked(True)
+    dialog.install_button.click()
+    settle(dialog)
+    engine = installed_engine()
+    assert engine is not None and engine.sets == ("engine", "training")
+    assert any("tqdm" in path for path, _ in index.asked)
+    other = InstallDialog()
+    assert other.training.isChecked()
+
+
 def test_a_failure_is_told_and_tried_again(dialog, index) -> None:
     index.status = {TORCH: 404}
     dialog.install_button.click()

@@ -66,14 +66,18 @@ def test_the_weights_alone_are_catalogued(provider, tmp_path):
     assert "OUTPUT" not in done or not done["OUTPUT"]
 
 
-def test_what_is_wrong_is_refused(provider, no_engine, tmp_path):
+def test_what_is_wrong_is_refused(provider, tmp_path):
     assert "nothing would be written" in refused(provider, "exportmodel", {"MODEL": "rainitur8"})
     assert "(MODEL)" in refused(provider, "exportmodel", {"MODEL": "none", "OUTPUT": str(tmp_path / "m.zip")})
     assert "“rainitur8” is not installed in this profile" in refused(
         provider, "removemodel", {"MODEL": "rainitur8"}
     )
-    assert not provider.algorithm("exportmodel").canExecute()[0]
-    assert provider.algorithm("removemodel").canExecute()[0]
+
+
+def test_without_an_engine_exporting_names_the_button_and_removing_needs_none(provider, no_engine):
+    assert provider.algorithm("exportmodel").canExecute()[0]
+    assert "Press Install engine" in refused(provider, "exportmodel", {"MODEL": "rainitur8"})
+    assert "Install engine" not in refused(provider, "removemodel", {"MODEL": "rainitur8"})
 
 
 def test_only_packages_of_the_folder_are_removed(tmp_path):

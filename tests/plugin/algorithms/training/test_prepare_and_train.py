@@ -187,5 +187,7 @@ def test_few_parameters_are_visible(training):
 
 
 def test_without_an_engine_it_says_how_to_make_one(no_engine, provider):
-    fine, message = provider.algorithm("train").canExecute()
-    assert not fine and "requirements-engine.txt" in message
+    algorithm = provider.algorithm("train").create()
+    assert algorithm.canExecute()[0]
+    fine, message = algorithm.checkParameterValues({}, QgsProcessingContext())
+    assert not fine and "Press Install engine" in message
