@@ -33,7 +33,8 @@ class PluginMenu:
         self.iface = iface
         self.menu: QMenu = iface.rasterMenu().addMenu(plugin_icon(), tr("Super-resolution"))
         for algorithm, words in DIALOGS:
-            self.menu.addAction(plugin_icon(), tr(words), lambda algorithm=algorithm: open_dialog(algorithm))
+            entry = self.menu.addAction(plugin_icon(), tr(words))
+            entry.triggered.connect(lambda *_, algorithm=algorithm: open_dialog(algorithm))
         self.menu.addAction(plugin_icon("info"), tr("Load sample data"), self.load_sample)
 
     def remove(self) -> None:

@@ -56,6 +56,10 @@ def test_the_sample_is_loaded_and_shown(window):
     assert "simulated" in window.said[0]
 
 
-def test_each_entry_opens_an_algorithm_that_is_there(window, provider):
-    for algorithm, _ in menu.DIALOGS:
-        assert provider.algorithm(algorithm.partition(":")[2]) is not None
+def test_each_entry_opens_an_algorithm_that_is_there(window, provider, monkeypatch):
+    opened = []
+    monkeypatch.setattr(menu, "open_dialog", opened.append)
+    for action in menu.PluginMenu(window).menu.actions()[: len(menu.DIALOGS)]:
+        action.trigger()
+    assert opened == [algorithm for algorithm, _ in menu.DIALOGS]
+    assert all(provider.algorithm(each.partition(":")[2]) is not None for each in opened)

@@ -57,7 +57,8 @@ def test_every_algorithm_keeps_the_conventions(provider):
     for algorithm in provider.algorithms():
         assert re.fullmatch(r"[a-z][a-z0-9]*", algorithm.name())
         assert re.fullmatch(r"[a-z][a-z0-9]*", algorithm.groupId())
-        assert Path(QUrl(algorithm.helpUrl()).toLocalFile()).name in ("quickstart.md", "train-from-qgis.md")
+        page = Path(QUrl(algorithm.helpUrl()).toLocalFile())
+        assert page.is_file() and page.name in ("quickstart.md", "finer.md", "train-from-qgis.md")
         assert algorithm.shortHelpString()
         assert algorithm.tags()
         assert not algorithm.icon().isNull()

@@ -34,6 +34,7 @@ from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES
 from ..simple_methods import SOURCES as NAMED
 from .covariates import NAME, RasterList, covariates_of, unique
+from .help_page import finer_help
 from .page import check_page
 
 LEAST, MOST = 2, 100  # of the factor
@@ -55,6 +56,10 @@ class CompareMethods(SuperResolutionAlgorithm):
     TITLE = "Compare methods on my raster"
     ICON = "baseline"
     TAGS = ("compare", "validation", "benchmark", "rmse", "error", "which method", "accuracy")
+
+    def helpUrl(self) -> str:
+        """Return the page with more help."""
+        return finer_help()
 
     def texts(self) -> dict[str, str]:
         """Return the help."""

@@ -23,6 +23,7 @@ from ...translation import tr
 from ..base import MsrAlgorithm
 from ..faults import guarded
 from ..places import absolute
+from .help_page import finer_help
 
 SHIPPED = ROOT / "resources" / "sample"
 _BOTTOM = "simulated_elevation"  # the layer below all others
@@ -43,6 +44,10 @@ class SampleData(MsrAlgorithm):
     GROUP = ("begin", "Begin here")
     ICON = "info"
     TAGS = ("example", "demo", "tutorial", "sample", "begin")
+
+    def helpUrl(self) -> str:
+        """Return the page with more help."""
+        return finer_help()
 
     def texts(self) -> dict[str, str]:
         """Return the help."""

@@ -27,6 +27,7 @@ from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES, TOLD
 from .covariates import NAME, RasterList, covariates_of
 from .grid_window import window_on_target
+from .help_page import finer_help
 from .page import check_page, lines, page, write_page
 from .picture import PicturedBand, pictures
 from .result_words import five_lines, units_of
@@ -49,6 +50,10 @@ class Sharpening(SuperResolutionAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._results: dict[str, Any] = {}
+
+    def helpUrl(self) -> str:
+        """Return the page with more help."""
+        return finer_help()
 
     def texts(self) -> dict[str, str]:
         """Return the help."""

@@ -63,6 +63,16 @@ def test_a_factor_and_the_raster_alone_are_enough(provider, asked, tmp_path):
     assert not any(result.get(name) for name in ("OUTPUT_HTML", "OUTPUT_DIFFERENCES"))
 
 
+def test_a_cancel_leaves_no_file(provider, asked, feedback, tmp_path):
+    before = set(tmp_path.iterdir())
+    feedback.when_told = lambda kind, text: feedback.cancel() if text.startswith("Comparing") else None
+    result = run(asked, feedback)
+    assert not any(result.get(name) for name in ("OUTPUT_HTML", "OUTPUT_TABLE", "OUTPUT_DIFFERENCES"))
+    assert "Cancelled." in feedback.said["info"]
+    left = {path for path in tmp_path.iterdir() if not path.name.endswith(".aux.xml")}  # QGIS' own
+    assert left == before
+
+
 def test_elevation_is_given_by_name_and_counts_once(provider, asked):
     ground = asked["COVARIATES"][0]
     result = run({**asked, "ELEVATION": ground, "METHODS": "elevationregression, sharpen"})
