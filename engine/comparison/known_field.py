@@ -28,7 +28,7 @@ from engine.specs import TargetSpec
 
 SMOOTH = "bicubicsmooth"
 MOST_DATES, MOST_EDGE = 12, 768  # coarse cells: the middle of a larger raster is compared
-LEAST_EDGE = 8  # cells that must be left when it is averaged once more
+LEAST_EDGE = 10  # cells that must be left when it is averaged once more: sharpen learns from no fewer
 _PHASE = "Reading the coarse raster"
 
 

@@ -114,22 +114,23 @@ def test_without_a_truth_there_is_the_level_above_alone(asked: CompareRequest, t
     assert files(tmp_path) == sorted([*before, "table.csv"])
 
 
-@pytest.mark.parametrize(("shape", "asked_for", "k"), [((32, 40), 4, 4), ((24, 30), 8, 3), ((15, 99), 8, 1)])
+@pytest.mark.parametrize(("shape", "asked_for", "k"), [((40, 48), 4, 4), ((24, 30), 8, 2), ((19, 99), 8, 1)])
 def test_the_factor_leaves_enough_cells(shape: tuple[int, int], asked_for: int, k: int) -> None:
     assert level_up(shape, asked_for) == k
 
 
 def test_a_smaller_factor_is_told(asked: CompareRequest) -> None:
     result = compare(replace(asked, truth=None, truth_differences=None, factor=9), Silent())
-    assert result["factors"] == {"up": 8}
-    assert any("factor is 8, not 9" in line for line in result["warnings"])
+    assert result["factors"] == {"up": 6}
+    assert any("factor is 6, not 9" in line for line in result["warnings"])
 
 
-def test_what_cannot_learn_one_level_up_says_so(asked: CompareRequest) -> None:
-    result = compare(
-        replace(asked, truth=None, truth_differences=None, factor=8, methods=("sharpen",)), Silent()
-    )
-    assert "too small to learn from" in of(result, "up")["sharpen"]["note"]
+def test_what_cannot_learn_one_level_up_says_so(asked: CompareRequest, write_raster) -> None:
+    coarse = bands(asked.target.path)[0]
+    coarse[:, 24:] = np.nan
+    few = RasterRef(write_raster("few.tif", coarse, CELL, **UTM, units="degC"))
+    wanted = replace(asked, target=few, truth=None, truth_differences=None, factor=6, methods=("sharpen",))
+    assert "too small to learn from" in of(compare(wanted, Silent()), "up")["sharpen"]["note"]
 
 
 def test_methods_that_are_named_are_compared_with_the_smooth_one(asked: CompareRequest) -> None:
@@ -177,7 +178,7 @@ def test_a_model_is_compared_where_it_fits(write_raster, tmp_path: Path) -> None
     )
     result = compare(request, Silent())
     assert np.isfinite(of(result, "up")["tinyrain"]["rmse"]), result["excluded"]
-    other = compare(replace(request, factor=k + 1), Silent())
+    other = compare(replace(request, factor=k - 1), Silent())
     assert "tinyrain" not in of(other, "up")
     assert any(e["name"] == "tinyrain" and "times finer" in e["why"] for e in other["excluded"])
 
