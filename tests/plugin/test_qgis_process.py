@@ -110,6 +110,41 @@ def test_an_ensemble_runs_without_a_window(enabled, rasters, tmp_path, read_rast
     assert "Members of an ensemble" in enabled("help", "msr:noisyrain").stdout
 
 
+def test_a_model_is_trained_exported_and_removed_without_a_window(enabled, write_raster, tmp_path):
+    import numpy
+
+    rng = numpy.random.default_rng(0)
+    height = rng.gamma(2, 200, (32, 32))
+    (tmp_path / "rain").mkdir()
+    place = {"left": 4_000_000, "top": 2_800_000, "epsg": 3035, "resolution": 1000}
+    for month in range(1, 13):
+        rain = (20 + height / 20) * rng.uniform(0.9, 1.1, height.shape)
+        write_raster(f"rain/rain_2001-{month:02d}.tif", rain, units="mm", **place)
+    write_raster("dem.tif", height, units="m", **place)
+    settings = {
+        "model": {"id": "valley4", "name": "Valley", "licence": "CC0-1.0", "citation": "none"},
+        "data": {"name": "store", "options": {"path": "stores/valley.zarr"}},
+        "factor": 4,
+        "sources": [{"name": "elevation"}],
+        "network": {"kind": "perceptron", "widths": [8, 8, 8]},
+        "base": "default",
+        "losses": {"adversarial": None},
+        "steps": 10,
+    }
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/valley4.yaml").write_text(json.dumps(settings))
+    done = enabled("--json", "run", "msr:prepare", "--", "NAME=valley", "FINE=rain", "COVARIATES=dem.tif",
+                   "UNITS=mm", "FACTOR=4", "FOLDER=work")  # fmt: skip
+    assert results(done)["STORE"] == str(tmp_path / "work/stores/valley.zarr")
+    done = enabled("--json", "run", "msr:train", "--", "INPUT=work/valley4.yaml", "OUTPUT_HTML=losses.html")
+    assert results(done)["MODEL"] == "valley4" and (tmp_path / "losses.html").is_file()
+    assert "msr:valley4" in enabled("list").stdout
+    done = enabled("--json", "run", "msr:exportmodel", "--", "MODEL=valley4", "OUTPUT=m.zip", "STAC=m.json")
+    assert results(done)["OUTPUT"] == str(tmp_path / "m.zip") and (tmp_path / "m.json").is_file()
+    results(enabled("--json", "run", "msr:removemodel", "--", "MODEL=valley4"))
+    assert "msr:valley4" not in enabled("list").stdout
+
+
 def test_a_wrong_parameter_is_a_sentence_and_a_failure(enabled, rasters, tmp_path):
     output = tmp_path / "fine.tif"
     done = enabled("run", "msr:tinyrain", "--", f"TARGET={rasters['target']}", f"OUTPUT={output}")

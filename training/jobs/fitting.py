@@ -34,7 +34,7 @@ def train(request: dict[str, Any], feedback: Feedback) -> dict[str, Any]:
         InputError, EngineError: as `training.trainer.run.train_network`.
     """
     asked = parsed(TrainRequest, request)
-    head = [f"Trained on {asked.input}"]
+    head = [f"Training on {asked.input}"]
 
     def watch(curves: list[LossCurve]) -> None:
         if asked.page is not None:
@@ -52,12 +52,13 @@ def train(request: dict[str, Any], feedback: Feedback) -> dict[str, Any]:
         if resume:
             feedback.log(f"The run {config.model.id} that was stopped goes on from its checkpoint.")
         write_text(mark, json.dumps({"configuration": told}))
-        head[:] = [f"{config.model.name} ({config.model.id})", f"Trained on {asked.input}"]
+        head[:] = [f"{config.model.name} ({config.model.id})", f"Training on {asked.input}"]
         command = f"python -m training.train {path.as_posix()}"
         package = train_model(config, RUNS, None, resume, command)
         mark.unlink(missing_ok=True)
         metrics = package.card.raw["metrics"]
         if asked.page is not None:
+            head[-1] = f"Trained on {asked.input}"
             write_page(
                 Path(asked.page), head, work.curves, config.model.id, metrics, package.card.target.units
             )

@@ -12,6 +12,7 @@ from training.html.page import Cell, Page, facts_html, nearest, table_html
 from training.html.style import GREY, PALETTE, WIDTH, drawing
 
 MOST_POINTS = 400  # of a curve
+MEMORY = 0.04  # of the steps shown: over how many a loss is averaged, in a running mean
 SHOWN = ("rmse", "mae", "bias")
 
 
@@ -46,7 +47,7 @@ def write_page(
             best = min(curve.validation, key=lambda step: curve.validation[step])
             facts.append(("Best validation", f"{curve.validation[best]:.4g}, after step {best}"))
         page.section(curve.phase, facts_html(facts))
-        page.section("", _figure(curve), "Loss, a running mean over steps; points are validations.")
+        page.section("", _figure(curve), "Loss of the steps, and its running mean; points are validations.")
     if not begun and not metrics:
         page.html("<p>No step is taken yet.</p>")
     page.write(path)
@@ -59,22 +60,35 @@ def _figure(curve: LossCurve) -> Any:
     means = [sum(curve.losses[s] for s in group) / len(group) for group in groups]
     with drawing() as pyplot:
         figure, axes = pyplot.subplots(figsize=(0.7 * WIDTH, 2.6))
-        axes.plot([group[-1] for group in groups], means, color=PALETTE[0], label="loss")
+        places = [group[-1] for group in groups]
+        axes.plot(places, means, color=PALETTE[0], linewidth=0.6, alpha=0.35)
+        axes.plot(places, _running_mean(means), color=PALETTE[0])
         if min(means) > 0 and max(means) > 20 * min(means):
             axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         if curve.validation:
             beside = axes.twinx()
-            places = sorted(curve.validation)
-            values = [curve.validation[place] for place in places]
-            beside.plot(places, values, "o-", color=PALETTE[1], markersize=3, linewidth=0.8)
+            validated = sorted(curve.validation)
+            values = [curve.validation[step] for step in validated]
+            beside.plot(validated, values, "o-", color=PALETTE[1], markersize=3, linewidth=0.8)
             beside.set_ylabel("validation", color=PALETTE[1])
             beside.spines["right"].set_visible(True)
             beside.tick_params(colors=GREY)
         from training.html.page import figure_html
 
         return figure_html(figure, alt=f"{curve.phase}: loss and validation by step")
+
+
+def _running_mean(values: Sequence[float]) -> list[float]:
+    """Return a mean over each value and those before it, which count the less the longer ago they are."""
+    kept = 1 - 1 / max(1.0, MEMORY * len(values))
+    means: list[float] = []
+    total = weight = 0.0
+    for value in values:
+        total, weight = kept * total + value, kept * weight + 1
+        means.append(total / weight)
+    return means
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]], model: str) -> str:

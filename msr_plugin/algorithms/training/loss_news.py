@@ -14,6 +14,7 @@ from ..engine_run import NEWS_SECONDS, Reporter, duration
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 24  # of a curve, in signs
 _MOST = 6000  # losses that are kept for it
+_KEPT = 0.9  # of a running mean, from loss to loss
 
 
 class LossReporter(Reporter):
@@ -21,7 +22,8 @@ class LossReporter(Reporter):
 
     def __init__(self, feedback: QgsProcessingFeedback, words: Callable[[str], str] = str) -> None:
         super().__init__(feedback, words)
-        self._losses: list[float] = []
+        self._losses: list[float] = []  # running mean
+        self._loss = math.nan  # the last one
         self._trained = ""  # the phase whose losses these are
         self._news = time.monotonic()
 
@@ -35,24 +37,26 @@ class LossReporter(Reporter):
             self._trained, self._losses = phase, []
         loss = float((training.get("losses") or {}).get("total") or math.nan)
         if math.isfinite(loss):
-            self._losses = [*self._losses, loss][-_MOST:]
+            self._loss = loss
+            before = self._losses[-1] if self._losses else loss
+            self._losses = [*self._losses, _KEPT * before + (1 - _KEPT) * loss][-_MOST:]
         now, validation = time.monotonic(), training.get("validation") or {}
         if not validation and now - self._news < NEWS_SECONDS:
             return
         self._news = now
-        self.feedback.pushInfo(_line(phase, training, self._losses, validation, message.get("seconds_left")))
+        told = f"loss {self._loss:.4g} {curve(self._losses)}"
+        self.feedback.pushInfo(_line(phase, training, told, validation, message.get("seconds_left")))
 
 
 def _line(
     phase: str,
     training: Mapping[str, Any],
-    losses: Sequence[float],
+    loss: str,
     validation: Mapping[str, Any],
     left: Any,
 ) -> str:
     parts = [f"step {int(training.get('step') or 0)} of {int(training.get('steps') or 0)}"]
-    if losses:
-        parts.append(f"loss {losses[-1]:.4g} {curve(losses)}")
+    parts.append(loss)
     scores = (f"{name} {value:.4g}" for name, value in validation.items() if value is not None)
     if validation:
         parts.append(f"validation {', '.join(scores)}")
@@ -62,7 +66,9 @@ def _line(
 
 
 def curve(values: Sequence[float]) -> str:
-    """Return numbers as a curve of blocks, the highest of them full."""
+    """Return numbers as a curve of blocks, the highest of them full; "" of none."""
+    if not values:
+        return ""
     each = max(1, math.ceil(len(values) / _WIDTH))
     groups = [values[i : i + each] for i in range(0, len(values), each)]
     means = [sum(group) / len(group) for group in groups]

@@ -20,10 +20,10 @@ from qgis.core import (
 
 from ...translation import tr
 from ..faults import guarded
-from ..finer.covariates import RasterList
+from ..finer.covariates import RasterList, valid
 from ..rasters import RasterProblem, crs_text
 from .raster_series import first_layer, series_of, values_of
-from .source_parts import further_sources, listed_sources
+from .source_parts import further_sources, listed_sources, title_of
 from .training_algorithm import TrainingAlgorithm
 
 AGGREGATIONS = ("none", "day:mean", "day:sum", "month:mean", "month:sum")
@@ -59,7 +59,7 @@ class Prepare(TrainingAlgorithm):
             "written as a YAML file into the working folder: it can be changed, kept and prepared again "
             "(Description).",
             "NAME": "Of the data set and of the model that will learn from it: lower-case letters, digits "
-            "and _.",
+            "and _. Empty: as the first raster, or its folder, is called.",
             "FINE": "The truth: rasters of the variable at the fine resolution, one for each date, or "
             "files of many dates. Layers, files or folders; in scripts also patterns (rain/*.tif) and "
             "FILE.nc:VARIABLE. Dates are taken from the files, else from names such as rain_2001-05.tif. "
@@ -109,7 +109,7 @@ class Prepare(TrainingAlgorithm):
         self.add(RasterList("COVARIATES", tr("Rasters that may help, such as elevation")))
         self.add(QgsProcessingParameterString("UNITS", tr("Units"), None, optional=True))
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
-        self.add_folder()
+        self.add_folder(optional=False)
         self.add_yaml("DESCRIPTION", tr("Description that is there already (YAML)"), advanced=True)
         sources = tr("Further sources (NAME=RASTERS|KEY=VALUE, one on each line)")
         self.add(QgsProcessingParameterString("SOURCES", sources, None, True, optional=True), True)
@@ -158,12 +158,12 @@ class Prepare(TrainingAlgorithm):
         def text(name: str) -> str:
             return (self.parameterAsString(parameters, name, context) or "").strip()
 
-        name = text("NAME")
-        if not _NAME.fullmatch(name):
-            raise RasterProblem(f"{self.label('NAME')}: “{name}” must be lower-case letters, digits and _.")
         fine, coarse = (values_of(parameters.get(key)) for key in ("FINE", "COARSE"))
         if not fine and not coarse:
             raise RasterProblem(f"{self.label('FINE')} is missing, or at the least {self.label('COARSE')}.")
+        name = text("NAME") or valid(title_of((fine or coarse)[0], context))
+        if not _NAME.fullmatch(name):
+            raise RasterProblem(f"{self.label('NAME')}: “{name}” must be lower-case letters, digits and _.")
         factor = self.parameterAsInt(parameters, "FACTOR", context)
         target: dict[str, Any] = {"name": name}
         target |= {key: text(each) for each, _, key in _TARGET_TEXTS if text(each)}

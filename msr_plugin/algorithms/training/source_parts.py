@@ -55,7 +55,7 @@ def listed_sources(
     """
     sources: list[dict[str, Any]] = []
     for value in values_of(parameters.get(name)):
-        title = _title(value, context)
+        title = title_of(value, context)
         plain = valid(title)
         called = ELEVATION if _HEIGHTS.search(plain) else plain
         called = f"source_{called}" if called in _TAKEN else called
@@ -108,7 +108,7 @@ def _options(options: list[str], label: str) -> dict[str, Any]:
     return told
 
 
-def _title(value: Any, context: QgsProcessingContext) -> str:
+def title_of(value: Any, context: QgsProcessingContext) -> str:
     """Return what the user sees: a layer's name, or a file's or variable's."""
     if isinstance(value, QgsRasterLayer):
         return str(value.name())

@@ -93,10 +93,10 @@ class TrainingAlgorithm(MsrAlgorithm):
             job, self._asked, feedback, (), in_words, TRAINING, LossReporter(feedback, in_words)
         )
 
-    def add_folder(self) -> None:
+    def add_folder(self, optional: bool = True) -> None:
         """Add the folder where stores and runs are."""
         label = tr("Working folder (stores and runs)")
-        self.add(QgsProcessingParameterFile("FOLDER", label, FOLDER, optional=True))
+        self.add(QgsProcessingParameterFile("FOLDER", label, FOLDER, optional=optional))
 
     def add_yaml(self, name: str, label: str, optional: bool = True, advanced: bool = False) -> None:
         """Add a YAML file."""

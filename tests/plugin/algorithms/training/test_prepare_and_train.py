@@ -76,7 +76,7 @@ def test_layers_of_the_project_a_netcdf_and_dynamic_sources(training, valley, wr
     ("changes", "words"),
     [
         ({"NAME": "My data"}, "(NAME): “My data” must be lower-case"),
-        ({"FINE": None}, "Fine rasters of the variable (the truth) (FINE) is missing"),
+        ({"FINE": None, "NAME": ""}, "Fine rasters of the variable (the truth) (FINE) is missing"),
         ({"FINE": "/nowhere"}, "there is no raster /nowhere"),
         ({"FOLDER": None}, "(FOLDER) is missing"),
         ({"VALID_RANGE": "low"}, "two numbers, such as 0,1"),
@@ -104,7 +104,7 @@ def test_a_store_is_replaced_only_when_asked(prepared, valley, tmp_path):
     asked |= {"FOLDER": str(tmp_path)}
     with pytest.raises(QgsProcessingException, match=r"there already.*“Replace” \(OVERWRITE\)"):
         run("msr:prepare", asked)
-    again = {"DESCRIPTION": prepared["YAML"], "OVERWRITE": True}
+    again = {"DESCRIPTION": prepared["YAML"], "OVERWRITE": True, "FOLDER": str(tmp_path)}
     assert run("msr:prepare", again)["STORE"] == prepared["STORE"]
 
 
@@ -177,6 +177,52 @@ def test_what_cannot_be_trained_on_is_one_sentence(training, valley, tmp_path):
     (tmp_path / "odd.yaml").write_text("factor: 3\n")
     with pytest.raises(QgsProcessingException, match="model is missing"):
         run("msr:train", {"INPUT": str(tmp_path / "odd.yaml")})
+
+
+def test_without_a_name_it_is_called_as_its_folder(training, valley, tmp_path):
+    done = run("msr:prepare", {"FINE": valley["fine"], "FACTOR": 4, "FOLDER": str(tmp_path)})
+    assert Path(done["STORE"]).name == "rain.zarr" and Path(done["YAML"]).name == "rain.yaml"
+
+
+def test_a_model_of_the_designer_prepares_and_trains(prepared, quick, valley, tmp_path):
+    from qgis.core import (
+        QgsProcessingFeedback,
+        QgsProcessingModelAlgorithm,
+        QgsProcessingModelChildAlgorithm,
+        QgsProcessingModelChildParameterSource,
+        QgsProcessingModelOutput,
+    )
+
+    fixed = QgsProcessingModelChildParameterSource.fromStaticValue
+    model = QgsProcessingModelAlgorithm("chain", "chain")
+    first = QgsProcessingModelChildAlgorithm("msr:prepare")
+    told = {
+        "NAME": "chained",
+        "FINE": [valley["fine"]],
+        "COVARIATES": [valley["dem"]],
+        "UNITS": "mm",
+        "FACTOR": 4,
+    }
+    for name, value in {**told, "FOLDER": str(tmp_path)}.items():
+        first.addParameterSources(name, [fixed(value)])
+    first.setChildId("prepare")
+    second = QgsProcessingModelChildAlgorithm("msr:train")
+    from_first = QgsProcessingModelChildParameterSource.fromChildOutput("prepare", "STORE")
+    second.addParameterSources("STORE", [from_first])
+    second.addParameterSources("INSTALL", [fixed(False)])
+    second.setChildId("train")
+    page = QgsProcessingModelOutput("page", "page")
+    page.setChildId("train")
+    page.setChildOutputName("OUTPUT_HTML")
+    second.setModelOutputs({"page": page})
+    model.addChildAlgorithm(first)
+    model.addChildAlgorithm(second)
+    html = str(tmp_path / "page.html")
+    context = QgsProcessingContext()
+    results, fine = model.run({"train:page": html}, context, QgsProcessingFeedback())
+    assert fine, results
+    assert results["train:page"] == html and Path(html).is_file()
+    assert (tmp_path / "runs/chained4/package/card.json").is_file()
 
 
 def test_few_parameters_are_visible(training):
