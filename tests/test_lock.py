@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import importlib.util
 import re
+import threading
 import urllib.parse
 from collections import Counter
 from pathlib import Path
@@ -85,3 +88,46 @@ def test_each_engine_has_each_distribution_once_and_all_that_is_required(path: P
             assert {name.lower() for name in asked} <= set(full), (python, variant)
             if variant == "cpu":
                 assert not [n for n in full if n.startswith("nvidia")]
+
+
+TORCH = "torch-2.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> str:
+    """The address of a page such as PyTorch's, with one wheel."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / TORCH).write_bytes(b"x" * 77)
+    link = f'<a href="{urllib.parse.quote(TORCH)}#sha256={"ab" * 32}">torch</a>'
+    (tmp_path / "torch" / "index.html").write_text(link)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_pytorchs_index_is_recorded_where_it_can_be_reached(lock: ModuleType, index: str) -> None:
+    told = lock.PytorchIndex(index, {})
+    assert told.line(TORCH) == ("ab" * 32, "77", f"{index}/torch/{urllib.parse.quote(TORCH)}")
+    assert told.line("torch-2.0+cpu-cp399-cp399-win_amd64.whl") is None
+
+
+def test_out_of_reach_what_was_recorded_is_kept_and_else_stays_open(lock: ModuleType) -> None:
+    before = ("ab" * 32, "77", "https://x/y.whl")
+    told = lock.PytorchIndex("http://127.0.0.1:1", {TORCH: before})
+    assert told.line(TORCH) == before
+    other = told.line("torch-3.0+cpu.whl")
+    assert other == ("-", "-", "http://127.0.0.1:1/torch/torch-3.0%2Bcpu.whl")
+
+
+def test_another_requirement_asks_for_a_new_lock(lock: ModuleType, tmp_path: Path) -> None:
+    for file in lock.SETS.values():
+        (tmp_path / file).write_text((ROOT / file).read_text(encoding="utf-8"), encoding="utf-8")
+    assert lock.requirements_digest(tmp_path) == lock.requirements_digest(ROOT)
+    with (tmp_path / "requirements-engine.txt").open("a") as more:
+        more.write("# a comment changes nothing\n")
+    assert lock.requirements_digest(tmp_path) == lock.requirements_digest(ROOT)
+    with (tmp_path / "requirements-engine.txt").open("a") as more:
+        more.write("another>=1,<2\n")
+    assert lock.requirements_digest(tmp_path) != lock.requirements_digest(ROOT)

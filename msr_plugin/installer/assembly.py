@@ -174,4 +174,6 @@ class Uv:
             if process.poll() is None and self._watcher.is_cancelled():
                 process.kill()
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         return tail

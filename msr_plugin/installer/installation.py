@@ -69,7 +69,8 @@ def _assemble(
     plan: InstallPlan, files: dict[str, tuple[Path, str]], folder: Path, watcher: Watcher
 ) -> InstalledEngine:
     cache = folder / "cache"
-    uv = Uv(unpack_uv(files[plan.lock.uv.name][0], folder), cache, watcher)
+    program = unpack_uv(files[plan.lock.uv.name][0], folder)
+    uv = Uv(program, cache, watcher)
     if plan.python is None:
         base = unpack_python(files[plan.lock.python.name][0], folder, watcher)
     else:
@@ -82,6 +83,7 @@ def _assemble(
     requirements.write_text(requirement_lines(plan.wheels, checksums), encoding="utf-8")
     uv.install(python, requirements, downloads_folder())
     shutil.rmtree(cache, ignore_errors=True)
+    program.unlink()  # the next installation brings its own
     inside = python.relative_to(folder).as_posix()
     return InstalledEngine(folder.name, inside, plan.python_version, plan.variant, plan.sets, plan.digest)
 

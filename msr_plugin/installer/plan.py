@@ -53,7 +53,7 @@ class InstallPlan:
         """Return the bytes of the engine when it is ready, as estimated."""
         standalone = 0 if self.python else 4 * self.lock.python.expected
         wheels = sum(file.expected for file in self.wheels)
-        return int(wheels * _UNPACKED[self.variant]) + standalone + 3 * self.lock.uv.expected
+        return int(wheels * _UNPACKED[self.variant]) + standalone
 
     @property
     def digest(self) -> str:

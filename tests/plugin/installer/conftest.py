@@ -138,6 +138,9 @@ def uv_program(tmp_path_factory) -> Path:
     from msr_plugin.installer.machine import platform_name
 
     folder = tmp_path_factory.mktemp("uv")
+    here = Path(__file__).resolve().parents[3] / ".envs" / "lock" / "bin" / "uv"
+    if here.is_file():
+        return here
     locked = read_lock(platform_name()).uv
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
     done = subprocess.run([*command, f"uv=={locked.name.split('-')[1]}"], check=False, capture_output=True)

@@ -51,12 +51,10 @@ def test_a_new_one_takes_the_place_of_the_old(plan, network, watcher, fine, prof
 
 def test_without_a_fitting_python_the_standalone_one_is_taken(lock, network, watcher, profile) -> None:
     plan = plan_module.make_plan("cpu", lock=lock, standalone=True)
-    assert plan.python is None and lock.python in plan.files
-    try:
-        install(plan, network, watcher.watcher, lambda python: (True, ""))
-    except InstallProblem as problem:  # a launcher is not a Python that uv stands an environment on
-        assert "uv could not put the engine together" in str(problem)
-    assert any(f"{engines_folder()}" in line and "python/bin/python3" in line for line in watcher.lines)
+    assert plan.python is None and lock.python in plan.files and plan.python_version == "3.12"
+    engine = install(plan, network, watcher.watcher, lambda python: (True, ""))
+    unpacked = engines_folder() / engine.folder / "python" / "bin" / "python3"
+    assert unpacked.is_file() and f"Python: {unpacked}" in watcher.lines
 
 
 FAULTS = {
@@ -221,6 +219,54 @@ def test_two_at_once_and_one_that_was_killed(plan, network, watcher, fine, profi
     finally:
         holder.kill()
         holder.wait()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from qgis.core import QgsApplication
+application = QgsApplication([], False)
+application.initQgis()
+from msr_plugin.installer import downloads, one_at_a_time, removal
+from msr_plugin.worker import installed_engine
+for module in (downloads, one_at_a_time, removal, installed_engine):
+    module.profile_folder = lambda: Path({profile!r})
+from msr_plugin.installer.installation import install
+from msr_plugin.installer.lock import read_lock
+from msr_plugin.installer.network import QgisNetwork
+from msr_plugin.installer.plan import make_plan
+from msr_plugin.installer.progress import Watcher
+from msr_plugin.installer.python_choice import FittingPython
+def die(progress):
+    if {phase!r} in progress.phase:
+        os.kill(os.getpid(), signal.SIGKILL)
+python = FittingPython(Path(sys.executable), {version!r})
+plan = make_plan("cpu", lock=read_lock("testos-x86_64", Path({lock!r})), python=python)
+install(plan, QgisNetwork(), Watcher(die), lambda python: (True, ""))
+"""
+
+
+@pytest.mark.parametrize("phase", ["torch", "together", "Testing"])
+def test_a_killed_installation_leaves_the_old_engine(
+    plan, network, watcher, fine, profile, tmp_path, phase
+) -> None:
+    old = install(plan, network, watcher.watcher, fine)
+    script = KILLED.format(
+        root=str(ROOT),
+        profile=str(profile),
+        phase=phase,
+        version=plan.python_version,
+        lock=str(tmp_path / "lock"),
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert installed_engine() == old and fine(old.interpreter)[0]
+    assert (profile / "install.lock").exists()
+    new = install(plan, network, watcher.watcher, fine)
+    assert installed_engine() == new and fine(new.interpreter)[0]
+    sweep_alone()
+    assert engines() == [new.folder]
 
 
 def test_what_a_crash_has_left_is_swept(plan, network, watcher, fine, profile) -> None:
