@@ -99,7 +99,7 @@ class InstallDialog(QDialog):
         self.make_button.clicked.connect(self._choose_new_bundle)
         self.copy_button.clicked.connect(self.copy_report)
         self._work.progressed.connect(self._show_progress)
-        self._work.logged.connect(self.log.appendPlainText)
+        self._work.logged.connect(self._show_line)
         self._work.ended.connect(self._show_end)
 
     @property
@@ -212,6 +212,11 @@ class InstallDialog(QDialog):
         self.bar.setValue(int(1000 * progress.done / progress.total))
         size = tr("{} of {}").format(bytes_text(progress.done), bytes_text(progress.total))
         self.status.setText(", ".join(filter(None, (progress.phase, size, left))))
+
+    def _show_line(self, line: str) -> None:
+        self.log.appendPlainText(line)
+        end = self.log.verticalScrollBar()
+        end.setValue(end.maximum())
 
     def _show_end(self, fine: bool, sentence: str) -> None:
         self.install_button.setText(tr("Install again") if fine else tr("Try again"))

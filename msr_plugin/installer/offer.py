@@ -14,6 +14,7 @@ from ..translation import tr
 from ..worker.environment import find_engine
 from ..worker.installed_engine import installed_engine
 from .install_dialog import InstallDialog
+from .install_task import background_work
 from .plan import is_outdated
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ def offer_engine(iface: QgisInterface) -> QWidget | None:
     widget = bar.createMessage(tr("MSR"), text)
     button = QPushButton(tr("Install engine") if missing else tr("Update engine"))
 
+    def take_out() -> None:
+        with contextlib.suppress(RuntimeError):  # the user has closed it
+            bar.popWidget(widget)
+
     def show() -> None:
-        bar.popWidget(widget)
+        take_out()
         show_install_dialog(iface.mainWindow())
+
+    background_work().ended.connect(lambda fine, _: None if find_engine().problem else take_out())
 
     button.clicked.connect(show)
     widget.layout().addWidget(button)
