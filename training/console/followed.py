@@ -6,6 +6,7 @@ follows may cancel: then what is told raises `Cancelled`, and a training keeps a
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.feedback import Feedback
 
-NEWS_SECONDS = 5.0  # between two calls of what watches the curves
+NEWS_SECONDS = 15.0  # between two calls of what watches the curves: it may draw them
 
 
 @dataclass
@@ -31,7 +32,7 @@ class FollowedWork:
 
     Args:
         feedback: of whoever follows.
-        watch: is called with the curves now and then, and after each validation.
+        watch: is called with the curves now and then, from the first step on.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class FollowedWork:
         self._feedback, self._watch = feedback, watch
         self._phase, self._begun, self._expected = "", 0, 1
         self._fraction = 0.0
-        self._watched = time.monotonic()
+        self._watched = -math.inf
         self.curves: list[LossCurve] = []
 
     def expect(self, phases: int) -> None:
@@ -113,7 +114,7 @@ class FollowedWork:
                 curve.validation[step] = sum(scores) / len(scores)
             training["validation"] = dict(validation)
         now = time.monotonic()
-        if validation or now - self._watched > NEWS_SECONDS:
+        if now - self._watched > NEWS_SECONDS:
             self._watched = now
             self._watch(self.curves)
         self.tell(step / curve.steps, step, curve.steps, seconds_left, training)

@@ -14,6 +14,8 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
+from ...folders import model_folders
+from ...packages.cards import CardError, find_card
 from ...translation import tr
 from ..destinations import given_path
 from ..faults import guarded
@@ -70,26 +72,36 @@ class Evaluate(TrainingAlgorithm):
         model = (self.parameterAsString(parameters, "MODEL", context) or "").strip()
         if not config and not model:
             raise RasterProblem(f"{self.label('CONFIG')} is missing, or {self.label('MODEL')}.")
-        model = absolute(model) if model and Path(absolute(model)).is_dir() else model
+        run = absolute(model) if model and Path(absolute(model)).is_dir() else ""
         compare = self.parameterAsString(parameters, "COMPARE", context) or ""
         further = [text.strip() for text in compare.split(",") if text.strip()]
         page = given_path(parameters.get("OUTPUT_HTML"), context)
         report = page or self.parameterAsFileOutput(parameters, "OUTPUT_HTML", context)
         if not report.lower().endswith((".html", ".htm")):
             raise RasterProblem(f"{self.label('OUTPUT_HTML')} must be a page, ending in .html: {report}")
-        beside = config or (model if Path(model).is_absolute() else "")
         members = self.is_given(parameters, "MEMBERS", context)
         return {
-            "folder": self.folder(parameters, context, beside),
+            "folder": self.folder(parameters, context, config or run),
             "config": config or None,
-            "model": model or None,
+            "model": self._package(model, "MODEL") if model else None,
             "report": report,
-            "compare": [absolute(each) if Path(absolute(each)).is_dir() else each for each in further],
+            "compare": [self._package(each, "COMPARE") for each in further],
             "members": self.parameterAsInt(parameters, "MEMBERS", context) if members else None,
             "trees": self.parameterAsBoolean(parameters, "TREES", context),
             "seed": self.parameterAsInt(parameters, "SEED", context),
             "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
         }
+
+    def _package(self, text: str, name: str) -> str:
+        """Return the folder of an installed model, or of the package that is named.
+
+        Raises:
+            RasterProblem: there is no such model.
+        """
+        try:
+            return absolute(str(find_card(text, model_folders()).folder))
+        except CardError as error:
+            raise RasterProblem(f"{self.label(name)}: {error}") from None
 
     @guarded
     def processAlgorithm(

@@ -18,6 +18,7 @@ from qgis.PyQt.QtCore import QUrl
 from ...compat import FILE, FOLDER
 from ...folders import TRAINING_HELP
 from ...translation import tr
+from ...worker.environment import PAGE
 from ...worker.training_service import TRAINING
 from ..base import MsrAlgorithm
 from ..engine_run import run_engine
@@ -34,6 +35,10 @@ _WORDS = (
         "prepare it again, with “Replace” (OVERWRITE) ticked",
     ),
     (r"make it again with training\.prepare --overwrite", "prepare it again"),
+    (
+        r"lacks: run (`[^`]+`), and start again",
+        rf"lacks: press Install engine under {PAGE}, with training ticked, or run \1, and start again",
+    ),
     (r"start without --resume", "tick “Start anew” (FRESH)"),
     (
         r"try again, with a smaller tile size if it was memory",

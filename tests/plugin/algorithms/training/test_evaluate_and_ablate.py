@@ -42,6 +42,9 @@ def test_a_run_is_evaluated_by_its_configuration_or_its_model(trained, tmp_path,
         "msr:evaluate", {"MODEL": trained["PACKAGE"], "TREES": False, "OUTPUT_HTML": "TEMPORARY_OUTPUT"}
     )
     assert "valley4" in Path(done["OUTPUT_HTML"]).read_text()
+    run("msr:installmodel", {"INPUT": trained["PACKAGE"]})
+    done = run("msr:evaluate", {**asked, "CONFIG": None, "MODEL": "valley4", "FOLDER": str(tmp_path)})
+    assert "valley4" in Path(done["OUTPUT_HTML"]).read_text()
 
 
 def test_an_ablation_goes_on_and_ends_with_a_page(trained, tmp_path, feedback):
@@ -76,8 +79,8 @@ def test_what_is_wrong_is_one_sentence(training, tmp_path, write_config):
     assert "there is no /nowhere.yaml" in refused(training, "ablate", {"CONFIG": "/nowhere.yaml"})
     with pytest.raises(QgsProcessingException, match=r"stores/valley\.zarr"):
         run("msr:ablate", {"CONFIG": config})
-    with pytest.raises(QgsProcessingException, match="no model nothing"):
-        run("msr:evaluate", {"CONFIG": config, "MODEL": "nothing", **page})
+    wrong = {"CONFIG": config, "MODEL": "nothing", **page}
+    assert "Model (id or folder) (MODEL): " in refused(training, "evaluate", wrong)
 
 
 def test_few_parameters_are_visible(training):

@@ -225,6 +225,34 @@ def test_a_model_of_the_designer_prepares_and_trains(prepared, quick, valley, tm
     assert (tmp_path / "runs/chained4/package/card.json").is_file()
 
 
+def test_without_what_training_needs_it_says_how_to_get_it(training, monkeypatch, valley, tmp_path, root):
+    from msr_plugin.metadata import plugin_version
+    from msr_plugin.worker.engine_process import EngineProcess
+    from msr_plugin.worker.environment import scrubbed_environment
+
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name in ('pydantic', 'tqdm') else find(name, *more)\n"
+    )
+    environment = scrubbed_environment()
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"
+
+    def make(python: Path) -> EngineProcess:
+        return EngineProcess(
+            python, root, plugin_version(), environment, ["-u", "-s", "-m", "training.worker"]
+        )
+
+    TRAINING.stop()
+    monkeypatch.setattr(TRAINING, "_make", make)
+    try:
+        with pytest.raises(
+            QgsProcessingException, match=r"pydantic and 1 more.*Install engine.*-m pip install -r"
+        ):
+            run("msr:prepare", {"FINE": valley["fine"], "FACTOR": 4, "FOLDER": str(tmp_path)})
+    finally:
+        TRAINING.stop()
+
+
 def test_few_parameters_are_visible(training):
     for name in ("prepare", "train"):
         advanced = training.algorithm(name).parameterDefinitions()[0].FlagAdvanced
