@@ -132,7 +132,7 @@ def test_of_a_small_field_it_says_that_nothing_is_known(make, tmp_path: Path) ->
     result = run(request)
     np.testing.assert_allclose(bands(request.output), interpolated(request, tmp_path), atol=1e-4)
     assert np.isnan(bands(tmp_path / "e.tif")).all()
-    assert result.sharpening["expected"] == {"error": None, "over_interpolation": None}
+    assert result.sharpening["expected"] == {"error": None, "over_interpolation": None, "units": "degC"}
     assert result.warnings[0].startswith("The coarse field is too small to learn from")
 
 
