@@ -54,6 +54,8 @@ def unpack_python(archive: Path, folder: Path, watcher: Watcher) -> Path:
     watcher.told(InstallProgress(tr("Unpacking Python")))
     try:
         with tarfile.open(archive) as tar:
+            if hasattr(tarfile, "data_filter"):  # beside our own check, which older Pythons need
+                tar.extraction_filter = tarfile.data_filter
             for member in tar:
                 _check_member(member)
                 tar.extract(member, folder, set_attrs=True)

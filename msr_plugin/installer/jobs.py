@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from qgis.core import QgsSettings
 
 from ..translation import tr
 from ..worker.engine_service import SERVICE
-from ..worker.environment import SETTING
+from ..worker.environment import SETTING, VARIABLE
 from ..worker.installed_engine import engines_folder
 from ..worker.training_service import TRAINING
 from .bundle import Bundle
@@ -31,6 +32,10 @@ def begin_install(plan: InstallPlan, source: Source | None = None) -> None:
 
     def work(watcher: Watcher) -> str:
         install(plan, source or QgisNetwork(), watcher)
+        if os.environ.get(VARIABLE, "").strip():
+            return tr("The engine is ready, but the variable {} names another, which is used.").format(
+                VARIABLE
+            )
         return tr("The engine is ready.")
 
     background_work().start(tr("Installing the engine"), work, _use_installed)

@@ -168,6 +168,13 @@ class TestAsking:
         service.warm_up()
         assert service.pid is None and not service._turn.locked()
 
+    def test_an_idle_worker_is_released_a_busy_one_is_not(self, service):
+        assert service.pid is not None
+        assert service._turn.acquire(blocking=False)
+        assert not service.release() and service.pid is not None
+        service._turn.release()
+        assert service.release() and service.pid is None
+
     def test_a_busy_worker_is_not_asked(self, service):
         stop, heard = threading.Event(), threading.Event()
 

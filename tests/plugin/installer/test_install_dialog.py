@@ -167,6 +167,27 @@ def test_the_page_shows_updates_and_removes(here, plan, network, watcher, fine, 
     assert "are free again" in page.report.toPlainText() and installed_engine() is None
 
 
+def test_an_engine_at_work_is_not_removed(here, plan, network, watcher, fine, monkeypatch) -> None:
+    from msr_plugin.settings_page import OptionsPage
+
+    engine = install(plan, network, watcher.watcher, fine)
+    page = OptionsPage()
+    assert jobs.TRAINING._turn.acquire(blocking=False)
+    try:
+        page.remove_button.click()
+    finally:
+        jobs.TRAINING._turn.release()
+    assert "A run is under way" in page.report.toPlainText()
+    assert installed_engine() == engine and not page._work.busy
+
+
+def test_a_variable_that_names_another_engine_is_told(dialog, monkeypatch) -> None:
+    monkeypatch.setenv("MSR_ENGINE_PYTHON", "/another/python")
+    dialog.install_button.click()
+    settle(dialog)
+    assert dialog.status.text().endswith("the variable MSR_ENGINE_PYTHON names another, which is used.")
+
+
 def test_the_bar_offers_once_for_each_version(here, qgis_iface, monkeypatch, plan) -> None:
     from msr_plugin.installer.offer import offer_engine
 
