@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qgis.core
 from qgis.core import (
     Qgis,
     QgsColorRampShader,
@@ -15,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingUtils,
     QgsRasterLayerTemporalProperties,
+    QgsUnitTypes,
 )
 from qgis.PyQt.QtCore import QIODevice, Qt
 from qgis.PyQt.QtGui import QImage
@@ -95,7 +97,21 @@ FIXED_RANGE = resolve(
 FIXED_RANGE_PER_BAND = getattr(getattr(Qgis, "RasterTemporalMode", None), "FixedRangePerBand", None)
 UTC = resolve((Qt, "TimeSpec.UTC"), (Qt, "UTC"))
 INFO = resolve((Qgis, "MessageLevel.Info"), (Qgis, "Info"))
+METRES = resolve(
+    (Qgis, "DistanceUnit.Meters"),
+    (QgsUnitTypes, "DistanceUnit.DistanceMeters"),
+    (QgsUnitTypes, "DistanceMeters"),
+)
 WARNING = resolve((Qgis, "MessageLevel.Warning"), (Qgis, "Warning"))
+
+
+def legend_of_classes(ramp: QgsColorRampShader) -> None:
+    """Have a legend list the numbers of a ramp in place of its two ends; older ones do so anyway."""
+    settings = getattr(qgis.core, "QgsColorRampLegendNodeSettings", None)
+    if settings is not None and hasattr(ramp, "setLegendSettings"):
+        own = settings()
+        own.setUseContinuousLegend(False)
+        ramp.setLegendSettings(own)
 
 
 def push_warning(feedback: QgsProcessingFeedback, message: str) -> None:

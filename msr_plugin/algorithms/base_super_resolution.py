@@ -45,6 +45,7 @@ from .preflight import (
 )
 from .raster_input import RasterInput, unopened
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster, unreadable
+from .result_looks import look_of_file
 from .shared_texts import NUMBERS, TEXTS
 
 AGGREGATIONS = ("as they are", "day:mean", "day:sum", "month:mean", "month:sum")
@@ -124,7 +125,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
         self.add(RasterInput("TARGET", label))
-        self.add(QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True))
+        self.add(
+            QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True), True
+        )
 
     def add_date(self, advanced: bool = False) -> None:
         """Add the date, and the choice of all dates."""
@@ -136,7 +139,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """Add grid, conservation, ensemble, device, tile size and the outputs."""
         grid_parameters.add_inputs(self)
         self.add(RasterInput("DOMAIN", tr("Domain"), None, optional=True), True)
-        self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0)
+        self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0, advanced=True)
         if with_ensemble:
             ensemble.add_inputs(self)
         device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
@@ -144,6 +147,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add(device, True)
         told.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
+        self.add(QgsProcessingParameterBoolean("ALIKE", tr("Coarse layer in the same colours"), False), True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
         if with_ensemble:
             ensemble.add_outputs(self)
@@ -193,6 +197,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             self._request = self._make_request(parameters, context, rasters)
             self._words = DialogWords.of(self, self._named(rasters, self.sources_of(parameters, context)))
             self._look = self.look_of(parameters, context)
+            if self.parameterAsBoolean(parameters, "ALIKE", context):
+                self._look = replace(self._look, coarse=self._request["target"]["path"])
         except RasterProblem as problem:
             raise QgsProcessingException(str(problem)) from None
         return True
@@ -213,8 +219,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         for source in result.get("sources") or []:
             feedback.pushInfo(_source_report(source))
         for name in files:
-            look = self._look if name == "OUTPUT" else ensemble.look_of(name, self._look, request)
-            style_when_loaded(given[name], replace(look, dates=_dates_of_bands(name, result)), context)
+            look = look_of_file(self, name, self._look, request, result)
+            style_when_loaded(given[name], look, context)
         numbers = {name: result.get(key) for name, (key, _) in NUMBERS.items()}
         return {**files, **numbers}
 
@@ -345,12 +351,6 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, "TARGET", context) if why else None
         if layer is not None and not may_be_dated(layer, request["target"]["band"]):
             raise RasterProblem(f"{self.label('DATE')} is missing: {why}. Give YYYY-MM-DD, YYYY-MM or MM.")
-
-
-def _dates_of_bands(output: str, result: dict[str, Any]) -> tuple[str, ...]:
-    """Return the dates of an output's bands; none where a date has several bands, or there is none."""
-    several = output in ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")
-    return () if several else tuple(result.get("dates") or ())
 
 
 def of_parts(climatology: InputRaster) -> str:

@@ -21,10 +21,10 @@ from .rasters import RasterProblem
 LEVELS = "0.1, 0.5, 0.9"
 # Parameter: the request's key, and the label.
 FILES = {
-    "OUTPUT_SPREAD": ("spread", "Spread of the members"),
-    "OUTPUT_QUANTILES": ("quantiles", "Quantiles of the members"),
-    "OUTPUT_MEMBERS": ("member_file", "Single members"),
-    "OUTPUT_SUPPORT": ("support", "Supported share of the detail"),
+    "OUTPUT_SPREAD": ("spread", "Ensemble: spread of the members"),
+    "OUTPUT_QUANTILES": ("quantiles", "Ensemble: quantiles of the members"),
+    "OUTPUT_MEMBERS": ("member_file", "Ensemble: single members"),
+    "OUTPUT_SUPPORT": ("support", "Ensemble: supported share of the detail"),
 }
 TEXTS = {
     "MEMBERS": "How many fine rasters to draw, each as likely as the next and each true to the coarse one. "
@@ -50,21 +50,24 @@ TEXTS = {
 
 def add_inputs(algorithm: MsrAlgorithm) -> None:
     """Add the number of members, the seed, their coherence in time and the quantiles."""
-    algorithm.add_integer("MEMBERS", tr("Members of an ensemble"), 0, 0, MOST_MEMBERS)
-    algorithm.add_integer("SEED", tr("Seed of the ensemble"), 0, 0, 2**31 - 1)
+    algorithm.add_integer("MEMBERS", tr("Ensemble: number of members"), 0, 0, MOST_MEMBERS)
+    algorithm.add_integer("SEED", tr("Ensemble: seed"), 0, 0, 2**31 - 1, advanced=True)
     algorithm.add_number(
-        "COHERENCE", tr("Days over which members change"), 0, 0, MOST_COHERENT_DAYS, advanced=True
+        "COHERENCE", tr("Ensemble: days over which members change"), 0, 0, MOST_COHERENT_DAYS, advanced=True
     )
-    algorithm.add(QgsProcessingParameterString("QUANTILES", tr("Quantiles"), LEVELS, optional=True))
+    algorithm.add(
+        QgsProcessingParameterString("QUANTILES", tr("Ensemble: quantiles"), LEVELS, optional=True), True
+    )
 
 
 def add_outputs(algorithm: MsrAlgorithm) -> None:
-    """Add the further files, none of which is made unless asked for."""
+    """Add the further files, among the advanced ones; none is made unless asked for."""
     for name, (_, label) in FILES.items():
         algorithm.add(
             QgsProcessingParameterRasterDestination(
                 name, tr(label), None, optional=True, createByDefault=False
-            )
+            ),
+            advanced=True,
         )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterBand
 
 from ..appearance.style import Look
+from ..appearance.units import readable
 from ..packages.cards import CardSource, ModelCard
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm, of_parts
 from .raster_input import RasterInput
 from .rasters import InputRaster, RasterProblem
+
+SHOWN = 3  # sources at most that a dialog shows at once, unless more are required
 
 
 class CardAlgorithm(SuperResolutionAlgorithm):
@@ -94,9 +98,10 @@ class ModelAlgorithm(CardAlgorithm):
         """Add target, sources, date and what all share."""
         card = self.card
         self.add_target(_with_units(card.target_title, card.units))
-        for source in card.sources:
+        first, rest = by_worth(card.sources)
+        for source in (*first, *rest):
             label = _with_units(source.title, source.units)
-            self.add(RasterInput(source.parameter, label, None, optional=not source.required))
+            self.add(RasterInput(source.parameter, label, None, not source.required), source in rest)
             if not source.climatology:  # all its bands are used
                 band = QgsProcessingParameterBand(
                     band_parameter(source),
@@ -105,7 +110,7 @@ class ModelAlgorithm(CardAlgorithm):
                     source.parameter,
                     optional=True,
                 )
-                self.add(band, advanced=not source.dynamic)
+                self.add(band, advanced=True)
         self.add_date(advanced=not card.needs_date)  # the target may have several dates all the same
         self.add_run(card.strength, with_ensemble=card.ensemble)
 
@@ -131,6 +136,20 @@ class ModelAlgorithm(CardAlgorithm):
         return self.card
 
 
+def by_worth(sources: Iterable[CardSource]) -> tuple[list[CardSource], list[CardSource]]:
+    """Return the sources that a dialog shows at once, and those among its advanced ones.
+
+    Required ones come first, then a climatology, then what is finer than the target, which alone knows where
+    the detail lies, then what changes with the date.
+    """
+    order = sorted(sources, key=lambda s: (not s.required, not s.climatology, s.dynamic))
+    if len(order) <= SHOWN:
+        return order, []
+    needed = sum(source.required for source in order)
+    shown = max(needed, min(SHOWN, sum(source.required or not source.dynamic for source in order)), 1)
+    return order[:shown], order[shown:]
+
+
 def band_parameter(source: CardSource) -> str:
     """Return the name of a source's band parameter."""
     return f"{source.parameter}_BAND"
@@ -138,7 +157,7 @@ def band_parameter(source: CardSource) -> str:
 
 def look_of(card: ModelCard) -> Look:
     """Return how results of a model are to look."""
-    return Look(card.units, card.transform, card.lower_bound)
+    return Look(card.units, card.transform, card.lower_bound, subject=card.target_title)
 
 
 def why_dated(card: ModelCard, sources: dict[str, InputRaster]) -> str:
@@ -150,7 +169,7 @@ def why_dated(card: ModelCard, sources: dict[str, InputRaster]) -> str:
 
 
 def _with_units(title: str, units: str) -> str:
-    return f"{title} [{units}]" if units and units != "1" else title
+    return f"{title} [{readable(units)}]" if units and units != "1" else title
 
 
 def _source_text(source: CardSource) -> str:
@@ -160,5 +179,7 @@ def _source_text(source: CardSource) -> str:
         rest = "Left empty, the raster that comes with the model is used."
     else:
         rest = "Required." if source.required else "May be left out."
-    units = f" in {source.units} (others are converted)" if source.units and source.units != "1" else ""
+    units = (
+        f" in {readable(source.units)} (others are converted)" if source.units and source.units != "1" else ""
+    )
     return f"{source.title}{units}. {kind}{change}{rest}"

@@ -35,5 +35,6 @@ TEXTS = {
     "DEVICE": "auto takes the best that there is; or cpu, cuda (in scripts also cuda:1 and so on), mps.",
     "TILE": "The edge of a tile in coarse cells. 0: chosen by the memory that is free. The result is the "
     "same.",
-    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF (float32).",
+    "ALIKE": "Show the coarse raster, where it is a layer of the project, in the colours of the result.",
+    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF, or a CF-NetCDF where its name ends in .nc.",
 }

@@ -79,14 +79,15 @@ class Baseline(SuperResolutionAlgorithm):
                 "SOURCES", tr("Covariates (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
             )
         )
-        self.add_date()
+        self.add_date(advanced=True)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)
         for name, (_, label) in TOLD.items():
             self.add(
                 QgsProcessingParameterRasterDestination(
                     name, tr(label), None, optional=True, createByDefault=False
-                )
+                ),
+                advanced=True,
             )
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 from qgis.core import (
     QgsColorRampShader,
@@ -12,6 +13,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingUtils,
     QgsRasterLayer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
@@ -19,13 +21,17 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..compat import INTERPOLATED
-from .temporal import make_temporal
+from ..compat import INTERPOLATED, legend_of_classes
+from ..translation import tr
+from .layer_names import Naming, rename
+from .round_values import round_values, share_of
+from .temporal import alike, make_temporal
+from .units import readable
 
-_STEPS = 16
 _DATES = 8  # that the range is estimated from
 _SAMPLE = 250_000  # cells that the range is estimated from
 VALUE, SPREAD, SHARE = "value", "spread", "share"  # what a raster holds
+_TEMPERATURES = ("degC", "°C", "K", "kelvin")
 # From low to high, for a QGIS that has lost its default ramps.
 _FALLBACK = {
     VALUE: ("#ffffd9", "#7fcdbb", "#1d91c0", "#081d58"),
@@ -44,6 +50,9 @@ class Look:
     kind: str = VALUE
     band: int = 1  # the one that is shown
     dates: tuple[str, ...] = ()  # of the bands, where each has one
+    naming: Naming | None = None
+    subject: str = ""  # what the values are, in a few words
+    coarse: str = ""  # path of the raster that is shown in the same colours, where it is a layer
 
 
 class ResultStyler(QgsProcessingLayerPostProcessorInterface):
@@ -59,12 +68,37 @@ class ResultStyler(QgsProcessingLayerPostProcessorInterface):
         """Give the layer its colours; a layer without values keeps its own."""
         if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
             return
+        if self.look.naming is not None:
+            rename(layer, self.look.naming, self.look.dates)
         renderer = make_renderer(layer, self.look)
         if renderer is not None:
             layer.setRenderer(renderer)
+            _style_coarse(renderer, self.look.coarse, context)
+            _keep_style(layer)
         if self.look.dates:
             make_temporal(layer, self.look.dates, context, feedback)
         layer.triggerRepaint()
+
+
+def _style_coarse(
+    renderer: QgsSingleBandPseudoColorRenderer, path: str, context: QgsProcessingContext
+) -> None:
+    """Show layers of a file in the colours of the result that was made of it."""
+    project = context.project() if path else None
+    for layer in project.mapLayers().values() if project is not None else ():
+        if isinstance(layer, QgsRasterLayer) and layer.source() == path:
+            old = layer.renderer()
+            band = old.band() if isinstance(old, QgsSingleBandPseudoColorRenderer) else 1
+            layer.setRenderer(alike(renderer, band))
+            layer.triggerRepaint()
+
+
+def _keep_style(layer: QgsRasterLayer) -> None:
+    """Write the style beside a file that stays, where none is there: other viewers find it by its name."""
+    file = Path(layer.source())
+    style = file.with_suffix(".qml")
+    if file.is_file() and not style.exists() and Path(QgsProcessingUtils.tempFolder()) not in file.parents:
+        layer.saveNamedStyle(str(style))
 
 
 # QGIS holds no reference to a post-processor written in Python.
@@ -76,7 +110,10 @@ def style_when_loaded(output: str, look: Look, context: QgsProcessingContext) ->
     if context.willLoadLayerOnCompletion(output):
         styler = ResultStyler(look)
         _kept.append(styler)
-        context.layerToLoadOnCompletionDetails(output).setPostProcessor(styler)
+        details = context.layerToLoadOnCompletionDetails(output)
+        details.setPostProcessor(styler)
+        if hasattr(details, "layerSortKey"):  # from QGIS 3.32 on
+            details.layerSortKey = 0 if look.naming is not None and look.naming.what else 1
 
 
 def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColorRenderer | None:
@@ -100,14 +137,19 @@ def make_renderer(layer: QgsRasterLayer, look: Look) -> QgsSingleBandPseudoColor
         low = look.lower_bound
     if low == high:
         high = low + (abs(low) or 1.0) * 1e-3
+    values = round_values(low, high, look.transform)
+    low, high = values[0], values[-1]
     ramp = QgsColorRampShader(low, high)
     ramp.setColorRampType(INTERPOLATED)
+    shares = [share_of(value, low, high, look.transform) for value in values]
+    items = zip(values, _colours(look, shares, low < 0 < high))
     ramp.setColorRampItemList(
         [
-            QgsColorRampShader.ColorRampItem(value, colour, _label(value, look))
-            for value, colour in zip(_values(low, high, look.transform), _colours(look))
+            QgsColorRampShader.ColorRampItem(value, colour, _label(value, look, value == high))
+            for value, colour in items
         ]
     )
+    legend_of_classes(ramp)
     shader = QgsRasterShader(low, high)
     shader.setRasterShaderFunction(ramp)
     renderer = QgsSingleBandPseudoColorRenderer(provider, look.band, shader)
@@ -121,33 +163,30 @@ def _sampled(bands: int) -> list[int]:
     return [round(1 + i * (bands - 1) / (_DATES - 1)) for i in range(_DATES)] if bands > 1 else []
 
 
-def _label(value: float, look: Look) -> str:
-    if look.kind != SHARE:
-        return f"{value:.4g} {look.units}".strip()
-    ends = {0.0: " (invented)", 1.0: " (supported)"}
-    return f"{value:.0%}{ends.get(value, '')}"
+def _label(value: float, look: Look, last: bool) -> str:
+    if look.kind == SHARE:
+        ends = {0.0: tr(" (invented)"), 1.0: tr(" (supported)")}
+        return f"{value:.0%}{ends.get(value, '')}"
+    text = f"{value:.10g} {readable(look.units)}".strip()
+    return tr("{} (logarithmic scale)").format(text) if last and look.transform == "log1p" else text
 
 
-def _values(low: float, high: float, transform: str) -> list[float]:
-    """Return steps from low to high, evenly spread in the space of the target's transform."""
-    shares = [i / (_STEPS - 1) for i in range(_STEPS)]
-    if transform == "log1p" and low > -1:
-        a, b = math.log1p(low), math.log1p(high)
-        return [math.expm1(a + (b - a) * s) for s in shares]
-    if transform == "cuberoot":
-        a, b = (math.copysign(abs(v) ** (1 / 3), v) for v in (low, high))
-        return [(a + (b - a) * s) ** 3 for s in shares]
-    return [low + (high - low) * s for s in shares]
-
-
-def _colours(look: Look) -> list[QColor]:
-    """Return the colours from low to high: blues for what cannot be negative, else cold to warm."""
-    blue = look.lower_bound == 0
-    name = {SPREAD: "Purples", SHARE: "BrBG"}.get(look.kind, "YlGnBu" if blue else "Spectral")
-    inverted = name == "Spectral"
+def _colours(look: Look, shares: list[float], both_signs: bool) -> list[QColor]:
+    """Return the colours at shares of the way from low to high, by kind of quantity."""
+    name, inverted = _ramp(look, both_signs)
     ramp = QgsStyle.defaultStyle().colorRamp(name)
-    shares = [i / (_STEPS - 1) for i in range(_STEPS)]
     if ramp is None:
         stops = [QColor(c) for c in _FALLBACK[look.kind]]
         return [stops[round(s * (len(stops) - 1))] for s in shares]
     return [ramp.color(1 - s if inverted else s) for s in shares]
+
+
+def _ramp(look: Look, both_signs: bool) -> tuple[str, bool]:
+    """Return the name of a colour ramp of QGIS, and whether it is turned round."""
+    if look.kind in (SPREAD, SHARE):
+        return {SPREAD: "Purples", SHARE: "BrBG"}[look.kind], False
+    if look.units in _TEMPERATURES:
+        return "RdYlBu", True  # blue is cold
+    if look.lower_bound == 0:
+        return "YlGnBu", False
+    return ("PuOr", True) if both_signs else ("Viridis", False)

@@ -115,6 +115,15 @@ def make_temporal(
         _add_group(layer, dates, spans, context)
 
 
+def alike(renderer: QgsSingleBandPseudoColorRenderer, band: int) -> QgsSingleBandPseudoColorRenderer:
+    """Return a renderer with the same colours for another band, or another layer's."""
+    own = renderer.clone()
+    own.setBand(band)
+    own.setClassificationMin(renderer.classificationMin())  # which the band's change forgets
+    own.setClassificationMax(renderer.classificationMax())
+    return own
+
+
 def _fix(layer: QgsRasterLayer, span: QgsDateTimeRange) -> None:
     properties = layer.temporalProperties()
     properties.setMode(FIXED_RANGE)
@@ -138,9 +147,7 @@ def _add_group(
         own = QgsRasterLayer(layer.source(), f"{layer.name()} {dates[band - 1]}", layer.providerType())
         renderer = layer.renderer()
         if isinstance(renderer, QgsSingleBandPseudoColorRenderer):
-            alike = renderer.clone()
-            alike.setBand(band)
-            own.setRenderer(alike)
+            own.setRenderer(alike(renderer, band))
         _fix(own, spans[band - 1])
         project.addMapLayer(own, False)
         group.addLayer(own)

@@ -115,12 +115,13 @@ class CompareMethods(SuperResolutionAlgorithm):
         told.add_input(self)
         html, csv = tr("HTML files (*.html)"), tr("CSV files (*.csv)")
         self.add(QgsProcessingParameterFileDestination(PAGE, tr("Comparison"), html, optional=True))
-        self.add(QgsProcessingParameterFileDestination(TABLE, tr("Table"), csv))
+        self.add(QgsProcessingParameterFileDestination(TABLE, tr("Table"), csv), True)
         for name, (_, label) in MAPS.items():
             self.add(
                 QgsProcessingParameterRasterDestination(
                     name, tr(label), None, optional=True, createByDefault=False
-                )
+                ),
+                advanced=True,
             )
         for level, (best, ratio) in BEST.items():
             where = tr("one level up") if level == "up" else tr("against the finer raster")

@@ -121,6 +121,7 @@ class Sharpening(SuperResolutionAlgorithm):
         self.add(device, True)
         told.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
+        self.add(QgsProcessingParameterBoolean("ALIKE", tr("Coarse layer in the same colours"), False), True)
 
     @guarded
     def processAlgorithm(

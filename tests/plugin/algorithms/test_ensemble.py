@@ -82,7 +82,7 @@ def test_only_models_with_members_ask_for_them(noisy_provider):
         assert asked & set(definitions) == wanted
         for one in wanted:
             advanced = bool(definitions[one].flags() & QgsProcessingParameterDefinition.FlagAdvanced)
-            assert advanced == (one == "COHERENCE")
+            assert advanced == (one != "MEMBERS")
             assert definitions[one].help()
     for name in FILES:
         definition = noisy_provider.algorithm("noisyrain").parameterDefinition(name)
@@ -139,7 +139,10 @@ def test_temporary_files_will_do(noisy_provider, parameters):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"MEMBERS": 0}, ["Spread of the members (OUTPUT_SPREAD)", "(MEMBERS)", "needs an ensemble"]),
+        (
+            {"MEMBERS": 0},
+            ["Ensemble: spread of the members (OUTPUT_SPREAD)", "(MEMBERS)", "needs an ensemble"],
+        ),
         ({"MEMBERS": 1}, ["(MEMBERS)", "0 for the one estimate, or from 2 to 200"]),
         ({"MEMBERS": 201}, ["MEMBERS"]),
         ({"QUANTILES": "0.1, 1.5"}, ["(QUANTILES)", "“1.5” is not a number between 0 and 1"]),
@@ -160,7 +163,7 @@ def test_what_is_wrong_is_named(refusal, everything, change, words):
 def test_coherence_in_time_needs_dates(noisy_provider, everything):
     with pytest.raises(QgsProcessingException) as caught:
         run("msr:noisyrain", {**everything, "COHERENCE": 5})
-    words = "Days over which members change (COHERENCE) of 5 days needs dates with years and months"
+    words = "Ensemble: days over which members change (COHERENCE) of 5 days needs dates with years and months"
     assert words in str(caught.value)
 
 

@@ -1,0 +1,44 @@
+"""How each file of a run looks and what its layer is called once QGIS loads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..appearance.layer_names import Naming
+from ..appearance.style import Look
+from ..translation import tr
+from . import ensemble
+from .base import MsrAlgorithm
+
+# What a further file is called beside the result.
+_WHAT = {
+    "OUTPUT_SPREAD": "spread",
+    "OUTPUT_QUANTILES": "quantiles",
+    "OUTPUT_MEMBERS": "members",
+    "OUTPUT_SUPPORT": "supported share",
+    "OUTPUT_EXPECTED_ERROR": "expected error",
+}
+_SEVERAL = ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")  # have several bands for each date
+
+
+def look_of_file(
+    algorithm: MsrAlgorithm, name: str, look: Look, request: dict[str, Any], result: dict[str, Any]
+) -> Look:
+    """Return how a file looks.
+
+    Args:
+        algorithm: that made it.
+        name: of its parameter.
+        look: of the main result.
+        request: of the run.
+        result: of the run.
+    """
+    own = look if name == "OUTPUT" else ensemble.look_of(name, look, request)
+    definition = algorithm.parameterDefinition(name)
+    subject = look.subject or Path(request["target"]["path"]).stem
+    by = Path(request["model"]).name
+    naming = Naming(definition.description(), subject, by, tr(_WHAT[name]) if name in _WHAT else "")
+    dates = () if name in _SEVERAL else tuple(result.get("dates") or ())
+    return replace(own, dates=dates, naming=naming)
