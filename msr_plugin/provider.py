@@ -10,10 +10,10 @@ from .algorithms.any_model import SuperResolve
 from .algorithms.finer.compare_methods import CompareMethods
 from .algorithms.finer.sample_data import SampleData
 from .algorithms.finer.sharpen import Sharpening
-from .algorithms.install_model import InstallModel
 from .algorithms.installed_model import ModelAlgorithm
-from .algorithms.model_card import ModelInfo
 from .algorithms.packages.export_model import ExportModel
+from .algorithms.packages.install_model import InstallModel
+from .algorithms.packages.model_card import ModelInfo
 from .algorithms.packages.remove_model import RemoveModel
 from .algorithms.simple_methods import Baseline
 from .algorithms.training.ablate import Ablate

@@ -15,16 +15,16 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
-from ..compat import FILE
-from ..folders import profile_models
-from ..packages.model_install import InstallError, install
-from ..translation import tr
-from ..worker.engine_process import WorkerCancelled, WorkerError
-from ..worker.engine_service import SERVICE
-from ..worker.environment import find_engine
-from .base import MsrAlgorithm
-from .engine_run import Reporter
-from .faults import guarded
+from ...compat import FILE
+from ...folders import profile_models
+from ...packages.model_install import InstallError, install
+from ...translation import tr
+from ...worker.engine_process import WorkerCancelled, WorkerError
+from ...worker.engine_service import SERVICE
+from ...worker.environment import find_engine
+from ..base import MsrAlgorithm
+from ..engine_run import Reporter
+from ..faults import guarded
 
 PROVIDER = "msr"
 

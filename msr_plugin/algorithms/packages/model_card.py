@@ -17,14 +17,14 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..folders import model_folders
-from ..packages.cards import CardError, ModelCard, find_card, installed_cards
-from ..system_refusals import system_reason
-from ..translation import tr
-from .base import MsrAlgorithm
-from .faults import guarded
-from .finer.page import write_page
-from .places import absolute, same_place
+from ...folders import model_folders
+from ...packages.cards import CardError, ModelCard, find_card, installed_cards
+from ...system_refusals import system_reason
+from ...translation import tr
+from ..base import MsrAlgorithm
+from ..faults import guarded
+from ..finer.page import write_page
+from ..places import absolute, same_place
 
 _STYLE = (
     "body{font-family:sans-serif}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:3px 8px;"
