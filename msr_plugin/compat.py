@@ -131,3 +131,8 @@ def make_advanced(parameter: QgsProcessingParameterDefinition) -> None:
 def set_hints(parameter: QgsProcessingParameterDefinition, hints: list[str]) -> None:
     """Offer values for a text parameter: a closed list in the dialog, any text in scripts."""
     parameter.setMetadata({"widget_wrapper": {"value_hints": hints}})
+
+
+def set_widget(parameter: QgsProcessingParameterDefinition, maker: str) -> None:
+    """Have QGIS' dialogs show a parameter by a widget of ours, such as choices.date_choice.DateChoice."""
+    parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.{maker}"}})

@@ -43,7 +43,7 @@ ORDER = {
     ),
     "msr_plugin": (
         *("compat", "translation", "folders", "system_refusals", "metadata", "contract", "method_list"),
-        *("worker", "installer", "packages", "appearance", "algorithms"),
+        *("worker", "installer", "packages", "appearance", "algorithms", "choices"),
         *("provider", "settings_page", "menu", "plugin", "__init__"),
     ),
     "training": (

@@ -38,14 +38,14 @@ class SuperResolve(CardAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
-        self.add(QgsProcessingParameterString("MODEL", tr("Model (id or folder)")))
+        self.add_model()
         self.add_target(tr("Target raster (coarse)"))
         self.add(
             QgsProcessingParameterString(
                 "SOURCES", tr("Sources (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
             )
         )
-        self.add_date()
+        self.add_dates()
         self.add_run(1.0, with_ensemble=True)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:

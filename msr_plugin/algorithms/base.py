@@ -12,13 +12,14 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
 )
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ..appearance.icons import plugin_icon
 from ..appearance.window import for_box
-from ..compat import DOUBLE, INTEGER, make_advanced
+from ..compat import DOUBLE, INTEGER, make_advanced, set_widget
 from ..folders import HELP
 from ..translation import tr
 from ..worker.environment import explain_missing, find_engine
@@ -118,6 +119,18 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
             name, label, list(values), defaultValue=default, usesStaticStrings=True
         )
         self.add(parameter, advanced)
+
+    def add_date(self, advanced: bool = False) -> None:
+        """Add a date, for which dialogs offer those of the target."""
+        date = QgsProcessingParameterString("DATE", tr("Date"), None, optional=True)
+        set_widget(date, "choices.date_choice.DateChoice")
+        self.add(date, advanced)
+
+    def add_model(self, default: str | None = None, optional: bool = False) -> None:
+        """Add a model by its id or folder, for which dialogs offer the installed ones."""
+        model = QgsProcessingParameterString("MODEL", tr("Model"), default, optional=optional)
+        set_widget(model, "choices.model_choice.ModelChoice")
+        self.add(model)
 
     def add_integer(
         self,

@@ -129,9 +129,9 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True), True
         )
 
-    def add_date(self, advanced: bool = False) -> None:
+    def add_dates(self, advanced: bool = False) -> None:
         """Add the date, and the choice of all dates."""
-        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True), advanced)
+        self.add_date(advanced)
         self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), False), advanced)
         self.add_choice("AGGREGATE", tr("Steps of each date"), AGGREGATIONS, AGGREGATIONS[0], advanced=True)
 

@@ -111,7 +111,7 @@ class ModelAlgorithm(CardAlgorithm):
                     optional=True,
                 )
                 self.add(band, advanced=True)
-        self.add_date(advanced=not card.needs_date)  # the target may have several dates all the same
+        self.add_dates(advanced=not card.needs_date)  # the target may have several dates all the same
         self.add_run(card.strength, with_ensemble=card.ensemble)
 
     def check_required(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:

@@ -15,9 +15,8 @@ TEXTS = {
     "system; in scripts also FILE:VARIABLE, such as era5.nc:t2m.",
     "TARGET_BAND": "The band to use. Not set: the band that the date picks. A raster of several bands "
     "without dates needs it.",
-    "DATE": "YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, or MM for a month of any year. It picks the "
-    "band of rasters whose bands carry dates, and weights a climatology. Empty: the date that the "
-    "target's band carries.",
+    "DATE": "YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, MM for a month of any year, or a span such as "
+    "2018-10..2019-06. Empty: the date that the target's band carries.",
     "ALL_DATES": "Make one band for each date of the target, instead of one for a single date.",
     "AGGREGATE": "What becomes of several steps of a date, such as the hours of a day: the mean or the sum "
     "of each day's or month's. Sums are for amounts, such as mm of rain; sources in other units "

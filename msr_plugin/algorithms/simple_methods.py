@@ -6,10 +6,12 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
 )
 
+from ..compat import set_widget
 from ..method_list import METHODS, ListedMethod, needing, uses
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
@@ -51,7 +53,8 @@ class Baseline(SuperResolutionAlgorithm):
             **super().texts(),
             "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
             "conservation strength of 1 the means over the coarse cells are kept.",
-            "METHOD": " ".join(f"{m.id}: {m.title}. {m.help}" for m in METHODS.values()),
+            "METHOD": "How the detail is made; docs/methods.md tells of each. In scripts: "
+            f"{', '.join(METHODS)}.",
             "FACTOR": "Fine cells along the edge of a coarse one.",
             "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
             f"year. {_needed_by('climatology')}",
@@ -70,7 +73,11 @@ class Baseline(SuperResolutionAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
         self.add_target(tr("Target raster (coarse)"))
-        self.add_choice("METHOD", tr("Method"), tuple(METHODS), "bicubic")
+        method = QgsProcessingParameterEnum(
+            "METHOD", tr("Method"), list(METHODS), defaultValue="bicubic", usesStaticStrings=True
+        )
+        set_widget(method, "choices.method_choice.MethodChoice")
+        self.add(method)
         self.add_integer("FACTOR", tr("Factor"), 8, 2, 100)
         self.add(RasterInput("CLIMATOLOGY", tr("Climatology"), None, optional=True))
         self.add(RasterInput("ELEVATION", tr("Elevation"), None, optional=True))
@@ -79,7 +86,7 @@ class Baseline(SuperResolutionAlgorithm):
                 "SOURCES", tr("Covariates (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
             )
         )
-        self.add_date(advanced=True)
+        self.add_dates(advanced=True)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)
         for name, (_, label) in TOLD.items():

@@ -107,7 +107,7 @@ def test_an_ensemble_runs_without_a_window(enabled, rasters, tmp_path, read_rast
     assert {name: told[name] for name in names} == {name: str(path) for name, path in files.items()}
     assert "OUTPUT_MEMBERS" not in told
     assert read_raster(files["OUTPUT_SPREAD"]).max() > 0
-    assert "Members of an ensemble" in enabled("help", "msr:noisyrain").stdout
+    assert "Ensemble: number of members" in enabled("help", "msr:noisyrain").stdout
 
 
 def test_a_model_is_trained_exported_and_removed_without_a_window(enabled, write_raster, tmp_path):

@@ -106,7 +106,7 @@ class CompareMethods(SuperResolutionAlgorithm):
             ("TRUTH_BAND", "Finer raster: band", "TRUTH"),
         ):
             self.add(QgsProcessingParameterBand(name, tr(label), None, of, optional=True), True)
-        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True), True)
+        self.add_date(advanced=True)
         self.add(QgsProcessingParameterString("METHODS", tr("Methods"), None, optional=True), True)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)

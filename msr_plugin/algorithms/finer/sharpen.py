@@ -110,7 +110,7 @@ class Sharpening(SuperResolutionAlgorithm):
             QgsProcessingParameterBand("TARGET_BAND", tr("Target: band"), None, "TARGET", optional=True), True
         )
         self.add(QgsProcessingParameterBoolean("ALL_DATES", tr("All dates of the target"), True), True)
-        self.add(QgsProcessingParameterString("DATE", tr("Date"), None, optional=True), True)
+        self.add_date(advanced=True)
         self.add_choice("AGGREGATE", tr("Steps of each date"), AGGREGATIONS, AGGREGATIONS[0], advanced=True)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         grid_parameters.add_extent(self)

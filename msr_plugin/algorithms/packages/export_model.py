@@ -9,7 +9,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterString,
 )
 
 from ...folders import model_folders
@@ -46,7 +45,7 @@ class ExportModel(MsrAlgorithm):
         """Add the parameters."""
         cards, _ = installed_cards(model_folders())
         default = cards[0].id if cards else None
-        self.add(QgsProcessingParameterString("MODEL", tr("Model (id or folder)"), default))
+        self.add_model(default)
         self.add(
             QgsProcessingParameterFileDestination(
                 "OUTPUT", tr("Model package"), tr("Zip files (*.zip)"), optional=True

@@ -14,7 +14,6 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterString,
 )
 
 from ...folders import model_folders
@@ -55,8 +54,7 @@ class ModelInfo(MsrAlgorithm):
         """Add the parameters."""
         cards, _ = installed_cards(model_folders())
         default = cards[0].id if cards else None
-        model = QgsProcessingParameterString("MODEL", tr("Model (id or folder)"), default)
-        self.add(model)
+        self.add_model(default)
         self.add(
             QgsProcessingParameterFileDestination(
                 "OUTPUT", tr("Page"), tr("HTML files (*.html)"), optional=True

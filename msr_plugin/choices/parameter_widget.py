@@ -1,0 +1,78 @@
+"""A widget of one's own for a parameter, in the dialogs that have room for it; QGIS' own in the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingParameterDefinition
+from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
+from qgis.PyQt.QtWidgets import QHBoxLayout, QWidget
+
+STANDARD_DIALOG = QgsProcessingGui.WidgetType.Standard
+BATCH_DIALOG = QgsProcessingGui.WidgetType.Batch
+
+
+class ParameterWidget(QgsAbstractProcessingParameterWidgetWrapper):
+    """Base of the widgets: the value of a parameter, set and asked for.
+
+    Args:
+        parameter: whose value it is.
+        kind: of dialog, as QGIS numbers them.
+    """
+
+    def setWidgetValue(self, value: Any, context: QgsProcessingContext) -> None:
+        """Show a value; one that is no text, such as an expression, as its text."""
+        self.show_text("" if value is None else str(value).strip())
+
+    def widgetValue(self) -> str | None:
+        """Return the value, None for none."""
+        return self.text() or None
+
+    @staticmethod
+    def row(*widgets: QWidget) -> QWidget:
+        """Return some widgets side by side; SIP forgets what `createWidget` returns, not what is in it."""
+        outer = QWidget()
+        layout = QHBoxLayout(outer)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in widgets:
+            layout.addWidget(widget)
+        return outer
+
+    def show_text(self, text: str) -> None:
+        """Show a value; here nothing."""
+
+    def text(self) -> str:
+        """Return the value, "" for none, as here."""
+        return ""
+
+    def tell(self, *_: object) -> None:
+        """Tell the dialog that the value is another now."""
+        self.widgetValueHasChanged.emit(self)
+
+
+class WidgetMaker:
+    """What QGIS makes a widget with: `WidgetMaker(parameter, dialog, row, column)` is the widget itself.
+
+    Subclasses say which one. Model designer and, where `BATCH` is false, batch tables get QGIS' own, which
+    also offer inputs, expressions and fillings.
+    """
+
+    WIDGET: type[ParameterWidget]
+    BATCH = True
+
+    def __new__(
+        cls, parameter: QgsProcessingParameterDefinition, dialog: QWidget, row: int = 0, column: int = 0
+    ) -> Any:
+        """Return the widget for a kind of dialog."""
+        kind = type(dialog).__name__
+        registry = QgsGui.processingGuiRegistry()
+        if kind == "ModelerParametersDialog":
+            own = registry.createModelerParameterWidget(
+                dialog.model, dialog.childId, parameter, dialog.context
+            )
+        elif kind == "BatchAlgorithmDialog" and not cls.BATCH:
+            own = registry.createParameterWidgetWrapper(parameter, BATCH_DIALOG)
+        else:
+            own = cls.WIDGET(parameter, BATCH_DIALOG if kind == "BatchAlgorithmDialog" else STANDARD_DIALOG)
+        own.setDialog(dialog)
+        return own

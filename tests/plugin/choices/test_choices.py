@@ -1,0 +1,180 @@
+"""Choices as dialogs show them: methods and models by name, dates of the raster that is chosen."""
+
+from __future__ import annotations
+
+import numpy
+import processing
+import pytest
+from osgeo import gdal
+from qgis.core import QgsProcessingModelAlgorithm, QgsProject, QgsRasterLayer
+from qgis.gui import QgsProcessingModelerParameterWidget
+
+from msr_plugin.choices.layer_dates import dates_of_layer, span_of
+from msr_plugin.method_list import METHODS
+
+MONTHS = ["2018-10", "2018-11", "2018-12", "2019-01"]
+
+
+@pytest.fixture
+def windows(provider, qgis_iface, monkeypatch):
+    """Dialogs can be made without a main window."""
+    from processing.gui import BatchPanel, ParametersPanel
+    from processing.modeler import ModelerParametersDialog
+
+    for module in (BatchPanel, ParametersPanel, ModelerParametersDialog):
+        monkeypatch.setattr(module, "iface", None)
+    return provider
+
+
+@pytest.fixture
+def dialog(windows):
+    """Return a function that opens the real dialog of an algorithm."""
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    opened = []
+
+    def opening(name):
+        opened.append(AlgorithmDialog(windows.algorithm(name).create()))
+        return opened[-1]
+
+    yield opening
+    for each in opened:
+        each.close()
+
+
+def widget(dialog, name):
+    return dialog.mainWidget().wrappers[name]
+
+
+def value(dialog, name):
+    return widget(dialog, name).parameterValue()
+
+
+def items(box):
+    return [box.itemText(index) for index in range(box.count())]
+
+
+def dated(path, dates):
+    file = gdal.Open(path, gdal.GA_Update)
+    for band, date in enumerate(dates, start=1):
+        file.GetRasterBand(band).SetMetadataItem("DATE", date)
+    return path
+
+
+@pytest.fixture
+def months(write_raster):
+    """A raster of four months."""
+    return dated(write_raster("months.tif", numpy.random.default_rng(0).gamma(2, 4, (4, 6, 6))), MONTHS)
+
+
+def test_methods_are_chosen_by_name_and_passed_by_id(dialog):
+    opened = dialog("baseline")
+    method = widget(opened, "METHOD")
+    assert items(method.box) == [m.title for m in METHODS.values()]
+    assert value(opened, "METHOD") == "bicubic"
+    method.box.setCurrentIndex(method.box.findText("Lapse rate"))
+    assert value(opened, "METHOD") == "lapserate"
+    assert "Needs: Elevation" in method.line.text()
+    opened.setParameters({"METHOD": "bilinear"})
+    assert method.box.currentText() == "Bilinear interpolation"
+    assert method.line.text().startswith("Straight lines")
+
+
+@pytest.mark.parametrize("name", ["superresolve", "modelinfo", "exportmodel"])
+def test_models_are_chosen_by_name_or_a_folder_is_typed(dialog, name, tmp_path):
+    opened = dialog(name)
+    model = widget(opened, "MODEL")
+    assert "Rain with elevation (tinyrain)" in items(model.box)
+    opened.setParameters({"MODEL": "tinyrain"})
+    assert model.box.currentText() == "Rain with elevation (tinyrain)"
+    assert value(opened, "MODEL") == "tinyrain"
+    model.box.setEditText(str(tmp_path))
+    assert value(opened, "MODEL") == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["baseline", "superresolve", "tinyrain", "sharpen", "comparemethods"])
+def test_dates_are_those_of_the_target(dialog, name, months, write_raster):
+    opened = dialog(name)
+    box = widget(opened, "DATE").box
+    opened.setParameters({"TARGET": months})
+    assert items(box) == ["All 4 dates", *MONTHS]
+    assert not value(opened, "DATE")
+    box.setCurrentIndex(2)
+    assert value(opened, "DATE") == "2018-11"
+    box.setCurrentIndex(0)
+    assert value(opened, "DATE") == "2018-10..2019-01"
+    box.setEditText("2018-11..2018-12")
+    opened.setParameters({"TARGET": write_raster("one.tif", numpy.ones((6, 6)))})
+    assert items(box) == []
+    assert value(opened, "DATE") == "2018-11..2018-12"
+
+
+def test_dates_follow_the_layer_that_is_picked_in_the_list(dialog, months, write_raster):
+    QgsProject.instance().addMapLayer(QgsRasterLayer(write_raster("none.tif", numpy.ones((6, 6))), "a none"))
+    layer = QgsRasterLayer(months, "b months")
+    QgsProject.instance().addMapLayer(layer)
+    opened = dialog("baseline")
+    opened.setParameters({"TARGET": layer.id()})
+    assert items(widget(opened, "DATE").box)[1:] == MONTHS
+    QgsProject.instance().removeAllMapLayers()
+
+
+def test_what_is_offered_the_engine_takes(provider, months, tmp_path):
+    axis = str(tmp_path / "months.nc")
+    parameters = {"METHOD": "bilinear", "FACTOR": 2, "TARGET": months, "OUTPUT": axis, "ALL_DATES": True}
+    processing.run("msr:baseline", parameters)
+    offered = dates_of_layer(QgsRasterLayer(axis, "months"))
+    assert offered == MONTHS
+    span = span_of(offered)
+    for date, bands in ((offered[1], 1), (span, 4)):
+        output = str(tmp_path / "fine.tif")
+        processing.run(
+            "msr:baseline",
+            {**parameters, "TARGET": axis, "DATE": date, "ALL_DATES": False, "OUTPUT": output},
+        )
+        assert QgsRasterLayer(output).bandCount() == bands
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (["2024-11-26T00:00", "2024-11-26T06:00"], ["2024-11-26T00:00", "2024-11-26T06:00"]),
+        (["--01", "--02"], ["--01", "--02"]),
+        (["2018-10", "none"], []),
+        (["2018-10", "2018-10"], ["2018-10"]),
+    ],
+)
+def test_what_bands_say(qgis_app, write_raster, dates, expected):
+    layer = QgsRasterLayer(dated(write_raster("two.tif", numpy.ones((2, 4, 4))), dates))
+    assert dates_of_layer(layer) == expected
+    assert span_of(["--01", "--02"]) == "" == span_of(["2018"])
+
+
+def test_dates_stand_in_names_too(qgis_app, write_raster):
+    path = write_raster("named.tif", numpy.ones((2, 4, 4)))
+    file = gdal.Open(path, gdal.GA_Update)
+    for band, name in enumerate(("rain 2001-05-06", "rain 2001-05-07"), start=1):
+        file.GetRasterBand(band).SetDescription(name)
+    file = None
+    assert dates_of_layer(QgsRasterLayer(path)) == ["2001-05-06", "2001-05-07"]
+
+
+def test_a_batch_has_names_and_the_model_designer_its_own_widgets(windows):
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+
+    batch = BatchAlgorithmDialog(windows.algorithm("baseline").create())
+    panel = batch.mainWidget()
+    panel.addRow()
+    column = panel.parameter_to_column
+    assert panel.wrappers[0][column["METHOD"]].parameterValue() == "bicubic"
+    assert items(panel.wrappers[0][column["METHOD"]].box)[0] == "Bilinear interpolation"
+    assert not panel.wrappers[0][column["DATE"]].parameterValue()
+    batch.close()
+    model = QgsProcessingModelAlgorithm("model", "tests")
+    designer = ModelerParametersDialog(windows.algorithm("baseline").create(), model)
+    wrappers = designer.widget.widget.wrappers
+    assert all(isinstance(wrappers[name], QgsProcessingModelerParameterWidget) for name in ("METHOD", "DATE"))
+    child = designer.createAlgorithm()
+    assert child.parameterSources()["METHOD"][0].staticValue() == "bicubic"
+    designer.close()
