@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from engine.methods.interface import Method
 from engine.pipeline import provenance
 from engine.pipeline.estimates import Expectation, estimate
 from engine.pipeline.output_files import MAIN, OutputFile
+from engine.pipeline.pace import RunPace
 from engine.pipeline.request import SourceReport, SuperResolveResult
 from engine.pipeline.run_plan import RunPlan
 from engine.pipeline.tiles import Tile, TileQueue, edge
@@ -78,7 +78,10 @@ class TileJob:
             if size < min(request.tile, max(rows, cols)):
                 feedback.log(f"Memory is short: tiles of {size} instead of {request.tile}.", "warning")
         self._queue = TileQueue(rows, cols, size)
-        self._started = time.monotonic()
+        rows, cols = grids.output.shape
+        bands = sum(len(file.bands) for file in plan.files)
+        self._pace = RunPace(feedback, rows * cols * len(self.dates) * bands)
+        self._layers, self._passed, self._begun = 0, 0, 0.0  # of the network; of those how many; of the tile
 
     def run(self, last: Callable[[Mapping[str, Path]], None]) -> None:
         """Write the files, all of them or none.
@@ -88,7 +91,7 @@ class TileJob:
         plan = self.plan
         tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
         writers = {file.key: self._writer(file, tags) for file in plan.files}
-        files = OutputSet(writers, self.feedback.check_cancelled, last)
+        files = OutputSet(writers, self.feedback.check_cancelled, last, self._written)
         hooks = self._listen()
         try:
             with files:
@@ -98,7 +101,7 @@ class TileJob:
                     writer.set_tags(MSR_RESIDUAL=f"{self.residual:.6g}")
                     if learned:
                         writer.set_tags(MSR_SHARPENING=json.dumps(learned, ensure_ascii=False))
-                self.feedback.progress(0.93, "Writing the output", self.tiles, self.tiles)
+                self._written(0)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -182,15 +185,27 @@ class TileJob:
         module = self.method.module
         if module is None:
             return []
-        return [m.register_forward_pre_hook(self._stop_if_asked) for m in module.modules()]
+        hooks = [m.register_forward_pre_hook(self._layer) for m in module.modules()]
+        self._layers = len(hooks)
+        return hooks
 
-    def _stop_if_asked(self, *_: object) -> None:
+    def _layer(self, *_: object) -> None:
+        """Hear that a layer's turn has come."""
         self.feedback.check_cancelled()
+        self._passed += 1
+        fields = max(self.plan.request.ensemble.members, 1) if self.plan.request.ensemble else 1
+        share = min(self._passed / self._layers, 0.95) / fields
+        self._report(min(self._begun + share, 0.99))
+
+    def _written(self, files: int) -> None:
+        """Hear how many files are whole."""
+        self._pace.writing(files, len(self.plan.files), self.tiles)
 
     def _loop(self, writers: dict[str, RasterWriter]) -> None:
         write = WriteBehind(partial(self._write, writers), _BEHIND)
         with Prefetcher(self._read, self._steps) as read, write, self._stopping():
             step = 0
+            self._report()
             while step < self._steps:
                 self.feedback.check_cancelled()
                 try:
@@ -204,6 +219,7 @@ class TileJob:
                     step, read.end = 0, self._steps
                     self.feedback.log("Memory ran out: going on with smaller tiles.", "warning")
                     continue
+                self._begun, self._passed = 0.0, 0
                 self._report()
                 if done is not None:
                     write(done)
@@ -271,16 +287,13 @@ class TileJob:
     def _step(self, share: float) -> None:
         """Hear that a share of the current tile is done."""
         self.feedback.check_cancelled()
+        self._begun, self._passed = share, 0
         if share < 1:
             self._report(share)
 
     def _report(self, begun: float = 0.0) -> None:
         """Tell the progress; `begun` is the share of the current tile that is done."""
-        total = self._queue.total * len(self.dates)
-        passed, done = time.monotonic() - self._started, self.tiles + begun
-        left = passed / done * max(total - done, 0)
-        share = 0.03 + 0.9 * min(done / total, 1.0)
-        self.feedback.progress(share, "Super-resolving", self.tiles, total, left)
+        self._pace.tiles(self.tiles, self._queue.total * len(self.dates), begun)
 
 
 def _any_cell(coarse: Tensor, patch: Patch) -> bool:

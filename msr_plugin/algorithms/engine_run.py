@@ -11,6 +11,7 @@ from typing import Any
 from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QThread
 
+from ..appearance.cancelled import call_it_cancelled
 from ..compat import push_warning
 from ..contract import partial_file_of
 from ..worker.debug_log import with_log
@@ -20,6 +21,7 @@ from ..worker.environment import explain_missing
 
 SAY_ALL = ("input", "package", "memory", "version", "cancelled")  # errors of which the sentence says all
 NEWS_SECONDS = 15.0  # how often the log tells the time left
+FIRST_NEWS_SECONDS = 3.0  # into a phase, when it first does
 
 
 class Reporter:
@@ -31,6 +33,7 @@ class Reporter:
         self.warnings: list[str] = []
         self._phase = ""
         self._told = time.monotonic()
+        self._pause = FIRST_NEWS_SECONDS
 
     def __call__(self, message: Mapping[str, Any]) -> None:
         """Pass on a progress or log message; one that is malformed is dropped."""
@@ -57,15 +60,15 @@ class Reporter:
         fraction = min(1.0, max(0.0, float(message.get("fraction") or 0.0)))
         self.feedback.setProgress(100.0 * fraction)
         phase = str(message.get("phase") or "")
-        total, left = int(message.get("tiles_total") or 0), message.get("seconds_left")
+        left = message.get("seconds_left")
         now = time.monotonic()
         if phase and phase != self._phase:
-            self._phase, self._told = phase, now
+            self._phase = phase
+            self._told, self._pause = now, FIRST_NEWS_SECONDS
             self.feedback.setProgressText(phase)
-        elif total and left is not None and now - self._told > NEWS_SECONDS:
-            self._told = now
-            done = int(message.get("tiles_done") or 0)
-            self.feedback.setProgressText(f"{phase}: tile {done} of {total}, {duration(float(left))} left")
+        elif left is not None and now - self._told > self._pause:
+            self._told, self._pause = now, NEWS_SECONDS
+            self.feedback.setProgressText(news(phase, message, fraction))
 
 
 def run_engine(
@@ -93,7 +96,9 @@ def run_engine(
     except WorkerCancelled as error:
         # The worker may have finished just when it was asked to stop: that output was not wanted.
         tidy(outputs, error.pid, final=error.late)
-        feedback.pushInfo("Cancelled.")
+        call_it_cancelled(feedback)
+        if service is None and not error.clean:  # it had to be ended: the next run shall find one warm
+            SERVICE.warm_up()
         return None
     except WorkerError as error:
         tidy(outputs, error.pid, final=False)
@@ -146,6 +151,13 @@ def _remove(path: Path) -> None:
             return
         else:
             return
+
+
+def news(phase: str, message: Mapping[str, Any], fraction: float) -> str:
+    """Return a line on how far a job is and how long it has left."""
+    done, total = int(message.get("tiles_done") or 0), int(message.get("tiles_total") or 0)
+    where = f"tile {done} of {total}" if total > 1 and done < total else f"{fraction:.0%}"
+    return f"{phase}: {where}, about {duration(float(message['seconds_left']))} left"
 
 
 def duration(seconds: float) -> str:

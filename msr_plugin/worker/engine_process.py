@@ -21,6 +21,7 @@ from ..contract import IDLE_SECONDS, PROTOCOL
 from ..system_refusals import not_started
 
 POLL_SECONDS = 0.2  # how often a waiting run looks for cancel and for a dead worker
+ENDING_SECONDS = 0.1  # in which a worker that obeyed a cancel by ending has ended
 ASKED_SECONDS = 0.5  # what a worker gets to obey a cancel
 TERMINATED_SECONDS = 0.3  # what it then gets to end by itself, before it is killed
 HELLO_SECONDS = 180.0  # a cold disk may need a minute to import torch
@@ -243,7 +244,9 @@ class EngineProcess:
             kind = message.get("type")
             if asked_at is not None:
                 if kind in ("result", "error"):
-                    raise WorkerCancelled(clean=True, late=kind == "result")
+                    # One that could not stop in time has answered, and ends.
+                    ended = self._ended.wait(ENDING_SECONDS)
+                    raise WorkerCancelled(not ended, self.pid if ended else None, kind == "result")
                 if time.monotonic() - asked_at > (self._asked_seconds or ASKED_SECONDS):
                     self.stop()
                     raise WorkerCancelled(clean=False, pid=self.pid)

@@ -17,6 +17,7 @@ class OutputSet:
         writers: one for each file, by what it holds.
         check: called between the files; raises to stop.
         last: called with the whole files, still under temporary names; raises to have none of them.
+        written: hears how many files are whole.
     """
 
     def __init__(
@@ -24,8 +25,9 @@ class OutputSet:
         writers: Mapping[str, RasterWriter],
         check: Callable[[], None] = lambda: None,
         last: Callable[[Mapping[str, Path]], None] = lambda files: None,
+        written: Callable[[int], None] = lambda files: None,
     ) -> None:
-        self.writers, self._check, self._last = dict(writers), check, last
+        self.writers, self._check, self._last, self._written = dict(writers), check, last, written
 
     def __enter__(self) -> OutputSet:
         try:
@@ -44,9 +46,10 @@ class OutputSet:
     ) -> None:
         try:
             if kind is None:
-                for writer in self.writers.values():
+                for number, writer in enumerate(self.writers.values(), start=1):
                     self._check()
                     writer.convert()
+                    self._written(number)
                 self._check()
                 self._last({k: w.whole for k, w in self.writers.items() if w.whole is not None})
                 self._check()
