@@ -18,6 +18,7 @@ from engine import band_dates
 from engine.errors import InputError
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
+from engine.raster.checks.own_results import doubts_of_own_result
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import DAMAGED, gdal_reason
 from engine.raster.georeference import given_crs
@@ -85,7 +86,7 @@ class GdalFile(RasterFile):
         self._packings: dict[int, Packing] = {}
         first = self._packing_of(1)
         self.notes += [first.note] if first.note else []
-        self.doubts = [first.doubt] if first.doubt else []
+        self.doubts = [*([first.doubt] if first.doubt else []), *doubts_of_own_result(file.tags())]
         self.bare_numbers = np.dtype(_numpy_type(file.dtypes[0])).kind in "iu" and not first.stated
         self.names_numbers = ColorInterp.palette in file.colorinterp
         masks = {flag for flags in file.mask_flag_enums for flag in flags}

@@ -42,6 +42,8 @@ from .preflight import (
     check_outputs,
     check_overlap,
     check_size,
+    check_slip,
+    remember,
 )
 from .raster_input import RasterInput, unopened
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster, unreadable
@@ -216,6 +218,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         if result is None:
             return {}
         self._result = result
+        remember(self.id(), files["OUTPUT"])
         for source in result.get("sources") or []:
             feedback.pushInfo(_source_report(source))
         for name in files:
@@ -316,6 +319,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         sources = self.sources_of(parameters, context)
         target = rasters["TARGET"]
         others = [*sources.values(), *(r for name, r in rasters.items() if name != "TARGET")]
+        check_slip(self.id(), target)
         check_distinct(target, sources.values())
         check_overlap(target, others, context.transformContext())
         grid_parameters.check_extent(self, parameters, context, target, request["grid"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from qgis.core import QgsCoordinateTransformContext, QgsProject
 
+from ..appearance.window import in_dialog
 from ..contract import MAX_CELLS, PARTIAL_SIGNS
 from ..folders import too_long
 from .destinations import Destination
@@ -24,6 +25,7 @@ _DATE = re.compile(
     rf"\s*(?:\d{{4}}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ]{_CLOCK}\s*(?:Z|UTC)?)?)?)?|"
     rf"(?:--)?(?:0?[1-9]|1[0-2])(?:T{_CLOCK})?)\s*"
 )
+_written: dict[str, tuple[str, int]] = {}  # algorithm: what it wrote last, and when
 # What a simple method takes; where a network takes more, the engine makes the tiles smaller.
 _BYTES_PER_TILE_CELL = 160
 
@@ -50,6 +52,33 @@ def check_overlap(
     for other in others:
         if not overlap(target.extent, target.crs, other.extent, other.crs, transforms):
             raise RasterProblem(f"{other.label} does not overlap the target raster (TARGET).")
+
+
+def remember(algorithm: str, output: str) -> None:
+    """Keep in mind which file an algorithm wrote last."""
+    if modified := _modified(output):
+        _written[algorithm] = output, modified
+
+
+def check_slip(algorithm: str, target: InputRaster) -> None:
+    """Refuse, in a dialog, the very file that the same algorithm wrote last: the list of layers offers it.
+
+    Raises:
+        RasterProblem: naming TARGET.
+    """
+    output, modified = _written.get(algorithm, ("", 0))
+    if output and in_dialog(algorithm) and same_place(target.path, output) and _modified(output) == modified:
+        raise RasterProblem(
+            f"{target.label} is the result that this algorithm wrote last, {output}: choose the coarse "
+            "raster."
+        )
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster]) -> None:

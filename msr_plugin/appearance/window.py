@@ -21,6 +21,13 @@ def in_window() -> bool:
     return on_main_thread and qgis.utils.iface is not None
 
 
+def in_dialog(algorithm: str) -> bool:
+    """Return whether the dialog of an algorithm, by its id, is in use; a script in the window has none."""
+    dialog = _dialog() if in_window() else None
+    shown = None if dialog is None else dialog.algorithm()
+    return shown is not None and shown.id() == algorithm
+
+
 def for_box(sentence: str) -> str:
     """Return a sentence so that a message box shows it letter by letter, markup in a file's name too."""
     return escape(sentence) if in_window() and Qt.mightBeRichText(sentence) else sentence
@@ -50,7 +57,13 @@ def clear_warnings() -> None:
 
 def _dialog_bar() -> QgsMessageBar | None:
     """Return the message bar of the algorithm's dialog that is in use."""
+    dialog = _dialog()
+    return None if dialog is None else dialog.messageBar()
+
+
+def _dialog() -> QgsProcessingAlgorithmDialogBase | None:
+    """Return the algorithm's dialog that is in use."""
     active = QgsApplication.activeWindow()
     shown = [w for w in (active, *QgsApplication.topLevelWidgets()) if w is not None and w.isVisible()]
     dialogs = [widget for widget in shown if isinstance(widget, QgsProcessingAlgorithmDialogBase)]
-    return dialogs[0].messageBar() if dialogs else None
+    return dialogs[0] if dialogs else None

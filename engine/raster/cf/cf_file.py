@@ -20,6 +20,7 @@ from engine.raster.cf.kept_chunks import KEPT, LARGE, assembled
 from engine.raster.cf.store_contents import check_store, is_store
 from engine.raster.cf.variables import LIBRARY, open_field
 from engine.raster.checks.declared_size import check_block, check_held
+from engine.raster.checks.own_results import doubts_of_own_result
 from engine.raster.hdf5.outside import check_within
 from engine.raster.missing_cells import MissingCells
 from engine.raster.packing import packing
@@ -91,6 +92,7 @@ class CfFile(RasterFile):
         self._packing = packing(*own, self._ref, array.dtype, self._sample)
         self.notes += [self._packing.note] if self._packing.note else []
         self.doubts = [self._packing.doubt] if self._packing.doubt else []
+        self.doubts += doubts_of_own_result(self._data.attrs)
         self.names_numbers = {"flag_values", "flag_meanings"} & set(self.attributes) != set()
         self.bare_numbers = array.dtype.kind in "iu" and not self._packing.stated
         self._missing = MissingCells(self._fills(), self._valid(), self._sample, self._kelvin(units))

@@ -12,7 +12,7 @@ import rasterio
 from engine.errors import Cancelled, InputError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest, SuperResolveResult
-from engine.pipeline.super_resolve import super_resolve
+from engine.pipeline.super_resolve import check, super_resolve
 from engine.raster.reference import GridRequest, RasterRef
 
 
@@ -263,3 +263,13 @@ def test_values_that_cannot_be_and_empty_outputs_are_told(base: SuperResolveRequ
 def test_an_output_that_no_file_can_be_called_is_refused(base: SuperResolveRequest, sign: str) -> None:
     with pytest.raises(InputError, match=r"output 'a.*b\.tif' holds a sign that no file name can"):
         run(replace(base, output=base.output.replace("fine", f"a{sign}b")))
+
+
+@pytest.mark.parametrize("ending", ["tif", "nc"])
+def test_a_target_that_is_a_result_is_told_before_the_run(base: SuperResolveRequest, ending: str) -> None:
+    first = replace(base, output=base.output.replace("tif", ending))
+    assert not any("result of MSR" in line for line in run(first).warnings)
+    again = replace(base, target=RasterRef(first.output), output=base.output.replace("fine", "finer"))
+    told = "target: it is itself a result of MSR (bicubic), whose fine detail was made, not measured."
+    assert told in check(again, Silent())["warnings"]
+    assert told in run(again).warnings

@@ -189,3 +189,32 @@ class TestAsking:
         stop.set()
         thread.join(60)
         assert not thread.is_alive()
+
+
+def test_the_last_result_as_target_is_refused_in_the_dialog_alone(
+    check, warm, monkeypatch, write_raster, tmp_path
+):
+    import processing
+
+    from msr_plugin.algorithms import preflight
+
+    monkeypatch.setattr(preflight, "in_dialog", lambda algorithm: algorithm == "msr:baseline")
+    coarse, fine = write_raster("coarse.tif", numpy.ones((6, 6))), str(tmp_path / "fine.tif")
+    given = {"TARGET": coarse, "METHOD": "bilinear", "FACTOR": 2, "OUTPUT": fine}
+    processing.run("msr:baseline", given)
+    accepted, sentence = check(TARGET=fine)
+    assert not accepted
+    assert sentence.startswith("Target raster (coarse) (TARGET) is the result that this algorithm wrote last")
+    assert check(TARGET=coarse) == (True, "")
+    monkeypatch.setattr(preflight, "in_dialog", lambda algorithm: False)
+    assert check(TARGET=fine) == (True, "")
+
+
+def test_a_result_as_target_is_told_in_the_dialog(check, warm, shown, write_raster, tmp_path):
+    import processing
+
+    fine = str(tmp_path / "fine.tif")
+    given = {"TARGET": write_raster("coarse.tif", numpy.ones((6, 6))), "FACTOR": 2, "OUTPUT": fine}
+    processing.run("msr:baseline", {**given, "METHOD": "bilinear"})
+    assert check(TARGET=fine) == (True, "")
+    assert any("is itself a result of MSR (bilinear)" in text for text in shown)

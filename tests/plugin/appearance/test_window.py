@@ -104,3 +104,14 @@ def test_values_that_are_not_taken_are_named_by_their_labels(provider, write_ras
     given = {"TARGET": target, "METHOD": "bilinear", "FACTOR": 2, "OUTPUT": "TEMPORARY_OUTPUT", **wrong}
     fine, said = provider.algorithm("baseline").create().checkParameterValues(given, QgsProcessingContext())
     assert not fine and said.startswith(sentence)
+
+
+def test_a_dialog_is_known_by_its_algorithm(provider, main_bar):
+    dialog = BareDialog()
+    dialog.setAlgorithm(provider.algorithm("baseline").create())
+    assert not window.in_dialog("msr:baseline")
+    dialog.show()
+    try:
+        assert window.in_dialog("msr:baseline") and not window.in_dialog("msr:sharpen")
+    finally:
+        dialog.close()
