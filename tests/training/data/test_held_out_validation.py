@@ -54,6 +54,30 @@ def test_months_at_the_end_of_training_are_held_out(configured, archive):
     assert choose_validation(chosen.config, archive).config == chosen.config
 
 
+def test_of_one_or_two_years_each_season_judges(configured, archive):
+    data = dated(archive, days("2001-10-01", 92, 8))  # every eighth day of two water years
+    config = configured({"kind": "period", "train": [["2001-10", "2003-09"]], "test": [["2004"] * 2]})
+    chosen = choose_validation(config, data)
+    held = chosen.config.validation
+    assert [first[:7] for first, _ in held.held_out_periods] == ["2001-11", "2002-01", "2003-04", "2003-08"]
+    assert held.gap_days == 10 and "in 4 seasons, 2001-11" in chosen.told[0]
+    split = split_archive(chosen.config, data)
+    assert len(split.validation.times) == 18 and len(split.train.times) > 60
+    assert not set(split.validation.times) & set(split.train.times)
+    near = np.abs(np.subtract.outer(split.validation.times, split.train.times)).min()
+    assert near * 8 > 10
+
+
+def test_of_two_years_of_months_a_month_of_each_season_judges(configured, archive):
+    months = [f"{2001 + m // 12}-{m % 12 + 1:02d}" for m in range(24)]
+    config = configured({"kind": "period", "train": [["2001", "2002"]], "test": [["2004"] * 2]})
+    held = choose_validation(config, dated(archive, months)).config.validation
+    assert [first for first, _ in held.held_out_periods] == ["2001-02", "2001-05", "2002-08", "2002-11"]
+    summers = [m for m in months if m[5:] in ("06", "07", "08")] + days("2001-06-01", 30)
+    alone = choose_validation(config, dated(archive, sorted(summers))).config.validation
+    assert len(alone.held_out_periods) == 1
+
+
 def test_the_last_fifth_of_the_dates_is_held_out_with_a_gap(configured, archive):
     data = dated(archive, days("2001-01-01", 130))
     config = configured(

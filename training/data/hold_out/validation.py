@@ -23,6 +23,8 @@ FEWEST_DATES, FEWEST_MONTHS, FEWEST_COLUMNS, FEWEST_BLOCKS = 6, 5, 5, 8
 SHORTEST = 10  # days from first to last: dates nearer together are one event
 GAP_DAYS = 10
 YEAR, THREE_YEARS = 365, 1000  # days; three years of dates may lack some at their ends
+NEARLY_A_YEAR = 330  # days
+SEASONS = 4  # of a year
 BLOCKS = 16  # that the cells with data are cut into, about
 LEAST_LEFT = 0.5  # of the training data, that a gap must leave
 
@@ -86,6 +88,40 @@ def last_block(days: list[tuple[int, int]], share: float) -> int:
     return sum(first > begin for first, _ in days)
 
 
+def season_blocks(days: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], int] | None:
+    """Return a block of dates in each season, and the days of the gap around them.
+
+    Of one or two years a block at the end would judge by one season alone: of snow, say, while it melts.
+
+    Args:
+        days: first and last day of each date, in order.
+
+    Returns:
+        First and last number of each block's dates; None of less than a year, of three years and more, and
+        where a season has no date.
+    """
+    begin, span = days[0][0], days[-1][1] - days[0][0] + 1
+    if not NEARLY_A_YEAR <= span < THREE_YEARS:
+        return None
+    years, length = max(1, round(span / YEAR)), round(SHARE * span / SEASONS)
+    blocks = []
+    for season in range(SEASONS):
+        middle = YEAR * (season * years // SEASONS) + YEAR * (season + 0.5) / SEASONS
+        first = begin + round(min(middle - length / 2, span - length))
+        inside = [n for n, day in enumerate(days) if first <= sum(day) / 2 < first + length]
+        if not inside:
+            return None
+        blocks.append((inside[0], inside[-1]))
+    gap = min(GAP_DAYS, length // 2)
+    held = sum(last - first + 1 for first, last in blocks)
+    near = [
+        any(days[first][0] - gap <= own[1] and own[0] <= days[last][1] + gap for first, last in blocks)
+        for own in days
+    ]
+    enough = len(days) - sum(near) >= LEAST_LEFT * (len(days) - held)
+    return blocks, gap if enough else 0
+
+
 def gap_of(days: list[tuple[int, int]], count: int) -> int:
     """Return the days of the gap before the last `count` dates; no more than half of the time they span."""
     span = days[-1][1] - days[-count][0] + 1
@@ -116,6 +152,9 @@ def _by_dates(config: Config, archive: Archive, seen: list[int]) -> _Choice | No
     if len(days) < FEWEST_DATES or one_event(days):
         return None
     names = sorted((archive.dates[t] for t in seen), key=day_span)
+    seasons = season_blocks(days)
+    if seasons is not None:
+        return _of_seasons(names, *seasons)
     count = last_block(days, SHARE)
     first, last = day_of(names[-count]), day_of(names[-1])
     gap = gap_of(days, count)
@@ -123,6 +162,17 @@ def _by_dates(config: Config, archive: Archive, seen: list[int]) -> _Choice | No
     if gap:
         words += f", and {gap} day{'s' * (gap > 1)} before them"
     return {"held_out_periods": ((first, last),), "gap_days": gap}, {}, words
+
+
+def _of_seasons(names: list[str], blocks: list[tuple[int, int]], gap: int) -> _Choice:
+    """Hold out blocks of dates, each from its first to its last number among the sorted ones."""
+    periods = tuple((day_of(names[first]), day_of(names[last])) for first, last in blocks)
+    count = sum(last - first + 1 for first, last in blocks)
+    spans = ", ".join(f"{first} to {last}" for first, last in periods)
+    words = f"{count} of {len(names)} training dates in {len(blocks)} seasons, {spans}"
+    if gap:
+        words += f", and {gap} day{'s' * (gap > 1)} on both sides of them"
+    return {"held_out_periods": periods, "gap_days": gap}, {}, words
 
 
 def _by_columns(config: Config, archive: Archive, seen: list[int]) -> _Choice | None:
