@@ -55,8 +55,8 @@ def test_months_at_the_end_of_training_are_held_out(configured, archive):
 
 
 def test_of_one_or_two_years_each_season_judges(configured, archive):
-    data = dated(archive, days("2001-10-01", 92, 8))  # every eighth day of two water years
-    config = configured({"kind": "period", "train": [["2001-10", "2003-09"]], "test": [["2004"] * 2]})
+    data = dated(archive, [*days("2001-10-01", 92, 8), "2004-02-01"])  # two water years, and a test
+    config = configured({"kind": "period", "train": [["2001-10", "2003-09"]], "test": [["2004-02"] * 2]})
     chosen = choose_validation(config, data)
     held = chosen.config.validation
     assert [first[:7] for first, _ in held.held_out_periods] == ["2001-11", "2002-01", "2003-04", "2003-08"]
