@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingUtils,
     QgsRasterLayerTemporalProperties,
+    QgsSingleBandPseudoColorRenderer,
     QgsUnitTypes,
 )
 from qgis.PyQt.QtCore import QIODevice, Qt
@@ -112,6 +113,16 @@ def legend_of_classes(ramp: QgsColorRampShader) -> None:
         own = settings()
         own.setUseContinuousLegend(False)
         ramp.setLegendSettings(own)
+
+
+def band_of(renderer: QgsSingleBandPseudoColorRenderer) -> int:
+    """Return the band that a renderer shows."""
+    return int(getattr(renderer, "inputBand", renderer.band)())
+
+
+def set_band(renderer: QgsSingleBandPseudoColorRenderer, band: int) -> None:
+    """Have a renderer show another band."""
+    getattr(renderer, "setInputBand", renderer.setBand)(band)
 
 
 def push_warning(feedback: QgsProcessingFeedback, message: str) -> None:

@@ -21,7 +21,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..compat import INTERPOLATED, legend_of_classes
+from ..compat import INTERPOLATED, band_of, legend_of_classes
 from ..translation import tr
 from .layer_names import Naming, rename
 from .round_values import round_values, share_of
@@ -88,7 +88,7 @@ def _style_coarse(
     for layer in project.mapLayers().values() if project is not None else ():
         if isinstance(layer, QgsRasterLayer) and layer.source() == path:
             old = layer.renderer()
-            band = old.band() if isinstance(old, QgsSingleBandPseudoColorRenderer) else 1
+            band = band_of(old) if isinstance(old, QgsSingleBandPseudoColorRenderer) else 1
             layer.setRenderer(alike(renderer, band))
             layer.triggerRepaint()
 

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
-from ..compat import FIXED_RANGE, FIXED_RANGE_PER_BAND, UTC
+from ..compat import FIXED_RANGE, FIXED_RANGE_PER_BAND, UTC, set_band
 from ..translation import tr
 
 MOST_LAYERS = 120  # of a group, where bands have no ranges of their own
@@ -118,7 +118,7 @@ def make_temporal(
 def alike(renderer: QgsSingleBandPseudoColorRenderer, band: int) -> QgsSingleBandPseudoColorRenderer:
     """Return a renderer with the same colours for another band, or another layer's."""
     own = renderer.clone()
-    own.setBand(band)
+    set_band(own, band)
     own.setClassificationMin(renderer.classificationMin())  # which the band's change forgets
     own.setClassificationMax(renderer.classificationMax())
     return own
