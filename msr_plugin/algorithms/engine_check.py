@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..appearance.units import readable_sentence
 from ..appearance.window import clear_warnings, in_window, show_warnings
 from ..worker.engine_process import WorkerError
 from ..worker.engine_service import SERVICE
@@ -32,7 +33,7 @@ def ask_engine(request: Mapping[str, Any], words: Callable[[str], str], doubts: 
     if not in_window():
         return
     clear_warnings()
-    show_warnings([*doubts, *(words(text) for text in _warnings_of_engine(request, words))])
+    show_warnings([*doubts, *_warnings_of_engine(request, words)])
 
 
 def _warnings_of_engine(request: Mapping[str, Any], words: Callable[[str], str]) -> list[str]:
@@ -46,8 +47,8 @@ def _warnings_of_engine(request: Mapping[str, Any], words: Callable[[str], str])
         answer = SERVICE.ask("check", request, left)
     except WorkerError as error:
         if error.kind in ("input", "package"):
-            raise RasterProblem(words(str(error))) from None
+            raise RasterProblem(readable_sentence(words(str(error)))) from None
         return []  # the run will tell
     finally:
         _waits.append((time.monotonic(), time.monotonic() - began))
-    return [str(text) for text in (answer or {}).get("warnings") or []]
+    return [readable_sentence(words(str(text))) for text in (answer or {}).get("warnings") or []]

@@ -12,6 +12,7 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 from qgis.PyQt.QtCore import QThread
 
 from ..appearance.cancelled import call_it_cancelled
+from ..appearance.units import readable_sentence
 from ..compat import push_warning
 from ..contract import partial_file_of
 from ..worker.debug_log import with_log
@@ -47,11 +48,11 @@ class Reporter:
         if level in ("warning", "error"):
             self.warn(text)
         else:
-            self.feedback.pushInfo(text)
+            self.feedback.pushInfo(readable_sentence(text))
 
     def warn(self, text: str) -> None:
         """Show a warning in the dialog's words, each one once."""
-        text = self.words(text)
+        text = readable_sentence(self.words(text))
         if text and text not in self.warnings:
             self.warnings.append(text)
             push_warning(self.feedback, text)
@@ -102,7 +103,7 @@ def run_engine(
         return None
     except WorkerError as error:
         tidy(outputs, error.pid, final=False)
-        sentence = words(str(error))
+        sentence = readable_sentence(words(str(error)))
         if error.kind not in SAY_ALL:
             sentence = with_log(sentence, error.detail)
         if error.kind == "start":

@@ -27,24 +27,22 @@ FILES = {
     "OUTPUT_SUPPORT": ("support", "Ensemble: supported share of the detail"),
 }
 TEXTS = {
-    "MEMBERS": "How many fine rasters to draw, each as likely as the next and each true to the coarse one. "
-    "0: only the model's best estimate. With 2 or more, the output is their mean; 20 is a good number. "
-    "The time grows with it.",
+    "MEMBERS": "How many fine rasters to draw, each as likely as the next and true to the coarse one (20 is "
+    "good); the output is their mean. 0: only the model's best estimate.",
     "SEED": "Where the random numbers begin. The same seed gives the same members again, another gives "
     "others.",
     "QUANTILES": "The quantiles to write, as numbers between 0 and 1: the truth is below 0.1 with one chance "
     "in ten.",
-    "COHERENCE": "Over so many days each member changes little by little from date to date, for sums and "
-    "durations over dates. 0: on each date its detail is drawn anew. Needs a target with dates.",
+    "COHERENCE": "Over so many days each member changes little by little, for sums and durations over the "
+    "target's dates. 0: on each date its detail is drawn anew.",
     "OUTPUT_SPREAD": "The members' standard deviation, in the target's units: where it is large, the fine "
     "value is uncertain. Needs members.",
-    "OUTPUT_QUANTILES": "A band for each quantile. Unlike the mean, they do not keep the coarse means. Needs "
+    "OUTPUT_QUANTILES": "A band for each quantile; unlike the mean, they do not keep the coarse means. Needs "
     "members.",
-    "OUTPUT_MEMBERS": "A band for each member. Each keeps the coarse means, so that areas, sums and extremes "
-    "can be worked out member by member. Needs members.",
+    "OUTPUT_MEMBERS": "A band for each member, which keeps the coarse means: for areas, sums and extremes "
+    "member by member. Needs members.",
     "OUTPUT_SUPPORT": "How much of the fine detail the sources support: 1 where all members show the same "
-    "detail, 0 where each invents its own, no value where there is no detail. It does not see an error that "
-    "all members share. Needs members, 10 or more for a steady picture.",
+    "detail, 0 where each invents its own. Needs members, 10 or more for a steady picture.",
 }
 
 

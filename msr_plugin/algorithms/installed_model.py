@@ -88,7 +88,11 @@ class ModelAlgorithm(CardAlgorithm):
             )
             made += card.assumption
         texts = {**super().texts(), "": f"{about}\n{made}"}
-        texts["TARGET"] = f"{card.target_title}, coarse. {texts['TARGET']} Other units are converted."
+        units = f" in {readable(card.units)} (others are converted)" if readable(card.units) else ""
+        texts["TARGET"] = (
+            f"{card.target_title}{units}, coarse. A file that GDAL reads, with a coordinate reference "
+            "system; in scripts also FILE:VARIABLE, such as era5.nc:t2m."
+        )
         for source in card.sources:
             texts[source.parameter] = _source_text(source)
             texts[band_parameter(source)] = texts["TARGET_BAND"]
@@ -173,8 +177,8 @@ def _with_units(title: str, units: str) -> str:
 
 
 def _source_text(source: CardSource) -> str:
-    kind = "A climatology: one band for each month or day. " if source.climatology else ""
-    change = "Changes from date to date. " if source.dynamic else ""
+    kind = ": a climatology, one band for each month or day" if source.climatology else ""
+    change = ", which changes from date to date" if source.dynamic else ""
     if source.has_default:
         rest = "Left empty, the raster that comes with the model is used."
     else:
@@ -182,4 +186,4 @@ def _source_text(source: CardSource) -> str:
     units = (
         f" in {readable(source.units)} (others are converted)" if source.units and source.units != "1" else ""
     )
-    return f"{source.title}{units}. {kind}{change}{rest}"
+    return f"{source.title}{units}{kind}{change}. {rest}"

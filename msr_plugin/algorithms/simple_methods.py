@@ -66,8 +66,8 @@ class Baseline(SuperResolutionAlgorithm):
             "cell, in the target's units.",
             "OUTPUT_SUPPORT": f"Of {TELLING}: the part of all fine detail to expect that the covariates "
             "give, 0 to 1. Where it is low, the result is smoother than the truth.",
-            "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
-            "temperature, corrected by difference. auto: by units and values.",
+            "QUANTITY": "nonnegative is like rain, never below 0 and corrected by ratio; signed is like "
+            "temperature, corrected by difference. auto goes by units and values.",
         }
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

@@ -17,10 +17,8 @@ NAME = "TOLD"
 LABEL = f"What the files do not say ({NAME})"  # as sentences name it
 KEYS = ("units", "nodata", "scale", "offset")
 TEXT = (
-    "What counts in place of what a file says: NAME.units=UNIT, NAME.nodata=NUMBER (missing, beside the "
-    "numbers that the file names), NAME.scale=NUMBER and NAME.offset=NUMBER (value = number in the file × "
-    "scale + offset), several with ; between them. NAME is target or a source's name, such as temperature: "
-    "target.units=mm/day; temperature.nodata=-32768; temperature.scale=0.1. Empty: the files say it all."
+    "Units, nodata, scale and offset (value = number × scale + offset) in place of what files say: "
+    "target.units=mm/day; temperature.nodata=-32768. The names are target and those of the sources."
 )
 
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 _DEGREES = dict.fromkeys(("degC", "deg_C", "celsius", "degrees_celsius"), "°C")
 _WRITTEN = {**_DEGREES, "degrees": "°", "degree": "°", "1": "", "percent": "%"}
+
+
+_IN_SENTENCES = re.compile(r"(?<![=\w])(?:degC|deg_C|degrees_celsius)\b")  # not those to be typed: units=degC
+
+
+def readable_sentence(text: str) -> str:
+    """Return a sentence of the engine with its degrees as people write them."""
+    return _IN_SENTENCES.sub("°C", text)
 
 
 def readable(units: str) -> str:

@@ -84,8 +84,8 @@ class CompareMethods(SuperResolutionAlgorithm):
             "METHODS": "The ids of the methods to compare, with commas between them: bilinear, sharpen. "
             "Empty: all that fit.",
             "DATE": "Compare on this date alone. Empty: on all dates of the target, of many on twelve.",
-            "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
-            "temperature, corrected by difference. auto: by units and values.",
+            "QUANTITY": "nonnegative is like rain, never below 0 and corrected by ratio; signed is like "
+            "temperature, corrected by difference. auto goes by units and values.",
             PAGE: "The comparison as a page.",
             TABLE: "The same as a table (CSV): method, root mean square error, its ratio to smoothly "
             "conserved bicubic interpolation, bias.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...appearance.units import readable
 from ...translation import tr
 
 LITTLE = 0.97  # times the error of interpolation: from here on hardly anything is gained
@@ -36,7 +37,7 @@ def nothing_gained(learned: Mapping[str, Any]) -> bool:
 
 def units_of(result: Mapping[str, Any]) -> str:
     """Return the units of a result's values, "" where they are not known."""
-    return str(((result.get("sharpening") or {}).get("expected") or {}).get("units") or "")
+    return readable(str(((result.get("sharpening") or {}).get("expected") or {}).get("units") or ""))
 
 
 def _done(result: Mapping[str, Any], target: str) -> str:
@@ -84,7 +85,7 @@ def _shares(below: Sequence[float | None]) -> str:
 def _gained(learned: Mapping[str, Any]) -> str:
     expected = learned.get("expected") or {}
     error, ratio = expected.get("error"), expected.get("over_interpolation")
-    units = str(expected.get("units") or "")
+    units = readable(str(expected.get("units") or ""))
     told = tr("the error to reckon with is not known")
     if error is not None:
         told = tr("the error to reckon with is {error}").format(error=f"{error:.3g} {units}".strip())

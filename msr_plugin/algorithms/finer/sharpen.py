@@ -67,14 +67,13 @@ class Sharpening(SuperResolutionAlgorithm):
             "TARGET": "The coarse raster, or a stack with a band for each date. A file that GDAL reads, "
             "with a coordinate reference system; in scripts also FILE:VARIABLE, such as era5.nc:t2m.",
             NAME: "Finer rasters that the values may depend on, as many as you like: numbers, classes (land "
-            "cover) or directions. What one of them is called is seen in the result by its layer's name. "
-            "Without any the result is smooth interpolation.",
+            "cover) or directions. Without any the result is smooth interpolation.",
             "REFERENCE": "A raster whose grid the output takes. Empty: the first covariate's, as far as "
             "the coarse raster reaches, unless a factor is given.",
             "FACTOR": "Fine cells along the edge of a coarse one, in place of a reference grid: the "
             "target's own cells are divided, and their means are kept exactly.",
-            "QUANTITY": "nonnegative: like rain, never below 0, corrected by ratio. signed: like "
-            "temperature, corrected by difference. auto: by units and values.",
+            "QUANTITY": "nonnegative is like rain, never below 0 and corrected by ratio; signed is like "
+            "temperature, corrected by difference. auto goes by units and values.",
             "ALL_DATES": "Make one band for each date of the target, unless a date or a band is given. The "
             "dates learn from each other.",
             "DATE": "Make the raster of this date alone: YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, or MM "

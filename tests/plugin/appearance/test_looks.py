@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy
 import pytest
 from qgis.core import (
@@ -17,7 +19,7 @@ from qgis.core import (
 from msr_plugin.appearance.layer_names import Naming, cell_size, date_words
 from msr_plugin.appearance.round_values import round_values, share_of
 from msr_plugin.appearance.style import SPREAD, Look, ResultStyler
-from msr_plugin.appearance.units import readable
+from msr_plugin.appearance.units import readable, readable_sentence
 from msr_plugin.compat import ADVANCED
 
 RAMP = numpy.linspace(0, 1, 64).reshape(8, 8)
@@ -157,3 +159,27 @@ def test_no_dialog_asks_for_more_than_eight_things_at_once(provider):
     }
     assert {name: names for name, names in shown.items() if len(names) > 8} == {}
     assert {"TARGET", "SOURCE_ELEVATION", "OUTPUT"} <= set(shown["snow16km"])
+
+
+OTHERS = ("prepare", "train", "evaluate", "ablate")  # of training, with texts of their own
+
+
+def test_the_help_of_a_parameter_is_two_sentences_at_most(noisy_provider):
+    long = {}
+    for algorithm in noisy_provider.algorithms():
+        for name, text in algorithm.texts().items() if algorithm.name() not in OTHERS else ():
+            sentences = re.findall(r"[.!?](?:\s|$)", text)
+            if name and (len(sentences) > 2 or len(text) > 240):
+                long[algorithm.name(), name] = text
+    assert long == {}
+
+
+def test_degrees_are_written_as_people_write_them(provider):
+    told = "target: degC; 3 cells of it are -80 degC: give target.units=degC where it is in K."
+    assert readable_sentence(told) == (
+        "target: °C; 3 cells of it are -80 °C: give target.units=degC where it is in K."
+    )
+    labels = [d.description() for a in provider.algorithms() for d in a.parameterDefinitions()]
+    assert "Air temperature [°C]" in labels
+    shown = [a.shortHelpString() for a in provider.algorithms() if a.name() not in OTHERS]
+    assert not any("degC" in text for text in (*labels, *shown))
