@@ -12,7 +12,7 @@ from .translation import tr
 
 if TYPE_CHECKING:  # what only a window has
     from qgis.gui import QgisInterface
-    from qgis.PyQt.QtWidgets import QMenu
+    from qgis.PyQt.QtWidgets import QDialog, QMenu
 
 SAMPLE = "msr:sampledata"
 # Algorithms whose dialog an entry opens: id, and words.
@@ -20,6 +20,7 @@ DIALOGS = (
     ("msr:sharpen", "Make my raster finer…"),
     ("msr:comparemethods", "Compare methods on my raster…"),
 )
+_open: dict[int, QDialog] = {}
 
 
 class PluginMenu:
@@ -62,4 +63,8 @@ def open_dialog(algorithm: str) -> None:
 
     dialog = processing.createAlgorithmDialog(algorithm, {})
     if dialog is not None:
+        # Without it Python throws away its half of the dialog, and Run does nothing.
+        key = id(dialog)
+        _open[key] = dialog
+        dialog.destroyed.connect(lambda *_: _open.pop(key, None))
         dialog.show()

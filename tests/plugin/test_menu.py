@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from qgis.core import QgsProject
-from qgis.PyQt.QtWidgets import QMenu
+from qgis.PyQt.QtCore import QEvent
+from qgis.PyQt.QtWidgets import QApplication, QDialog, QMenu
 
 from msr_plugin import menu
 
@@ -63,3 +66,21 @@ def test_each_entry_opens_an_algorithm_that_is_there(window, provider, monkeypat
         action.trigger()
     assert opened == [algorithm for algorithm, _ in menu.DIALOGS]
     assert all(provider.algorithm(each.partition(":")[2]) is not None for each in opened)
+
+
+class Dialog(QDialog):
+    """As QGIS' own dialog of algorithms: its Run is Python's."""
+
+
+def test_a_dialog_keeps_what_runs_the_algorithm(qgis_app, monkeypatch):
+    """Python's half of a dialog that nobody holds is thrown away; then Run does nothing."""
+    import processing
+
+    monkeypatch.setattr(processing, "createAlgorithmDialog", lambda *_: Dialog(), raising=False)
+    menu.open_dialog("msr:sharpen")
+    gc.collect()
+    (dialog,) = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, Dialog)]
+    assert dialog.isVisible()
+    dialog.deleteLater()
+    QApplication.sendPostedEvents(dialog, QEvent.Type.DeferredDelete)
+    assert not menu._open
