@@ -66,7 +66,8 @@ class Reporter:
         if phase and phase != self._phase:
             self._phase = phase
             self._told, self._pause = now, FIRST_NEWS_SECONDS
-            self.feedback.setProgressText(phase)
+            known = left is not None and float(left) > FIRST_NEWS_SECONDS
+            self.feedback.setProgressText(news(phase, message, fraction) if known else phase)
         elif left is not None and now - self._told > self._pause:
             self._told, self._pause = now, NEWS_SECONDS
             self.feedback.setProgressText(news(phase, message, fraction))

@@ -13,6 +13,7 @@ from ..translation import tr
 from .layer_dates import dates_of_layer, span_of
 from .parameter_widget import ParameterWidget, WidgetMaker
 
+_ALL = ("all", "all dates", tr("all dates"))  # as they may be typed
 OF = "TARGET"  # the parameter of the raster
 
 
@@ -21,6 +22,7 @@ class DateWidget(ParameterWidget):
 
     def createWidget(self) -> QWidget:
         """Return the list, still empty."""
+        self.span = ""
         self.box = QComboBox()
         self.box.setEditable(True)
         self.box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -42,12 +44,13 @@ class DateWidget(ParameterWidget):
 
     def offer(self, dates: list[str]) -> None:
         """Offer some dates, and all of them where there are several."""
-        written = self.text()
+        written, before, self.span = self.text(), self.span, span_of(dates)
+        if before and written == before:  # all dates of one raster are those of the next, too
+            written = self.span
         self.box.blockSignals(True)  # nothing changes for the dialog
         self.box.clear()
-        span = span_of(dates)
-        if span:
-            self.box.addItem(tr("All {} dates").format(len(dates)), span)
+        if self.span:
+            self.box.addItem(tr("All {} dates").format(len(dates)), self.span)
         for date in dates:
             self.box.addItem(date, date)
         self.show_text(written)
@@ -64,6 +67,8 @@ class DateWidget(ParameterWidget):
         """Return the date, or the span of all."""
         written = self.box.currentText().strip()
         index = self.box.findText(written)
+        if index < 0 and self.span and written.lower() in _ALL:
+            return self.span
         return str(self.box.itemData(index)) if index >= 0 else written
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterDefinition
+from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterDefinition
 from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
 from qgis.PyQt.QtWidgets import QHBoxLayout, QWidget
 
-STANDARD_DIALOG = QgsProcessingGui.WidgetType.Standard
-BATCH_DIALOG = QgsProcessingGui.WidgetType.Batch
+from ..compat import resolve
+
+STANDARD_DIALOG = resolve((QgsProcessingGui, "WidgetType.Standard"), (Qgis, "ProcessingMode.Standard"))
+BATCH_DIALOG = resolve((QgsProcessingGui, "WidgetType.Batch"), (Qgis, "ProcessingMode.Batch"))
 
 
 class ParameterWidget(QgsAbstractProcessingParameterWidgetWrapper):

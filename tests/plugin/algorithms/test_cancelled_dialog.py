@@ -91,6 +91,9 @@ def test_news_tell_the_time_left_of_one_tile_and_of_many(qgis_app, feedback, mon
     one = {"tiles_done": 0, "tiles_total": 1, "seconds_left": 30, "phase": "Super-resolving", "fraction": 0.4}
     monkeypatch.setattr(engine_run, "FIRST_NEWS_SECONDS", -1.0)
     reporter = Reporter(feedback)
-    reporter(one)
+    reporter({**one, "seconds_left": None})
     reporter(one)
     assert feedback.said["phase"] == ["Super-resolving", "Super-resolving: 40%, about 30 s left"]
+    writing = {"phase": "Writing the output", "fraction": 0.6, "tiles_done": 40, "tiles_total": 40}
+    reporter({**writing, "seconds_left": 12})
+    assert feedback.said["phase"][-1] == "Writing the output: 60%, about 12 s left"

@@ -218,3 +218,14 @@ def test_a_result_as_target_is_told_in_the_dialog(check, warm, shown, write_rast
     processing.run("msr:baseline", {**given, "METHOD": "bilinear"})
     assert check(TARGET=fine) == (True, "")
     assert any("is itself a result of MSR (bilinear)" in text for text in shown)
+
+
+def test_cells_of_another_size_than_in_training_are_told_in_the_dialog(
+    provider, warm, shown, rasters, write_raster
+):
+    target = write_raster("wide.tif", numpy.ones((4, 5)), resolution=5.0)
+    given = {"TARGET": target, "SOURCE_ELEVATION": rasters["elevation"], "OUTPUT": "TEMPORARY_OUTPUT"}
+    assert provider.algorithm("tinyrain").create().checkParameterValues(given, QgsProcessingContext())[0]
+    assert any(
+        text.startswith("The coarse cells are") and "but training had 111 km" in text for text in shown
+    )

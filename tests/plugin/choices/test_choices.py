@@ -103,10 +103,24 @@ def test_dates_are_those_of_the_target(dialog, name, months, write_raster):
     assert value(opened, "DATE") == "2018-11"
     box.setCurrentIndex(0)
     assert value(opened, "DATE") == "2018-10..2019-01"
+    box.setEditText("All dates")
+    assert value(opened, "DATE") == "2018-10..2019-01"
     box.setEditText("2018-11..2018-12")
     opened.setParameters({"TARGET": write_raster("one.tif", numpy.ones((6, 6)))})
     assert items(box) == []
     assert value(opened, "DATE") == "2018-11..2018-12"
+
+
+def test_all_dates_stay_all_when_the_target_changes(dialog, months, write_raster):
+    opened = dialog("sharpen")
+    box = widget(opened, "DATE").box
+    opened.setParameters({"TARGET": months})
+    box.setCurrentIndex(0)
+    others = dated(write_raster("others.tif", numpy.ones((2, 6, 6))), ["2020-01", "2020-02"])
+    opened.setParameters({"TARGET": others})
+    assert box.currentText() == "All 2 dates" and value(opened, "DATE") == "2020-01..2020-02"
+    opened.setParameters({"TARGET": write_raster("one.tif", numpy.ones((6, 6)))})
+    assert not value(opened, "DATE")
 
 
 def test_dates_follow_the_layer_that_is_picked_in_the_list(dialog, months, write_raster):
