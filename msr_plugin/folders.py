@@ -8,6 +8,8 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
+from .translation import tr
+
 ROOT = Path(__file__).resolve().parent.parent  # holds engine/, resources/, metadata.txt
 LONGEST = 259  # signs of a path on Windows, where long ones are not allowed
 LIMITED = sys.platform == "win32"
@@ -25,10 +27,15 @@ def too_long(path: str | Path, added: int = 0) -> str:
     signs = len(os.path.abspath(path)) + added
     if signs <= LONGEST or not LIMITED or _long_paths_are_allowed():
         return ""
-    return (
-        f"its path has {signs} signs{' while it is written' if added else ''}, and Windows takes {LONGEST}: "
-        "choose a shorter folder or name, or allow long paths in Windows."
+    written = tr(
+        "its path has {} signs while it is written, and Windows takes {}: choose a shorter folder or name, "
+        "or allow long paths in Windows."
     )
+    kept = tr(
+        "its path has {} signs, and Windows takes {}: choose a shorter folder or name, or allow long paths "
+        "in Windows."
+    )
+    return (written if added else kept).format(signs, LONGEST)
 
 
 def _long_paths_are_allowed() -> bool:

@@ -25,6 +25,7 @@ from .compat import WARNING
 from .folders import model_folders
 from .metadata import plugin_version
 from .packages.cards import installed_cards
+from .translation import tr
 
 TRAINING = (Prepare, Train, Evaluate, Ablate, ExportModel, RemoveModel)
 GENERIC = (Sharpening, SampleData, CompareMethods, SuperResolve, Baseline, ModelInfo, InstallModel, *TRAINING)
@@ -45,7 +46,7 @@ class MsrProvider(QgsProcessingProvider):
 
     def name(self) -> str:
         """Return the name in the toolbox."""
-        return "Multi-source super-resolution"
+        return tr("Multi-source super-resolution")
 
     def longName(self) -> str:
         """Return the name with the version."""

@@ -1,10 +1,38 @@
-"""The plugin's texts in the user's language."""
+"""The plugin's texts in the user's language.
+
+resources/translations/LANGUAGE.json holds text → translation; `./dev translate` keeps these files. A text
+stands in `tr("…")`, with {} where something is put in by `format`; or in a table or an algorithm's
+`texts()`, and goes through `tr` where it is shown.
+"""
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QCoreApplication
+import functools
+import json
+from pathlib import Path
+
+from qgis.core import QgsSettings
+from qgis.PyQt.QtCore import QLocale
+
+FOLDER = Path(__file__).resolve().parent.parent / "resources" / "translations"
+
+
+def language() -> str:
+    """Return the locale of QGIS' window, such as de_CH."""
+    return str(QgsSettings().value("locale/userLocale", "") or QLocale.system().name())
+
+
+@functools.cache
+def catalogue() -> dict[str, str]:
+    """Return the texts that the language has; QGIS takes another language only when it starts anew."""
+    name = language().replace("-", "_")
+    for stem in (name, name.partition("_")[0]):
+        file = FOLDER / f"{stem}.json"
+        if file.is_file():
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+    return {}
 
 
 def tr(text: str) -> str:
-    """Translate a text of the plugin."""
-    return QCoreApplication.translate("MSR", text)
+    """Translate a text of the plugin; what has no translation stays English."""
+    return catalogue().get(text, text)

@@ -56,11 +56,13 @@ class SuperResolve(CardAlgorithm):
         for source in card.sources:
             if source.required and source.name not in given:
                 raise RasterProblem(
-                    f"{self.label('SOURCES')} lacks {source.name} ({source.title}), which {card.id} needs."
+                    tr("{} lacks {} ({}), which {} needs.").format(
+                        self.label("SOURCES"), source.name, source.title, card.id
+                    )
                 )
         if not card.ensemble and self.parameterAsInt(parameters, "MEMBERS", context) > 0:
             raise RasterProblem(
-                f"{self.label('MEMBERS')} must be 0: {card.id} gives one estimate, no ensemble."
+                tr("{} must be 0: {} gives one estimate, no ensemble.").format(self.label("MEMBERS"), card.id)
             )
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
@@ -72,10 +74,12 @@ class SuperResolve(CardAlgorithm):
             label = f"{self.label('SOURCES')}, {name}"
             if name not in known:
                 raise RasterProblem(
-                    f"{label}: {card.id} has no such source; it has {', '.join(known) or 'none'}."
+                    tr("{}: {} has no such source; it has {}.").format(
+                        label, card.id, ", ".join(known) or tr("none")
+                    )
                 )
             if name in rasters:
-                raise RasterProblem(f"{label}: this source stands twice.")
+                raise RasterProblem(tr("{}: this source stands twice.").format(label))
             rasters[name] = named_raster(text, label, context)
         return rasters
 
@@ -83,7 +87,7 @@ class SuperResolve(CardAlgorithm):
         """Return the card of what MODEL names."""
         text = self.parameterAsString(parameters, "MODEL", context).strip()
         if not text:
-            raise RasterProblem(f"{self.label('MODEL')} is missing.")
+            raise RasterProblem(tr("{} is missing.").format(self.label("MODEL")))
         try:
             return find_card(text, model_folders())
         except CardError as error:

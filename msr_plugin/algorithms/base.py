@@ -40,6 +40,10 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
         """Return the help: what the algorithm does under "", and one text for each parameter."""
         return {}
 
+    def help_text(self, name: str) -> str:
+        """Return the help of a parameter, or of the algorithm ("")."""
+        return tr(self.texts().get(name, ""))
+
     def name(self) -> str:
         """Return the id, which never changes."""
         return self.ID
@@ -62,7 +66,8 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
 
     def tags(self) -> list[str]:
         """Return words that the toolbox also finds it by."""
-        return [*self.TAGS, "msr", "super-resolution", "downscaling"]
+        more = tr("super-resolution,downscaling,resolution").split(",")  # a language adds its own
+        return list(dict.fromkeys([*self.TAGS, "msr", "super-resolution", "downscaling", *more]))
 
     def helpUrl(self) -> str:
         """Return the page with more help."""
@@ -70,14 +75,14 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
 
     def shortDescription(self) -> str:
         """Return the first sentence of the help."""
-        return self.texts().get("", "").split(". ")[0].rstrip(".")
+        return self.help_text("").split(". ")[0].rstrip(".")
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog, parameters included."""
-        texts = self.texts()
-        parts = [f"<p>{paragraph}</p>" for paragraph in escape(texts.get("", "")).split("\n") if paragraph]
+        about = escape(self.help_text(""))
+        parts = [f"<p>{paragraph}</p>" for paragraph in about.split("\n") if paragraph]
         for definition in self.parameterDefinitions():
-            text = texts.get(definition.name())
+            text = self.help_text(definition.name())
             if text:
                 parts.append(f"<h3>{escape(definition.description())}</h3><p>{escape(text)}</p>")
         return "".join(parts)
@@ -106,7 +111,7 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
 
     def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
         """Add a parameter together with its help."""
-        parameter.setHelp(escape(self.texts().get(parameter.name(), "")))  # QGIS shows it as rich text
+        parameter.setHelp(escape(self.help_text(parameter.name())))  # QGIS shows it as rich text
         if advanced:
             make_advanced(parameter)
         self.addParameter(parameter)
@@ -183,12 +188,12 @@ def unacceptable(
         return None
     label = f"{definition.description()} ({definition.name()})"
     if value is None or (isinstance(value, str) and not value.strip()):
-        return f"{label} is missing."
+        return tr("{} is missing.").format(label)
     if isinstance(definition, QgsProcessingParameterRasterLayer):
         return f"{label}: {unreadable(value)}"
     if isinstance(definition, QgsProcessingParameterNumber):
         lowest, highest = definition.minimum(), definition.maximum()
-        return f"{label}: {value} is no number from {lowest:g} to {highest:g}."
+        return tr("{}: {} is no number from {:g} to {:g}.").format(label, value, lowest, highest)
     if isinstance(definition, QgsProcessingParameterEnum):
-        return f"{label}: “{value}” is none of {', '.join(definition.options())}."
-    return f"{label}: “{value}” cannot be taken: see the help beside it."
+        return tr("{}: “{}” is none of {}.").format(label, value, ", ".join(definition.options()))
+    return tr("{}: “{}” cannot be taken: see the help beside it.").format(label, value)

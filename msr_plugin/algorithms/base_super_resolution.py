@@ -71,11 +71,11 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         Raises:
             RasterProblem: there is no such model, or the factor is silly.
         """
-        raise RasterProblem(f"{self.displayName()} names no model.")
+        raise RasterProblem(tr("{} names no model.").format(self.displayName()))
 
     def factor_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
         """Return the factor, for the size of the output."""
-        raise RasterProblem(f"{self.displayName()} has no factor.")
+        raise RasterProblem(tr("{} has no factor.").format(self.displayName()))
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return the sources given, by their names in the card.
@@ -186,7 +186,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             RasterProblem: naming the parameter.
         """
         if not self.is_given(parameters, "TARGET", context):
-            raise RasterProblem(f"{self.label('TARGET')} is missing.")
+            raise RasterProblem(tr("{} is missing.").format(self.label("TARGET")))
 
     @guarded
     def prepareAlgorithm(
@@ -268,7 +268,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """Return target, reference and domain; the sources come from `sources_of`."""
         target = self.raster(parameters, "TARGET", context, "TARGET_BAND")
         if target is None:
-            raise RasterProblem(f"{self.label('TARGET')} is missing.")
+            raise RasterProblem(tr("{} is missing.").format(self.label("TARGET")))
         others = {name: self.raster(parameters, name, context) for name in ("REFERENCE", "DOMAIN")}
         return {"TARGET": target, **{name: raster for name, raster in others.items() if raster is not None}}
 
@@ -354,14 +354,16 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         why = self.why_dated(parameters, context, sources)
         layer = self.parameterAsRasterLayer(parameters, "TARGET", context) if why else None
         if layer is not None and not may_be_dated(layer, request["target"]["band"]):
-            raise RasterProblem(f"{self.label('DATE')} is missing: {why}. Give YYYY-MM-DD, YYYY-MM or MM.")
+            raise RasterProblem(
+                tr("{} is missing: {}. Give YYYY-MM-DD, YYYY-MM or MM.").format(self.label("DATE"), why)
+            )
 
 
 def of_parts(climatology: InputRaster) -> str:
     """Return that a climatology's bands are for parts of the year, "" where it is used as a whole."""
     if climatology.bands == 1 or climatology.band is not None:
         return ""
-    return f"{climatology.label} has {climatology.bands} bands, one for each part of the year"
+    return tr("{} has {} bands, one for each part of the year").format(climatology.label, climatology.bands)
 
 
 def reference_of(raster: InputRaster) -> dict[str, Any]:
@@ -374,7 +376,7 @@ def _source_report(source: dict[str, Any]) -> str:
     text = f"{source.get('name')}: {source.get('grid')}; {source.get('resampling')}"
     covered, outside = source.get("covered"), source.get("outside_range")
     if isinstance(covered, (int, float)):
-        text += f"; covers {covered:.1%} of the output"
+        text += tr("; covers {:.1%} of the output").format(covered)
     if isinstance(outside, (int, float)) and outside > 0:
-        text += f"; {outside:.1%} of its values outside the training range"
+        text += tr("; {:.1%} of its values outside the training range").format(outside)
     return text

@@ -15,6 +15,7 @@ from ..appearance.cancelled import call_it_cancelled
 from ..appearance.units import readable_sentence
 from ..compat import push_warning
 from ..contract import partial_file_of
+from ..translation import tr
 from ..worker.debug_log import with_log
 from ..worker.engine_process import WorkerCancelled, WorkerError
 from ..worker.engine_service import SERVICE, EngineService
@@ -158,12 +159,12 @@ def _remove(path: Path) -> None:
 def news(phase: str, message: Mapping[str, Any], fraction: float) -> str:
     """Return a line on how far a job is and how long it has left."""
     done, total = int(message.get("tiles_done") or 0), int(message.get("tiles_total") or 0)
-    where = f"tile {done} of {total}" if total > 1 and done < total else f"{fraction:.0%}"
-    return f"{phase}: {where}, about {duration(float(message['seconds_left']))} left"
+    where = tr("tile {} of {}").format(done, total) if total > 1 and done < total else f"{fraction:.0%}"
+    return tr("{}: {}, about {} left").format(phase, where, duration(float(message["seconds_left"])))
 
 
 def duration(seconds: float) -> str:
     """Return a time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return tr("{:.0f} min").format(seconds / 60) if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -84,13 +84,16 @@ def request_of(
         for name in FILES:
             if given_path(parameters.get(name), context) is not None:
                 raise RasterProblem(
-                    f"{algorithm.label(name)} needs an ensemble: give 2 or more as "
-                    f"{algorithm.label('MEMBERS')}, such as 20."
+                    tr("{} needs an ensemble: give 2 or more as {}, such as 20.").format(
+                        algorithm.label(name), algorithm.label("MEMBERS")
+                    )
                 )
         return {}
     if not 2 <= members <= MOST_MEMBERS:
         raise RasterProblem(
-            f"{algorithm.label('MEMBERS')} must be 0 for the one estimate, or from 2 to {MOST_MEMBERS}."
+            tr("{} must be 0 for the one estimate, or from 2 to {}.").format(
+                algorithm.label("MEMBERS"), MOST_MEMBERS
+            )
         )
     levels = _levels(algorithm.parameterAsString(parameters, "QUANTILES", context), algorithm)
     seed = algorithm.parameterAsInt(parameters, "SEED", context)
@@ -144,10 +147,14 @@ def _levels(text: str, algorithm: MsrAlgorithm) -> list[float]:
         except ValueError:
             level = float("nan")
         if not 0 < level < 1:
-            raise RasterProblem(f"{label}: “{word}” is not a number between 0 and 1, such as 0.9.")
+            raise RasterProblem(
+                tr("{}: “{}” is not a number between 0 and 1, such as 0.9.").format(label, word)
+            )
         if level in levels:
-            raise RasterProblem(f"{label}: {word} stands twice.")
+            raise RasterProblem(tr("{}: {} stands twice.").format(label, word))
         levels.append(level)
     if len(levels) > MOST_LEVELS:
-        raise RasterProblem(f"{label}: {len(levels)} are too many; at most {MOST_LEVELS} are written.")
+        raise RasterProblem(
+            tr("{}: {} are too many; at most {} are written.").format(label, len(levels), MOST_LEVELS)
+        )
     return levels

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from qgis.core import QgsProcessingException
 
 from ..system_refusals import system_reason
+from ..translation import tr
 from ..worker.debug_log import with_log
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -22,8 +23,8 @@ def sentence_of(error: Exception) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return with_log(f"{place}{system_reason(error)}.", _traceback(error))
     if isinstance(error, MemoryError):
-        return "Memory ran out in QGIS: close other layers or programs."
-    return with_log(FAULT, _traceback(error))
+        return tr("Memory ran out in QGIS: close other layers or programs.")
+    return with_log(tr(FAULT), _traceback(error))
 
 
 def guarded(method: _Method) -> _Method:

@@ -49,8 +49,9 @@ def request_of(
     if "REFERENCE" in rasters:
         if given:
             raise RasterProblem(
-                f"{algorithm.label('REFERENCE')} already gives the grid: leave {given[0]} empty, or give no "
-                "reference."
+                tr("{} already gives the grid: leave {} empty, or give no reference.").format(
+                    algorithm.label("REFERENCE"), given[0]
+                )
             )
         return {"like": rasters["REFERENCE"].path}
     if not given:
@@ -60,20 +61,25 @@ def request_of(
     if "RESOLUTION" in given:
         grid["resolution"] = algorithm.parameterAsDouble(parameters, "RESOLUTION", context)
         if grid["resolution"] <= 0:
-            raise RasterProblem(f"{algorithm.label('RESOLUTION')} must be more than 0.")
+            raise RasterProblem(tr("{} must be more than 0.").format(algorithm.label("RESOLUTION")))
     elif crs.isValid() and crs != rasters["TARGET"].crs:
-        raise RasterProblem(f"{algorithm.label('CRS')} is not the target's, so RESOLUTION must be given too.")
+        raise RasterProblem(
+            tr("{} is not the target's, so RESOLUTION must be given too.").format(algorithm.label("CRS"))
+        )
     if "EXTENT" in given:
         box = algorithm.parameterAsExtent(parameters, "EXTENT", context, crs)
         grid["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
         if box.isEmpty():
-            raise RasterProblem(f"{algorithm.label('EXTENT')} is empty.")
+            raise RasterProblem(tr("{} is empty.").format(algorithm.label("EXTENT")))
         own = algorithm.parameterAsExtentCrs(parameters, "EXTENT", context)
         if not crs.isValid() and own.isValid() and not own.isGeographic():
             raise RasterProblem(
-                f"{algorithm.label('EXTENT')} is in {own.authid()}, and QGIS does not see the CRS of "
-                f"{rasters['TARGET'].label}: give the extent in the target's, without naming one, or give "
-                f"{algorithm.label('CRS')} too."
+                tr(
+                    "{} is in {}, and QGIS does not see the CRS of {}: give the extent in the target's, "
+                    "without naming one, or give {} too."
+                ).format(
+                    algorithm.label("EXTENT"), own.authid(), rasters["TARGET"].label, algorithm.label("CRS")
+                )
             )
     return grid
 
@@ -117,5 +123,5 @@ def _crs(
         return target.crs
     crs = algorithm.parameterAsCrs(parameters, "CRS", context)
     if not crs.isValid():
-        raise RasterProblem(f"{algorithm.label('CRS')} is not valid.")
+        raise RasterProblem(tr("{} is not valid.").format(algorithm.label("CRS")))
     return crs

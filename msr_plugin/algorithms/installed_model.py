@@ -27,7 +27,7 @@ class CardAlgorithm(SuperResolutionAlgorithm):
         Raises:
             RasterProblem: there is none.
         """
-        raise RasterProblem(f"{self.displayName()} names no model.")
+        raise RasterProblem(tr("{} names no model.").format(self.displayName()))
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Return the package's folder, which no other package can shadow."""
@@ -79,20 +79,23 @@ class ModelAlgorithm(CardAlgorithm):
         """Return the help; the model's own part comes from its card."""
         card = self.card
         about = card.description or card.name
-        made = f"Version {card.version}, {card.factor} × {card.factor} fine cells for each coarse one."
-        if card.ensemble:
-            made += " It can draw ensembles, and tell how much of the detail the sources support."
-        if card.assumption:
-            made += (
-                "\nIt learned without fine truth, from coarse fields and their own averages, and assumes: "
-            )
-            made += card.assumption
-        texts = {**super().texts(), "": f"{about}\n{made}"}
-        units = f" in {readable(card.units)} (others are converted)" if readable(card.units) else ""
-        texts["TARGET"] = (
-            f"{card.target_title}{units}, coarse. A file that GDAL reads, with a coordinate reference "
-            "system; in scripts also FILE:VARIABLE, such as era5.nc:t2m."
+        made = tr("Version {}, {} × {} fine cells for each coarse one.").format(
+            card.version, card.factor, card.factor
         )
+        if card.ensemble:
+            made += tr(" It can draw ensembles, and tell how much of the detail the sources support.")
+        if card.assumption:
+            made += "\n" + tr(
+                "It learned without fine truth, from coarse fields and their own averages, and assumes: {}"
+            ).format(card.assumption)
+        texts = {**super().texts(), "": f"{about}\n{made}"}
+        units = (
+            tr(" in {} (others are converted)").format(readable(card.units)) if readable(card.units) else ""
+        )
+        texts["TARGET"] = tr(
+            "{}{}, coarse. A file that GDAL reads, with a coordinate reference system; in "
+            "scripts also FILE:VARIABLE, such as era5.nc:t2m."
+        ).format(card.target_title, units)
         for source in card.sources:
             texts[source.parameter] = _source_text(source)
             texts[band_parameter(source)] = texts["TARGET_BAND"]
@@ -123,7 +126,9 @@ class ModelAlgorithm(CardAlgorithm):
         super().check_required(parameters, context)
         for source in self.card.sources:
             if source.required and not self.is_given(parameters, source.parameter, context):
-                raise RasterProblem(f"{self.label(source.parameter)} is missing; this model needs it.")
+                raise RasterProblem(
+                    tr("{} is missing; this model needs it.").format(self.label(source.parameter))
+                )
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return the sources that the user gave."""
@@ -169,7 +174,7 @@ def why_dated(card: ModelCard, sources: dict[str, InputRaster]) -> str:
     for source in card.sources:
         if source.climatology and source.name in sources and (why := of_parts(sources[source.name])):
             return why
-    return "the model looks at the season" if card.season else ""
+    return tr("the model looks at the season") if card.season else ""
 
 
 def _with_units(title: str, units: str) -> str:
@@ -177,13 +182,15 @@ def _with_units(title: str, units: str) -> str:
 
 
 def _source_text(source: CardSource) -> str:
-    kind = ": a climatology, one band for each month or day" if source.climatology else ""
-    change = ", which changes from date to date" if source.dynamic else ""
+    kind = tr(": a climatology, one band for each month or day") if source.climatology else ""
+    change = tr(", which changes from date to date") if source.dynamic else ""
     if source.has_default:
-        rest = "Left empty, the raster that comes with the model is used."
+        rest = tr("Left empty, the raster that comes with the model is used.")
     else:
-        rest = "Required." if source.required else "May be left out."
+        rest = tr("Required.") if source.required else tr("May be left out.")
     units = (
-        f" in {readable(source.units)} (others are converted)" if source.units and source.units != "1" else ""
+        tr(" in {} (others are converted)").format(readable(source.units))
+        if source.units and source.units != "1"
+        else ""
     )
     return f"{source.title}{units}{kind}{change}. {rest}"

@@ -14,6 +14,7 @@ from qgis.core import QgsCoordinateTransformContext, QgsProject
 from ..appearance.window import in_dialog
 from ..contract import MAX_CELLS, PARTIAL_SIGNS
 from ..folders import too_long
+from ..translation import tr
 from .destinations import Destination
 from .places import files_of, same_place
 from .rasters import InputRaster, RasterProblem, overlap
@@ -38,7 +39,9 @@ def check_distinct(target: InputRaster, sources: Iterable[InputRaster]) -> None:
     """
     for source in sources:
         if source.path == target.path and source.band == target.band:
-            raise RasterProblem(f"{source.label} is the same raster and band as the target (TARGET).")
+            raise RasterProblem(
+                tr("{} is the same raster and band as the target (TARGET).").format(source.label)
+            )
 
 
 def check_overlap(
@@ -51,7 +54,7 @@ def check_overlap(
     """
     for other in others:
         if not overlap(target.extent, target.crs, other.extent, other.crs, transforms):
-            raise RasterProblem(f"{other.label} does not overlap the target raster (TARGET).")
+            raise RasterProblem(tr("{} does not overlap the target raster (TARGET).").format(other.label))
 
 
 def remember(algorithm: str, output: str) -> None:
@@ -69,8 +72,9 @@ def check_slip(algorithm: str, target: InputRaster) -> None:
     output, modified = _written.get(algorithm, ("", 0))
     if output and in_dialog(algorithm) and same_place(target.path, output) and _modified(output) == modified:
         raise RasterProblem(
-            f"{target.label} is the result that this algorithm wrote last, {output}: choose the coarse "
-            "raster."
+            tr("{} is the result that this algorithm wrote last, {}: choose the coarse raster.").format(
+                target.label, output
+            )
         )
 
 
@@ -94,24 +98,27 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         if not path:
             continue
         if Path(path).suffix.lower() not in (".tif", ".tiff", ".nc"):
-            raise RasterProblem(f"{label} must be a GeoTIFF or NetCDF, ending in .tif or .nc: {path}")
+            raise RasterProblem(
+                tr("{} must be a GeoTIFF or NetCDF, ending in .tif or .nc: {}").format(label, path)
+            )
         folder = Path(path).absolute().parent
         if problem := too_long(path, PARTIAL_SIGNS):
             raise RasterProblem(f"{label}: {path}: {problem}")
         if not folder.is_dir():
-            raise RasterProblem(f"{label}: the folder does not exist: {folder}")
+            raise RasterProblem(tr("{}: the folder does not exist: {}").format(label, folder))
         if not os.access(folder, os.W_OK):
-            raise RasterProblem(f"{label}: the folder cannot be written to: {folder}")
+            raise RasterProblem(tr("{}: the folder cannot be written to: {}").format(label, folder))
         for raster in inputs:
             if any(same_place(path, file) for file in (raster.path, *files_of(raster.path))):
                 raise RasterProblem(
-                    f"{label} is the same file as {raster.label}, or one that it is read from: {path}. "
-                    "Choose another name."
+                    tr(
+                        "{} is the same file as {}, or one that it is read from: {}. Choose another name."
+                    ).format(label, raster.label, path)
                 )
         for other in seen:
             if same_place(path, other.path) or path.casefold() == other.path.casefold():
                 raise RasterProblem(
-                    f"{label} is the same file as {other.label}: {path}. Choose another name."
+                    tr("{} is the same file as {}: {}. Choose another name.").format(label, other.label, path)
                 )
         seen.append(output)
 
@@ -129,12 +136,14 @@ def check_not_open(outputs: Iterable[Destination], project: QgsProject | None) -
         for output in given:
             if not any(same_place(output.path, file) for file in files):
                 continue
-            sentence = f"{output.label}: {output.path} is open as the layer “{layer.name()}”"
+            sentence = tr("{}: {} is open as the layer “{}”").format(output.label, output.path, layer.name())
             if OPEN_FILES_ARE_HELD:
                 raise RasterProblem(
-                    f"{sentence}, so it cannot be replaced: remove that layer first, or choose another name."
+                    tr(
+                        "{}, so it cannot be replaced: remove that layer first, or choose another name."
+                    ).format(sentence)
                 )
-            warnings.append(f"{sentence}, which shows the old values until it is loaded again.")
+            warnings.append(tr("{}, which shows the old values until it is loaded again.").format(sentence))
     return warnings
 
 
@@ -146,8 +155,10 @@ def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary
     """
     if cells > MAX_CELLS:
         raise RasterProblem(
-            f"The output would have {cells:.3g} cells, more than {MAX_CELLS:.3g}: check the resolution "
-            "(RESOLUTION) and the extent (EXTENT)."
+            tr(
+                "The output would have {:.3g} cells, more than {:.3g}: check the resolution "
+                "(RESOLUTION) and the extent (EXTENT)."
+            ).format(cells, MAX_CELLS)
         )
     needed: dict[Path, int] = {}
     for output in outputs:
@@ -160,8 +171,9 @@ def check_size(cells: int, dates: int, outputs: Iterable[Destination], temporary
             continue
         if needed[folder] > free:
             raise RasterProblem(
-                f"{output.label} may need {_size(needed[folder])} of disk space, but {folder} has only "
-                f"{_size(free)} left."
+                tr("{} may need {} of disk space, but {} has only {} left.").format(
+                    output.label, _size(needed[folder]), folder, _size(free)
+                )
             )
 
 
@@ -181,14 +193,18 @@ def check_memory(tile: int, factor: int, bands: int = 1) -> None:
         return
     if free < MIN_MEMORY:
         raise RasterProblem(
-            f"Only {_size(free)} of memory are free, a run needs at least {_size(MIN_MEMORY)} even with the "
-            "smallest tile size (TILE): close other programs first."
+            tr(
+                "Only {} of memory are free, a run needs at least {} even with the smallest tile "
+                "size (TILE): close other programs first."
+            ).format(_size(free), _size(MIN_MEMORY))
         )
     needed = (tile * factor) ** 2 * (_BYTES_PER_TILE_CELL + 4 * bands)
     if needed > free:
         raise RasterProblem(
-            f"A tile size (TILE) of {tile} coarse cells needs about {_size(needed)} of memory, but only "
-            f"{_size(free)} are free: choose a smaller one, or 0 for automatic."
+            tr(
+                "A tile size (TILE) of {} coarse cells needs about {} of memory, but only {} are "
+                "free: choose a smaller one, or 0 for automatic."
+            ).format(tile, _size(needed), _size(free))
         )
 
 
@@ -201,8 +217,11 @@ def check_date(date: str) -> None:
     ends = date.split("..") if date.count("..") == 1 else [date]
     if date and not all(_DATE.fullmatch(end.strip()) for end in ends):
         raise RasterProblem(
-            f"The date (DATE) “{date}” is none: write YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, YYYY, "
-            "MM for a month of any year, or two of them for all dates between: 2018-10..2019-06."
+            tr(
+                "The date (DATE) “{}” is none: write YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), YYYY-MM, "
+                "YYYY, MM for a month of any year, or two of them for all dates between: "
+                "2018-10..2019-06."
+            ).format(date)
         )
 
 

@@ -13,6 +13,7 @@ from qgis.core import (
     QgsRectangle,
 )
 
+from ..translation import tr
 from .base import MsrAlgorithm
 from .places import absolute_name
 from .rasters import InputRaster, RasterProblem, describe, open_raster, unreadable
@@ -79,7 +80,9 @@ def source_lines(
         name, mark, raster = line.partition("=")
         if not mark or not name.strip() or not raster.strip():
             raise RasterProblem(
-                f"{algorithm.label('SOURCES')}: “{line.strip()}” is not NAME=RASTER or NAME=RASTER#BAND."
+                tr("{}: “{}” is not NAME=RASTER or NAME=RASTER#BAND.").format(
+                    algorithm.label("SOURCES"), line.strip()
+                )
             )
         pairs.append((name.strip(), raster.strip()))
     return pairs

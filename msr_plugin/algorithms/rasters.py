@@ -20,6 +20,7 @@ from qgis.PyQt.QtCore import QUrl
 
 from ..compat import RASTER_HINT, WKT2
 from ..folders import too_long
+from ..translation import tr
 from .places import absolute_name
 
 _LONGEST_NAME = 48  # letters of a CRS's name that can stand in a sentence
@@ -90,10 +91,10 @@ def unreadable(text: object) -> str:
     """Return, as the end of a sentence, why a text leads to no raster."""
     name = str(text).strip()
     if os.path.exists(os.path.expanduser(file_of(QUrl(name).toLocalFile() or name))):
-        return f"{name} cannot be read as a raster: it is damaged, not whole, or something else."
+        return tr("{} cannot be read as a raster: it is damaged, not whole, or something else.").format(name)
     if problem := too_long(file_of(name)):
         return f"{name}: {problem}"
-    return f"there is no raster {name}: check the name."
+    return tr("there is no raster {}: check the name.").format(name)
 
 
 def gdal_path(layer: QgsRasterLayer, label: str) -> str:
@@ -103,18 +104,22 @@ def gdal_path(layer: QgsRasterLayer, label: str) -> str:
         RasterProblem: the layer is no GDAL raster (a web service, say).
     """
     if not layer.isValid():
-        raise RasterProblem(f"{label}: the layer “{layer.name()}” cannot be read.")
+        raise RasterProblem(tr("{}: the layer “{}” cannot be read.").format(label, layer.name()))
     provider = layer.providerType()
     if provider != "gdal":
         raise RasterProblem(
-            f"{label}: “{layer.name()}” is a layer of the kind “{provider}”, not a raster file; save it as "
-            "GeoTIFF (Export > Save As, raw data) and choose that."
+            tr(
+                "{}: “{}” is a layer of the kind “{}”, not a raster file; save it as GeoTIFF (Export "
+                "> Save As, raw data) and choose that."
+            ).format(label, layer.name(), provider)
         )
     path = _LAYER_OPTIONS.sub("", layer.source())
     if path.startswith("/vsimem/"):
         raise RasterProblem(
-            f"{label}: “{layer.name()}” lies in the memory of QGIS, where the engine cannot read it; "
-            "save it as GeoTIFF and choose that."
+            tr(
+                "{}: “{}” lies in the memory of QGIS, where the engine cannot read it; save it as "
+                "GeoTIFF and choose that."
+            ).format(label, layer.name())
         )
     return absolute_name(path)
 
@@ -163,8 +168,12 @@ def overlap(
 def _checked_band(layer: QgsRasterLayer, label: str, band: int | None) -> int | None:
     if band is not None and not 1 <= band <= layer.bandCount():
         raise RasterProblem(
-            f"{label}: band {band} does not exist, “{layer.name()}” has {layer.bandCount()} "
-            f"band{'s' if layer.bandCount() != 1 else ''}."
+            tr("{}: band {} does not exist, “{}” has {}.").format(
+                label,
+                band,
+                layer.name(),
+                tr("1 band") if layer.bandCount() == 1 else tr("{} bands").format(layer.bandCount()),
+            )
         )
     return band
 
@@ -179,15 +188,19 @@ def _checked_crs(layer: QgsRasterLayer, label: str) -> QgsCoordinateReferenceSys
     plain = gdal_path(layer, label).lower().endswith((".tif", ".tiff"))
     if plain and not crs.isValid() and not layer.crs().isValid():  # no axes that could tell
         raise RasterProblem(
-            f"{label}: “{layer.name()}” has no coordinate reference system in its file; give it one with "
-            "“Assign projection”."
+            tr(
+                "{}: “{}” has no coordinate reference system in its file; give it one with “Assign "
+                "projection”."
+            ).format(label, layer.name())
         )
     if not crs.isValid():
         return layer.crs()
     if layer.crs().isValid() and layer.crs() != crs:
         raise RasterProblem(
-            f"{label}: “{layer.name()}” is in {_crs_name(crs)} by its file, but the layer was set to "
-            f"{_crs_name(layer.crs())}; write the right one into the file with “Assign projection”."
+            tr(
+                "{}: “{}” is in {} by its file, but the layer was set to {}; write the right one "
+                "into the file with “Assign projection”."
+            ).format(label, layer.name(), _crs_name(crs), _crs_name(layer.crs()))
         )
     return crs
 
@@ -206,4 +219,4 @@ def _crs_name(crs: QgsCoordinateReferenceSystem) -> str:
     if code and not code.startswith("USER:"):
         return code
     named = name and len(name) <= _LONGEST_NAME and "[" not in name and name.lower() not in _NAMELESS
-    return f"{name} (a custom CRS)" if named else "a custom CRS"
+    return tr("{} (a custom CRS)").format(name) if named else tr("a custom CRS")

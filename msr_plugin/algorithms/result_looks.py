@@ -14,11 +14,11 @@ from .base import MsrAlgorithm
 
 # What a further file is called beside the result.
 _WHAT = {
-    "OUTPUT_SPREAD": "spread",
-    "OUTPUT_QUANTILES": "quantiles",
-    "OUTPUT_MEMBERS": "members",
-    "OUTPUT_SUPPORT": "supported share",
-    "OUTPUT_EXPECTED_ERROR": "expected error",
+    "OUTPUT_SPREAD": tr("spread"),
+    "OUTPUT_QUANTILES": tr("quantiles"),
+    "OUTPUT_MEMBERS": tr("members"),
+    "OUTPUT_SUPPORT": tr("supported share"),
+    "OUTPUT_EXPECTED_ERROR": tr("expected error"),
 }
 _SEVERAL = ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")  # have several bands for each date
 
@@ -39,6 +39,6 @@ def look_of_file(
     definition = algorithm.parameterDefinition(name)
     subject = look.subject or Path(request["target"]["path"]).stem
     by = Path(request["model"]).name
-    naming = Naming(definition.description(), subject, by, tr(_WHAT[name]) if name in _WHAT else "")
+    naming = Naming(definition.description(), subject, by, _WHAT.get(name, ""))
     dates = () if name in _SEVERAL else tuple(result.get("dates") or ())
     return replace(own, dates=dates, naming=naming)

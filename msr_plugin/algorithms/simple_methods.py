@@ -53,19 +53,27 @@ class Baseline(SuperResolutionAlgorithm):
             **super().texts(),
             "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
             "conservation strength of 1 the means over the coarse cells are kept.",
-            "METHOD": "How the detail is made; docs/methods.md tells of each. In scripts: "
-            f"{', '.join(METHODS)}.",
+            "METHOD": tr("How the detail is made; docs/methods.md tells of each. In scripts: {}.").format(
+                ", ".join(METHODS)
+            ),
             "FACTOR": "Fine cells along the edge of a coarse one.",
-            "CLIMATOLOGY": "The target's climatology on a fine grid, one band for each month or day of the "
-            f"year. {_needed_by('climatology')}",
-            "ELEVATION": "The height of the ground on a fine grid, in metres or with its unit in the file. "
-            f"{_needed_by('elevation')}",
-            "SOURCES": f"Of {FREE}: further covariates, one on each line, by any name: NAME=RASTER or "
-            "NAME=RASTER#BAND. RASTER is a file or the name of a layer.",
-            "OUTPUT_EXPECTED_ERROR": f"Of {TELLING}: the root mean square error to reckon with in each "
-            "cell, in the target's units.",
-            "OUTPUT_SUPPORT": f"Of {TELLING}: the part of all fine detail to expect that the covariates "
-            "give, 0 to 1. Where it is low, the result is smoother than the truth.",
+            "CLIMATOLOGY": tr(
+                "The target's climatology on a fine grid, one band for each month or day of the year. {}"
+            ).format(_needed_by("climatology")),
+            "ELEVATION": tr(
+                "The height of the ground on a fine grid, in metres or with its unit in the file. {}"
+            ).format(_needed_by("elevation")),
+            "SOURCES": tr(
+                "Of {}: further covariates, one on each line, by any name: NAME=RASTER or "
+                "NAME=RASTER#BAND. RASTER is a file or the name of a layer."
+            ).format(FREE),
+            "OUTPUT_EXPECTED_ERROR": tr(
+                "Of {}: the root mean square error to reckon with in each cell, in the target's units."
+            ).format(TELLING),
+            "OUTPUT_SUPPORT": tr(
+                "Of {}: the part of all fine detail to expect that the covariates give, 0 to 1. "
+                "Where it is low, the result is smoother than the truth."
+            ).format(TELLING),
             "QUANTITY": "nonnegative is like rain, never below 0 and corrected by ratio; signed is like "
             "temperature, corrected by difference. auto goes by units and values.",
         }
@@ -103,7 +111,9 @@ class Baseline(SuperResolutionAlgorithm):
         method = self._method(parameters, context)
         for name, source in SOURCES.items():
             if method in needing(source) and not self.is_given(parameters, name, context):
-                raise RasterProblem(f"{self.label(name)} is missing; the method {method} needs it.")
+                raise RasterProblem(
+                    tr("{} is missing; the method {} needs it.").format(self.label(name), method)
+                )
         self._check_taken(METHODS.get(method), parameters, context)
 
     def _check_taken(
@@ -113,11 +123,15 @@ class Baseline(SuperResolutionAlgorithm):
         if method is None:
             return
         if not method.any_sources and source_lines(self, parameters, context):
-            raise RasterProblem(f"{self.label('SOURCES')}: the method {method.id} takes none; choose {FREE}.")
+            raise RasterProblem(
+                tr("{}: the method {} takes none; choose {}.").format(self.label("SOURCES"), method.id, FREE)
+            )
         for name in TOLD:
             if not method.tells_error and given_path(parameters.get(name), context) is not None:
                 raise RasterProblem(
-                    f"{self.label(name)}: the method {method.id} does not tell it; choose {TELLING}."
+                    tr("{}: the method {} does not tell it; choose {}.").format(
+                        self.label(name), method.id, TELLING
+                    )
                 )
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
@@ -132,7 +146,7 @@ class Baseline(SuperResolutionAlgorithm):
         """Return the factor asked for."""
         factor = self.parameterAsInt(parameters, "FACTOR", context)
         if not 2 <= factor <= 100:
-            raise RasterProblem(f"{self.label('FACTOR')} must be from 2 to 100.")
+            raise RasterProblem(tr("{} must be from 2 to 100.").format(self.label("FACTOR")))
         return factor
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
@@ -146,7 +160,7 @@ class Baseline(SuperResolutionAlgorithm):
         for source, text in source_lines(self, parameters, context) if METHODS[method].any_sources else ():
             label = f"{self.label('SOURCES')}, {source}"
             if source in rasters:
-                raise RasterProblem(f"{label}: this source stands twice.")
+                raise RasterProblem(tr("{}: this source stands twice.").format(label))
             rasters[source] = named_raster(text, label, context)
         return rasters
 
@@ -174,4 +188,6 @@ class Baseline(SuperResolutionAlgorithm):
 
 def _needed_by(source: str) -> str:
     takers = [method.id for method in METHODS.values() if method.any_sources]
-    return f"Used by {', '.join(takers)} where it is given; needed by {', '.join(needing(source))}."
+    return tr("Used by {} where it is given; needed by {}.").format(
+        ", ".join(takers), ", ".join(needing(source))
+    )

@@ -14,7 +14,7 @@ from .base import MsrAlgorithm
 from .rasters import RasterProblem
 
 NAME = "TOLD"
-LABEL = f"What the files do not say ({NAME})"  # as sentences name it
+LABEL = tr("What the files do not say ({})").format(NAME)  # as sentences name it
 KEYS = ("units", "nodata", "scale", "offset")
 TEXT = (
     "Units, nodata, scale and offset (value = number × scale + offset) in place of what files say: "
@@ -54,17 +54,21 @@ def request_of(
         name, _, key = (piece.strip().lower() for piece in left.rpartition("."))
         if not (mark and value and name and key in KEYS):
             raise RasterProblem(
-                f"{LABEL}: “{part.strip()}” is not NAME.units=UNIT, NAME.nodata=NUMBER, NAME.scale=NUMBER or "
-                "NAME.offset=NUMBER."
+                tr(
+                    "{}: “{}” is not NAME.units=UNIT, NAME.nodata=NUMBER, NAME.scale=NUMBER or "
+                    "NAME.offset=NUMBER."
+                ).format(LABEL, part.strip())
             )
         name = names.get(name) or names.get(name.removeprefix("source_")) or ""
         if not name:
             raise RasterProblem(
-                f"{LABEL}: “{part.strip()}” is of no raster of this run; it has {', '.join(names.values())}."
+                tr("{}: “{}” is of no raster of this run; it has {}.").format(
+                    LABEL, part.strip(), ", ".join(names.values())
+                )
             )
         said = told.setdefault(name, {})
         if key in said:
-            raise RasterProblem(f"{LABEL}: {name}.{key} stands twice.")
+            raise RasterProblem(tr("{}: {}.{} stands twice.").format(LABEL, name, key))
         said[key] = value if key == "units" else _number(part.strip(), key, value)
     return told
 
@@ -75,8 +79,10 @@ def _number(part: str, key: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (key == "scale" and value == 0):
-        other = " other than 0" if key == "scale" else ""
-        raise RasterProblem(f"{LABEL}: “{part}” must be a number{other}, such as {_SUCH[key]}.")
+        other = tr(" other than 0") if key == "scale" else ""
+        raise RasterProblem(
+            tr("{}: “{}” must be a number{}, such as {}.").format(LABEL, part, other, _SUCH[key])
+        )
     return value
 
 

@@ -46,7 +46,7 @@ def cell_size(layer: QgsRasterLayer) -> str:
     if layer.crs().isGeographic():
         return f"{size:.3g}°"
     metres = size * QgsUnitTypes.fromUnitToUnitFactor(layer.crs().mapUnits(), METRES)
-    return f"{metres / 1000:.3g} km" if metres >= 1000 else f"{metres:.3g} m"
+    return tr("{:.3g} km").format(metres / 1000) if metres >= 1000 else f"{metres:.3g} m"
 
 
 def date_words(date: str) -> str:

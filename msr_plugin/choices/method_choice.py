@@ -16,7 +16,7 @@ class MethodWidget(ParameterWidget):
         """Return the list, in a dialog with the line below it."""
         self.box = QComboBox()
         for method in METHODS.values():
-            self.box.addItem(method.title, method.id)
+            self.box.addItem(tr(method.title), method.id)
         self.box.currentIndexChanged.connect(self.tell)
         if self.type() != STANDARD_DIALOG:
             return self.row(self.box)
@@ -53,4 +53,4 @@ class MethodChoice(WidgetMaker):
 def described(method: ListedMethod) -> str:
     """Return a line on a method."""
     needs = [tr(source.capitalize()) for source in method.needs]
-    return f"{method.help} " + (tr("Needs: {}.").format(", ".join(needs)) if needs else "")
+    return f"{tr(method.help)} " + (tr("Needs: {}.").format(", ".join(needs)) if needs else "")

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..contract import CARD_VERSION, MAX_CARD_BYTES, RESERVED_IDS
 from ..system_refusals import system_reason
+from ..translation import tr
 from .plain_json import read_json
 
 CARD_FILE = "card.json"
@@ -94,10 +95,10 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD_FILE
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
-            raise CardError(f"{path} is larger than a card may be.")
+            raise CardError(tr("{} is larger than a card may be.").format(path))
         data = path.read_bytes()
     except OSError as error:
-        raise CardError(f"{path} cannot be read: {system_reason(error)}.") from error
+        raise CardError(tr("{} cannot be read: {}.").format(path, system_reason(error))) from error
     return parse_card(data, folder)
 
 
@@ -111,13 +112,13 @@ def parse_card(data: bytes, folder: Path) -> ModelCard:
     try:
         raw = read_json(data)
     except ValueError as error:
-        raise CardError(f"{path} is not valid JSON: {error}.") from error
+        raise CardError(tr("{} is not valid JSON: {}.").format(path, error)) from error
     try:
         return _card(raw, folder)
     except _UnfitError as error:
-        raise CardError(f"{path} is damaged: {error}.") from error
+        raise CardError(tr("{} is damaged: {}.").format(path, error)) from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CardError(f"{path} is damaged: it does not describe a model.") from error
+        raise CardError(tr("{} is damaged: it does not describe a model.").format(path)) from error
 
 
 def installed_cards(folders: Iterable[Path]) -> tuple[list[ModelCard], list[CardError]]:
@@ -163,33 +164,37 @@ def find_card(id_or_folder: str, folders: Iterable[Path]) -> ModelCard:
     for error in errors:
         if f"{os.sep}{id_or_folder}{os.sep}{CARD_FILE}" in str(error):
             raise error
-    known = ", ".join(card.id for card in cards) or "none"
-    raise CardError(f"There is no model “{id_or_folder}”, as an id or as a folder; installed: {known}.")
+    known = ", ".join(card.id for card in cards) or tr("none")
+    raise CardError(
+        tr("There is no model “{}”, as an id or as a folder; installed: {}.").format(id_or_folder, known)
+    )
 
 
 def _card(raw: Any, folder: Path) -> ModelCard:
     if not isinstance(raw, dict):
-        raise _UnfitError("it holds no JSON object")
+        raise _UnfitError(tr("it holds no JSON object"))
     version = _field(raw, "msr_card")
     if version != CARD_VERSION:
-        raise _UnfitError(f"it has the card version {str(version)[:20]}, this plugin reads {CARD_VERSION}")
+        raise _UnfitError(
+            tr("it has the card version {}, this plugin reads {}").format(str(version)[:20], CARD_VERSION)
+        )
     target = _kind(raw, "target", dict)
     sources = [_source(entry) for entry in _kind(raw, "sources", list)]
     if len({source.name for source in sources}) < len(sources):
-        raise _UnfitError("a source stands twice")
+        raise _UnfitError(tr("a source stands twice"))
     network = _kind(raw, "network", dict)
     strength = _number(target.get("strength", 1.0), "target.strength")
     if not 0 <= strength <= 1:
-        raise _UnfitError("target.strength is not between 0 and 1")
+        raise _UnfitError(tr("target.strength is not between 0 and 1"))
     bounds = target.get("bounds") or [None, None]
     if not isinstance(bounds, list) or len(bounds) != 2:
-        raise _UnfitError("the field target.bounds is no pair")
+        raise _UnfitError(tr("the field target.bounds is no pair"))
     identity = _match(_field(raw, "id"), _ID, "id")
     if identity in RESERVED_IDS:
-        raise _UnfitError(f"the id {identity} is a name that MSR keeps for itself")
+        raise _UnfitError(tr("the id {} is a name that MSR keeps for itself").format(identity))
     factor = _field(raw, "factor")
     if isinstance(factor, bool) or not isinstance(factor, int) or not 2 <= factor <= 100:
-        raise _UnfitError("factor is not a whole number from 2 to 100")
+        raise _UnfitError(tr("factor is not a whole number from 2 to 100"))
     name = _label(raw, "name", 200)
     return ModelCard(
         folder=folder,
@@ -215,7 +220,7 @@ def _card(raw: Any, folder: Path) -> ModelCard:
 
 def _source(entry: Any) -> CardSource:
     if not isinstance(entry, dict):
-        raise _UnfitError("a source is no JSON object")
+        raise _UnfitError(tr("a source is no JSON object"))
     name = _match(_field(entry, "name"), _NAME, "sources.name")
     has_default = isinstance(entry.get("default"), dict)
     return CardSource(
@@ -233,7 +238,7 @@ def _source(entry: Any) -> CardSource:
 def _noise(network: dict[str, Any]) -> int:
     noise = network.get("noise", 0)
     if isinstance(noise, bool) or not isinstance(noise, int):
-        raise _UnfitError("network.noise is no whole number")
+        raise _UnfitError(tr("network.noise is no whole number"))
     return noise
 
 
@@ -250,10 +255,10 @@ def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
     for entry in entries:
         size = entry.get("bytes")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-            raise _UnfitError("bytes is no whole number")
+            raise _UnfitError(tr("bytes is no whole number"))
         file = _field(entry, "file")
         if _RESERVED.match(str(file)) or str(file).endswith("."):
-            raise _UnfitError(f"{str(file)[:60]} is a name that Windows keeps for itself")
+            raise _UnfitError(tr("{} is a name that Windows keeps for itself").format(str(file)[:60]))
         yield CardFile(
             file=_match(file, _FILE, "file"),
             sha256=_match(_field(entry, "sha256"), _SHA256, "sha256"),
@@ -263,21 +268,21 @@ def _files(raw: dict[str, Any]) -> Iterable[CardFile]:
 
 def _field(owner: dict[str, Any], key: str) -> Any:
     if key not in owner:
-        raise _UnfitError(f"the field {key} is missing")
+        raise _UnfitError(tr("the field {} is missing").format(key))
     return owner[key]
 
 
 def _kind(owner: dict[str, Any], key: str, kind: type) -> Any:
     value = _field(owner, key)
     if not isinstance(value, kind):
-        raise _UnfitError(f"the field {key} is of the wrong kind")
+        raise _UnfitError(tr("the field {} is of the wrong kind").format(key))
     return value
 
 
 def _text(owner: dict[str, Any], key: str, longest: int, default: str | None = None) -> str:
     value = _field(owner, key) if default is None else owner.get(key, default)
     if not isinstance(value, str) or len(value) > longest:
-        raise _UnfitError(f"the field {key} is no text, or too long")
+        raise _UnfitError(tr("the field {} is no text, or too long").format(key))
     return value
 
 
@@ -289,11 +294,11 @@ def _label(owner: dict[str, Any], key: str, longest: int, default: str | None = 
 
 def _match(value: Any, pattern: re.Pattern[str], key: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise _UnfitError(f"the field {key} ({str(value)[:60]!r}) is not of its form")
+        raise _UnfitError(tr("the field {} ({!r}) is not of its form").format(key, str(value)[:60]))
     return value
 
 
 def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise _UnfitError(f"the field {key} is no number")
+        raise _UnfitError(tr("the field {} is no number").format(key))
     return float(value)

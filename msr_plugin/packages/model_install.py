@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 from ..contract import MAX_CARD_BYTES
 from ..folders import too_long
 from ..system_refusals import system_reason
+from ..translation import tr
 from .cards import CARD_FILE, CardError, CardFile, ModelCard, parse_card
 
 MAX_BYTES = 2 * 2**30  # of all files together, as they lie on disk
@@ -82,12 +83,16 @@ def install(
         exists = os.path.lexists(final)
         if exists and not replace:
             raise InstallError(
-                f"The model {card.id} is installed already; choose to replace it (REPLACE), or keep it."
+                tr("The model {} is installed already; choose to replace it (REPLACE), or keep it.").format(
+                    card.id
+                )
             )
         fresh = models / f".{card.id}.{uuid.uuid4().hex}.new"
         for name in (CARD_FILE, *(file.file for file in card.files)):
             if problem := too_long(fresh / name):
-                raise InstallError(f"{card.id} cannot be installed below {models}: for {name}, {problem}")
+                raise InstallError(
+                    tr("{} cannot be installed below {}: for {}, {}").format(card.id, models, name, problem)
+                )
         try:
             models.mkdir(parents=True, exist_ok=True)
             fresh.mkdir()
@@ -96,7 +101,7 @@ def install(
             inspect(fresh)
             _move(fresh, final)
         except OSError as error:
-            raise InstallError(f"{final} cannot be written: {system_reason(error)}.") from error
+            raise InstallError(tr("{} cannot be written: {}.").format(final, system_reason(error))) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return Installed(parse_card(card_bytes, final), exists)
@@ -105,11 +110,11 @@ def install(
 def _read_card(entries: dict[str, _Entry], source: Path) -> bytes:
     entry = entries.get(CARD_FILE)
     if entry is None:
-        raise InstallError(f"{source} is no model package: it has no {CARD_FILE}.")
+        raise InstallError(tr("{} is no model package: it has no {}.").format(source, CARD_FILE))
     with _opened(entry) as stream:
         data = _read(stream, MAX_CARD_BYTES + 1, entry.name)
     if len(data) > MAX_CARD_BYTES:
-        raise InstallError(f"{CARD_FILE} is larger than a card may be.")
+        raise InstallError(tr("{} is larger than a card may be.").format(CARD_FILE))
     return data
 
 
@@ -122,7 +127,7 @@ def _copy_files(card: ModelCard, entries: dict[str, _Entry], folder: Path, is_ca
             continue
         entry = entries.get(file.file)
         if entry is None or file.file == CARD_FILE:
-            raise InstallError(f"The package lacks the file {file.file} that its card names.")
+            raise InstallError(tr("The package lacks the file {} that its card names.").format(file.file))
         left -= _copy(entry, folder / file.file, file, left, is_cancelled)
         copied.add(file.file)
     for entry in entries.values():
@@ -136,17 +141,21 @@ def _copy(entry: _Entry, path: Path, expected: CardFile | None, limit: int, is_c
         while block := _read(stream, _BLOCK, entry.name):
             size += len(block)
             if size > limit:  # whatever the zip's directory claims
-                raise InstallError(f"The package is larger than {MAX_BYTES // 2**30} GB.")
+                raise InstallError(tr("The package is larger than {} GB.").format(MAX_BYTES // 2**30))
             if is_cancelled():
-                raise InstallError("Cancelled.")
+                raise InstallError(tr("Cancelled."))
             digest.update(block)
             out.write(block)
     if expected is not None:
         if expected.bytes is not None and size != expected.bytes:
-            raise InstallError(f"{entry.name} has {size} bytes, but the card gives {expected.bytes}.")
+            raise InstallError(
+                tr("{} has {} bytes, but the card gives {}.").format(entry.name, size, expected.bytes)
+            )
         if digest.hexdigest() != expected.sha256:
             raise InstallError(
-                f"{entry.name} does not have the sha256 that the card gives: it is damaged or was changed."
+                tr("{} does not have the sha256 that the card gives: it is damaged or was changed.").format(
+                    entry.name
+                )
             )
     return size
 
@@ -156,8 +165,10 @@ def _opened(entry: _Entry) -> IO[bytes]:
         return entry.open()
     except Exception as error:  # zipfile raises what each way of packing raises, some of it undocumented
         raise InstallError(
-            f"{entry.name} cannot be read from the package: it is damaged, or packed in a way that is not "
-            "known here; pack it as an ordinary zip."
+            tr(
+                "{} cannot be read from the package: it is damaged, or packed in a way that is not "
+                "known here; pack it as an ordinary zip."
+            ).format(entry.name)
         ) from error
 
 
@@ -165,7 +176,7 @@ def _read(stream: IO[bytes], most: int, name: str) -> bytes:
     try:
         return stream.read(most)
     except Exception as error:  # as above
-        raise InstallError(f"{name} cannot be read from the package: it is damaged.") from error
+        raise InstallError(tr("{} cannot be read from the package: it is damaged.").format(name)) from error
 
 
 def _move(fresh: Path, final: Path) -> None:
@@ -194,7 +205,7 @@ def _folder_entries(folder: Path) -> list[_Entry]:
     for path in _few(folder.iterdir()):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            raise InstallError(f"The package holds a link, {path.name}; links are not taken.")
+            raise InstallError(tr("The package holds a link, {}; links are not taken.").format(path.name))
         if stat.S_ISREG(mode):
             entries.append(_Entry(path.name, path.stat().st_size, _opener(path)))
     return entries
@@ -211,30 +222,30 @@ def _zip_entries(path: Path, stack: contextlib.ExitStack) -> list[_Entry]:
         InstallError: no zip, a name that could lead elsewhere, a link, too many or too large.
     """
     if not path.is_file():
-        raise InstallError(f"There is no file or folder {path}.")
+        raise InstallError(tr("There is no file or folder {}.").format(path))
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except Exception as error:  # what zipfile raises for headers that lie is not documented
-        raise InstallError(f"{path} is not a zip file that can be read.") from error
+        raise InstallError(tr("{} is not a zip file that can be read.").format(path)) from error
     infos = list(_few(archive.infolist()))
     for info in infos:
         _check_name(info)
     files = [info for info in infos if not info.is_dir()]
     if sum(info.file_size for info in files) > MAX_BYTES:
-        raise InstallError(f"The package is larger than {MAX_BYTES // 2**30} GB.")
+        raise InstallError(tr("The package is larger than {} GB.").format(MAX_BYTES // 2**30))
     cards = [info.filename for info in files if info.filename.split("/")[-1] == CARD_FILE]
     if len(cards) != 1:
-        what = "has no" if not cards else "has more than one"
-        raise InstallError(f"{path} is no model package: it {what} {CARD_FILE}.")
+        no, several = tr("{} is no model package: it has no {}."), tr("{} holds more than one {}.")
+        raise InstallError((several if cards else no).format(path, CARD_FILE))
     top = cards[0][: -len(CARD_FILE)]
     if top.count("/") > 1:
-        raise InstallError(f"{path}: {CARD_FILE} must stand at the top or in one folder.")
+        raise InstallError(tr("{}: {} must stand at the top or in one folder.").format(path, CARD_FILE))
     inside = [
         info for info in files if info.filename.startswith(top) and "/" not in info.filename[len(top) :]
     ]
     names = [info.filename[len(top) :].lower() for info in inside]
     if len(set(names)) < len(names):
-        raise InstallError(f"{path} holds two files of the same name.")
+        raise InstallError(tr("{} holds two files of the same name.").format(path))
     return [_Entry(info.filename[len(top) :], info.file_size, partial(archive.open, info)) for info in inside]
 
 
@@ -249,16 +260,18 @@ def _check_name(info: zipfile.ZipInfo) -> None:
         or any(part in ("", ".", "..") for part in parts)
         or any(ord(letter) < 32 for letter in name)
     ):
-        raise InstallError(f"The package holds a file with a name that is not allowed: {name[:80]!r}.")
+        raise InstallError(
+            tr("The package holds a file with a name that is not allowed: {!r}.").format(name[:80])
+        )
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise InstallError(f"The package holds a link or device, {name}; these are not taken.")
+        raise InstallError(tr("The package holds a link or device, {}; these are not taken.").format(name))
     if info.flag_bits & 1:
-        raise InstallError(f"The file {name} in the package is encrypted.")
+        raise InstallError(tr("The file {} in the package is encrypted.").format(name))
 
 
 def _few(items: Iterable[_Item]) -> Iterator[_Item]:
     for number, item in enumerate(items):
         if number >= MAX_ENTRIES:
-            raise InstallError(f"The package holds more than {MAX_ENTRIES} files.")
+            raise InstallError(tr("The package holds more than {} files.").format(MAX_ENTRIES))
         yield item

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 from ..system_refusals import system_reason
+from ..translation import tr
 from .cards import CARD_FILE
 
 
@@ -34,19 +35,21 @@ def remove(id: str, models: Path) -> Path:
     """
     folder = models / id
     if id not in removable(models):
-        there = ", ".join(removable(models)) or "none"
+        there = ", ".join(removable(models)) or tr("none")
         raise RemovalError(
-            f"The model {id} is not installed in this profile (there are: {there}); what MSR ships stays."
+            tr("The model {} is not installed in this profile (there are: {}); what MSR ships stays.").format(
+                id, there
+            )
         )
     try:
         if folder.is_symlink():
             folder.unlink()
             return folder
         if not (folder / CARD_FILE).is_file() and any(folder.iterdir()):
-            raise RemovalError(f"{folder} is no model package, and stays.")
+            raise RemovalError(tr("{} is no model package, and stays.").format(folder))
         gone = models / f".{id}.{uuid.uuid4().hex}.old"
         os.replace(folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
     except OSError as error:
-        raise RemovalError(f"{folder} cannot be removed: {system_reason(error)}.") from error
+        raise RemovalError(tr("{} cannot be removed: {}.").format(folder, system_reason(error))) from error
     return folder

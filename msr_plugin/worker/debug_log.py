@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..folders import profile_folder
 from ..metadata import plugin_version
+from ..translation import tr
 
 FILE = "errors.log"
 LARGEST = 1_000_000  # bytes; then it begins anew
@@ -17,7 +18,9 @@ def keep(detail: str) -> Path | None:
     """Add a traceback to the log; return its file, None where it cannot be written."""
     path = profile_folder() / FILE
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = f"--- {now} MSR {plugin_version()}, QGIS' Python {sys.version.split()[0]}, {sys.platform}\n"
+    text = tr("--- {} MSR {}, QGIS' Python {}, {}\n").format(
+        now, plugin_version(), sys.version.split()[0], sys.platform
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not path.is_file() or path.stat().st_size > LARGEST
@@ -31,4 +34,4 @@ def keep(detail: str) -> Path | None:
 def with_log(sentence: str, detail: str) -> str:
     """Keep the detail, if there is any, and say at the sentence's end where."""
     path = keep(detail) if detail.strip() else None
-    return sentence if path is None else f"{sentence.rstrip('.')} (details in {path})."
+    return sentence if path is None else tr("{} (details in {}).").format(sentence.rstrip("."), path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..folders import ROOT
 from ..system_refusals import not_started
+from ..translation import tr
 from .environment import scrubbed_environment
 
 _SECONDS = 180
@@ -28,15 +29,15 @@ def examine(python: Path) -> tuple[bool, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False, f"{python} did not answer within {_SECONDS} seconds."
+        return False, tr("{} did not answer within {} seconds.").format(python, _SECONDS)
     except (OSError, ValueError) as error:
-        return False, f"{python} could not start: {not_started(error)}."
+        return False, tr("{} could not start: {}.").format(python, not_started(error))
     words = done.stderr.decode("utf-8", "replace").strip()
     try:
         report = json.loads(done.stdout.decode("utf-8"))
     except ValueError:
-        last = words.splitlines()[-1] if words else f"exit status {done.returncode}"
-        return False, f"{python} cannot run the engine: {last}"
+        last = words.splitlines()[-1] if words else tr("exit status {}").format(done.returncode)
+        return False, tr("{} cannot run the engine: {}").format(python, last)
     return done.returncode == 0, report_text(report)
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ..contract import IDLE_SECONDS, PROTOCOL
 from ..system_refusals import not_started
+from ..translation import tr
 
 POLL_SECONDS = 0.2  # how often a waiting run looks for cancel and for a dead worker
 ENDING_SECONDS = 0.1  # in which a worker that obeyed a cancel by ending has ended
@@ -56,7 +57,7 @@ class WorkerCancelled(WorkerError):
     """
 
     def __init__(self, clean: bool = True, pid: int | None = None, late: bool = False) -> None:
-        super().__init__("cancelled", "Cancelled.")
+        super().__init__("cancelled", tr("Cancelled."))
         self.clean = clean
         self.late = late
         self.pid = pid
@@ -106,7 +107,8 @@ class EngineProcess:
             )
         except (OSError, ValueError) as error:
             raise WorkerError(
-                "start", f"The engine's Python, {python}, could not start: {not_started(error)}."
+                "start",
+                tr("The engine's Python, {}, could not start: {}.").format(python, not_started(error)),
             ) from error
         self._log = threading.Thread(target=self._read_log, name="msr engine log", daemon=True)
         self._log.start()
@@ -256,7 +258,7 @@ class EngineProcess:
             elif kind == "error":
                 raise WorkerError(
                     str(message.get("kind") or "failure"),
-                    str(message.get("message") or "The engine failed without saying why."),
+                    str(message.get("message") or tr("The engine failed without saying why.")),
                     str(message.get("detail") or ""),
                 )
             elif kind in ("progress", "log"):
@@ -303,14 +305,18 @@ class EngineProcess:
         if message.get("type") == "error":
             self.stop()
             kind = str(message.get("kind") or "start")
-            raise WorkerError(kind, str(message.get("message") or "The engine refused to start."), self.tail)
+            raise WorkerError(
+                kind, str(message.get("message") or tr("The engine refused to start.")), self.tail
+            )
         version, protocol = message.get("version"), message.get("protocol")
         if message.get("type") != "hello" or version != self.version or protocol != PROTOCOL:
             self.stop()
             raise WorkerError(
                 "version",
-                f"Plugin {self.version} (protocol {PROTOCOL}) and engine {version} (protocol {protocol}) "
-                "do not fit: install the same version of both.",
+                tr(
+                    "Plugin {} (protocol {}) and engine {} (protocol {}) do not fit: install the same "
+                    "version of both."
+                ).format(self.version, PROTOCOL, version, protocol),
                 self.tail,
             )
         self.hello = message
@@ -318,25 +324,31 @@ class EngineProcess:
 
     def _why_no_hello(self, silent: bool, timeout: float) -> str:
         if silent:
-            return f"The engine did not answer within {timeout:.0f} seconds of its start."
+            return tr("The engine did not answer within {:.0f} seconds of its start.").format(timeout)
         self._wait_for_last_words()
         absent = re.findall(r"No module named '?([\w.]+)", self.tail)
-        why = f"its Python lacks {absent[-1]}" if absent else "its Python or a package of it is broken"
-        return f"The engine ended at its start (exit status {self._process.poll()}): {why}."
+        why = (
+            tr("its Python lacks {}").format(absent[-1])
+            if absent
+            else tr("its Python or a package of it is broken")
+        )
+        return tr("The engine ended at its start (exit status {}): {}.").format(self._process.poll(), why)
 
     def _died(self, started: bool) -> WorkerError:
         self._wait_for_last_words()
         status = self._process.poll()
         if status in _NO_MEMORY:
-            how = "ended because memory ran out"
+            how = tr("ended because memory ran out")
         elif status is not None and status >= _CRASHED:
-            how = f"crashed (exit status {status:#x}), perhaps because memory ran out"
+            how = tr("crashed (exit status {:#x}), perhaps because memory ran out").format(status)
         elif status is not None and status < 0:
-            how = f"was killed (signal {-status}), perhaps because memory ran out"
+            how = tr("was killed (signal {}), perhaps because memory ran out").format(-status)
         else:
-            how = f"stopped unexpectedly (exit status {status})"
+            how = tr("stopped unexpectedly (exit status {})").format(status)
         error = WorkerError(
-            "died", f"The engine {how}; try again, with a smaller tile size if it was memory.", self.tail
+            "died",
+            tr("The engine {}; try again, with a smaller tile size if it was memory.").format(how),
+            self.tail,
         )
         error.pid = self.pid
         error.before_start = not started and status == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..folders import ROOT
 from ..metadata import plugin_version
+from ..translation import tr
 from .engine_process import POLL_SECONDS, EngineProcess, Listener, WorkerCancelled, WorkerError
 from .environment import find_engine, scrubbed_environment
 
@@ -83,7 +84,7 @@ class EngineService:
 
         def work() -> None:
             self._owner = threading.get_ident()
-            answer: dict[str, Any] | WorkerError = WorkerError("failure", "The engine gave no answer.")
+            answer: dict[str, Any] | WorkerError = WorkerError("failure", tr("The engine gave no answer."))
             try:
                 answer = process.run(job, request, lambda _: None, late.is_set)
             except WorkerError as error:
@@ -161,10 +162,10 @@ class EngineService:
 
     def _wait_turn(self, listener: Listener, is_cancelled: Callable[[], bool]) -> None:
         if self._owner == threading.get_ident():  # an event of a window came in while this thread waits
-            raise WorkerError("failure", "Another run is still under way: wait until it has ended.")
+            raise WorkerError("failure", tr("Another run is still under way: wait until it has ended."))
         if self._turn.acquire(blocking=False):
             return
-        phase = "Starting the engine" if self._warming else "Waiting for another run to end"
+        phase = tr("Starting the engine") if self._warming else tr("Waiting for another run to end")
         listener({"type": "progress", "fraction": 0.0, "phase": phase})
         while not self._turn.acquire(timeout=POLL_SECONDS):
             if is_cancelled():
@@ -179,7 +180,7 @@ class EngineService:
         if engine.problem:
             raise WorkerError("start", engine.problem)
         self.stop()
-        listener({"type": "progress", "fraction": 0.0, "phase": "Starting the engine"})
+        listener({"type": "progress", "fraction": 0.0, "phase": tr("Starting the engine")})
         process = self._make(engine.python)
         self._process, self._python = process, engine.python  # so that stop() reaches it already
         process.wait_for_hello(is_cancelled)

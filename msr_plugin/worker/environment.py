@@ -20,8 +20,8 @@ from .installed_engine import installed_engine
 
 SETTING = "msr/engine_python"
 VARIABLE = "MSR_ENGINE_PYTHON"
-USUAL = "its usual place"
-PAGE = "Settings > Options > Super-resolution"
+USUAL = tr("its usual place")
+PAGE = tr("Settings > Options > Super-resolution")
 
 # QGIS sets these for its own Python, PROJ, GDAL and Qt; the engine has its own of each.
 _SCRUBBED = (
@@ -57,16 +57,16 @@ class Engine:
     def problem(self) -> str | None:
         """One sentence if this interpreter cannot be started, else None."""
         if is_store_stand_in(self.python):
-            return (
-                f"The engine's Python, {self.python} (from {self.origin}), is the Microsoft Store's "
-                "stand-in, which only opens the Store: install Python from python.org."
-            )
+            return tr(
+                "The engine's Python, {} (from {}), is the Microsoft Store's stand-in, which only "
+                "opens the Store: install Python from python.org."
+            ).format(self.python, self.origin)
         if not self.python.is_file() and self.origin == USUAL:
-            return f"There is no engine yet: {self.python} does not exist."
+            return tr("There is no engine yet: {} does not exist.").format(self.python)
         if not self.python.is_file():
-            return f"The engine's Python, {self.python} (from {self.origin}), does not exist."
+            return tr("The engine's Python, {} (from {}), does not exist.").format(self.python, self.origin)
         if not os.access(self.python, os.X_OK):
-            return f"The engine's Python, {self.python} (from {self.origin}), is not a program."
+            return tr("The engine's Python, {} (from {}), is not a program.").format(self.python, self.origin)
         return None
 
 
@@ -89,10 +89,10 @@ def find_engine() -> Engine:
     """Return the engine's interpreter: the setting, else MSR_ENGINE_PYTHON, else the installed one."""
     setting = str(QgsSettings().value(SETTING, "") or "").strip()
     if setting:
-        return Engine(_program(setting), "the plugin's setting")
+        return Engine(_program(setting), tr("the plugin's setting"))
     variable = os.environ.get(VARIABLE, "").strip()
     if variable:
-        return Engine(_program(variable), f"the variable {VARIABLE}")
+        return Engine(_program(variable), tr("the variable {}").format(VARIABLE))
     return Engine(default_python(), USUAL)
 
 
@@ -153,20 +153,20 @@ def engine_folder() -> Path:
 def explain_missing(problem: str) -> str:
     """Return what to do about an engine that is not there: the button, or without a window the commands."""
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        return (
-            f"{problem} (There is no PyTorch for Macs with Intel processors any more: the engine needs Apple "
-            "silicon, and a QGIS and a Python for it.)"
-        )
+        return tr(
+            "{} (There is no PyTorch for Macs with Intel processors any more: the engine needs "
+            "Apple silicon, and a QGIS and a Python for it.)"
+        ).format(problem)
     if qgis.utils.iface is not None:
         return f"{problem} {tr('Press Install engine under {}.').format(PAGE)}"
     first, second = commands()
-    where = ", in PowerShell" if os.name == "nt" else ""
-    return (
-        f"{problem}\nThe engine runs in a Python environment of its own. In QGIS' window, Install engine "
-        f"under {PAGE} makes it; these two commands make it, too{where} (Python 3.10 or later):\n\n"
-        f"{first}\n{second}"
-        f"\n\nQGIS finds it there; another one is named on that page or in the variable {VARIABLE}."
-    )
+    where = tr(", in PowerShell") if os.name == "nt" else ""
+    return tr(
+        "{}\nThe engine runs in a Python environment of its own. In QGIS' window, Install "
+        "engine under {} makes it; these two commands make it, too{} (Python 3.10 or "
+        "later):\n\n{}\n{}\n\nQGIS finds it there; another one is named on that page or in the "
+        "variable {}."
+    ).format(problem, PAGE, where, first, second, VARIABLE)
 
 
 def scrubbed_environment(source: Mapping[str, str] | None = None, root: Path = ROOT) -> dict[str, str]:

@@ -22,6 +22,7 @@ _PROFILE = tempfile.TemporaryDirectory(prefix="msr-test-profile-")
 os.environ["QGIS_CUSTOM_CONFIG_PATH"] = _PROFILE.name
 os.environ["HOME"] = _PROFILE.name
 os.environ["XDG_CONFIG_HOME"] = f"{_PROFILE.name}/config"
+os.environ["LC_ALL"] = "C.UTF-8"  # the texts of the source, whatever the machine speaks
 os.environ.pop("MSR_MODELS", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny rasters: more threads only wait for each other
 

@@ -49,6 +49,8 @@ class StandIn(types.ModuleType):
             raise AttributeError(f"{self.__name__} has no {name} in QGIS' stubs")
         made = self._make(self._stub[name], name)
         setattr(self, name, made)
+        for alias, place in self._stub[name].aliases.items():
+            setattr(made, alias, self._base(place))
         return made
 
     def _base(self, dotted: str) -> type:

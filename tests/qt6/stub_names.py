@@ -10,6 +10,8 @@ _METHOD = re.compile(r"^( *)def (\w+)\(")
 _SIGNAL = re.compile(r"^( *)(\w+): typing\.ClassVar\[QtCore\.pyqtSignal\]")
 _VALUE = re.compile(r"^( *)(\w+) = \.\.\. # type: (\S+)")
 
+_ALIAS = re.compile(r"^( *)(\w+): typing\.Type\[(?:_core\.)?(Qg\w+\.\w+)\]")
+
 
 @dataclass
 class StubClass:
@@ -20,6 +22,7 @@ class StubClass:
     methods: set[str] = field(default_factory=set)
     signals: set[str] = field(default_factory=set)
     values: list[str] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)  # of enums that moved: where they are now
     inner: dict[str, StubClass] = field(default_factory=dict)
 
     @property
@@ -40,7 +43,7 @@ def read_stub(text: str) -> dict[str, StubClass]:
             (chain[depth - 1].inner if depth else classes)[made.name] = made
             chain[depth:] = [made]
             continue
-        for pattern in (_METHOD, _SIGNAL, _VALUE):
+        for pattern in (_METHOD, _SIGNAL, _ALIAS, _VALUE):
             match = pattern.match(line)
             depth = len(match[1]) // 4 if match else 0
             if match is None or not 0 < depth <= len(chain):
@@ -50,6 +53,8 @@ def read_stub(text: str) -> dict[str, StubClass]:
                 owner.methods.add(match[2])
             elif pattern is _SIGNAL:
                 owner.signals.add(match[2])
+            elif pattern is _ALIAS:
+                owner.aliases[match[2]] = match[3]
             elif owner.is_enum or match[3].startswith("typing"):  # else it is an enum's without its scope
                 owner.values.append(match[2])
     return classes

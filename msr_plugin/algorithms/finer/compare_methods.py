@@ -102,8 +102,8 @@ class CompareMethods(SuperResolutionAlgorithm):
         self.add(RasterInput("TRUTH", tr("Finer raster to compare with"), None, optional=True))
         self.add_integer("FACTOR", tr("Times finer (factor)"), None, LEAST, MOST, optional=True)
         for name, label, of in (
-            ("TARGET_BAND", "Target: band", "TARGET"),
-            ("TRUTH_BAND", "Finer raster: band", "TRUTH"),
+            ("TARGET_BAND", tr("Target: band"), "TARGET"),
+            ("TRUTH_BAND", tr("Finer raster: band"), "TRUTH"),
         ):
             self.add(QgsProcessingParameterBand(name, tr(label), None, of, optional=True), True)
         self.add_date(advanced=True)
@@ -135,12 +135,13 @@ class CompareMethods(SuperResolutionAlgorithm):
         has_truth = self.is_given(parameters, "TRUTH", context)
         if not has_truth and not self.is_given(parameters, "FACTOR", context):
             raise RasterProblem(
-                f"{self.label('FACTOR')} is missing: how many times finer is the raster to be? "
-                f"{self.label('TRUTH')} would say it too."
+                tr("{} is missing: how many times finer is the raster to be? {} would say it too.").format(
+                    self.label("FACTOR"), self.label("TRUTH")
+                )
             )
         differences = "OUTPUT_TRUTH_DIFFERENCES"
         if not has_truth and given_path(parameters.get(differences), context) is not None:
-            raise RasterProblem(f"{self.label(differences)} needs {self.label('TRUTH')}.")
+            raise RasterProblem(tr("{} needs {}.").format(self.label(differences), self.label("TRUTH")))
         check_page(self.label(PAGE), given_path(parameters.get(PAGE), context))
         check_page(self.label(TABLE), given_path(parameters.get(TABLE), context), (".csv",))
 
@@ -199,7 +200,7 @@ class CompareMethods(SuperResolutionAlgorithm):
         """Return all rasters by the engine's names, target first."""
         target = self.raster(parameters, "TARGET", context, "TARGET_BAND")
         if target is None:
-            raise RasterProblem(f"{self.label('TARGET')} is missing.")
+            raise RasterProblem(tr("{} is missing.").format(self.label("TARGET")))
         truth = self.raster(parameters, "TRUTH", context, "TRUTH_BAND")
         inputs = {"target": target, **self.sources_of(parameters, context)}
         return inputs if truth is None else {**inputs, "truth": truth}

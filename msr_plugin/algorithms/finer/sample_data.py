@@ -83,7 +83,9 @@ class SampleData(MsrAlgorithm):
                 if not (folder / f"{stem}.tif").exists():
                     shutil.copyfile(SHIPPED / f"{stem}.tif", folder / f"{stem}.tif")
         except OSError as error:
-            raise QgsProcessingException(f"{folder} cannot be written to: {system_reason(error)}.") from error
+            raise QgsProcessingException(
+                tr("{} cannot be written to: {}.").format(folder, system_reason(error))
+            ) from error
         project = context.project()
         for name, (_, title) in RASTERS.items() if load and project is not None else ():
             _load(results[name], tr(title), name, project, context)

@@ -172,15 +172,18 @@ class Sharpening(SuperResolutionAlgorithm):
         given = [name for name in (*_GRID, "FACTOR") if self.is_given(parameters, name, context)]
         if {"REFERENCE", "FACTOR"} <= set(given):
             raise RasterProblem(
-                f"{self.label('REFERENCE')} already says how fine the output is: leave "
-                f"{self.label('FACTOR')} empty, or give no reference."
+                tr("{} already says how fine the output is: leave {} empty, or give no reference.").format(
+                    self.label("REFERENCE"), self.label("FACTOR")
+                )
             )
         if not {"REFERENCE", "FACTOR", "RESOLUTION"} & set(given) and (
             given or not covariates_of(self, parameters, context)
         ):
             raise RasterProblem(
-                f"{self.label('FACTOR')} is missing: how many times finer is the output to be? A covariate "
-                "or a reference grid would say it too."
+                tr(
+                    "{} is missing: how many times finer is the output to be? A covariate or a reference "
+                    "grid would say it too."
+                ).format(self.label("FACTOR"))
             )
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
@@ -198,7 +201,7 @@ class Sharpening(SuperResolutionAlgorithm):
             return LEAST
         factor = self.parameterAsInt(parameters, "FACTOR", context)
         if not LEAST <= factor <= MOST:
-            raise RasterProblem(f"{self.label('FACTOR')} must be from {LEAST} to {MOST}.")
+            raise RasterProblem(tr("{} must be from {} to {}.").format(self.label("FACTOR"), LEAST, MOST))
         return factor
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:

@@ -26,18 +26,20 @@ def card_page(card: ModelCard) -> str:
         *(_paragraph(line) for line in card.description.splitlines() if line.strip()),
         _paragraph(verdict(card, methods)),
         _table([(key, value) for key, value in _facts(card) if value not in (None, "")]),
-        _heading("How good it is"),
+        _heading(tr("How good it is")),
         _scores(card),
         *_list(tr("What sources are worth"), worth(card, methods)),
-        _heading("Sources"),
+        _heading(tr("Sources")),
         _sources(card),
         *_list(tr("Limits"), _limits(card)),
-        _heading("How it was trained"),
+        _heading(tr("How it was trained")),
         *_where(region),
         _trained(training),
-        *((_heading("Without fine truth"), _value(raw["cascade"])) if card.assumption else ()),
-        _heading("Licence and citation"),
-        _table([(tr("Licence"), raw.get("licence")), (tr("Citation"), raw.get("citation") or "not told")]),
+        *((_heading(tr("Without fine truth")), _value(raw["cascade"])) if card.assumption else ()),
+        _heading(tr("Licence and citation")),
+        _table(
+            [(tr("Licence"), raw.get("licence")), (tr("Citation"), raw.get("citation") or tr("not told"))]
+        ),
         *_rest(raw),
     ]
     return page(card.name, parts)
@@ -46,7 +48,7 @@ def card_page(card: ModelCard) -> str:
 def _facts(card: ModelCard) -> list[tuple[str, Any]]:
     resolution = card.raw.get("resolution")
     return [
-        (tr("Id"), f"{card.id}, version {card.version}"),
+        (tr("Id"), tr("{}, version {}").format(card.id, card.version)),
         (tr("Makes"), _with_units(card.target_title, card.units)),
         (tr("Cells"), _cells(resolution, card.factor)),
         (tr("Ensembles"), tr("yes") if card.ensemble else tr("no, one estimate")),
@@ -109,7 +111,7 @@ def _limits(card: ModelCard) -> list[str]:
 def _span(span: Any) -> str:
     """Return a range of training in words, "" where the card tells none."""
     numbers = isinstance(span, list) and len(span) == 2 and all(is_number(n) for n in span)
-    return f"{rounded(span[0])} to {rounded(span[1])}" if numbers else ""
+    return tr("{} to {}").format(rounded(span[0]), rounded(span[1])) if numbers else ""
 
 
 def _where(region: Any) -> list[str]:
@@ -125,7 +127,7 @@ def _where(region: Any) -> list[str]:
 def _trained(training: Any) -> str:
     if not isinstance(training, dict) or not training:
         return _value(training or tr("Not told."))
-    first = [(key.capitalize(), training[key]) for key in _TRAINING if training.get(key) is not None]
+    first = [(tr(key.capitalize()), training[key]) for key in _TRAINING if training.get(key) is not None]
     rest = [(key, value) for key, value in training.items() if key not in _TRAINING]
     details = (
         f"<details><summary>{escape(tr('All settings'))}</summary>{_table(rest)}</details>" if rest else ""
@@ -145,7 +147,7 @@ def _list(title: str, lines: list[str]) -> list[str]:
 
 
 def _heading(title: str) -> str:
-    return f"<h2>{escape(tr(title))}</h2>"
+    return f"<h2>{escape(title)}</h2>"
 
 
 def _paragraph(text: str) -> str:
@@ -161,20 +163,32 @@ def _domain(entry: Any) -> str:
     if not isinstance(entry, dict):
         return ""
     if "source" in entry:
-        return f"cells where {entry['source']} has data; the others get no value"
-    return f"cells that {entry.get('file')} marks, at its place; the others get no value there"
+        return tr("cells where {} has data; the others get no value").format(entry["source"])
+    return tr("cells that {} marks, at its place; the others get no value there").format(entry.get("file"))
 
 
 def _sources(card: ModelCard) -> str:
     if not card.sources:
         return _paragraph(tr("None but the target."))
-    rows = [["Name", "Title", "Units", "Range in training", "Grid", "Kind", "Needed"]]
+    rows = [
+        [tr("Name"), tr("Title"), tr("Units"), tr("Range in training"), tr("Grid"), tr("Kind"), tr("Needed")]
+    ]
     for source, entry in zip(card.sources, card.raw["sources"]):
         kind = (
-            "climatology" if source.climatology else "changes with the date" if source.dynamic else "static"
+            tr("climatology")
+            if source.climatology
+            else tr("changes with the date")
+            if source.dynamic
+            else tr("static")
         )
-        need = "comes with the model" if source.has_default else "required" if source.required else "optional"
-        grid, span = "fine" if source.fine else "coarse", _span(entry.get("range")) or "–"
+        need = (
+            tr("comes with the model")
+            if source.has_default
+            else tr("required")
+            if source.required
+            else tr("optional")
+        )
+        grid, span = tr("fine") if source.fine else tr("coarse"), _span(entry.get("range")) or "–"
         rows.append([source.name, source.title, readable(source.units), span, grid, kind, need])
     return _grid(rows)
 
@@ -182,12 +196,14 @@ def _sources(card: ModelCard) -> str:
 def _metrics(metrics: Any) -> str:
     """Return the table method × score; cards may carry any scores, or none."""
     if not isinstance(metrics, dict) or not metrics:
-        return "<p>Not told.</p>"
+        return _paragraph(tr("Not told."))
     scores = {m: s for m, s in metrics.items() if isinstance(s, dict)}
     names = list(dict.fromkeys(n for s in scores.values() for n in s))
     if not names:
         return _value(metrics)
-    return _grid([["Method", *names], *([m, *(_number(s.get(n)) for n in names)] for m, s in scores.items())])
+    return _grid(
+        [[tr("Method"), *names], *([m, *(_number(s.get(n)) for n in names)] for m, s in scores.items())]
+    )
 
 
 def _grid(rows: list[list[Any]]) -> str:

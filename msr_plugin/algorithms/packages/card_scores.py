@@ -128,7 +128,7 @@ def _title(id: str, card: ModelCard) -> str:
     if mark:
         return tr("This model without {}").format(_missing(missing, card))
     plain = id.removesuffix(_CONSERVED)
-    title = METHODS[plain].title if plain in METHODS else plain
+    title = tr(METHODS[plain].title) if plain in METHODS else plain
     return tr("{}, conserved").format(title) if plain != id else title
 
 

@@ -79,8 +79,9 @@ class InstallModel(MsrAlgorithm):
                 return {}
             raise QgsProcessingException(str(error)) from None
         card = installed.card
-        what = "replaced" if installed.replaced else "installed"
-        feedback.pushInfo(f"{card.name} {card.version} is {what} as {PROVIDER}:{card.id}.")
+        replaced, new = tr("{} {} is replaced as {}:{}."), tr("{} {} is installed as {}:{}.")
+        told = replaced if installed.replaced else new
+        feedback.pushInfo(told.format(card.name, card.version, PROVIDER, card.id))
         return {"MODEL": card.id, "VERSION": card.version, "FOLDER": str(card.folder)}
 
     def postProcessAlgorithm(
@@ -101,13 +102,13 @@ def _inspect(folder: Path, feedback: QgsProcessingFeedback) -> None:
     """
     problem = find_engine().problem
     if problem:
-        feedback.pushInfo("There is no engine yet, so the card was checked in outline only.")
+        feedback.pushInfo(tr("There is no engine yet, so the card was checked in outline only."))
         return
     try:
         SERVICE.run("check_package", {"folder": str(folder)}, Reporter(feedback), feedback.isCanceled)
     except WorkerCancelled as error:
-        raise InstallError("Cancelled.") from error
+        raise InstallError(tr("Cancelled.")) from error
     except WorkerError as error:
         if error.kind in ("input", "package"):
             raise InstallError(str(error)) from error
-        feedback.pushInfo(f"The engine could not check the card: {error}")
+        feedback.pushInfo(tr("The engine could not check the card: {}").format(error))

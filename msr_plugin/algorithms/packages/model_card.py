@@ -54,14 +54,14 @@ class ModelInfo(MsrAlgorithm):
             )
         )
         for name, label in (
-            ("ID", "Id"),
-            ("NAME", "Name"),
-            ("VERSION", "Version"),
-            ("UNITS", "Units"),
-            ("SOURCES", "Names of the sources"),
-            ("FOLDER", "Folder"),
+            ("ID", tr("Id")),
+            ("NAME", tr("Name")),
+            ("VERSION", tr("Version")),
+            ("UNITS", tr("Units")),
+            ("SOURCES", tr("Names of the sources")),
+            ("FOLDER", tr("Folder")),
         ):
-            self.addOutput(QgsProcessingOutputString(name, tr(label)))
+            self.addOutput(QgsProcessingOutputString(name, label))
         self.addOutput(QgsProcessingOutputNumber("FACTOR", tr("Factor")))
         self.addOutput(QgsProcessingOutputBoolean("ENSEMBLE", tr("Gives ensembles")))
 
@@ -91,11 +91,15 @@ class ModelInfo(MsrAlgorithm):
         path = absolute(self.parameterAsFileOutput(parameters, "OUTPUT", context))
         if path:
             if any(same_place(path, str(file)) for file in card.folder.rglob("*")):
-                raise QgsProcessingException(f"{path} is a file of the model: choose another name.")
+                raise QgsProcessingException(
+                    tr("{} is a file of the model: choose another name.").format(path)
+                )
             try:
                 write_page(path, page)
             except OSError as error:
-                raise QgsProcessingException(f"{path} cannot be written: {system_reason(error)}.") from error
+                raise QgsProcessingException(
+                    tr("{} cannot be written: {}.").format(path, system_reason(error))
+                ) from error
             results["OUTPUT"] = path
         feedback.pushInfo(
             f"{card.name} {card.version}: {card.target_title} [{readable(card.units)}], ×{card.factor}"

@@ -18,6 +18,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from ...translation import tr
+
 _WORLD = QgsRectangle(-180, -90, 180, 90)
 _LEAST = 40.0  # degrees that the map is wide at least
 _AROUND = 2.5  # how many times wider than the region
@@ -59,7 +61,7 @@ def in_words(region: Any) -> str:
         return ""
     west, east = (_side(x, "E", "W") for x in (box.xMinimum(), box.xMaximum()))
     south, north = (_side(y, "N", "S") for y in (box.yMinimum(), box.yMaximum()))
-    return f"{west} to {east}, {south} to {north}"
+    return tr("{} to {}, {} to {}").format(west, east, south, north)
 
 
 def _side(degrees: float, positive: str, negative: str) -> str:

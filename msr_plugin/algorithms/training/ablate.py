@@ -70,7 +70,9 @@ class Ablate(TrainingAlgorithm):
     def _seeds(self, text: str) -> list[int]:
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if not all(part.isdecimal() for part in parts):
-            raise RasterProblem(f"{self.label('SEEDS')}: write whole numbers from 0 on, such as 0,1,2.")
+            raise RasterProblem(
+                tr("{}: write whole numbers from 0 on, such as 0,1,2.").format(self.label("SEEDS"))
+            )
         return [int(part) for part in parts]
 
     @guarded

@@ -71,14 +71,16 @@ class Evaluate(TrainingAlgorithm):
         config = self.existing(parameters, "CONFIG", context)
         model = (self.parameterAsString(parameters, "MODEL", context) or "").strip()
         if not config and not model:
-            raise RasterProblem(f"{self.label('CONFIG')} is missing, or {self.label('MODEL')}.")
+            raise RasterProblem(tr("{} is missing, or {}.").format(self.label("CONFIG"), self.label("MODEL")))
         run = absolute(model) if model and Path(absolute(model)).is_dir() else ""
         compare = self.parameterAsString(parameters, "COMPARE", context) or ""
         further = [text.strip() for text in compare.split(",") if text.strip()]
         page = given_path(parameters.get("OUTPUT_HTML"), context)
         report = page or self.parameterAsFileOutput(parameters, "OUTPUT_HTML", context)
         if not report.lower().endswith((".html", ".htm")):
-            raise RasterProblem(f"{self.label('OUTPUT_HTML')} must be a page, ending in .html: {report}")
+            raise RasterProblem(
+                tr("{} must be a page, ending in .html: {}").format(self.label("OUTPUT_HTML"), report)
+            )
         members = self.is_given(parameters, "MEMBERS", context)
         return {
             "folder": self.folder(parameters, context, config or run),

@@ -9,6 +9,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingFeedback
 
+from ...translation import tr
 from ..engine_run import NEWS_SECONDS, Reporter, duration
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -44,7 +45,7 @@ class LossReporter(Reporter):
         if not validation and now - self._news < NEWS_SECONDS:
             return
         self._news = now
-        told = f"loss {self._loss:.4g} {curve(self._losses)}"
+        told = tr("loss {:.4g} {}").format(self._loss, curve(self._losses))
         self.feedback.pushInfo(_line(phase, training, told, validation, message.get("seconds_left")))
 
 
@@ -55,13 +56,13 @@ def _line(
     validation: Mapping[str, Any],
     left: Any,
 ) -> str:
-    parts = [f"step {int(training.get('step') or 0)} of {int(training.get('steps') or 0)}"]
+    parts = [tr("step {} of {}").format(int(training.get("step") or 0), int(training.get("steps") or 0))]
     parts.append(loss)
     scores = (f"{name} {value:.4g}" for name, value in validation.items() if value is not None)
     if validation:
         parts.append(f"validation {', '.join(scores)}")
     if left is not None:
-        parts.append(f"{duration(float(left))} left")
+        parts.append(tr("{} left").format(duration(float(left))))
     return f"{phase}: {'; '.join(parts)}"
 
 

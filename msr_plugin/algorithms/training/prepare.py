@@ -160,10 +160,14 @@ class Prepare(TrainingAlgorithm):
 
         fine, coarse = (values_of(parameters.get(key)) for key in ("FINE", "COARSE"))
         if not fine and not coarse:
-            raise RasterProblem(f"{self.label('FINE')} is missing, or at the least {self.label('COARSE')}.")
+            raise RasterProblem(
+                tr("{} is missing, or at the least {}.").format(self.label("FINE"), self.label("COARSE"))
+            )
         name = text("NAME") or valid(title_of((fine or coarse)[0], context))
         if not _NAME.fullmatch(name):
-            raise RasterProblem(f"{self.label('NAME')}: “{name}” must be lower-case letters, digits and _.")
+            raise RasterProblem(
+                tr("{}: “{}” must be lower-case letters, digits and _.").format(self.label("NAME"), name)
+            )
         factor = self.parameterAsInt(parameters, "FACTOR", context)
         target: dict[str, Any] = {"name": name}
         target |= {key: text(each) for each, _, key in _TARGET_TEXTS if text(each)}
@@ -188,7 +192,9 @@ class Prepare(TrainingAlgorithm):
         if text("PERIOD"):
             parts = [part.strip() for part in text("PERIOD").split(",")]
             if len(parts) != 2:
-                raise RasterProblem(f"{self.label('PERIOD')}: write two dates, such as 2001-01,2010-12.")
+                raise RasterProblem(
+                    tr("{}: write two dates, such as 2001-01,2010-12.").format(self.label("PERIOD"))
+                )
             dataset["period"] = parts
         layer = first_layer(fine or coarse, context)
         coarse_edge = factor**0.5 if fine else factor**-0.5
@@ -222,7 +228,7 @@ class Prepare(TrainingAlgorithm):
         try:
             low, high = (float(part) if part.strip() else None for part in text.split(","))
         except ValueError:
-            raise RasterProblem(f"{self.label(name)}: write two numbers, such as 0,1.") from None
+            raise RasterProblem(tr("{}: write two numbers, such as 0,1.").format(self.label(name))) from None
         return [low, high]
 
     @guarded

@@ -10,6 +10,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsRasterLayer
 
+from ...translation import tr
 from ..raster_input import for_the_engine
 from ..rasters import RasterProblem, crs_text, gdal_path, open_raster, unreadable
 
@@ -51,7 +52,9 @@ def series_of(values: Sequence[Any], label: str, context: QgsProcessingContext) 
         systems.add(crs)
     if len(variables) > 1:
         named = ", ".join(sorted(filter(None, variables)))
-        raise RasterProblem(f"{label}: the rasters are of several variables ({named}): choose one.")
+        raise RasterProblem(
+            tr("{}: the rasters are of several variables ({}): choose one.").format(label, named)
+        )
     patterns = _as_pattern(files)
     section: dict[str, Any] = {"files": patterns[0] if len(patterns) == 1 else patterns}
     if variable := variables.pop():
@@ -91,8 +94,10 @@ def _place(value: Any, label: str, context: QgsProcessingContext) -> tuple[str, 
             return path, "", ""
         if not any(entry.lower().endswith(TIFF) for entry in os.listdir(path)):
             raise RasterProblem(
-                f"{label}: the folder {path} holds no GeoTIFF (*.tif): name its files by a pattern, such as "
-                f"{path}/*.nc."
+                tr(
+                    "{}: the folder {} holds no GeoTIFF (*.tif): name its files by a pattern, such as "
+                    "{}/*.nc."
+                ).format(label, path, path)
             )
         ending = "*.tif" if any(entry.endswith(".tif") for entry in os.listdir(path)) else "*.tiff"
         return os.path.join(path, ending), "", ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from qgis.core import QgsCoordinateTransform, QgsCsException, QgsProcessingContext, QgsRasterLayer
 
+from ...translation import tr
 from ..base import MsrAlgorithm
 from ..finer.covariates import unique, valid
 from ..raster_input import for_the_engine
@@ -84,7 +85,7 @@ def further_sources(
         called, mark, rasters = (part.strip() for part in first.partition("="))
         label = f"{algorithm.label(name)}, “{line.strip()}”"
         if not (mark and called and rasters):
-            raise RasterProblem(f"{label} is not NAME=RASTERS|KEY=VALUE|….")
+            raise RasterProblem(tr("{} is not NAME=RASTERS|KEY=VALUE|….").format(label))
         section = series_of(values_of(rasters), label, context)
         sources.append({"name": called, "grid": "fine", **section, **_options(options, label)})
     return sources
@@ -95,7 +96,9 @@ def _options(options: list[str], label: str) -> dict[str, Any]:
     for option in options:
         key, mark, value = (part.strip() for part in option.partition("="))
         if key not in _KEYS or (not mark and key != "dynamic"):
-            raise RasterProblem(f"{label}: “{option}” is none of {', '.join(_KEYS)}, with =VALUE.")
+            raise RasterProblem(
+                tr("{}: “{}” is none of {}, with =VALUE.").format(label, option, ", ".join(_KEYS))
+            )
         try:
             if key == "dynamic":
                 told[key] = value.lower() in ("", "true", "yes", "1")
@@ -104,7 +107,7 @@ def _options(options: list[str], label: str) -> dict[str, Any]:
             else:
                 told[key] = float(value) if key in _NUMBERS else value
         except ValueError:
-            raise RasterProblem(f"{label}: “{option}” must hold numbers.") from None
+            raise RasterProblem(tr("{}: “{}” must hold numbers.").format(label, option)) from None
     return told
 
 

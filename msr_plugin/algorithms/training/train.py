@@ -85,9 +85,11 @@ class Train(TrainingAlgorithm):
         """Return what the worker is asked for."""
         given = [self.existing(parameters, name, context) for name in ("STORE", "INPUT")]
         if not any(given):
-            raise RasterProblem(f"{self.label('STORE')} is missing, or {self.label('INPUT')}.")
+            raise RasterProblem(tr("{} is missing, or {}.").format(self.label("STORE"), self.label("INPUT")))
         if all(given):
-            raise RasterProblem(f"Give either {self.label('STORE')} or {self.label('INPUT')}, not both.")
+            raise RasterProblem(
+                tr("Give either {} or {}, not both.").format(self.label("STORE"), self.label("INPUT"))
+            )
         source = given[0] or given[1]
         page = given_path(parameters.get("OUTPUT_HTML"), context)
         if page == "":  # a temporary file, of which QGIS chooses the name
@@ -132,8 +134,10 @@ class Train(TrainingAlgorithm):
                 tr("The model is trained, in {}, but cannot be installed: {}").format(package, error)
             ) from None
         card = installed.card
-        what = "replaces the one" if installed.replaced else "is installed"
-        feedback.pushInfo(f"{card.name} {card.version} {what} as {PROVIDER}:{card.id} in the toolbox.")
+        replaced = tr("{} {} replaces the one as {}:{} in the toolbox.")
+        new = tr("{} {} is installed as {}:{} in the toolbox.")
+        told = replaced if installed.replaced else new
+        feedback.pushInfo(told.format(card.name, card.version, PROVIDER, card.id))
 
     def postProcessAlgorithm(
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback

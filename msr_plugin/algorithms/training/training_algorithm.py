@@ -126,7 +126,7 @@ class TrainingAlgorithm(MsrAlgorithm):
         """
         path = self.path(parameters, name, context)
         if path and not os.path.exists(path):
-            raise RasterProblem(f"{self.label(name)}: there is no {path}: check the name.")
+            raise RasterProblem(tr("{}: there is no {}: check the name.").format(self.label(name), path))
         return path
 
     def folder(self, parameters: dict[str, Any], context: QgsProcessingContext, beside: str = "") -> str:
@@ -138,9 +138,11 @@ class TrainingAlgorithm(MsrAlgorithm):
         given = self.path(parameters, "FOLDER", context)
         folder = given or (str(home_of(Path(beside))) if beside else "")
         if not folder:
-            raise RasterProblem(f"{self.label('FOLDER')} is missing: choose where stores and runs are.")
+            raise RasterProblem(
+                tr("{} is missing: choose where stores and runs are.").format(self.label("FOLDER"))
+            )
         if os.path.exists(folder) and not os.path.isdir(folder):
-            raise RasterProblem(f"{self.label('FOLDER')}: {folder} is a file, not a folder.")
+            raise RasterProblem(tr("{}: {} is a file, not a folder.").format(self.label("FOLDER"), folder))
         return folder
 
 
