@@ -141,7 +141,11 @@ def _add_group(
     project = context.project()
     if project is None:
         return
-    group = project.layerTreeRoot().insertGroup(0, tr("{}, further dates").format(layer.name()))
+    # Below the layer: above, a map without the Temporal Controller would show another date than the first.
+    entry = project.layerTreeRoot().findLayer(layer.id())
+    parent = entry.parent() if entry is not None else project.layerTreeRoot()
+    place = parent.children().index(entry) + 1 if entry is not None else 0
+    group = parent.insertGroup(place, tr("{}, further dates").format(layer.name()))
     group.setExpanded(False)
     for band in range(2, len(spans) + 1):
         own = QgsRasterLayer(layer.source(), f"{layer.name()} {dates[band - 1]}", layer.providerType())

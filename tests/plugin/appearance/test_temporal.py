@@ -108,6 +108,8 @@ def test_the_temporal_controller_plays_all_dates(provider, months, tmp_path, end
         assert there and visible
         expected.append("#" + "".join(f"{part:02x}" for part in parts))
     assert len(set(expected)) == 3
+    above = project.layerTreeRoot().findLayers()[0].layer()
+    assert above.id() == layer.id()  # without the Temporal Controller the map shows the first date
     controller = QgsTemporalNavigationObject()
     controller.setTemporalExtents(
         QgsDateTimeRange(temporal.ranges(MONTHS)[0].begin(), temporal.ranges(MONTHS)[-1].end(), True, False)
