@@ -30,7 +30,7 @@ FILES = (
     ".secrets.baseline",
 )
 FOLDERS = ("msr_plugin", "engine", "training", "resources")
-PAGES = ("docs", (".md", ".svg"))  # folder and endings: what README.md and the help button lead to
+PAGES = ("docs", (".md", ".svg", ".png"))  # folder and endings: what README.md and the help button lead to
 LEFT_OUT = re.compile(
     r"(^|/)(__pycache__|\..*|.*\.(pyc|pyo|part|tmp|bak|orig)|.*\.part\..*|.*~)(/|$)"
     r"|^training/records/.*\.jsonl$"  # of the results in docs/, for a checkout
