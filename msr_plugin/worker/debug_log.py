@@ -18,9 +18,7 @@ def keep(detail: str) -> Path | None:
     """Add a traceback to the log; return its file, None where it cannot be written."""
     path = profile_folder() / FILE
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = tr("--- {} MSR {}, QGIS' Python {}, {}\n").format(
-        now, plugin_version(), sys.version.split()[0], sys.platform
-    )
+    text = f"--- {now} MSR {plugin_version()}, QGIS' Python {sys.version.split()[0]}, {sys.platform}\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not path.is_file() or path.stat().st_size > LARGEST

@@ -68,7 +68,9 @@ def test_a_method_on_the_engines_list_is_offered_and_asks_for_its_source(copy, r
     methods = algorithm.parameterDefinition("METHOD")
     assert methods.options()[0] == "bilinear" and methods.options()[-1] == "standin"
     for text in (methods.help(), algorithm.shortHelpString()):
-        assert "standin: Stand-in method. Only the heights count." in text
+        assert ", standin." in text
+    choice = load(copy, "choices.method_choice")
+    assert "Only the heights count." in choice.described(choice.METHODS["standin"])
     assert algorithm.parameterDefinition("ELEVATION").help().endswith(", standin.")
     parameters = {"TARGET": rasters["target"], "METHOD": "standin", "OUTPUT": str(tmp_path / "fine.tif")}
     context = QgsProcessingContext()

@@ -80,7 +80,7 @@ def test_the_engine_says_what_is_inside(provider, netcdf, tmp_path):
 
     for text, words in (("two.nc:rain", "no variable rain"), ("two.nc", "several variables: choose one")):
         given = parameters_of(tmp_path / "fine.tif", TARGET=text)
-        with pytest.raises(QgsProcessingException, match=rf"\(TARGET\).*{words}.*tas \[degC\]"):
+        with pytest.raises(QgsProcessingException, match=rf"\(TARGET\).*{words}.*tas \[°C\]"):
             processing.run("msr:baseline", given)
 
 
