@@ -115,6 +115,7 @@ class OptionsPage(QgsOptionsPageWidget):
         except InstallProblem as problem:
             self.report.setPlainText(str(problem))
         else:
+            self.report.setPlainText(tr("Removing the engine") + " …")  # tens of thousands of files
             self.remove_button.setEnabled(False)
 
     def _show_end(self, fine: bool, sentence: str) -> None:

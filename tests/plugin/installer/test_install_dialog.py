@@ -163,6 +163,7 @@ def test_the_page_shows_updates_and_removes(here, plan, network, watcher, fine, 
     page = settings_page.OptionsPage()
     assert page.install_button.text() == "Update engine" and "update the engine" in page.state.text()
     page.remove_button.click()
+    assert page.report.toPlainText() == "Removing the engine …"
     settle(page)
     assert "are free again" in page.report.toPlainText() and installed_engine() is None
 
