@@ -10,7 +10,7 @@ from typing import Any
 import qgis.utils
 from dialogs import dialog_of, layer_named, look_at, run, tick_layers
 from hand import Hand, Steps, WalkError, main_window, rest, shown, wait_for
-from qgis.core import QgsProject, QgsSingleBandPseudoColorRenderer
+from qgis.core import QgsProject, QgsSettings, QgsSingleBandPseudoColorRenderer
 from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -52,14 +52,8 @@ def install_the_zip(hand: Hand, facts: dict[str, Any]) -> Steps:
 
 
 def install_the_engine(hand: Hand, facts: dict[str, Any]) -> Steps:
-    """The button in the bar, the dialog, its end; or, where an engine is lent, its setting alone."""
+    """The button in the bar, the dialog, its end; a lent engine is a setting, and the dialog is only seen."""
     bar = qgis.utils.iface.messageBar()
-    if facts["engine"]:
-        from qgis.core import QgsSettings
-
-        QgsSettings().setValue("msr/engine_python", facts["engine"])
-        yield rest()
-        return
     yield wait_for(lambda: bar.currentItem() is not None, "a bar offers the engine")
     hand.picture("engine_offered")
     yield from hand.press(bar, "Install engine")
@@ -68,6 +62,10 @@ def install_the_engine(hand: Hand, facts: dict[str, Any]) -> Steps:
     yield from hand.click(dialog.training, spot(dialog.training))
     yield rest(1)
     hand.picture("install_dialog", dialog)
+    if facts["engine"]:
+        QgsSettings().setValue("msr/engine_python", facts["engine"])
+        yield from hand.press(dialog, "Close")
+        return
     if facts["bundle"]:
         yield from hand.click(dialog.bundle_button)
         yield from hand.choose_file(Path(facts["bundle"]), "Open")
@@ -172,6 +170,7 @@ def play_in_time(hand: Hand, facts: dict[str, Any]) -> Steps:
     images = list(pictures.values())
     if any(a == b for number, a in enumerate(images) for b in images[:number]):
         raise WalkError("Two dates look the same.")
+    yield from hand.press(dock, "Pause")
     yield from hand.press(dock, "Turn off temporal navigation")
     yield from hand.click(tool_of(action))
 
