@@ -47,7 +47,7 @@ from .preflight import (
 )
 from .raster_input import RasterInput, unopened
 from .rasters import InputRaster, RasterProblem, describe, may_be_dated, open_raster, unreadable
-from .result_looks import look_of_file
+from .result_looks import look_of_file, with_subject
 from .shared_texts import NUMBERS, TEXTS
 
 AGGREGATIONS = ("as they are", "day:mean", "day:sum", "month:mean", "month:sum")
@@ -198,7 +198,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
             rasters = self._rasters(parameters, context)
             self._request = self._make_request(parameters, context, rasters)
             self._words = DialogWords.of(self, self._named(rasters, self.sources_of(parameters, context)))
-            self._look = self.look_of(parameters, context)
+            self._look = with_subject(self.look_of(parameters, context), self._request, context.project())
             if self.parameterAsBoolean(parameters, "ALIKE", context):
                 self._look = replace(self._look, coarse=self._request["target"]["path"])
         except RasterProblem as problem:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qgis.core import QgsProject
+
 from ..appearance.layer_names import Naming
 from ..appearance.style import Look
 from ..translation import tr
@@ -23,6 +25,20 @@ _WHAT = {
 _SEVERAL = ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")  # have several bands for each date
 
 
+def with_subject(look: Look, request: dict[str, Any], project: QgsProject | None) -> Look:
+    """Return a look that says what the values are: as it does, else as the coarse layer is called.
+
+    Args:
+        look: of the main result.
+        request: of the run.
+        project: whose layers a form may hand on as paths (on the main thread).
+    """
+    path = request["target"]["path"]
+    layers = project.mapLayers().values() if project is not None and not look.subject else ()
+    named = next((layer.name() for layer in layers if layer.source() == path and layer.name()), "")
+    return replace(look, subject=look.subject or named or Path(path).stem)
+
+
 def look_of_file(
     algorithm: MsrAlgorithm, name: str, look: Look, request: dict[str, Any], result: dict[str, Any]
 ) -> Look:
@@ -37,8 +53,7 @@ def look_of_file(
     """
     own = look if name == "OUTPUT" else ensemble.look_of(name, look, request)
     definition = algorithm.parameterDefinition(name)
-    subject = look.subject or Path(request["target"]["path"]).stem
     by = Path(request["model"]).name
-    naming = Naming(definition.description(), subject, by, _WHAT.get(name, ""))
+    naming = Naming(definition.description(), look.subject, by, _WHAT.get(name, ""))
     dates = () if name in _SEVERAL else tuple(result.get("dates") or ())
     return replace(own, dates=dates, naming=naming)

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from msr_plugin.algorithms.result_looks import with_subject
 from msr_plugin.appearance.layer_names import Naming, cell_size, date_words
 from msr_plugin.appearance.round_values import round_values, share_of
 from msr_plugin.appearance.style import SPREAD, Look, ResultStyler
@@ -85,6 +86,16 @@ def test_a_layer_is_named_by_what_it_holds_unless_somebody_named_it(write_raster
         "Rain, 0.25° (rainitur8) spread",
         "My rain",
     ]
+
+
+def test_a_result_is_named_after_the_coarse_layer_that_a_form_hands_on_as_a_path(write_raster):
+    path = write_raster("tas_2018.tif", RAMP)
+    project, request = QgsProject(), {"target": {"path": path}}
+    assert with_subject(Look(), request, project).subject == "tas_2018"
+    project.addMapLayer(QgsRasterLayer(path, "Temperature of Iberia"))
+    assert with_subject(Look(), request, project).subject == "Temperature of Iberia"
+    assert with_subject(Look(subject="Rain"), request, project).subject == "Rain"
+    assert with_subject(Look(), request, None).subject == "tas_2018"
 
 
 def legend(layer: QgsRasterLayer) -> list[str]:
