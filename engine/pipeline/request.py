@@ -156,6 +156,8 @@ class SuperResolveResult:
     device: str
     width: int
     height: int
+    units: str = ""  # of the output's values
+    nonnegative: bool = False  # whether they cannot be below zero
     members: int = 0  # 0: the model's one estimate
     outputs: dict[str, str] = field(default_factory=dict)  # further files, by what they hold
     dates: list[str] = field(default_factory=list)

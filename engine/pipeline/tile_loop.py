@@ -150,6 +150,8 @@ class TileJob:
             device=str(self.method.device),
             width=cols,
             height=rows,
+            units=plan.choice.target.units,
+            nonnegative=plan.choice.target.nonnegative,
             members=plan.request.ensemble.members if plan.request.ensemble else 0,
             outputs={file.key: str(file.path) for file in others},
             dates=[str(date) for date in self.dates if date is not None],

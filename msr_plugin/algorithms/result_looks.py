@@ -51,6 +51,9 @@ def look_of_file(
         request: of the run.
         result: of the run.
     """
+    if not look.units:  # a simple method takes the raster's own
+        least = 0.0 if result.get("nonnegative") else look.lower_bound
+        look = replace(look, units=str(result.get("units") or ""), lower_bound=least)
     own = look if name == "OUTPUT" else ensemble.look_of(name, look, request)
     definition = algorithm.parameterDefinition(name)
     by = Path(request["model"]).name

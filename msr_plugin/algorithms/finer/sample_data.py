@@ -93,6 +93,9 @@ class SampleData(MsrAlgorithm):
         return results
 
 
+_LOOKS = {"GREENNESS": Look(lower_bound=0.0), "ELEVATION": Look("m")}
+
+
 def _load(path: str, title: str, name: str, project: QgsProject, context: QgsProcessingContext) -> None:
     context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails(title, project, name))
-    style_when_loaded(path, Look(lower_bound=0.0) if name == "GREENNESS" else Look(), context)
+    style_when_loaded(path, _LOOKS.get(name, Look("degC")), context)

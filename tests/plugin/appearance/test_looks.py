@@ -16,7 +16,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from msr_plugin.algorithms.result_looks import with_subject
+from msr_plugin.algorithms.result_looks import look_of_file, with_subject
 from msr_plugin.appearance.layer_names import Naming, cell_size, date_words
 from msr_plugin.appearance.round_values import round_values, share_of
 from msr_plugin.appearance.style import SPREAD, Look, ResultStyler
@@ -96,6 +96,18 @@ def test_a_result_is_named_after_the_coarse_layer_that_a_form_hands_on_as_a_path
     assert with_subject(Look(), request, project).subject == "Temperature of Iberia"
     assert with_subject(Look(subject="Rain"), request, project).subject == "Rain"
     assert with_subject(Look(), request, None).subject == "tas_2018"
+
+
+def test_a_simple_methods_result_is_coloured_by_the_units_that_the_engine_tells(provider):
+    algorithm = provider.algorithm("sharpen").create()
+    request = {"target": {"path": "t.tif"}, "model": "sharpen"}
+    told = {"units": "degC", "nonnegative": False}
+    assert look_of_file(algorithm, "OUTPUT", Look(), request, told).units == "degC"
+    rain = look_of_file(algorithm, "OUTPUT", Look(), request, {"units": "mm", "nonnegative": True})
+    assert (rain.units, rain.lower_bound) == ("mm", 0.0)
+    assert look_of_file(algorithm, "OUTPUT_SUPPORT", Look(), request, told).units == ""
+    kept = look_of_file(algorithm, "OUTPUT", Look("m", lower_bound=0.0), request, told)
+    assert (kept.units, kept.lower_bound) == ("m", 0.0)
 
 
 def legend(layer: QgsRasterLayer) -> list[str]:
