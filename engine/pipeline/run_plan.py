@@ -176,9 +176,10 @@ def _check_paths(request: SuperResolveRequest) -> None:
             raise InputError(f"{told}, and {REMEDY}.")
         if not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
-        if (path.exists() and not path.is_file() and not _is_old_store(path)) or not os.access(
-            path.parent, os.W_OK
-        ):
+        store = next((folder for folder in path.parents if is_store(str(folder))), None)
+        if store is not None:
+            raise InputError(f"{name} {path} lies in the Zarr store {store}: choose a folder outside of it.")
+        if _stays(path) or not os.access(path.parent, os.W_OK):
             raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
         if held(path):
             raise InputError(
@@ -190,9 +191,11 @@ def _check_paths(request: SuperResolveRequest) -> None:
     check_apart(files)
 
 
-def _is_old_store(path: Path) -> bool:
-    """Return whether a folder is a Zarr store that another one may replace."""
-    return path.suffix.lower() == ".zarr" and is_store(str(path))
+def _stays(path: Path) -> bool:
+    """Return whether something is there whose place an output cannot take: a store takes a store's alone."""
+    if path.suffix.lower() == ".zarr":
+        return os.path.lexists(path) and (path.is_symlink() or not is_store(str(path)))
+    return path.exists() and not path.is_file()
 
 
 def _check_arrays(files: Sequence[OutputFile], grids: Grids, dates: Sequence[When | None]) -> None:

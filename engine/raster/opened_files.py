@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from engine.raster.cf.store_contents import is_store
+
 _STARTS = re.compile(r"vsi[a-z0-9_]+/|:///|://|[:,=\"{?]", re.IGNORECASE)
 _ENDS = re.compile(r"[/:?|#,\"!}&]")
 _MOST_TEXT = 64 * 2**20  # bytes read of a file that names others
@@ -26,7 +28,7 @@ SIDECARS = (".aux.xml", ".ovr", ".msk")  # of a GeoTIFF; GDAL reads and writes t
 
 
 def opened_files(names: Iterable[str | os.PathLike[str]], folder: Path | None = None) -> set[Path]:
-    """Return the existing files that names of rasters mean, lead through or refer to.
+    """Return the existing files that names of rasters mean, lead through or refer to; a Zarr store as one.
 
     Args:
         names: paths, GDAL names or URIs.
@@ -47,9 +49,16 @@ def opened_files(names: Iterable[str | os.PathLike[str]], folder: Path | None = 
 
 
 def lost_file(output: Path, files: Iterable[Path]) -> Path | None:
-    """Return the first of the files that writing an output would replace or remove, None without one."""
+    """Return the first of the files that writing an output would replace or remove, None without one.
+
+    A store is replaced with all that lies in it.
+    """
     at_stake = [place for place in (output, *sidecars(output)) if os.path.lexists(place)]
-    return next((file for file in files for place in at_stake if same_file(file, place)), None)
+    for file in files:
+        around = file.resolve().parents if output.is_dir() else ()
+        if any(same_file(own, place) for own in (file, *around) for place in at_stake):
+            return file
+    return None
 
 
 def sidecars(output: Path) -> Iterator[Path]:
@@ -89,7 +98,7 @@ def _mentioned(name: str, folder: Path) -> set[Path]:
 
 def _file(text: str, folder: Path) -> Path | None:
     path = folder / text
-    return path if text and os.path.isfile(path) else None
+    return path if text and (os.path.isfile(path) or is_store(str(path))) else None
 
 
 def _names_inside(file: Path) -> set[str]:
