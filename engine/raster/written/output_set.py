@@ -15,7 +15,7 @@ class OutputSet:
 
     Args:
         writers: one for each file, by what it holds.
-        check: called between the files; raises to stop.
+        check: called between the files and within a NetCDF or Zarr; raises to stop.
         last: called with the whole files, still under temporary names; raises to have none of them.
         written: hears how many files are whole.
     """
@@ -48,7 +48,7 @@ class OutputSet:
             if kind is None:
                 for number, writer in enumerate(self.writers.values(), start=1):
                     self._check()
-                    writer.convert()
+                    writer.convert(self._check)
                     self._written(number)
                 self._check()
                 self._last({k: w.whole for k, w in self.writers.items() if w.whole is not None})

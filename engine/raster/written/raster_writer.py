@@ -6,7 +6,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -198,8 +198,11 @@ class RasterWriter:
         finally:
             self.abandon()
 
-    def convert(self) -> None:
+    def convert(self, check: Callable[[], None] = lambda: None) -> None:
         """Make the final file, still under a temporary name; no window can follow.
+
+        Args:
+            check: called between the strips of a NetCDF or Zarr; raises to stop.
 
         Raises:
             EngineError: writing failed.
@@ -207,12 +210,12 @@ class RasterWriter:
         self.made = partial_path(self.path)
         try:
             self._close()
-            self._convert(self.made)
+            self._convert(self.made, check)
         except BaseException as failure:
             translate(failure, self.path)
             raise
 
-    def _convert(self, cog: Path) -> None:
+    def _convert(self, cog: Path, check: Callable[[], None]) -> None:
         import rasterio
         from rasterio.shutil import copy
         from rasterio.windows import Window
@@ -222,14 +225,14 @@ class RasterWriter:
             # GDAL may report a full disk only in its log when it closes a file.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self.path.suffix.lower() in ARRAY_FILES:
-            self._convert_array(cog)
+            self._convert_array(cog, check)
             return
         with _gdal():
             copy(self._plain, cog, driver="COG", BLOCKSIZE=self._tile(), **COG_OPTIONS)
-            with rasterio.open(cog) as check:  # its last cells come last into the file
-                check.read(window=Window(self.width - 1, self.height - 1, 1, 1))
+            with rasterio.open(cog) as whole:  # its last cells come last into the file
+                whole.read(window=Window(self.width - 1, self.height - 1, 1, 1))
 
-    def _convert_array(self, path: Path) -> None:
+    def _convert_array(self, path: Path, check: Callable[[], None]) -> None:
         import numpy as np
         import rasterio
         from rasterio.windows import Window
@@ -237,6 +240,7 @@ class RasterWriter:
         with _gdal(), rasterio.open(self._plain) as plain:
 
             def strip(band: int, first: int, rows: int) -> np.ndarray:
+                check()
                 values = plain.read(band + 1, window=Window(0, first, self.width, rows))
                 return values if math.isnan(self.nodata) else np.where(values == self.nodata, np.nan, values)
 

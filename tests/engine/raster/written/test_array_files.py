@@ -12,11 +12,12 @@ import xarray
 from affine import Affine
 
 from engine.dates import When
-from engine.errors import EngineError, InputError
+from engine.errors import Cancelled, EngineError, InputError
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
 from engine.raster.written import raster_writer
 from engine.raster.written.cf_layout import BandLayout, InnerAxis, check_unturned, time_axis
+from engine.raster.written.output_set import OutputSet
 from engine.raster.written.raster_writer import RasterWriter
 
 TRANSFORM = Affine(0.25, 0, -10, 0, -0.25, 50)
@@ -157,3 +158,20 @@ def test_a_folder_that_is_no_store_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         write(path, cells(1), BandLayout("rain", "Rain", "mm"))
     assert (path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_run_is_cancelled_in_the_middle_of_a_file(ending: str, tmp_path: Path) -> None:
+    layout = BandLayout("rain", "Rain", "mm", MONTHS)
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:  # before the file, before its first band, before its second one
+            assert any(".part" in entry.name for entry in tmp_path.iterdir())
+            raise Cancelled("The run was cancelled.")
+
+    writer = RasterWriter(tmp_path / f"rain.{ending}", 30, 70, TRANSFORM, "EPSG:4326", bands=3, layout=layout)
+    with pytest.raises(Cancelled), OutputSet({"output": writer}, check):
+        writer.write(cells(3), 0, 0)
+    assert len(calls) == 3 and not list(tmp_path.iterdir())
