@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-from engine.errors import InputError
+from engine.errors import Cancelled, InputError
 from engine.feedback import Feedback
 from engine.files.atomic import write_text
 from training.console.needed import load
@@ -36,9 +38,6 @@ def prepare(request: dict[str, Any], feedback: Feedback) -> dict[str, Any]:
     asked = parsed(PrepareRequest, request)
     with workplace(asked.folder, feedback) as work:
         load("dask.array", "xarray", "zarr", "matplotlib")
-        description = Path(asked.description or "")
-        if asked.dataset is not None:
-            description = _kept(asked.dataset, Path(asked.yaml or ""), asked.overwrite)
         torch.set_num_threads(1)  # the blocks are what runs in parallel
         work.expect(1)
         remarks: list[str] = []
@@ -48,7 +47,8 @@ def prepare(request: dict[str, Any], feedback: Feedback) -> dict[str, Any]:
 
         output = None if asked.output is None else Path(asked.output)
         workers = asked.workers or os.cpu_count() or 1
-        made = make_store(description, output, workers, asked.overwrite, asked.strict, say)
+        with _description(asked) as description:
+            made = make_store(description, output, workers, asked.overwrite, asked.strict, say)
         remarks += made.remarks
         return {
             "store": str(made.store.absolute()),
@@ -58,7 +58,31 @@ def prepare(request: dict[str, Any], feedback: Feedback) -> dict[str, Any]:
         }
 
 
-def _kept(settings: dict[str, Any], path: Path, overwrite: bool) -> Path:
+@contextmanager
+def _description(asked: PrepareRequest) -> Iterator[Path]:
+    """Give the description's file; one that was told in parts stays unless its store cannot be made.
+
+    Else what is corrected after a mistake would be refused, since the mistake's description is there already.
+    """
+    if asked.dataset is None:
+        yield Path(asked.description or "")
+        return
+    path = Path(asked.yaml or "")
+    before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    _write(asked.dataset, path, asked.overwrite)
+    try:
+        yield path
+    except Cancelled:
+        raise
+    except BaseException:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_text(path, before)
+        raise
+
+
+def _write(settings: dict[str, Any], path: Path, overwrite: bool) -> None:
     """Write a description as YAML, once it is seen to be one.
 
     Raises:
@@ -72,4 +96,3 @@ def _kept(settings: dict[str, Any], path: Path, overwrite: bool) -> Path:
     if path.is_file() and not overwrite and path.read_text(encoding="utf-8", errors="replace") != text:
         raise InputError(f"{path} is there already and says something else: say --overwrite to replace it.")
     write_text(path, text)
-    return path

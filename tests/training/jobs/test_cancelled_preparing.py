@@ -1,4 +1,4 @@
-"""A preparation that is cancelled leaves nothing that looks whole."""
+"""A preparation that is cancelled or fails leaves nothing that looks whole, and can be told anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from engine.errors import Cancelled
+from engine.errors import Cancelled, InputError
 from training.console.followed import followed
 from training.jobs.preparing import prepare
 
@@ -36,3 +36,19 @@ def test_nothing_but_the_description_is_left(dataset, tmp_path):
     assert [path.name for path in tmp_path.rglob("*") if path.name != "stores"] == ["valley.yaml"]
     assert os.getcwd() == before and followed() is None
     assert prepare(request, CancelsAt("never"))["store"] == str(tmp_path / "stores/valley.zarr")
+
+
+def test_a_mistake_can_be_corrected(dataset, tmp_path):
+    request = {"folder": str(tmp_path), "yaml": str(tmp_path / "valley.yaml")}
+    bad = tmp_path / "bad.tif"
+    bad.write_text("no raster")
+    coarse = {"name": "rain", "units": "mm", "coarse": {"files": str(bad), "file_units": "mm"}}
+    mistaken = {**request, "dataset": {**dataset, "target": coarse}}
+    with pytest.raises(InputError, match=r"bad\.tif"):
+        prepare(mistaken, CancelsAt("never"))
+    assert not (tmp_path / "valley.yaml").exists()
+    assert prepare({**request, "dataset": dataset}, CancelsAt("never"))["store"]
+    text = (tmp_path / "valley.yaml").read_text()
+    with pytest.raises(InputError, match=r"bad\.tif"):
+        prepare({**mistaken, "overwrite": True}, CancelsAt("never"))
+    assert (tmp_path / "valley.yaml").read_text() == text and (tmp_path / "stores/valley.zarr").is_dir()
