@@ -203,12 +203,14 @@ def time_axis(dates: Sequence[When | None], way: str = "") -> dict[str, Coordina
         way: how the steps of each were made one; then hours are no points in time.
 
     Raises:
-        InputError: some have a year and others not.
+        InputError: some have a year and others not, or they are days or times of day of any year.
     """
     known = [when for when in dates if when is not None]
     if len(known) < len(dates) or len({when.year is None for when in known}) != 1:
         raise InputError("Bands with and without a date or a year have no common time axis: write a GeoTIFF.")
     if known[0].year is None:
+        if any(when.month is None or (when.day, when.hour) != (None, None) for when in known):
+            raise InputError("Days and times of day of any year have no time axis: write a GeoTIFF (.tif).")
         attributes = {"long_name": "month of any year", "units": "1"}
         return {
             "month": Coordinate(("month",), np.asarray([w.month or 0 for w in known], np.int32), attributes)

@@ -121,6 +121,9 @@ def test_what_has_no_common_axis_is_refused() -> None:
     for dates in ((When(2018), None), (When(2018, 1), When(None, 1))):
         with pytest.raises(InputError, match="no common time axis"):
             time_axis(dates)
+    for when in (When(None, 1, 5), When(None, 1, None, 6, 0)):
+        with pytest.raises(InputError, match="times of day of any year"):
+            time_axis((When(None, 1), when))
     with pytest.raises(InputError, match=r"turned.*\.tif"):
         check_unturned(Affine(1, 0.2, 0, 0.2, -1, 0))
 
