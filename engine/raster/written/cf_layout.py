@@ -211,7 +211,7 @@ def time_axis(dates: Sequence[When | None], way: str = "") -> dict[str, Coordina
     if known[0].year is None:
         if any(when.month is None or (when.day, when.hour) != (None, None) for when in known):
             raise InputError("Days and times of day of any year have no time axis: write a GeoTIFF (.tif).")
-        attributes = {"long_name": "month of any year", "units": "1"}
+        attributes = {"long_name": "month of any year", "units": "month", "axis": "T"}
         return {
             "month": Coordinate(("month",), np.asarray([w.month or 0 for w in known], np.int32), attributes)
         }

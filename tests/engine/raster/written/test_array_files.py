@@ -70,13 +70,16 @@ def test_values_axes_and_provenance(tmp_path: Path, ending: str) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("dates", [MONTHS, (When(None, 11), When(None, 12), When(None, 1))])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_result_is_a_coarse_raster_for_the_next_run(tmp_path: Path, ending: str) -> None:
+def test_a_result_is_a_coarse_raster_for_the_next_run(
+    tmp_path: Path, ending: str, dates: tuple[When, ...]
+) -> None:
     path, array = tmp_path / f"o.{ending}", cells(3)
-    write(path, array, BandLayout("rain", "Rain", "mm/month", MONTHS))
+    write(path, array, BandLayout("rain", "Rain", "mm/month", dates))
     raster = Raster(RasterRef(str(path)), "target")
     try:
-        assert (raster.variable, raster.dates) == ("rain", list(MONTHS))
+        assert (raster.variable, raster.dates) == ("rain", list(dates))
         assert raster.geobox.affine.almost_equals(TRANSFORM) and raster.geobox.crs.to_epsg() == 4326
         assert raster.georeference.height == 70
     finally:
