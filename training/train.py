@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,16 +70,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
             trainer = fit(config, archive, split, folder, options.resume, quiet=True)
             if refits(config):
                 refit(trainer, config, given, folder, options.resume, quiet=True)
-            return 0
-        package = train(
-            config,
-            options.runs,
-            options.output,
-            options.resume,
-            command,
-            options.quiet,
-            further=options.record is not None,
-        )
+        else:
+            package = train(
+                config,
+                options.runs,
+                options.output,
+                options.resume,
+                command,
+                options.quiet,
+                further=options.record is not None,
+            )
+    if not group.first:
+        sys.stderr.flush()
+        os._exit(0)  # libraries may abort at an interpreter's end, and torchrun would stop the first
     if options.record is not None:
         name, metrics = run_id(config.model.id, config), package.card.raw["metrics"]
         notes = {"sha256": package.sha256}
