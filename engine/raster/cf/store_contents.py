@@ -44,9 +44,9 @@ def check_store(path: str | Path, called: str) -> None:
 
 def is_store(path: str) -> bool:
     """Return whether a path is that of a Zarr store."""
-    folder = Path(path)
-    return folder.is_dir() and any(
-        (folder / n).exists() for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+    # A text that is too long for a name is none: `os.path` says no, `Path` raises.
+    return os.path.isdir(path) and any(
+        os.path.exists(os.path.join(path, n)) for n in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
     )
 
 

@@ -12,6 +12,7 @@ from engine.errors import InputError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
+from engine.raster.cf.store_contents import is_store
 from engine.raster.reference import RasterRef
 
 
@@ -69,3 +70,7 @@ def test_what_no_store_can_replace_is_refused_before_the_run(place: Path) -> Non
 def test_a_store_of_an_earlier_run_is_replaced(place: Path) -> None:
     run("a.tif", "s.zarr")
     assert sorted(entry.name for entry in place.iterdir()) == ["a.tif", "s.zarr"]
+
+
+def test_a_text_too_long_for_a_name_is_no_store() -> None:
+    assert not is_store("Rain of the maps, each of them optional. " * 20)
