@@ -122,7 +122,7 @@ class Descent:
         space, field, plain = self.fitted.space, coarse, coarse
         unknown, signal, lacking = (torch.zeros_like(coarse) for _ in range(3))
         above, margin, pyramid = 1, self.halo, self._pyramid(covariates)
-        missing = self._missing(covariates, domain)
+        missing = self._missing(covariates, domain, pyramid)
         for step in steps(self.factor):
             side = _Side(step, above, (margin - STEP_HALO) * step)
             rows = self._rows(area, side)
@@ -167,12 +167,14 @@ class Descent:
             made[cells] = covariates
         return made
 
-    def _missing(self, covariates: Covariates, domain: Tensor | None) -> dict[int, Shares]:
+    def _missing(
+        self, covariates: Covariates, domain: Tensor | None, sides: Collection[int]
+    ) -> dict[int, Shares]:
         """Return the share missing of each covariate that counts, by cells along a coarse one's edge."""
         if self.fitted.missed is None:
             return {}
         counting = {name: c for name, c in covariates.items() if name in self.fitted.missed.shares}
-        edges = {self.factor // cells: cells for cells in (1, *self._pyramid({}))}
+        edges = {self.factor // cells: cells for cells in (1, *sides)}
         shares = missing_shares(counting, domain, list(edges))
         return {cells: shares[edge] for edge, cells in edges.items()}
 

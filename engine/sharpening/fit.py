@@ -102,8 +102,10 @@ def fit(
         products = ()
     shown = [name for name, gain in worth.items() if gain.shown]
     rest = unexplained(own, left, space, _farther(chosen, relations, left[0], worth), shown)
-    plain = unexplained(own, [level.detail for level in own], space)
-    missed = Missed(plain, _explained(chosen[0], unseen[0], shown)) if shown else None
+    missed = None
+    if shown:
+        plain = unexplained(own, [level.detail for level in own], space)
+        missed = Missed(plain, _explained(chosen[0], unseen[0], shown))
     return Fitted(
         space,
         standards,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from engine.dates import STANDARD, When, days_in_month
+from engine.dates import When, days_in_month
 from engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 GRID_MAPPING = "crs"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]+")
 _NOT_OF_THE_FILE = ("AREA_OR_POINT", "TIFFTAG_", "OVR_", "LAYOUT", "COMPRESSION", "INTERLEAVE")
-_MIDDLE = {"year": (7, 2), "month": (16, None), "day": (None, None)}
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,7 @@ def time_axis(dates: Sequence[When | None], way: str = "") -> dict[str, Coordina
     calendar = known[0].calendar
     units = f"days since {known[0].year:04d}-01-01"
     spans = np.asarray([_span(when, units) for when in known])
-    name = calendar if calendar != STANDARD else "standard"
-    attributes = {"standard_name": "time", "axis": "T", "units": units, "calendar": name}
+    attributes = {"standard_name": "time", "axis": "T", "units": units, "calendar": calendar}
     if bool((spans[:, 0] == spans[:, 1]).all()):
         return {"time": Coordinate(("time",), spans[:, 0], attributes)}
     return {

@@ -15,9 +15,10 @@ from engine.errors import InputError
 from engine.files.free_disk import check_free
 from engine.files.partial_files import discard, discard_stale, partial_path
 from engine.raster.cf.store_contents import is_store
-from engine.raster.written.cf_layout import BandLayout, cf_dataset
+from engine.raster.written.cf_layout import BandLayout, CfDataset, cf_dataset
 from engine.raster.written.netcdf import write_netcdf
 from engine.raster.written.publishing import publish, translate
+from engine.raster.written.strips import Strips
 from engine.raster.written.zarr_store import write_zarr
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class RasterWriter:
         self.band_names, self.units = band_names, units
         self.tags, self.band_tags = tags or {}, band_tags or ()
         self.layout = layout or BandLayout("value", "value", units)
+        self._write_array = ARRAY_FILES.get(self.path.suffix.lower())  # None: a GeoTIFF
         self._plain: Path | None = None
         self.made: Path | None = None
         self._dataset: Any = None
@@ -224,15 +226,17 @@ class RasterWriter:
         if self._plain is None or self._plain.stat().st_size < expected:
             # GDAL may report a full disk only in its log when it closes a file.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if self.path.suffix.lower() in ARRAY_FILES:
-            self._convert_array(cog, check)
+        if self._write_array is not None:
+            self._convert_array(cog, check, self._write_array)
             return
         with _gdal():
             copy(self._plain, cog, driver="COG", BLOCKSIZE=self._tile(), **COG_OPTIONS)
             with rasterio.open(cog) as whole:  # its last cells come last into the file
                 whole.read(window=Window(self.width - 1, self.height - 1, 1, 1))
 
-    def _convert_array(self, path: Path, check: Callable[[], None]) -> None:
+    def _convert_array(
+        self, path: Path, check: Callable[[], None], write: Callable[[Path, CfDataset, Strips], None]
+    ) -> None:
         import numpy as np
         import rasterio
         from rasterio.windows import Window
@@ -246,12 +250,12 @@ class RasterWriter:
 
             size = self.height, self.width
             made = cf_dataset(self.layout, size, self.transform, self.crs, plain.tags())
-            ARRAY_FILES[self.path.suffix.lower()](path, made, strip)
+            write(path, made, strip)
 
     @property
     def whole(self) -> Path | None:
         """A file with all cells that GDAL reads, once `convert` is done."""
-        return self._plain if self.path.suffix.lower() in ARRAY_FILES else self.made
+        return self.made if self._write_array is None else self._plain
 
     def _describe(self) -> None:
         data = self._dataset
