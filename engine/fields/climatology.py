@@ -49,12 +49,11 @@ def weighted_mean(bands: Tensor, weights: Tensor) -> Tensor:
         bands, weights = bands[:, used], weights[:, used]
     mean = _combine(bands, weights) / weights.sum(-1)[:, None, None]
     holes = ~torch.isfinite(mean).flatten(1)
-    if bool(holes.any()):  # only near where a band is missing are the bands looked at one by one
-        cells, field = bands.flatten(2), mean.flatten(1)
-        for start in range(0, holes.shape[1], _PIECE):
-            piece = slice(start, start + _PIECE)
-            if bool(holes[:, piece].any()):
-                field[:, piece] = _mean_of_valid(cells[..., piece].float(), weights.float())
+    if bool(holes.any()):  # only where a band is missing are the bands looked at one by one
+        places, field = holes.any(0).nonzero()[:, 0], mean.flatten(1)
+        for some in places.split(_PIECE):
+            cells = bands[..., some // bands.shape[-1], some % bands.shape[-1]]
+            field[:, some] = _mean_of_valid(cells.float(), weights.float())
         mean = field.view(mean.shape)
     return mean
 
@@ -71,4 +70,19 @@ def _mean_of_valid(bands: Tensor, weights: Tensor) -> Tensor:
 
 def _combine(bands: Tensor, weights: Tensor) -> Tensor:
     """Return Σ weights·bands, (B, H, W), in one pass over memory."""
-    return torch.bmm(weights.float().unsqueeze(1), bands.float().flatten(2)).view(bands[:, 0].shape)
+    weights = weights.float()
+    if bands.device.type != "cpu":
+        return torch.bmm(weights.unsqueeze(1), bands.float().flatten(2)).view(bands[:, 0].shape)
+    # Bands are windows of larger ones: a matrix product would copy them first.
+    result = bands.new_empty(bands[:, 0].shape, dtype=torch.float32)
+    step = max(1, _PIECE // bands.shape[-1])
+    for sample, field, own in zip(bands, result, weights.tolist(), strict=True):
+        for start in range(0, field.shape[0], step):  # strips that stay in the cache
+            strip = field[start : start + step]
+            for number, (band, weight) in enumerate(zip(sample, own, strict=True)):
+                values = band[start : start + step]
+                if number:
+                    strip.add_(values, alpha=weight)
+                else:
+                    torch.mul(values, weight, out=strip)
+    return result

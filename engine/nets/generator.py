@@ -57,7 +57,7 @@ class NoiseInjection(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         """Map (B, width, h, w) and noise (B, channels, h, w) to (B, width, h, w)."""
-        return x + self.amplitude(functional.relu(self.inner(x))) * self.mix(noise)
+        return (self.amplitude(functional.relu_(self.inner(x))) * self.mix(noise)).add_(x)
 
 
 class GeneratorLevel(nn.Module):
@@ -100,8 +100,9 @@ class GeneratorLevel(nn.Module):
     def forward(self, x: Tensor, fine: dict[str, Tensor], noise: Tensor | None = None) -> Tensor:
         """Map (B, width, h, w), the sources and the noise at this scale to (B, width, h, w)."""
         if fine:
-            x = x + self._encoded(fine)
-        x = functional.relu(x)
+            x = functional.relu_(self._encoded(fine).add_(x))
+        else:
+            x = functional.relu(x)
         if self.noise is not None and noise is not None:
             x = self.noise(x, noise)
         for box in self.boxes:
@@ -111,7 +112,7 @@ class GeneratorLevel(nn.Module):
         if self.spatial is not None:
             x = self.spatial(x)
         if self.conv is not None:
-            x = x + functional.relu(self.conv(x))
+            x = x + functional.relu_(self.conv(x))
         return x
 
     def _encoded(self, fine: dict[str, Tensor]) -> Tensor:

@@ -37,14 +37,37 @@ class InceptionBox(nn.Module):
         """Return the four branches' maps, each (B, width / 4, h, w)."""
         return [
             self.point(x),
-            self.conv3(functional.relu(self.reduce3(x))),
-            self.conv5(functional.relu(self.reduce5(x))),
-            self.pooled(functional.max_pool2d(x, 3, stride=1, padding=1)),
+            self.conv3(functional.relu_(self.reduce3(x))),
+            self.conv5(functional.relu_(self.reduce5(x))),
+            self.pooled(nearby_maximum(x)),
         ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
-        return x + self.mix(functional.relu(torch.cat(self.branches(x), 1)))
+        mixed: Tensor = self.mix(functional.relu_(torch.cat(self.branches(x), 1)))
+        return mixed.add_(x)
+
+
+def nearby_maximum(x: Tensor) -> Tensor:
+    """Return the maximum over the 3 × 3 pixels around each, (B, C, h, w).
+
+    Without a gradient by shifts, along rows and then columns: torch's pooling keeps where each maximum
+    came from, and is 3 to 25 times as slow.
+    """
+    if x.requires_grad or x.device.type != "cpu":
+        return functional.max_pool2d(x, 3, stride=1, padding=1)
+    return _maximum_along(_maximum_along(x, -1), -2)
+
+
+def _maximum_along(x: Tensor, dim: int) -> Tensor:
+    """Return the maximum of each pixel and those before and after it along a dimension."""
+    result, length = torch.empty_like(x), x.shape[dim]
+    first, inner = result.narrow(dim, 0, 1), result.narrow(dim, 1, length - 1)
+    first.copy_(x.narrow(dim, 0, 1))
+    torch.maximum(x.narrow(dim, 1, length - 1), x.narrow(dim, 0, length - 1), out=inner)
+    before = result.narrow(dim, 0, length - 1)
+    torch.maximum(before, x.narrow(dim, 1, length - 1), out=before)
+    return result
 
 
 class PlainBox(nn.Module):
@@ -58,4 +81,4 @@ class PlainBox(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width, h, w); the border of `radius` pixels is affected by the padding."""
-        return x + functional.relu(self.conv(x))
+        return x + functional.relu_(self.conv(x))
