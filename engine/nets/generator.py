@@ -99,10 +99,7 @@ class GeneratorLevel(nn.Module):
 
     def forward(self, x: Tensor, fine: dict[str, Tensor], noise: Tensor | None = None) -> Tensor:
         """Map (B, width, h, w), the sources and the noise at this scale to (B, width, h, w)."""
-        if fine:
-            x = functional.relu_(self._encoded(fine).add_(x))
-        else:
-            x = functional.relu(x)
+        x = functional.relu_(self._encoded(fine).add_(x)) if fine else functional.relu(x)
         if self.noise is not None and noise is not None:
             x = self.noise(x, noise)
         for box in self.boxes:
