@@ -62,7 +62,7 @@ class MsrProvider(QgsProcessingProvider):
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
         """Return what the engine writes."""
-        return ["tif", "nc"]
+        return ["tif", "nc", "zarr"]
 
     def defaultRasterFileExtension(self, hasGeometry: bool = True) -> str:
         """Return what the engine writes."""

@@ -26,7 +26,7 @@ from ..compat import set_hints
 from ..folders import profile_models
 from ..translation import tr
 from ..worker.engine_service import SERVICE
-from . import ensemble, grid_parameters, told
+from . import ensemble, grid_parameters, output_format, told
 from .base import MsrAlgorithm
 from .destinations import Destination, given_path
 from .dialog_words import DialogWords
@@ -122,7 +122,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
 
     def texts(self) -> dict[str, str]:
         """Return the help of the shared parameters."""
-        return {**TEXTS, **ensemble.TEXTS, told.NAME: told.TEXT}
+        return {**TEXTS, **ensemble.TEXTS, told.NAME: told.TEXT, output_format.NAME: output_format.TEXT}
 
     def add_target(self, label: str) -> None:
         """Add the target raster and its band."""
@@ -148,6 +148,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         set_hints(device, ["auto", "cpu", "cuda", "mps"])
         self.add(device, True)
         told.add_input(self)
+        output_format.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
         self.add(QgsProcessingParameterBoolean("ALIKE", tr("Coarse layer in the same colours"), False), True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Finer raster")))
@@ -211,6 +212,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
     ) -> dict[str, Any]:
         """Run the job in the engine (on a thread of its own, with plain data only)."""
         names = ["OUTPUT", *self.further_files(self._request)]
+        parameters = output_format.in_format(self, parameters, context, names)
         given = {name: self.parameterAsOutputLayer(parameters, name, context) for name in names}
         files = {name: absolute(path) for name, path in given.items() if path}
         request = self.with_files(self._request, files)
@@ -316,6 +318,8 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """Refuse what can be known before the run; the request is made for its own refusals."""
         rasters = self._rasters(parameters, context)
         request = self._make_request(parameters, context, rasters)
+        names = ["OUTPUT", *self.further_files(request)]
+        parameters = output_format.in_format(self, parameters, context, names)
         sources = self.sources_of(parameters, context)
         target = rasters["TARGET"]
         others = [*sources.values(), *(r for name, r in rasters.items() if name != "TARGET")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from . import told
 from .base import MsrAlgorithm
+from .finer.covariate_kinds import NAME as KINDS
 from .rasters import InputRaster
 
 # Option of the command line: parameter of the dialogs.
@@ -88,6 +89,7 @@ _ADVICE = {
 _TOLD_OPTION = re.compile(
     r"--(?P<key>units|nodata|scale|offset) (?P<name>\w+)=(?P<value>[^;)]*)(?:; file_units in a data set)?"
 )
+_KIND_OPTION = re.compile(r"\(kind (?P<said>\w+=\w+)\)")
 _OPTION = re.compile(
     rf"(?<![\w/.-])--(?P<option>{'|'.join(sorted(OPTIONS, key=len, reverse=True))})(?![\w-])"
     r"(?:(?P<rest>[^(),;]*), [A-Z_]+(?=\)))?"
@@ -156,6 +158,9 @@ class DialogWords:
         where = self.parameters.get(told.NAME)
         if where is not None:
             sentence = _TOLD_OPTION.sub(lambda m: f"{m['name']}.{m['key']}={m['value']} in {where}", sentence)
+        kinds = self.parameters.get(KINDS)
+        if kinds is not None:
+            sentence = _KIND_OPTION.sub(lambda m: f"({m['said']} in {kinds})", sentence)
 
         def named(match: re.Match[str]) -> str:
             label = self.parameters.get(OPTIONS[match["option"]])

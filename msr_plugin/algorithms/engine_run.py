@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -144,10 +145,13 @@ def tidy(outputs: Iterable[str], pid: int | None, final: bool) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file; one that a dying worker still holds open (on Windows) once it lets go."""
+    """Remove a file or store; one that a dying worker still holds open (on Windows) once it lets go."""
     for wait in (0.1, 0.2, 0.4, 0.8, 0.0):
         try:
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         except PermissionError:
             time.sleep(wait)
         except OSError:

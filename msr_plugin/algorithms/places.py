@@ -42,7 +42,7 @@ def files_of(name: str, folder: str = "") -> set[str]:
         if text.lstrip().startswith("<"):
             waiting += [(start, html.unescape(part)) for part in _TEXTS.findall(text)]
             continue
-        parts = _parts(text, start, os.path.isfile)
+        parts = _parts(text, start, _is_data)
         mentioned = (os.path.join(start, text[first:last]) for first, last in parts)
         for file in {os.path.realpath(path) for path in mentioned} - files:
             files.add(file)
@@ -78,6 +78,11 @@ def _parts(name: str, folder: str, there: Callable[[str], bool]) -> list[tuple[i
         if last is not None and not name[first:last].isdigit():  # a number counts parts of a file
             parts.append((first, last))
     return parts
+
+
+def _is_data(path: str) -> bool:
+    """Return whether a path is a file, or a Zarr store, which is a folder."""
+    return os.path.isfile(path) or (path.lower().endswith(".zarr") and os.path.isdir(path))
 
 
 def _text_of(file: str) -> str:

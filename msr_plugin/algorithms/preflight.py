@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from qgis.core import QgsCoordinateTransformContext, QgsProject
@@ -20,6 +20,7 @@ from .places import files_of, same_place
 from .rasters import InputRaster, RasterProblem, overlap
 
 OPEN_FILES_ARE_HELD = sys.platform == "win32"  # there a file that is open cannot be replaced
+WRITTEN = (".tif", ".tiff", ".nc", ".zarr")  # endings of what the engine writes
 MIN_MEMORY = 600 * 2**20  # torch, GDAL and the smallest tiles
 _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?"
 _DATE = re.compile(
@@ -85,8 +86,15 @@ def _modified(path: str) -> int:
         return 0
 
 
-def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster]) -> None:
-    """Refuse an output that is an input or another output, is no GeoTIFF, or has no folder to stand in.
+def check_outputs(
+    outputs: Iterable[Destination], inputs: Iterable[InputRaster], endings: Sequence[str] = WRITTEN
+) -> None:
+    """Refuse an output that is an input or another output, is of no format written, or has no folder.
+
+    Args:
+        outputs: that are asked for.
+        inputs: of the run.
+        endings: that a name may have.
 
     Raises:
         RasterProblem: naming its parameter.
@@ -97,10 +105,8 @@ def check_outputs(outputs: Iterable[Destination], inputs: Iterable[InputRaster])
         path, label = output.path, output.label
         if not path:
             continue
-        if Path(path).suffix.lower() not in (".tif", ".tiff", ".nc"):
-            raise RasterProblem(
-                tr("{} must be a GeoTIFF or NetCDF, ending in .tif or .nc: {}").format(label, path)
-            )
+        if Path(path).suffix.lower() not in endings:
+            raise RasterProblem(tr("{} must end in {}: {}").format(label, tr(" or ").join(endings), path))
         folder = Path(path).absolute().parent
         if problem := too_long(path, PARTIAL_SIGNS):
             raise RasterProblem(f"{label}: {path}: {problem}")

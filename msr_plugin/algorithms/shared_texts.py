@@ -35,5 +35,6 @@ TEXTS = {
     "TILE": "The edge of a tile in coarse cells, which does not change the result. 0: chosen by the memory "
     "that is free.",
     "ALIKE": "Show the coarse raster, where it is a layer of the project, in the colours of the result.",
-    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF, or a CF-NetCDF where its name ends in .nc.",
+    "OUTPUT": "The finer raster: a Cloud Optimized GeoTIFF, or by its name's ending a CF-NetCDF (.nc) or "
+    "a Zarr store (.zarr). Of a temporary one “Output format” says it.",
 }

@@ -16,6 +16,7 @@ from ..method_list import METHODS, ListedMethod, needing, uses
 from ..translation import tr
 from .base_super_resolution import SuperResolutionAlgorithm
 from .destinations import Destination, given_path
+from .finer import covariate_kinds
 from .raster_input import RasterInput, named_raster, source_lines
 from .rasters import InputRaster, RasterProblem
 
@@ -51,6 +52,7 @@ class Baseline(SuperResolutionAlgorithm):
         """Return the help."""
         return {
             **super().texts(),
+            covariate_kinds.NAME: covariate_kinds.TEXT,
             "": "Makes a coarse raster finer without learning: what a trained model has to beat. With a "
             "conservation strength of 1 the means over the coarse cells are kept.",
             "METHOD": tr("How the detail is made; docs/methods.md tells of each. In scripts: {}.").format(
@@ -95,6 +97,7 @@ class Baseline(SuperResolutionAlgorithm):
             )
         )
         self.add_dates(advanced=True)
+        covariate_kinds.add_input(self)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
         self.add_run(1.0)
         for name, (_, label) in TOLD.items():
@@ -122,10 +125,13 @@ class Baseline(SuperResolutionAlgorithm):
         """Refuse covariates and files that are for other methods."""
         if method is None:
             return
-        if not method.any_sources and source_lines(self, parameters, context):
-            raise RasterProblem(
-                tr("{}: the method {} takes none; choose {}.").format(self.label("SOURCES"), method.id, FREE)
-            )
+        lines = source_lines(self, parameters, context)
+        kinds = self.is_given(parameters, covariate_kinds.NAME, context)
+        for name, given in (("SOURCES", bool(lines)), (covariate_kinds.NAME, kinds)):
+            if given and not method.any_sources:
+                raise RasterProblem(
+                    tr("{}: the method {} takes none; choose {}.").format(self.label(name), method.id, FREE)
+                )
         for name in TOLD:
             if not method.tells_error and given_path(parameters.get(name), context) is not None:
                 raise RasterProblem(

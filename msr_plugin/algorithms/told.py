@@ -1,4 +1,4 @@
-"""What the user says of a raster in place of its file: units, nodata, scale and offset."""
+"""What the user says of a raster in place of its file: units, nodata, scale and offset, and the kind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from qgis.core import QgsProcessingContext, QgsProcessingParameterString
 
 from ..translation import tr
 from .base import MsrAlgorithm
+from .finer import covariate_kinds
 from .rasters import RasterProblem
 
 NAME = "TOLD"
@@ -43,7 +44,7 @@ def request_of(
         given: the names of the rasters that the run uses, target among them.
 
     Raises:
-        RasterProblem: naming the parameter and the part at fault.
+        RasterProblem: naming the parameter and the part at fault; of the kinds too.
     """
     names = {name.lower(): name for name in given}
     told: dict[str, dict[str, Any]] = {}
@@ -70,6 +71,8 @@ def request_of(
         if key in said:
             raise RasterProblem(tr("{}: {}.{} stands twice.").format(LABEL, name, key))
         said[key] = value if key == "units" else _number(part.strip(), key, value)
+    for name, kind in covariate_kinds.kinds_of(algorithm, parameters, context, names.values()).items():
+        told.setdefault(name, {})["kind"] = kind
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from .layer_names import Naming, rename
 from .round_values import round_values, share_of
 from .temporal import alike, make_temporal
 from .units import readable
+from .zarr_layer import load_instead
 
 _DATES = 8  # that the range is estimated from
 _SAMPLE = 250_000  # cells that the range is estimated from
@@ -95,9 +97,11 @@ def _style_coarse(
 
 def _keep_style(layer: QgsRasterLayer) -> None:
     """Write the style beside a file that stays, where none is there: other viewers find it by its name."""
-    file = Path(layer.source())
+    file = Path(layer.source())  # of a Zarr store it is longer than a name may be
+    if not os.path.isfile(file) or Path(QgsProcessingUtils.tempFolder()) in file.parents:
+        return
     style = file.with_suffix(".qml")
-    if file.is_file() and not style.exists() and Path(QgsProcessingUtils.tempFolder()) not in file.parents:
+    if not style.exists():
         layer.saveNamedStyle(str(style))
 
 
@@ -108,6 +112,7 @@ _kept: deque[ResultStyler] = deque(maxlen=256)
 def style_when_loaded(output: str, look: Look, context: QgsProcessingContext) -> None:
     """Have the output styled if this run loads it."""
     if context.willLoadLayerOnCompletion(output):
+        output = load_instead(output, look.dates, context)
         styler = ResultStyler(look)
         _kept.append(styler)
         details = context.layerToLoadOnCompletionDetails(output)

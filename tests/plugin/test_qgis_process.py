@@ -226,3 +226,13 @@ def test_sample_data_and_a_comparison_without_a_window(enabled, tmp_path):
     assert told["BEST_TRUTH"] == "sharpen" and told["RATIO_TRUTH"] < 0.6
     assert table.read_text(encoding="utf-8").count("sharpen") == 2
     assert "cannot tell" in page.read_text(encoding="utf-8")
+
+
+def test_kinds_and_format_are_said_headless(enabled, rasters, tmp_path):
+    output = tmp_path / "fine.zarr"
+    asked = ("--json", "run", "msr:sharpen", "--", f"TARGET={rasters['target']}", "FACTOR=4")
+    asked += (f"COVARIATES={rasters['elevation']}", "FORMAT=Zarr", f"OUTPUT={output}")
+    assert results(enabled(*asked, "KINDS=dem=continuous"))["OUTPUT"] == str(output)
+    assert (output / ".zmetadata").is_file()
+    refused = enabled(*asked, "KINDS=dem=angle")
+    assert refused.returncode != 0 and "an angle must be in degrees" in refused.stdout + refused.stderr

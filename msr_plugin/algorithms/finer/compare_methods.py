@@ -33,6 +33,7 @@ from ..raster_input import RasterInput
 from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES
 from ..simple_methods import SOURCES as NAMED
+from . import covariate_kinds
 from .covariates import NAME, RasterList, covariates_of, unique
 from .help_page import finer_help
 from .page import check_page
@@ -65,6 +66,7 @@ class CompareMethods(SuperResolutionAlgorithm):
         """Return the help."""
         return {
             **super().texts(),
+            covariate_kinds.NAME: covariate_kinds.TEXT,
             "": "Tells which method suits a raster, as far as the raster itself can tell: it is averaged "
             "once more, every method brings it back, and each is compared with it. With a finer raster of "
             "the same quantity, of one date or of a part, they are compared with that too. Compared are all "
@@ -89,7 +91,8 @@ class CompareMethods(SuperResolutionAlgorithm):
             PAGE: "The comparison as a page.",
             TABLE: "The same as a table (CSV): method, root mean square error, its ratio to smoothly "
             "conserved bicubic interpolation, bias.",
-            "OUTPUT_DIFFERENCES": "Made minus known, one level up, a band for each method and date.",
+            "OUTPUT_DIFFERENCES": "Made minus known, one level up, a band for each method and date; a "
+            "GeoTIFF.",
             "OUTPUT_TRUTH_DIFFERENCES": "Made minus the finer raster, likewise.",
         }
 
@@ -113,6 +116,7 @@ class CompareMethods(SuperResolutionAlgorithm):
         set_hints(device, ["auto", "cpu", "cuda", "mps"])
         self.add(device, True)
         told.add_input(self)
+        covariate_kinds.add_input(self)
         html, csv = tr("HTML files (*.html)"), tr("CSV files (*.csv)")
         self.add(QgsProcessingParameterFileDestination(PAGE, tr("Comparison"), html, optional=True))
         self.add(QgsProcessingParameterFileDestination(TABLE, tr("Table"), csv), True)
@@ -237,7 +241,7 @@ class CompareMethods(SuperResolutionAlgorithm):
         check_date(self._date(parameters, context))
         paths = {name: given_path(parameters.get(name), context) for name in MAPS}
         maps = [Destination(n, self.label(n), path, 1) for n, path in paths.items() if path is not None]
-        check_outputs(maps, list(inputs.values()))
+        check_outputs(maps, list(inputs.values()), (".tif", ".tiff"))
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -52,6 +52,15 @@ def covariates_of(
     return rasters
 
 
+def titles_of(value: Any, context: QgsProcessingContext) -> dict[str, str]:
+    """Return what a list's value holds as the user sees it, by the names that they get, in their order."""
+    titles: dict[str, str] = {}
+    for entry in _entries(value, context):
+        title = _title(entry, context)
+        titles[unique(valid(title), titles)] = title
+    return titles
+
+
 def valid(title: str) -> str:
     """Return a name for the engine made of a layer's: lower-case letters, digits and underscores."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
@@ -72,13 +81,17 @@ def unique(name: str, taken: Iterable[str]) -> str:
 def _values(algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext) -> list[Any]:
     """Return the list's entries: layers or texts."""
     value = parameters.get(NAME)
-    if value is None or isinstance(value, QgsRasterLayer):
-        return [] if value is None else [value]
+    if value is None or isinstance(value, (QgsRasterLayer, str, list, tuple)):
+        return _entries(value, context)
+    return list(algorithm.parameterAsLayerList(parameters, NAME, context))  # a property, of a model
+
+
+def _entries(value: Any, context: QgsProcessingContext) -> list[Any]:
+    """Return the entries of a value that is a layer, a text or a list."""
     if isinstance(value, str):
         value = [value] if open_raster(value, context) or unopened(value, "", None) else value.split(";")
-    if not isinstance(value, (list, tuple)):  # a property, of a model
-        return list(algorithm.parameterAsLayerList(parameters, NAME, context))
-    return [entry for entry in value if not isinstance(entry, str) or entry.strip()]
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    return [e for e in entries if e is not None and (not isinstance(e, str) or e.strip())]
 
 
 def _title(value: Any, context: QgsProcessingContext) -> str:

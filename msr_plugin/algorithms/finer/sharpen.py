@@ -14,10 +14,11 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
+from ...appearance.zarr_layer import shown_source
 from ...compat import push_warning, set_hints
 from ...system_refusals import system_reason
 from ...translation import tr
-from .. import grid_parameters, told
+from .. import grid_parameters, output_format, told
 from ..base_super_resolution import AGGREGATIONS, SuperResolutionAlgorithm
 from ..destinations import Destination, given_path
 from ..faults import guarded
@@ -25,6 +26,7 @@ from ..places import absolute
 from ..raster_input import RasterInput
 from ..rasters import InputRaster, RasterProblem
 from ..simple_methods import QUANTITIES, TOLD
+from . import covariate_kinds
 from .covariates import NAME, RasterList, covariates_of
 from .grid_window import window_on_target
 from .help_page import finer_help
@@ -59,6 +61,7 @@ class Sharpening(SuperResolutionAlgorithm):
         """Return the help."""
         return {
             **super().texts(),
+            covariate_kinds.NAME: covariate_kinds.TEXT,
             "": "Makes a coarse raster finer with the help of finer rasters that it may depend on, such as "
             "elevation or vegetation, and needs neither a model nor fine truth. It learns from the coarse "
             "raster itself how its detail follows them, and uses of that what proved itself there; where "
@@ -119,6 +122,8 @@ class Sharpening(SuperResolutionAlgorithm):
         set_hints(device, ["auto", "cpu", "cuda", "mps"])
         self.add(device, True)
         told.add_input(self)
+        covariate_kinds.add_input(self)
+        output_format.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)
         self.add(QgsProcessingParameterBoolean("ALIKE", tr("Coarse layer in the same colours"), False), True)
 
@@ -148,7 +153,7 @@ class Sharpening(SuperResolutionAlgorithm):
         """Return the page of a run that is done."""
         request, result = self._request, self._result
         first = f", {result['dates'][0]}" if result.get("dates") else ""
-        fine = PicturedBand(result["output"], 1, tr("Finer raster") + first)
+        fine = PicturedBand(shown_source(result["output"]), 1, tr("Finer raster") + first)
         words = five_lines(result, request["target"]["path"], request["conservation"])
         warnings = result.get("warnings") or []
         parts = [lines(words), pictures(fine, self._coarse(first), units_of(result))]

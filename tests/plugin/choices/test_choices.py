@@ -123,6 +123,41 @@ def test_all_dates_stay_all_when_the_target_changes(dialog, months, write_raster
     assert not value(opened, "DATE")
 
 
+def test_kinds_are_chosen_for_each_covariate(dialog, write_raster):
+    layers = [
+        QgsRasterLayer(write_raster(f"{name}.tif", numpy.ones((6, 6))), title)
+        for name, title in (("cover", "Land cover 2020"), ("aspect", "Aspect"))
+    ]
+    QgsProject.instance().addMapLayers(layers)
+    opened = dialog("sharpen")
+    kinds = widget(opened, "KINDS")
+    assert not kinds.boxes and not kinds.empty.isHidden() and not value(opened, "KINDS")
+    opened.setParameters({"COVARIATES": [layer.id() for layer in layers]})
+    assert list(kinds.boxes) == ["land_cover_2020", "aspect"] and kinds.empty.isHidden()
+    labels = [kinds.form.labelForField(box).text() for box in kinds.boxes.values()]
+    assert labels == ["Land cover 2020", "Aspect"]
+    assert items(kinds.boxes["aspect"]) == ["As its file shows", "Numbers", "Classes", "Directions"]
+    kinds.boxes["aspect"].setCurrentIndex(3)
+    kinds.boxes["land_cover_2020"].setCurrentIndex(2)
+    assert value(opened, "KINDS") == "land_cover_2020=class; aspect=angle"
+    opened.setParameters({"COVARIATES": [layers[1].id()]})
+    assert value(opened, "KINDS") == "aspect=angle"  # what was said of one that is gone goes
+    kinds.boxes["aspect"].setCurrentIndex(0)
+    assert not value(opened, "KINDS")
+    opened.setParameters({"KINDS": "Aspect=continuous; nonsense"})
+    assert kinds.boxes["aspect"].currentText() == "Numbers"
+    assert value(opened, "KINDS") == "aspect=continuous; nonsense"  # which the check refuses
+    QgsProject.instance().removeAllMapLayers()
+
+
+def test_kinds_follow_lines_of_sources_too(dialog):
+    opened = dialog("baseline")
+    opened.setParameters({"SOURCES": "cover=a.tif\nslope=b.tif#2\nno line", "KINDS": "cover=class"})
+    kinds = widget(opened, "KINDS")
+    assert list(kinds.boxes) == ["cover", "slope"]
+    assert kinds.boxes["cover"].currentText() == "Classes" and value(opened, "KINDS") == "cover=class"
+
+
 def test_dates_follow_the_layer_that_is_picked_in_the_list(dialog, months, write_raster):
     QgsProject.instance().addMapLayer(QgsRasterLayer(write_raster("none.tif", numpy.ones((6, 6))), "a none"))
     layer = QgsRasterLayer(months, "b months")
@@ -183,12 +218,16 @@ def test_a_batch_has_names_and_the_model_designer_its_own_widgets(windows):
     column = panel.parameter_to_column
     assert panel.wrappers[0][column["METHOD"]].parameterValue() == "bicubic"
     assert items(panel.wrappers[0][column["METHOD"]].box)[0] == "Bilinear interpolation"
-    assert not panel.wrappers[0][column["DATE"]].parameterValue()
+    for name in ("DATE", "KINDS"):
+        assert not panel.wrappers[0][column[name]].parameterValue()
     batch.close()
     model = QgsProcessingModelAlgorithm("model", "tests")
     designer = ModelerParametersDialog(windows.algorithm("baseline").create(), model)
     wrappers = designer.widget.widget.wrappers
-    assert all(isinstance(wrappers[name], QgsProcessingModelerParameterWidget) for name in ("METHOD", "DATE"))
+    assert all(
+        isinstance(wrappers[name], QgsProcessingModelerParameterWidget)
+        for name in ("METHOD", "DATE", "KINDS")
+    )
     child = designer.createAlgorithm()
     assert child.parameterSources()["METHOD"][0].staticValue() == "bicubic"
     designer.close()
