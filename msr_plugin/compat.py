@@ -17,6 +17,7 @@ from qgis.core import (
     QgsProcessingUtils,
     QgsRasterLayerTemporalProperties,
     QgsSingleBandPseudoColorRenderer,
+    QgsTemporalNavigationObject,
     QgsUnitTypes,
 )
 from qgis.PyQt.QtCore import QIODevice, Qt
@@ -96,6 +97,11 @@ FIXED_RANGE = resolve(
 )
 # None before QGIS 3.38.
 FIXED_RANGE_PER_BAND = getattr(getattr(Qgis, "RasterTemporalMode", None), "FixedRangePerBand", None)
+NAVIGATION_OFF = resolve(  # of the Temporal Controller
+    (Qgis, "TemporalNavigationMode.Disabled"),
+    (QgsTemporalNavigationObject, "NavigationMode.NavigationOff"),
+    (QgsTemporalNavigationObject, "NavigationOff"),
+)
 UTC = resolve((Qt, "TimeSpec.UTC"), (Qt, "UTC"))
 INFO = resolve((Qgis, "MessageLevel.Info"), (Qgis, "Info"))
 METRES = resolve(

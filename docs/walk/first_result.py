@@ -143,18 +143,19 @@ def read_what_came_of_it(hand: Hand, facts: dict[str, Any]) -> Steps:
 
 
 def play_in_time(hand: Hand, facts: dict[str, Any]) -> Steps:
-    """The Temporal Controller plays all dates, each with a picture of its own."""
+    """The Temporal Controller plays all dates, in their own steps, each with a picture of its own."""
     action = main_window().findChild(QAction, "mActionTemporalController")
     yield from hand.click(tool_of(action))
     dock = main_window().findChild(QDockWidget, "Temporal Controller")
     yield wait_for(dock.isVisible, "the Temporal Controller opens")
     yield from hand.press(dock, "Animated temporal navigation")
-    yield from hand.press(dock, "Set to Full Range")
+    canvas = qgis.utils.iface.mapCanvas()
     steps = next(
         box for box in dock.findChildren(QComboBox) if box.isVisible() and box.findText("months") >= 0
     )
-    yield from hand.choose(steps, "months")
-    canvas = qgis.utils.iface.mapCanvas()
+    frames = canvas.temporalController().totalFrameCount()
+    if steps.currentText() != "months" or frames != len(facts["dates"]):
+        raise WalkError(f"It would play {frames} frames in steps of {steps.currentText()}.")
     pictures: dict[str, QImage] = {}
 
     def seen() -> bool:
@@ -164,7 +165,7 @@ def play_in_time(hand: Hand, facts: dict[str, Any]) -> Steps:
             hand.picture(f"playing_{month}")
         return len(pictures) == len(facts["dates"])
 
-    facts["frames"] = canvas.temporalController().totalFrameCount()
+    facts["frames"] = frames
     yield from hand.press(dock, "Play")
     yield wait_for(seen, f"the dates {facts['dates']} have been shown", 60)
     images = list(pictures.values())

@@ -16,7 +16,6 @@ from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
-    QComboBox,
     QFileDialog,
     QLineEdit,
     QMenu,
@@ -124,16 +123,6 @@ class Hand:
                 yield from self.click(view.viewport(), QPoint(place.left() + 9, place.center().y()))
                 return
         raise WalkError(f"The list has no entry {text}.")
-
-    def choose(self, box: QComboBox, text: str) -> Steps:
-        """Choose an entry of a box by its words."""
-        yield from self.click(box)
-        view = box.view()
-        yield wait_for(view.isVisible, "the box opens", 10)
-        place = view.visualRect(box.model().index(box.findText(text), 0)).center()
-        yield from self.click(view.viewport(), place)
-        if box.currentText() != text:
-            raise WalkError(f"The box says {box.currentText()}, not {text}.")
 
     def picture(self, name: str, window: QWidget | None = None) -> Path:
         """Take a picture of the screen, or of the part of it in which a window lies; return its file."""

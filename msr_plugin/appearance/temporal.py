@@ -17,6 +17,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
 from ..compat import FIXED_RANGE, FIXED_RANGE_PER_BAND, UTC, set_band
 from ..translation import tr
+from .time_steps import follow_dates
 
 MOST_LAYERS = 120  # of a group, where bands have no ranges of their own
 _HOUR = 3_600_000  # ms
@@ -102,6 +103,7 @@ def make_temporal(
         properties.setMode(FIXED_RANGE_PER_BAND)
         properties.setFixedRangePerBand(dict(enumerate(spans, 1)))
         properties.setIsActive(True)
+        _play(dates, spans, context)
         return
     _fix(layer, spans[0])
     if len(spans) > MOST_LAYERS:
@@ -113,6 +115,12 @@ def make_temporal(
         )
     elif len(spans) > 1:
         _add_group(layer, dates, spans, context)
+        _play(dates, spans, context)
+
+
+def _play(dates: Sequence[str], spans: Sequence[QgsDateTimeRange], context: QgsProcessingContext) -> None:
+    if context.project() is not None:
+        follow_dates(context.project(), dates, spans)
 
 
 def alike(renderer: QgsSingleBandPseudoColorRenderer, band: int) -> QgsSingleBandPseudoColorRenderer:
