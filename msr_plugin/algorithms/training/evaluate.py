@@ -53,7 +53,7 @@ class Evaluate(TrainingAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters."""
         self.add_yaml("CONFIG", tr("Configuration of a run (YAML)"))
-        self.add(QgsProcessingParameterString("MODEL", tr("Model (id or folder)"), None, optional=True))
+        self.add_model(optional=True)
         self.add_folder()
         files = tr("HTML files (*.html)")
         self.add(QgsProcessingParameterFileDestination("OUTPUT_HTML", tr("Page of results"), files))

@@ -80,7 +80,7 @@ def test_methods_are_chosen_by_name_and_passed_by_id(dialog):
     assert method.line.text().startswith("Straight lines")
 
 
-@pytest.mark.parametrize("name", ["superresolve", "modelinfo", "exportmodel"])
+@pytest.mark.parametrize("name", ["superresolve", "modelinfo", "exportmodel", "evaluate"])
 def test_models_are_chosen_by_name_or_a_folder_is_typed(dialog, name, tmp_path):
     opened = dialog(name)
     model = widget(opened, "MODEL")
@@ -90,6 +90,8 @@ def test_models_are_chosen_by_name_or_a_folder_is_typed(dialog, name, tmp_path):
     assert value(opened, "MODEL") == "tinyrain"
     model.box.setEditText(str(tmp_path))
     assert value(opened, "MODEL") == str(tmp_path)
+    model.box.setEditText("")
+    assert not value(opened, "MODEL")
 
 
 @pytest.mark.parametrize("name", ["baseline", "superresolve", "tinyrain", "sharpen", "comparemethods"])
