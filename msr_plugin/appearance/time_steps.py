@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import qgis.utils
 from qgis.core import QgsDateTimeRange, QgsInterval, QgsProject, QgsTemporalNavigationObject
-from qgis.PyQt.QtCore import QDateTime
+from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
 from ..compat import NAVIGATION_OFF, UTC
 
@@ -93,4 +93,5 @@ def _common(numbers: Sequence[int]) -> int:
 def _minutes(parts: Sequence[int]) -> int:
     """Return the minutes from 1970 to a date."""
     year, month, day, hour, minute = [*parts, *(1970, 1, 1, 0, 0)[len(parts) :]]
-    return QDateTime(year, month, day, hour, minute, 0, 0, UTC).toSecsSinceEpoch() // 60
+    moment = QDateTime(QDate(year, month, day), QTime(hour, minute), UTC)
+    return int(moment.toSecsSinceEpoch()) // 60
