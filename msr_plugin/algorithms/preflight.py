@@ -106,7 +106,9 @@ def check_outputs(
         if not path:
             continue
         if Path(path).suffix.lower() not in endings:
-            raise RasterProblem(tr("{} must end in {}: {}").format(label, tr(" or ").join(endings), path))
+            arrays = tr("{} must be a GeoTIFF, NetCDF or Zarr, ending in .tif, .nc or .zarr: {}")
+            wanted = arrays if ".zarr" in endings else tr("{} must be a GeoTIFF, ending in .tif: {}")
+            raise RasterProblem(wanted.format(label, path))
         folder = Path(path).absolute().parent
         if problem := too_long(path, PARTIAL_SIGNS):
             raise RasterProblem(f"{label}: {path}: {problem}")
