@@ -48,13 +48,11 @@ def weighted_mean(bands: Tensor, weights: Tensor) -> Tensor:
     if not bool(used.all()):
         bands, weights = bands[:, used], weights[:, used]
     mean = _combine(bands, weights) / weights.sum(-1)[:, None, None]
-    holes = ~torch.isfinite(mean).flatten(1)
+    holes = ~torch.isfinite(mean)
     if bool(holes.any()):  # only where a band is missing are the bands looked at one by one
-        places, field = holes.any(0).nonzero()[:, 0], mean.flatten(1)
-        for some in places.split(_PIECE):
-            cells = bands[..., some // bands.shape[-1], some % bands.shape[-1]]
-            field[:, some] = _mean_of_valid(cells.float(), weights.float())
-        mean = field.view(mean.shape)
+        for some in holes.any(0).nonzero().split(_PIECE):
+            rows, columns = some.unbind(1)
+            mean[:, rows, columns] = _mean_of_valid(bands[..., rows, columns].float(), weights.float())
     return mean
 
 
