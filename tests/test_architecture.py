@@ -98,7 +98,7 @@ def required(*lists: str) -> set[str]:
 
 def third_party() -> dict[str, set[str]]:
     """Return what each room may import beside the standard library and other rooms."""
-    engine = required("requirements-engine.txt")
+    engine = required("requirements-engine.txt", "requirements-compiled.txt")
     return {
         "msr_plugin": {"qgis", "processing"},  # which comes with QGIS
         "engine": engine,

@@ -29,6 +29,7 @@ __all__ = [
     "free_memory",
     "is_out_of_memory",
     "list_devices",
+    "plan_key",
     "wait_for",
 ]
 
@@ -127,7 +128,7 @@ def choose_plan(
     """
     if precision not in ("auto", *PRECISIONS):
         raise InputError(f"The precision {precision} is unknown; there are: auto, {', '.join(PRECISIONS)}.")
-    key = _key(module, device, precision)
+    key = plan_key(module, device, precision)
     plan = _recall(key)
     if plan is None:
         plan, seconds = _measure(example, device, precision)
@@ -211,8 +212,8 @@ def wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _key(module: nn.Module, device: torch.device, precision: str) -> str:
-    """Everything that the measurement depends on, as one hash."""
+def plan_key(module: nn.Module, device: torch.device, precision: str) -> str:
+    """Return everything that a measurement of a network depends on, as one hash."""
     spec = getattr(module, "spec", None)
     parts = {
         "precision": precision,

@@ -16,7 +16,9 @@ from engine.features.network_inputs import NetworkInputs
 from engine.fields.member_seed import Seed
 from engine.fields.patch import Patch, moved
 from engine.methods.interface import BaseInUse, EnsembleMethod
+from engine.nets.architectures import build_generator
 from engine.nets.downscaler import Downscaler
+from engine.nets.interface import GeneratorNetwork
 from engine.nets.spec import NetworkSpec
 from engine.package.card import Card
 
@@ -111,13 +113,26 @@ class ModelMethod(EnsembleMethod):
 
     def planned(self, inputs: NetworkInputs) -> NetworkInputs:
         """Return the inputs in the plan's precision and layout; the base stays float32."""
-
-        def fit(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-            dtype, layout = self.plan.dtype, self.plan.memory_format
-            return {name: x.to(self.device, dtype, memory_format=layout) for name, x in tensors.items()}
-
         vector = None if inputs.vector is None else inputs.vector.to(self.device)
-        return replace(inputs, coarse=fit(inputs.coarse), fine=fit(inputs.fine), vector=vector)
+        coarse, fine = self.laid_out(inputs.coarse), self.laid_out(inputs.fine)
+        return replace(inputs, coarse=coarse, fine=fine, vector=vector)
+
+    def laid_out(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return sources on the device in the plan's precision and layout."""
+        # A compiled network lays its inputs out by itself.
+        layout = self.plan.memory_format if self.module.compiled is None else torch.contiguous_format
+        return {name: x.to(self.device, self.plan.dtype, memory_format=layout) for name, x in tensors.items()}
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The generator's weights as they were learned, by name."""
+        return self._weights
+
+    def fresh_generator(self) -> GeneratorNetwork:
+        """Return another generator with the same weights, float32, on the processor."""
+        generator = build_generator(self.module.generator.spec).eval().requires_grad_(False)
+        generator.load_state_dict(dict(self._weights))
+        return generator
 
     @property
     def bytes_per_cell(self) -> int:

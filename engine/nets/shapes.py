@@ -19,6 +19,9 @@ def window_size(
     Raises:
         InputError: an unknown source, sizes that do not fit together, or no cell inside the halo.
     """
+    if torch.compiler.is_compiling():  # the sizes are symbols then, and were checked before
+        first = next(iter(coarse.values()))
+        return first.shape[-2], first.shape[-1]
     for given, known, factor in ((coarse, spec.coarse, 1), (fine, spec.fine, spec.factor)):
         for name, x in given.items():
             if name not in known:

@@ -47,6 +47,7 @@ def super_resolve(
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
         warnings = [*plan.warnings, *_correct(plan, feedback), *_fit(plan, method, feedback)]
         warnings += _elsewhere(plan, method, feedback)
+        _settle(plan, method, feedback)
         job = TileJob(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
@@ -94,6 +95,20 @@ def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
         feedback.log(method.nothing_learned, "warning")
         return [method.nothing_learned]
     return []
+
+
+def _settle(plan: RunPlan, method: Method, feedback: Feedback) -> None:
+    """Let a model's network run compiled where the run is long and that is faster."""
+    from engine.models.model import ModelMethod  # baselines do without
+
+    if not isinstance(method, ModelMethod):
+        return
+    from engine.models.compiled import settle
+
+    rows, cols = plan.grids.output.shape
+    drawn = plan.request.ensemble is not None  # by the network with its noise, which torch runs
+    cells = 0 if drawn else rows * cols * len(plan.dates)
+    settle(method, plan.inputs.names, cells, feedback.log)
 
 
 def _elsewhere(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:

@@ -37,6 +37,7 @@ from engine.pipeline.super_resolve import super_resolve
 from engine.pipeline.tiles import edge
 from engine.raster.reference import RasterRef
 from engine.version import VERSION
+from training.bench.compiled import compiled_gain
 from training.bench.rasters import make_rasters
 from training.bench.training import loading_shares
 from training.console.command import main
@@ -246,6 +247,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     chosen = plan_name(method.plan)
     rates = forward_rates(method, 1 if options.quick else 4)
     best = max(rates, key=rates.__getitem__)
+    compiled = compiled_gain(method, set(request.sources))
     del method
     rate = end_to_end(request, 1 if options.quick else 3)
 
@@ -272,6 +274,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "best": best,
         "chosen_by_engine": chosen,
         "best_over_float32_contiguous": rates[best] / rates[plan_name(PrecisionPlan())],
+        "compiled": compiled,
         "end_to_end_mpixel_per_second": rate,
         "end_to_end_over_forward": rate / rates[best],
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},
@@ -289,6 +292,7 @@ def report(figures: Mapping[str, Any]) -> str:
         f"{figures['device']}, {figures['threads']} threads, torch {figures['torch']}",
         *(f"forward pass, {name:24}{rate:9.3f} Mpixel/s" for name, rate in rates.items()),
         f"best over contiguous float32           {figures['best_over_float32_contiguous']:9.2f}",
+        *_compiled_line(figures["compiled"]),
         f"end to end                             {figures['end_to_end_mpixel_per_second']:9.3f} Mpixel/s "
         f"(the engine chose {figures['chosen_by_engine']})",
         f"end to end over the best forward pass  {figures['end_to_end_over_forward']:9.2f}",
@@ -306,6 +310,16 @@ def report(figures: Mapping[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _compiled_line(measured: Mapping[str, float] | None) -> list[str]:
+    if measured is None:
+        return []
+    taken = "long runs take it" if measured["used"] else "not taken"
+    return [
+        f"OpenVINO over torch's best in float32  {measured['gain']:9.2f} "
+        f"(differs by {measured['difference']:.1g} of the field's range; {taken})"
+    ]
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
