@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -25,6 +26,16 @@ os.environ["XDG_CONFIG_HOME"] = f"{_PROFILE.name}/config"
 os.environ["LC_ALL"] = "C.UTF-8"  # the texts of the source, whatever the machine speaks
 os.environ.pop("MSR_MODELS", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny rasters: more threads only wait for each other
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collected():
+    """Collects what a file's tests leave in circles (errors hold contexts, layers, dialogs): while QGIS lives.
+
+    Else Python does so when it is gone, or on another thread, and the process ends by a signal.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

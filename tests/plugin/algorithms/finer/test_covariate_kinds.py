@@ -9,6 +9,7 @@ import pytest
 from qgis.core import QgsProcessingContext, QgsRasterLayer
 
 from msr_plugin.algorithms.finer.covariate_kinds import KINDS
+from msr_plugin.appearance.zarr_layer import shown_source
 
 
 @pytest.fixture
@@ -98,4 +99,4 @@ def test_a_batch_and_a_model_say_it_as_text(provider, cover, feedback, tmp_path)
     done, results = execute(provider.algorithm("sharpen").create(), row, context, feedback)
     assert done, feedback.said["error"]
     assert any("taken as classes" in text for text in feedback.said["info"])
-    assert QgsRasterLayer(results["OUTPUT"], "fine").isValid()
+    assert QgsRasterLayer(shown_source(results["OUTPUT"]), "fine", "gdal").isValid()
