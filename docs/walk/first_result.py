@@ -166,6 +166,7 @@ def play_in_time(hand: Hand, facts: dict[str, Any]) -> Steps:
         return len(pictures) == len(facts["dates"])
 
     facts["frames"] = frames
+    yield from hand.press(dock, "Loop")  # a busy machine may miss a frame the first time
     yield from hand.press(dock, "Play")
     yield wait_for(seen, f"the dates {facts['dates']} have been shown", 60)
     images = list(pictures.values())

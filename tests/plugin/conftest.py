@@ -30,9 +30,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny rasters: more threads only
 
 @pytest.fixture(autouse=True, scope="module")
 def collected():
-    """Collects what a file's tests leave in circles (errors hold contexts, layers, dialogs): while QGIS lives.
+    """Collects what a file's tests leave in circles, as errors hold contexts and layers, while QGIS lives.
 
-    Else Python does so when it is gone, or on another thread, and the process ends by a signal.
+    Else Python does so when QGIS is gone, or on another thread, and the process ends by a signal.
     """
     yield
     gc.collect()
