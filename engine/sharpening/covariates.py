@@ -10,6 +10,10 @@ from torch import Tensor
 
 from engine.fields.conservation import aggregate
 
+# Of a class or an angle, the sum of squares about the mean that its coarse cells must have: that of a class
+# in a quarter of one cell. With less the fine cells' step from 0 to 1 would multiply what is there by chance.
+LEAST_SQUARES = 0.25
+
 
 @dataclass(frozen=True)
 class CovariateField:
@@ -41,7 +45,7 @@ class Standard:
     """The mean and the deviation of each channel over the coarse cells, by which terms are without units."""
 
     mean: Tensor  # (C,)
-    deviation: Tensor  # (C,); infinite where a channel does not vary, which leaves it out
+    deviation: Tensor  # (C,); infinite where a channel varies too little to learn from: it is left out
 
     @classmethod
     def of(cls, covariate: CovariateField) -> Standard:
@@ -53,6 +57,8 @@ class Standard:
         squares = torch.where(known, channels - mean[:, None], 0.0).square().sum(1) / count
         deviation = squares.sqrt()
         flat = deviation <= 1e-6 * mean.abs().clamp_min(1e-30)
+        if not covariate.sloped:
+            flat |= squares * count < LEAST_SQUARES
         deviation = torch.where(flat, torch.inf, deviation)
         return cls(mean.float(), deviation.float())
 
