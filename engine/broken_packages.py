@@ -25,6 +25,7 @@ TRAINING = (
     *("pydantic", "yaml", "tensorboard", "tqdm", "scipy", "matplotlib", "itur", "dask", "sklearn"),
     *("filelock", "xsdba"),
 )
+CLUSTER = ("dask", "distributed", "zarr")
 
 
 def broken_package(error: BaseException) -> str:
@@ -36,7 +37,7 @@ def broken_package(error: BaseException) -> str:
         return ""
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").split(".")[0]
-        if missing in (*ENGINE, *TRAINING) and missing == error.name:
+        if missing in (*ENGINE, *TRAINING, *CLUSTER) and missing == error.name:
             return missing
     trace, package = error.__traceback__, ""
     while trace is not None:  # without Python's own steps of the import, but with each module's lines
@@ -50,11 +51,22 @@ def broken_package(error: BaseException) -> str:
     return package
 
 
-def sentence(package: str) -> str:
-    """Return what is wrong where a package cannot be imported, and what to do."""
-    listed, or_look = "requirements-engine.txt", ", or look with `python -m engine doctor`"
-    if package in TRAINING:
-        listed, or_look = "requirements-training.txt", ""
+def sentence(package: str, listed: str = "") -> str:
+    """Return what is wrong where a package cannot be imported, and what to do.
+
+    Args:
+        package: its name.
+        listed: the list of what its user needs; "": the one that holds it.
+    """
+    or_look = ""
+    if package in ENGINE:
+        listed = listed or "requirements-engine.txt"
+    elif package in TRAINING:
+        listed = listed or "requirements-training.txt"
+    elif package in CLUSTER:
+        listed = listed or "requirements-cluster.txt"
+    if listed in ("", "requirements-engine.txt"):
+        listed, or_look = "requirements-engine.txt", ", or look with `python -m engine doctor`"
     return (
         f"The engine's Python, {sys.executable}, cannot load {package}: install what {listed} lists "
         f"there{or_look}."
@@ -62,8 +74,11 @@ def sentence(package: str) -> str:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def importing(listed: str = "") -> Iterator[None]:
     """Let imports inside fail in one sentence, whatever they raise.
+
+    Args:
+        listed: the list of packages that the sentence names; "": the one that holds the package.
 
     Raises:
         EngineError: names the package.
@@ -75,4 +90,4 @@ def importing() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in LIMITS:
             raise
-        raise EngineError(sentence(broken_package(error) or "a package")) from error
+        raise EngineError(sentence(broken_package(error) or "a package", listed)) from error

@@ -61,12 +61,20 @@ class MeanChange:
             coarse: (h, w), as the method saw it.
             means: (h, w), of the fine cells of each coarse one.
         """
-        key = self._keys[date]
-        if key is None or not self.measured:
-            return
+        self.add_sums(date, self.sums(coarse, means))
+
+    @staticmethod
+    def sums(coarse: Tensor, means: Tensor) -> tuple[float, float, int]:
+        """Return the sums over the cells that both have, and how many these are; see `add`."""
         known = torch.isfinite(coarse) & torch.isfinite(means)
         ours, theirs = (float(values[known].sum(dtype=torch.float64)) for values in (coarse, means))
-        self._tile.setdefault(key, _Sums()).add(_Sums(ours, theirs, int(known.sum())))
+        return ours, theirs, int(known.sum())
+
+    def add_sums(self, date: int, sums: tuple[float, float, int]) -> None:
+        """Take in the sums of a tile of a date by its number, as `add` does its cells."""
+        key = self._keys[date]
+        if key is not None and self.measured:
+            self._tile.setdefault(key, _Sums()).add(_Sums(*sums))
 
     def keep(self) -> None:
         """Count what was added: a tile is done at all dates."""

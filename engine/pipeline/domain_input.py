@@ -65,6 +65,15 @@ class DomainInput:
         self._inside += int(own.sum())
         return cells
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Cells of the tiles that were read, and those of them that count."""
+        return self._cells, self._inside
+
+    def add_numbers(self, cells: int, inside: int) -> None:
+        """Take in what was counted elsewhere."""
+        self._cells, self._inside = self._cells + cells, self._inside + inside
+
     def means(self, source: Input, grid: GeoBox, factor: int, when: When | None) -> Tensor:
         """Return a fine source's means over the cells that count, (channels, rows, columns), NaN without any.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ class Fields:
 
     bands: dict[str, list[Tensor]] = field(default_factory=dict)
     residual: float = 0.0  # largest |mean − coarse value|, over the members too
+    expected: tuple[float, float, int] | None = None  # see `Expectation`
 
 
 def estimate(
@@ -98,35 +98,26 @@ class Expectation(Single):
     def __init__(self, method: FittedMethod, target: TargetSpec, strength: float) -> None:
         super().__init__(method, target, strength)
         self.judge = method
-        self._error, self._carried, self._cells = 0.0, 0.0, 0
 
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
         """Return the fields of a patch of one window that has a valid coarse cell."""
         made = self.judge.judged(patch)
         fine, residual = self._conserved(made.field, patch)
         error, support = (within(x, patch, patch.halo) for x in (made.error, made.support))
-        self._add(error, support)
-        return Fields({MAIN: [fine], ERROR: [error[0]], SUPPORT: [support[0]]}, residual)
+        bands = {MAIN: [fine], ERROR: [error[0]], SUPPORT: [support[0]]}
+        return Fields(bands, residual, _squares(error, support))
 
     def empty(self, rows: int, cols: int) -> Fields:
         """Return the fields of a tile without a valid coarse cell."""
         return Fields({key: [torch.full((rows, cols), torch.nan)] for key in (MAIN, ERROR, SUPPORT)})
 
-    def _add(self, error: Tensor, support: Tensor) -> None:
-        """Sum mean squares: of the error, and of the detail that its supported share makes of it."""
-        square, share = error.double().square(), support.double().clamp(0, 1 - 1e-6)
-        carried = square * share / (1 - share)
-        known = torch.isfinite(carried)
-        self._error += float(square[known].sum())
-        self._carried += float(carried[known].sum())
-        self._cells += int(known.sum())
 
-    def expected(self) -> dict[str, float | None]:
-        """Return the error that is expected, and what it is of that of interpolation; None: not known."""
-        if not self._cells:
-            return {"error": None, "over_interpolation": None}
-        ratio = math.sqrt(self._error / total) if (total := self._error + self._carried) > 0 else 1.0
-        return {"error": math.sqrt(self._error / self._cells), "over_interpolation": ratio}
+def _squares(error: Tensor, support: Tensor) -> tuple[float, float, int]:
+    """Return sums of squares, of the error and of the detail that its share makes of it, and the cells."""
+    square, share = error.double().square(), support.double().clamp(0, 1 - 1e-6)
+    carried = square * share / (1 - share)
+    known = torch.isfinite(carried)
+    return float(square[known].sum()), float(carried[known].sum()), int(known.sum())
 
 
 class Ensemble(Single):

@@ -80,7 +80,7 @@ class InputRasters:
         self.target, self.spec, self.grids = target, spec, grids
         self.correction, self.domain = correction, domain
         self._target_resampling = target.resampling(grids.coarse, conserve=True)
-        self._target_counts = CellCounts()
+        self.target_counts = CellCounts()
         self.sources: list[Input] = []
         self._scaled: list[str] = []  # what was read by a scale that nobody states
         self._looks: dict[str, EarlyLook] = {}
@@ -288,7 +288,7 @@ class InputRasters:
         fine = refine(coarse, self.grids.factor)
         target = self._corrected(coarse, when)
         inside = slice(halo, -halo or None)
-        self._target_counts.add(target[inside, inside], self.spec.range)
+        self.target_counts.add(target[inside, inside], self.spec.range)
         area = relative_area(fine) if self.spec.by_area else None
         patch = Patch(
             factor=self.grids.factor,
@@ -364,7 +364,7 @@ class InputRasters:
 
     def reports(self) -> list[SourceReport]:
         """Say what became of each raster, the target first."""
-        covered, outside = self._target_counts.shares()
+        covered, outside = self.target_counts.shares()
         how = "area-weighted overlap" if self._target_resampling == Resampling.average else "copied"
         path, grid = self.target.ref.path, self.target.describe()
         onto = f"{how}, onto the coarse grid{steps_told(self.target)}"

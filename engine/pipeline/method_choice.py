@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from engine.aggregation import Aggregation
 from engine.bias.correction import BiasCorrection, package_factors, package_grid
-from engine.compute.devices import choose_device
+from engine.compute.devices import PrecisionPlan, choose_device
 from engine.errors import InputError
 from engine.feedback import Feedback
 from engine.methods.interface import CLIMATOLOGY, Method, check_sources
@@ -175,10 +175,22 @@ class ModelCache:
     """Keeps the last models loaded, since a worker serves run after run."""
 
     def __init__(self) -> None:
-        self._models: OrderedDict[tuple[str, str, str, str], Method] = OrderedDict()
+        self._models: OrderedDict[tuple[str, ...], Method] = OrderedDict()
 
-    def method(self, choice: Choice, request: SuperResolveRequest, feedback: Feedback) -> Method:
+    def method(
+        self,
+        choice: Choice,
+        request: SuperResolveRequest,
+        feedback: Feedback,
+        plan: PrecisionPlan | None = None,
+    ) -> Method:
         """Return the method of a choice, loaded and ready on the device asked for.
+
+        Args:
+            choice: which.
+            request: of the run.
+            feedback: of the run.
+            plan: precision and layout; None: the fastest of those that the request allows.
 
         Raises:
             InputError: there is no such device.
@@ -190,11 +202,11 @@ class ModelCache:
 
         device = choose_device(request.device)
         package = choice.package
-        key = (str(package.folder), package.sha256, str(device), request.precision)
+        key = (str(package.folder), package.sha256, str(device), str(plan or request.precision))
         if key not in self._models:
             while len(self._models) >= _KEPT:
                 self._models.popitem(last=False)
-            self._models[key] = load_model(package, device, precision=request.precision)
+            self._models[key] = load_model(package, device, plan, request.precision)
         self._models.move_to_end(key)
         return self._models[key]
 

@@ -34,6 +34,15 @@ class CellCounts:
             outside = valid & ((values < span[0] - slack) | (values > span[1] + slack))
             self.outside += int(outside.sum())
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Cells, valid ones, and those of them outside the range."""
+        return self.cells, self.valid, self.outside
+
+    def add_numbers(self, cells: int, valid: int, outside: int) -> None:
+        """Take in what was counted elsewhere."""
+        self.cells, self.valid, self.outside = self.cells + cells, self.valid + valid, self.outside + outside
+
     def shares(self) -> tuple[float, float]:
         """Return the share of cells that are valid, and of the valid ones that are outside the range."""
         return self.valid / max(self.cells, 1), self.outside / max(self.valid, 1)

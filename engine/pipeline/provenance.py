@@ -35,7 +35,7 @@ def tags(
         "MSR_DEVICE": str(method.device),
         "MSR_CONSERVATION": f"{choice.target.conservation} {strength:g}",
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
-        "TIFFTAG_DATETIME": datetime.now(timezone.utc).strftime("%Y:%m:%d %H:%M:%S"),
+        "TIFFTAG_DATETIME": _now().strftime("%Y:%m:%d %H:%M:%S"),
     }
     if inputs.correction is not None:
         entries["MSR_BIAS_CORRECTION"] = inputs.correction.in_words
@@ -65,6 +65,13 @@ def tags(
     if base is not None and base.fitted is not None:
         entries["MSR_BASE_FITTED"] = f"{base.fitted:.4g}"  # share of the coarse cells that it was fitted on
     return entries
+
+
+def _now() -> datetime:
+    """Return the time, or that of SOURCE_DATE_EPOCH, with which the same run makes the same bytes."""
+    told = os.environ.get("SOURCE_DATE_EPOCH", "")
+    given = int(told) if told.isdecimal() and len(told) < 12 else None
+    return datetime.now(timezone.utc) if given is None else datetime.fromtimestamp(given, timezone.utc)
 
 
 def _file(path: str, band: int | None) -> dict[str, str | int | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from engine import units
 from engine.bias.correction import BiasCorrection
@@ -34,6 +35,8 @@ from engine.raster.written.cf_layout import check_unturned, time_axis
 from engine.raster.written.raster_writer import ARRAY_FILES, GEOTIFF, disk_needed
 from engine.specs import TargetSpec
 
+OutputChecks = Literal["all", "place", "none"]
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -50,19 +53,23 @@ class RunPlan:
 
 
 @contextmanager
-def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = None) -> Iterator[RunPlan]:
+def prepare(
+    request: SuperResolveRequest, check: Callable[[], None] | None = None, outputs: OutputChecks = "all"
+) -> Iterator[RunPlan]:
     """Give the plan of a run whose rasters are open, and close them in the end.
 
     Args:
         request: what to do.
         check: called between the pieces of every read; raises to stop.
+        outputs: what is checked of the files to be written; "place" is all but the room on the disk.
 
     Raises:
         InputError: the request or a raster is wrong.
     """
     units.ready()
     _check_numbers(request)
-    _check_paths(request)
+    if outputs != "none":
+        _check_paths(request)
     choice, target = choose(request, check)
     with closing(target):
         grids = plan(target, choice.factor, request.grid)
@@ -73,7 +80,8 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
         with closing(inputs):
             inputs.listen(check)
             files = output_files(request, choice.target)
-            check_kept(files, request, choice, inputs)
+            if outputs != "none":
+                check_kept(files, request, choice, inputs)
             choice.check(inputs.names)
             dates = inputs.wanted_dates(request.date, request.all_dates)
             _check_season(choice, dates)
@@ -82,8 +90,10 @@ def prepare(request: SuperResolveRequest, check: Callable[[], None] | None = Non
             _check_reading(grids, inputs)
             if inputs.domain is not None:
                 inputs.domain.check(grids.output)
-            _check_arrays(files, grids, dates)
-            _check_disk(files, grids, len(dates))
+            if outputs != "none":
+                _check_arrays(files, grids, dates)
+            if outputs == "all":
+                _check_disk(files, grids, len(dates))
             uncorrected = [] if correction is None else _uncorrected(correction, grids, dates)
             warnings = [*_warnings(choice, grids, inputs), *uncorrected, *inputs.early_doubts(dates[0])]
             warnings += _month_or_day(choice, inputs, dates)

@@ -53,16 +53,16 @@ def super_resolve(
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
     _tell_expectation(job, feedback)
-    if told := job.change.in_words(job.plan.choice.target.units):
+    if told := job.totals.change.in_words(job.plan.choice.target.units):
         feedback.log(told)
-    later = [*job.warnings(), *_out_of_range(reports)]
+    later = [*job.totals.warnings(), *_out_of_range(reports)]
     if plan.inputs.domain is not None:
         later += plan.inputs.domain.later_doubts()
     for line in later:
         feedback.log(line, "warning")
     warnings += later
-    feedback.progress(1.0, "Done", job.tiles, job.tiles, 0.0)
-    return job.result(residuals[0], reports, warnings, time.monotonic() - started)
+    feedback.progress(1.0, "Done", job.totals.steps, job.totals.steps, 0.0)
+    return job.totals.result(residuals[0], reports, warnings, time.monotonic() - started)
 
 
 def _correct(plan: RunPlan, feedback: Feedback) -> list[str]:
@@ -127,7 +127,7 @@ def _elsewhere(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
 
 def _tell_expectation(job: TileJob, feedback: Feedback) -> None:
     """Say by how much a method expects to be better than interpolation."""
-    made = job.sharpening()
+    made = job.totals.sharpening()
     if made is None or made["expected"]["over_interpolation"] is None:
         return
     expected, unit = made["expected"], f" {job.plan.choice.target.units}".rstrip()
@@ -169,7 +169,7 @@ def _residual_of_original(job: TileJob, output: Path, feedback: Feedback) -> flo
     """
     plan = job.plan
     if plan.grids.target_cells or plan.inputs.correction is not None:
-        return job.residual
+        return job.totals.residual
     feedback.progress(0.99, "Comparing with the original raster")
     return against_original(plan.request, plan.choice.units, output, plan.dates, feedback)
 

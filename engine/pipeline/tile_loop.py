@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from engine.compute.devices import free_memory, is_out_of_memory
 from engine.compute.prefetch import Prefetcher
 from engine.compute.write_behind import WriteBehind
 from engine.feedback import Feedback
-from engine.fields.conservation import aggregate, limits, outside_bounds
-from engine.fields.mean_change import MeanChange
 from engine.fields.patch import Patch
-from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline import provenance
-from engine.pipeline.estimates import Expectation, estimate
-from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.pace import RunPace
-from engine.pipeline.request import SourceReport, SuperResolveResult
 from engine.pipeline.run_plan import RunPlan
+from engine.pipeline.steps.run_totals import RunTotals
+from engine.pipeline.steps.run_writers import later_tags, run_writer
+from engine.pipeline.steps.step_maker import MadeStep, StepMaker
 from engine.pipeline.tiles import Tile, TileQueue, edge
-from engine.raster.georeference import crs_wkt
 from engine.raster.written.output_set import OutputSet
 from engine.raster.written.raster_writer import RasterWriter
-from engine.specs import TargetSpec
 
 _BEHIND = 2  # finished tiles that wait to be written
 _MEMORY_SHARE = 0.25  # of the free memory, for one tile
 _MEMORY_LIMIT = 0.8  # the same where the user asks for a size
-
-
-@dataclass
-class _Done:
-    """One finished tile on its way to the files."""
-
-    bands: dict[str, list[Tensor]]  # (rows, cols) of the output, for each output file
-    row: int
-    col: int
-    date: int
 
 
 class TileJob:
@@ -61,24 +42,11 @@ class TileJob:
     def __init__(self, plan: RunPlan, method: Method, feedback: Feedback) -> None:
         self.plan, self.method, self.feedback = plan, method, feedback
         self.grids, self.dates = plan.grids, plan.dates
-        request, grids = plan.request, plan.grids
-        spec, strength = plan.choice.target, request.conservation
-        self.strength = spec.strength if strength is None else strength
-        self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
-        self.residual, self.valid, self.tiles = 0.0, 0, 0
-        self._beyond, self._coarse = 0.0, 0
-        self.change = MeanChange(self.dates)
-        device = method.device
-        rows, cols = grids.coarse.shape
-        memory = free_memory(device)
-        shape = grids.factor, self.estimate.halo, self.estimate.bytes_per_cell
-        size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
-        if request.tile:
-            size = min(request.tile, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), request.tile))
-            if size < min(request.tile, max(rows, cols)):
-                feedback.log(f"Memory is short: tiles of {size} instead of {request.tile}.", "warning")
-        self._queue = TileQueue(rows, cols, size)
-        rows, cols = grids.output.shape
+        self.maker = StepMaker(plan, method)
+        self.totals = RunTotals(plan, method)
+        rows, cols = self.grids.coarse.shape
+        self._queue = TileQueue(rows, cols, tile_edge(self.maker, feedback))
+        rows, cols = self.grids.output.shape
         bands = sum(len(file.bands) for file in plan.files)
         self._pace = RunPace(feedback, rows * cols * len(self.dates) * bands)
         self._layers, self._passed, self._begun = 0, 0, 0.0  # of the network; of those how many; of the tile
@@ -89,98 +57,19 @@ class TileJob:
         `last` is called with the whole files before they get their names, and may raise to have none.
         """
         plan = self.plan
-        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.strength)
-        writers = {file.key: self._writer(file, tags) for file in plan.files}
+        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.maker.strength)
+        writers = {file.key: run_writer(plan, file, tags) for file in plan.files}
         files = OutputSet(writers, self.feedback.check_cancelled, last, self._written)
         hooks = self._listen()
         try:
             with files:
                 self._loop(writers)
-                learned = self.sharpening()
                 for writer in writers.values():
-                    writer.set_tags(MSR_RESIDUAL=f"{self.residual:.6g}")
-                    if learned:
-                        writer.set_tags(MSR_SHARPENING=json.dumps(learned, ensure_ascii=False))
+                    writer.set_tags(**later_tags(self.totals))
                 self._written(0)
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def warnings(self) -> list[str]:
-        """Return what the user should know of the target's values and of the output's."""
-        lines = []
-        if self._beyond:
-            share = self._beyond / max(self._coarse, 1)
-            low, high = limits(self.plan.choice.target)
-            ends = [f"{word} {end:g}" for word, end in (("below", low), ("above", high)) if end is not None]
-            lines.append(
-                f"target: {share:.1%} of the coarse cells are {' or '.join(ends)}, which cannot be: they "
-                f"were cut off there, so their means are not kept."
-            )
-        if not self.valid:
-            lines.append("The output holds no valid cell: check the target's band, nodata and extent.")
-        return lines
-
-    def sharpening(self) -> dict[str, Any] | None:
-        """Return what a method learned and what it expects of its field, None of one that learns nothing."""
-        if not isinstance(self.estimate, Expectation):
-            return None
-        expected = {**self.estimate.expected(), "units": self.plan.choice.target.units}
-        return {**self.estimate.judge.learned, "expected": expected}
-
-    def result(
-        self,
-        residual_original: float,
-        sources: list[SourceReport],
-        warnings: list[str],
-        seconds: float,
-    ) -> SuperResolveResult:
-        """Return the run's result, of which the tiles' part is known here."""
-        plan, (rows, cols) = self.plan, self.grids.output.shape
-        main, *others = plan.files
-        return SuperResolveResult(
-            output=str(main.path),
-            residual=self.residual,
-            residual_original=residual_original,
-            outside_range=max(source.outside_range for source in sources),
-            covered=self.valid / (rows * cols * len(self.dates)),
-            tiles=self.tiles,
-            seconds=seconds,
-            precision=plan.choice.precision(self.method),
-            device=str(self.method.device),
-            width=cols,
-            height=rows,
-            units=plan.choice.target.units,
-            nonnegative=plan.choice.target.nonnegative,
-            members=plan.request.ensemble.members if plan.request.ensemble else 0,
-            outputs={file.key: str(file.path) for file in others},
-            dates=[str(date) for date in self.dates if date is not None],
-            sources=sources,
-            warnings=warnings,
-            sharpening=self.sharpening(),
-            change=self.change.result(),
-        )
-
-    def _writer(self, file: OutputFile, tags: dict[str, str]) -> RasterWriter:
-        rows, cols = self.grids.output.shape
-        return RasterWriter(
-            file.path,
-            cols,
-            rows,
-            self.grids.output.affine,
-            crs_wkt(self.grids.output),
-            bands=len(self.dates) * len(file.bands),
-            band_names=file.band_names(self.dates, self.plan.choice.target.name),
-            band_tags=file.band_tags(self.dates),
-            units=file.units,
-            tags={**tags, **file.tags()},
-            layout=file.layout(self.dates, self._named(), self.plan.request.aggregate),
-        )
-
-    def _named(self) -> TargetSpec:
-        """Return the target, called as the variable that it comes from where nothing else names it."""
-        spec, variable = self.plan.choice.target, self.plan.inputs.target.variable
-        return replace(spec, name=variable) if variable and spec.name == "target" else spec
 
     def _listen(self) -> list[torch.utils.hooks.RemovableHandle]:
         """Look for a wish to stop before each layer, since one tile can take seconds."""
@@ -201,7 +90,7 @@ class TileJob:
 
     def _written(self, files: int) -> None:
         """Hear how many files are whole."""
-        self._pace.writing(files, len(self.plan.files), self.tiles)
+        self._pace.writing(files, len(self.plan.files), self.totals.steps)
 
     def _loop(self, writers: dict[str, RasterWriter]) -> None:
         write = WriteBehind(partial(self._write, writers), _BEHIND)
@@ -216,14 +105,14 @@ class TileJob:
                     if not is_out_of_memory(error):
                         raise
                     read.forget()
-                    self.change.forget()
+                    self.totals.change.forget()
                     self._queue.shrink(step // len(self.dates))
                     step, read.end = 0, self._steps
                     self.feedback.log("Memory ran out: going on with smaller tiles.", "warning")
                     continue
                 self._begun, self._passed = 0.0, 0
                 self._report()
-                if done is not None:
+                if done is not None and done.bands:
                     write(done)
                 step += 1
 
@@ -248,43 +137,21 @@ class TileJob:
 
     def _read(self, step: int) -> Patch:
         tile, date = self._at(step)
-        return self.plan.inputs.patch(tile, self.estimate.halo, self.dates[date])
+        return self.maker.read(tile, date)
 
     @staticmethod
-    def _write(writers: dict[str, RasterWriter], done: _Done) -> None:
+    def _write(writers: dict[str, RasterWriter], done: MadeStep) -> None:
         for key, bands in done.bands.items():
             if key not in writers:
                 continue
             for number, values in enumerate(bands, start=done.date * len(bands) + 1):
                 writers[key].write(values.numpy(), done.row, done.col, number)
 
-    def _compute(self, tile: Tile, date: int, patch: Patch) -> _Done | None:
-        """Make one tile's fields and crop them to the output."""
-        grids, k, spec = self.grids, self.grids.factor, self.plan.choice.target
-        coarse = crop(patch.target, patch.halo)
-        with torch.inference_mode():
-            if _any_cell(coarse, patch):
-                fields = self.estimate.fields(patch, self.dates[date], self._step)
-            else:
-                fields = self.estimate.empty(tile.rows * k, tile.cols * k)
-        if self.change.measured:
-            self.change.add(date, coarse[0], _means(fields.bands[MAIN][0], patch))
-            if date == len(self.dates) - 1:
-                self.change.keep()
-        self._coarse += coarse.numel()
-        self._beyond += outside_bounds(coarse, spec) * coarse.numel()
-        self.residual = max(self.residual, fields.residual)
-        self.tiles += 1
-        top, left = tile.row * k - grids.row, tile.col * k - grids.col
-        rows, cols = grids.output.shape
-        r0, r1 = max(top, 0), min(top + tile.rows * k, rows)
-        c0, c1 = max(left, 0), min(left + tile.cols * k, cols)
-        if r0 >= r1 or c0 >= c1:
-            return None
-        inside = slice(r0 - top, r1 - top), slice(c0 - left, c1 - left)
-        bands = {key: [values[inside] for values in stack] for key, stack in fields.bands.items()}
-        self.valid += int(torch.isfinite(bands[MAIN][0]).sum())
-        return _Done(bands, r0, c0, date)
+    def _compute(self, tile: Tile, date: int, patch: Patch) -> MadeStep | None:
+        """Make one tile's fields, and count it."""
+        made = self.maker.make(tile, date, patch, self._step)
+        self.totals.add(date, made.account)
+        return made
 
     def _step(self, share: float) -> None:
         """Hear that a share of the current tile is done."""
@@ -295,19 +162,24 @@ class TileJob:
 
     def _report(self, begun: float = 0.0) -> None:
         """Tell the progress; `begun` is the share of the current tile that is done."""
-        self._pace.tiles(self.tiles, self._queue.total * len(self.dates), begun)
+        self._pace.tiles(self.totals.steps, self._queue.total * len(self.dates), begun)
 
 
-def _any_cell(coarse: Tensor, patch: Patch) -> bool:
-    """Return whether any cell of a patch's window gets a value."""
-    inside = patch.domain is None or bool(crop(patch.domain, patch.halo, patch.factor).any())
-    return inside and bool(torch.isfinite(coarse).any())
+def tile_edge(maker: StepMaker, feedback: Feedback, processes: int = 1) -> int:
+    """Return the edge of a run's tiles in coarse cells: as asked for, or by the memory that is free.
 
-
-def _means(fine: Tensor, patch: Patch) -> Tensor:
-    """Return the means of a tile's field, (h·k, w·k), over its coarse cells, as the target's are taken."""
-    area = None
-    if patch.area is not None:
-        edge = patch.halo * patch.factor
-        area = patch.area[:, edge : patch.area.shape[1] - edge]
-    return aggregate(fine[None], patch.factor, area)[0]
+    Args:
+        maker: of its steps.
+        feedback: hears where memory is short.
+        processes: that share the memory.
+    """
+    plan, made = maker.plan, maker.estimate
+    rows, cols = plan.grids.coarse.shape
+    memory, asked = free_memory(maker.method.device) / processes, plan.request.tile
+    shape = plan.grids.factor, made.halo, made.bytes_per_cell
+    size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
+    if asked:
+        size = min(asked, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), asked))
+        if size < min(asked, max(rows, cols)):
+            feedback.log(f"Memory is short: tiles of {size} instead of {asked}.", "warning")
+    return size

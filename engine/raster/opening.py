@@ -12,9 +12,11 @@ from pathlib import Path
 from engine.errors import InputError
 from engine.files.long_paths import REMEDY, too_long
 from engine.raster.cf.axes import NoAxesError
+from engine.raster.cf.cf_array import CfArray
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.store_contents import is_store
 from engine.raster.gdal_file import GdalFile
+from engine.raster.held_raster import HeldRaster
 from engine.raster.raster_file import RasterFile, go_on
 from engine.raster.reference import RasterRef
 
@@ -46,6 +48,8 @@ def open_raster(ref: RasterRef, label: str, check: Callable[[], None] = go_on) -
     Raises:
         InputError: it is not there, cannot be read, or does not say which field is meant.
     """
+    if isinstance(ref, HeldRaster):
+        return _held(ref, label, check)
     if ref.plain:
         return GdalFile(ref.path, None, ref, label, check)
     located = locate(ref.path)
@@ -57,6 +61,17 @@ def open_raster(ref: RasterRef, label: str, check: Callable[[], None] = go_on) -
         return CfFile(located.path, located.variable, ref, label, check)
     except NoAxesError:
         return _by_gdal(located, ref, label, check)
+
+
+def _held(ref: HeldRaster, label: str, check: Callable[[], None]) -> RasterFile:
+    """Open a data array."""
+    try:
+        return CfArray(ref, label, check)
+    except NoAxesError as error:
+        raise InputError(
+            f"{label}: {ref.path} has no axes that say where its cells lie (coordinates of one dimension, "
+            f"named or described as CF asks): add them."
+        ) from error
 
 
 def _by_gdal(located: Located, ref: RasterRef, label: str, check: Callable[[], None]) -> RasterFile:

@@ -222,7 +222,7 @@ class CfFile(RasterFile):
     def _native(self, part: Any) -> NDArray[Any]:
         try:
             with LIBRARY:
-                values = np.asarray(part.values)
+                values = np.asarray(self._loaded(part))
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{self.label}: {self._name} cannot be read: it is damaged or not whole."
@@ -231,6 +231,10 @@ class CfFile(RasterFile):
         if str(self._array.attrs.get("_Unsigned", "")).lower() == "true" and values.dtype.kind == "i":
             values = values.view(f"u{values.dtype.itemsize}")
         return values
+
+    def _loaded(self, part: Any) -> Any:
+        """Return the values of a part of the variable."""
+        return part.values
 
     def _cells(self, part: Mapping[Any, Any]) -> NDArray[Any]:
         """Return what stands at an index or slice of each dimension, in the file's numbers."""

@@ -16,6 +16,7 @@ from engine.fields.ensemble import quantiles
 from engine.models.model import ModelMethod
 from engine.nets.downscaler import Downscaler
 from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
+from engine.pipeline.steps.step_account import StepAccount
 from engine.pipeline.super_resolve import super_resolve
 from engine.raster.reference import GridRequest, RasterRef
 from tests.engine.pipeline.noisy_rain import FACTOR, MEMBERS, package, read_all
@@ -175,7 +176,7 @@ def test_members_shrink_the_tiles(drawn_run: SuperResolveRequest, monkeypatch: p
     wanted = replace(drawn_run.ensemble, members=200, spread=None, support=None)
     monkeypatch.setattr(ModelMethod, "predict_members", lambda self, patch, seed, members: iter(()))
     monkeypatch.setattr(
-        tile_loop.TileJob, "_compute", lambda self, *_: setattr(self, "tiles", self.tiles + 1)
+        tile_loop.TileJob, "_compute", lambda self, _, date, __: self.totals.add(date, StepAccount())
     )
     many = super_resolve(replace(drawn_run, ensemble=wanted), Silent())
     assert many.tiles > few.tiles

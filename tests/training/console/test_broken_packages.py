@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.broken_packages import ENGINE, TRAINING
+from engine.broken_packages import CLUSTER, ENGINE, TRAINING
 from engine.files.root import ROOT
 from tests.test_architecture import required
 
@@ -91,3 +91,4 @@ def test_what_is_needed_late_is_missed_early(
 def test_the_lists_of_packages_are_those_of_the_requirements() -> None:
     assert set(ENGINE) == required("requirements-engine.txt")
     assert {*TRAINING, "dask"} == {re.sub(r"\[.*", "", n) for n in required("requirements-training.txt")}
+    assert set(CLUSTER) == required("requirements-cluster.txt")

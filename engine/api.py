@@ -1,0 +1,135 @@
+"""Super-resolution from Python: lazy arrays of xarray and Dask. Needs requirements-cluster.txt."""
+
+from __future__ import annotations
+
+import os
+import warnings as python_warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.broken_packages import importing
+from engine.errors import InputError
+from engine.pipeline.request import SuperResolveRequest
+from engine.raster.held_raster import HeldRaster
+from engine.raster.reference import GridRequest, RasterRef
+
+__all__ = ["super_resolve"]
+
+
+def super_resolve(
+    target: Any,
+    model: str | os.PathLike[str],
+    sources: Mapping[str, Any] | None = None,
+    *,
+    factor: int | None = None,
+    like: str | os.PathLike[str] | None = None,
+    crs: str | None = None,
+    resolution: float | tuple[float, float] | None = None,
+    extent: tuple[float, float, float, float] | None = None,
+    date: str | None = None,
+    all_dates: bool = False,
+    aggregate: str | None = None,
+    conservation: float | None = None,
+    quantity: str = "auto",
+    domain: Any = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int = 0,
+    seed: int = 0,
+    models: Sequence[str | os.PathLike[str]] = (),
+    client: Any = None,
+) -> Any:
+    """Return a finer field as a lazy `xarray.DataArray`.
+
+    Nothing of the field is made yet: the request is checked, and the model loaded. A chunk of the array is a
+    tile at a date; whoever computes it reads what it needs of the rasters by itself, halo included, with a
+    model that each process loads once. Its values are those of the file that `python -m engine super-resolve`
+    writes for the same request with as many threads, to the bit.
+
+    Args:
+        target: the coarse raster: a path as the command line takes it (`rain.nc:tp`, `rain.tif#3`), a
+            `RasterRef`, or an `xarray.DataArray` with CF axes, in memory or lazy.
+        model: a model's id or folder, or a simple method.
+        sources: rasters of the same kinds, by the names of the model's sources.
+        factor: simple methods: fine cells along a coarse one; None: as the grid says.
+        like: a raster whose CRS, resolution and extent the output takes; a path.
+        crs, resolution, extent: the same one by one, as (xmin, ymin, xmax, ymax) in the output's CRS.
+        date: as the command line's --date.
+        all_dates: take every date of the target.
+        aggregate: as the command line's --aggregate.
+        conservation: 0..1, None: the model's own.
+        quantity: simple methods: nonnegative, signed or auto.
+        domain: a raster of the fine cells that count.
+        device: auto, cpu, cuda, cuda:N or mps, of whichever process computes.
+        precision: auto, float32 or bfloat16; auto is settled here and holds for all processes.
+        tile: edge of a tile in coarse cells; 0: by the memory that is free here.
+        seed: of a model's noise.
+        models: folders of models.
+        client: of Dask's cluster that is to compute; None: whatever Dask uses when it comes to that.
+
+    Returns:
+        float32, (time, y, x) or (y, x), with the dimensions' names, coordinates, CRS (a grid mapping with
+        `spatial_ref`), units and provenance of the file; NaN where there is no value.
+
+    Raises:
+        InputError: the request or a raster is wrong; one sentence, before any long work.
+        EngineError: a package is missing, or the cluster does not answer or lacks what it needs.
+    """
+    with importing("requirements-cluster.txt"):
+        import dask.array  # noqa: F401
+        import xarray  # noqa: F401
+    from engine.cluster.lazy_field import lazy_field
+    from engine.raster.projections import check_projections
+
+    check_projections()
+    grid = None
+    if like is not None or crs or resolution is not None or extent is not None:
+        if like is not None and (crs or resolution is not None or extent is not None):
+            raise InputError("like gives the whole grid: leave out crs, resolution and extent.")
+        grid = GridRequest(None if like is None else os.fspath(like), crs, resolution, extent)
+    request = SuperResolveRequest(
+        model=os.fspath(model),
+        target=_named(target, "target"),
+        output="array.tif",
+        sources={name: _named(raster, name) for name, raster in (sources or {}).items()},
+        grid=grid,
+        factor=factor,
+        quantity=quantity,
+        date=date,
+        all_dates=all_dates,
+        aggregate=aggregate,
+        conservation=conservation,
+        device=device,
+        precision=precision,
+        tile=tile,
+        seed=seed,
+        domain=None if domain is None else _named(domain, "domain"),
+        models=tuple(os.path.abspath(folder) for folder in models),
+    )
+    if client is not None:
+        from engine.cluster.workers import check_workers
+
+        check_workers(client)
+    field, told = lazy_field(request)
+    for line in told:
+        python_warnings.warn(line, stacklevel=2)
+    return field
+
+
+def _named(raster: Any, label: str) -> RasterRef:
+    """Return a raster as the engine names one; paths from the root, as processes elsewhere need them.
+
+    Raises:
+        InputError: it is of none of the kinds that can be read.
+    """
+    import xarray
+
+    if isinstance(raster, RasterRef):
+        return raster
+    if isinstance(raster, xarray.DataArray):
+        return HeldRaster(f"the array {raster.name or label}", data=raster)
+    if isinstance(raster, (str, os.PathLike)):
+        return RasterRef.parse(os.fspath(raster))
+    raise InputError(
+        f"{label} is a {type(raster).__name__}: give a path, a RasterRef or an xarray.DataArray."
+    )

@@ -1,0 +1,84 @@
+"""An `xarray.DataArray` read as a variable of a CF file is: windows of it, loaded when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.errors import InputError
+from engine.raster.cf.cf_file import CfFile
+from engine.raster.cf.kept_chunks import KEPT
+from engine.raster.cf.variables import LIBRARY
+from engine.raster.held_raster import HeldRaster
+from engine.raster.raster_file import go_on
+
+_MAPPING = ("crs_wkt", "spatial_ref", "grid_mapping_name")  # an attribute of a grid mapping
+_IN_TIME = "Mm"  # kinds of numpy's dates
+
+
+class CfArray(CfFile):
+    """A data array with CF axes.
+
+    Args:
+        ref: that holds it.
+        label: how sentences call it.
+        check: see `RasterFile`.
+
+    Raises:
+        InputError: axes that are no even grid, no CRS.
+        NoAxesError: it has no axes of one dimension that CF knows.
+    """
+
+    def __init__(self, ref: HeldRaster, label: str, check: Callable[[], None] = go_on) -> None:
+        self.label, self._name, self._ref, self.check = label, ref.path, ref, check
+        self._chunks_owner, self._path = object(), ""
+        with LIBRARY:
+            self._data, name = _as_in_a_file(ref.data, f"{label}: {ref.path}")
+            self._open(name, ref)
+
+    def _loaded(self, part: Any) -> Any:
+        # By this thread: within a task of Dask another scheduler would wait for the task itself.
+        return part.compute(scheduler="synchronous").values
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """None: whoever made the array knows where it comes from."""
+        return ()
+
+    def close(self) -> None:
+        """Leave the array as it is: it is the caller's."""
+        KEPT.forget(self._chunks_owner)
+
+
+def _as_in_a_file(array: Any, called: str) -> tuple[Any, str]:
+    """Return a data set with the array as a CF file holds it, times as numbers, and the variable's name."""
+    import cf_xarray  # noqa: F401  (adds .cf)
+    import xarray
+
+    name = str(array.name or "target")
+    if name in array.coords:
+        raise InputError(f"{called} has the name of one of its coordinates: rename it.")
+    coordinates, _ = xarray.conventions.cf_encoder(
+        {key: _encodable(each.variable) for key, each in array.coords.items()}, {}
+    )
+    variable = array.variable.copy(deep=False)
+    known = (variable.encoding.get("grid_mapping"), variable.attrs.get("grid_mapping"))
+    mapping = next((m for m in known if m in array.coords), None) or next(
+        (key for key, each in array.coords.items() if any(a in each.attrs for a in _MAPPING)), None
+    )
+    variable.encoding = {}  # of the file that it was read from: its values are unpacked
+    if mapping is not None:
+        variable.attrs = {**variable.attrs, "grid_mapping": str(mapping)}
+    raw = xarray.Dataset({**coordinates, name: variable}, attrs={})
+    data = xarray.decode_cf(
+        raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
+    )
+    return data.cf.guess_coord_axis(), name
+
+
+def _encodable(variable: Any) -> Any:
+    """Return a coordinate with what its encoding says of times alone."""
+    made = variable.to_base_variable().copy(deep=False)
+    in_time = made.dtype.kind in _IN_TIME or made.dtype == object
+    made.encoding = {k: v for k, v in variable.encoding.items() if in_time and k in ("units", "calendar")}
+    return made
