@@ -8,8 +8,8 @@ from engine.errors import EngineError
 from engine.version import VERSION
 
 
-def check_workers(client: Any) -> None:
-    """Ask every worker for its engine.
+def check_workers(client: Any) -> list[str]:
+    """Ask every worker for its engine, and return what may make their parts differ.
 
     Args:
         client: a `distributed.Client`.
@@ -18,25 +18,35 @@ def check_workers(client: Any) -> None:
         EngineError: there is no worker, or one has no engine or another one.
     """
     try:
-        versions = client.run(_version, on_error="return")
+        engines = client.run(_engine, on_error="return")
     except (OSError, TimeoutError, ValueError) as error:  # of the connection, or without any worker
         raise EngineError("The cluster has no worker that answers: start one and try again.") from error
-    if not versions:
+    if not engines:
         raise EngineError("The cluster has no worker: start one and try again.")
-    for address, version in versions.items():
-        if isinstance(version, BaseException):
+    for address, told in engines.items():
+        if isinstance(told, BaseException):
             raise EngineError(
                 f"The worker {address} cannot load the engine: start it with the same Python environment and "
                 "in the folder of this engine."
-            ) from version
-        if version != VERSION:
+            ) from told
+        if told[0] != VERSION:
             raise EngineError(
-                f"The worker {address} has the engine {version}, but this one is {VERSION}: start it with "
+                f"The worker {address} has the engine {told[0]}, but this one is {VERSION}: start it with "
                 "the same Python environment."
             )
+    kinds = sorted({told[1] for told in engines.values()})
+    if len(kinds) < 2:
+        return []
+    return [
+        f"The workers' processors are of different kinds ({', '.join(kinds)}): what a network makes on them "
+        "is the same to rounding."
+    ]
 
 
-def _version() -> str:
-    from engine.version import VERSION as own  # of the process that is asked
+def _engine() -> tuple[str, str]:
+    """Return the engine of the process that is asked, and the kind of its processor."""
+    import torch
 
-    return own
+    from engine.version import VERSION as own
+
+    return own, torch.backends.cpu.get_cpu_capability()

@@ -16,6 +16,7 @@ from engine.commands.compare_options import EXAMPLES, compare_options, compare_r
 from engine.commands.ensemble_options import ensemble_options, ensemble_request
 from engine.commands.export_options import export_options, export_request
 from engine.commands.options import Parser, number, numbers, whole
+from engine.commands.parts_options import parts_options, parts_request
 from engine.commands.sentences import shown
 from engine.contract import IDLE_SECONDS
 from engine.errors import InputError
@@ -99,6 +100,7 @@ def _super_resolve(commands: Any) -> None:
     _when_and_where(command)
     _how(command)
     ensemble_options(command)
+    parts_options(command)
     _output_options(command)
 
 
@@ -305,7 +307,7 @@ def request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         overwrite=not options.no_overwrite,
         models=tuple(options.models),
     )
-    return ("check" if options.check else "super_resolve"), made.to_json()
+    return ("check", made.to_json()) if options.check else parts_request(options, made.to_json())
 
 
 def _output(options: argparse.Namespace) -> str:

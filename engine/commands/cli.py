@@ -17,6 +17,7 @@ from engine.commands.explain import exit_status
 from engine.commands.export_options import export_text
 from engine.commands.jobs import State, run_job
 from engine.commands.library_words import hush_libraries
+from engine.commands.parts_options import COMMAND_JOBS, IN_PARTS
 from engine.commands.signals import Ended, say
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
@@ -106,7 +107,7 @@ def _run(job: str, request: dict[str, Any], terminal: Terminal) -> dict[str, Any
 
     def work() -> None:
         try:
-            outcome.append(run_job(job, request, terminal, State()))
+            outcome.append(run_job(job, request, terminal, State(), COMMAND_JOBS))
         except BaseException as error:  # raised again below, by the thread that is asked
             outcome.append(error)
         done.set()
@@ -205,6 +206,7 @@ def _doctor_text(result: dict[str, Any]) -> str:
 
 _TEXT = {
     "super_resolve": _super_resolve_text,
+    IN_PARTS: _super_resolve_text,
     "check": _check_text,
     "models": _models_text,
     "compare_methods": _compare_text,

@@ -28,6 +28,11 @@ def is_no_memory(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno == errno.ENOMEM
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether the system refused for lack of room on a disk."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
 def system_reason(error: OSError) -> str:
     """Return why the system refused, and what to do, as the end of a sentence."""
     if getattr(error, "winerror", None) in _SHARING_VIOLATIONS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from engine.feedback import Feedback
 from engine.methods.interface import FittedMethod, Method
@@ -14,14 +14,29 @@ from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.output_files import MAIN
 from engine.pipeline.request import SourceReport, SuperResolveRequest, SuperResolveResult
 from engine.pipeline.residual import against_original
-from engine.pipeline.run_plan import RunPlan, prepare
+from engine.pipeline.run_plan import OutputChecks, RunPlan, prepare
+from engine.pipeline.steps.run_totals import RunTotals
 from engine.pipeline.tile_loop import TileJob
 
 WHOLE = 0.995  # of the coarse cells: from here on nothing is said of the rest
 
 
+class RunJob(Protocol):
+    """Makes and writes all tiles of a run, summed up in `totals`."""
+
+    plan: RunPlan
+    totals: RunTotals
+
+    def run(self, last: Callable[[Mapping[str, Path]], None]) -> None:
+        """Write the files; see `TileJob.run`."""
+
+
 def super_resolve(
-    request: SuperResolveRequest, feedback: Feedback, cache: ModelCache | None = None
+    request: SuperResolveRequest,
+    feedback: Feedback,
+    cache: ModelCache | None = None,
+    runs: Callable[[RunPlan, Method, Feedback], RunJob] = TileJob,
+    outputs: OutputChecks = "all",
 ) -> SuperResolveResult:
     """Downscale one raster: run a model or a baseline and write the fine raster, or an ensemble's rasters.
 
@@ -29,6 +44,8 @@ def super_resolve(
         request: what to do.
         feedback: hears of the progress, and says when to stop.
         cache: keeps models loaded between calls.
+        runs: makes the tiles.
+        outputs: see `prepare`.
 
     Raises:
         InputError: the request or a raster is wrong; nothing was written.
@@ -37,7 +54,7 @@ def super_resolve(
     """
     started = time.monotonic()
     feedback.progress(0.0, "Checking the inputs")
-    with prepare(request, feedback.check_cancelled) as plan:
+    with prepare(request, feedback.check_cancelled, outputs) as plan:
         feedback.check_cancelled()
         for each in plan.understood:
             feedback.log(str(each))
@@ -47,8 +64,9 @@ def super_resolve(
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
         warnings = [*plan.warnings, *_correct(plan, feedback), *_fit(plan, method, feedback)]
         warnings += _elsewhere(plan, method, feedback)
-        _settle(plan, method, feedback)
-        job = TileJob(plan, method, feedback)
+        if runs is TileJob:  # parts are made elsewhere, where another choice would make other bits
+            _settle(plan, method, feedback)
+        job = runs(plan, method, feedback)
         residuals: list[float] = []
         job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
         reports = plan.inputs.reports()
@@ -125,7 +143,7 @@ def _elsewhere(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
     return [line]
 
 
-def _tell_expectation(job: TileJob, feedback: Feedback) -> None:
+def _tell_expectation(job: RunJob, feedback: Feedback) -> None:
     """Say by how much a method expects to be better than interpolation."""
     made = job.totals.sharpening()
     if made is None or made["expected"]["over_interpolation"] is None:
@@ -162,7 +180,7 @@ def check(request: SuperResolveRequest, feedback: Feedback) -> dict[str, Any]:
         }
 
 
-def _residual_of_original(job: TileJob, output: Path, feedback: Feedback) -> float:
+def _residual_of_original(job: RunJob, output: Path, feedback: Feedback) -> float:
     """Return the largest difference from the raster as given, read again where it had to be resampled.
 
     A target that is corrected first has that from its corrected cells alone: from the others it is to differ.

@@ -175,11 +175,19 @@ def tile_edge(maker: StepMaker, feedback: Feedback, processes: int = 1) -> int:
     """
     plan, made = maker.plan, maker.estimate
     rows, cols = plan.grids.coarse.shape
-    memory, asked = free_memory(maker.method.device) / processes, plan.request.tile
+    memory, asked = free_memory(maker.method.device), plan.request.tile
     shape = plan.grids.factor, made.halo, made.bytes_per_cell
     size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
     if asked:
         size = min(asked, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), asked))
         if size < min(asked, max(rows, cols)):
             feedback.log(f"Memory is short: tiles of {size} instead of {asked}.", "warning")
+    shared = edge(*shape, memory * _MEMORY_LIMIT / processes, (rows, cols), size)
+    if processes > 1 and shared < size:
+        feedback.log(
+            f"Memory is short for {processes} processes: tiles of {shared} instead of {size}, so the result "
+            "is that of one process to rounding.",
+            "warning",
+        )
+        return shared
     return size

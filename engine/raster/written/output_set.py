@@ -5,9 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol
 
 from engine.raster.written.publishing import publish
-from engine.raster.written.raster_writer import RasterWriter
+
+
+class FileWriter(Protocol):
+    """Writes one file under a temporary name.
+
+    Attributes:
+        path: the final name.
+        made: the whole file, once `convert` is done.
+    """
+
+    path: Path
+    made: Path | None
+
+    def __enter__(self) -> Any:
+        """Get ready to write."""
+
+    def set_tags(self, **tags: Any) -> None:
+        """Add metadata that is known only after the cells."""
+
+    def convert(self, check: Callable[[], None] = ...) -> None:
+        """Make the whole file, still under a temporary name."""
+
+    @property
+    def whole(self) -> Path | None:
+        """A file with all cells that the engine reads, once `convert` is done."""
+
+    def abandon(self) -> None:
+        """Remove every temporary file."""
 
 
 class OutputSet:
@@ -22,7 +50,7 @@ class OutputSet:
 
     def __init__(
         self,
-        writers: Mapping[str, RasterWriter],
+        writers: Mapping[str, FileWriter],
         check: Callable[[], None] = lambda: None,
         last: Callable[[Mapping[str, Path]], None] = lambda files: None,
         written: Callable[[int], None] = lambda files: None,

@@ -1,0 +1,210 @@
+"""Runs in parts by the workers of a cluster; workers, schedulers and the run itself killed on the way."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from distributed import Client, LocalCluster
+
+from engine import api
+from engine.cluster import on_cluster
+from engine.cluster.parts_request import PartsRequest
+from engine.cluster.start import start
+from engine.commands.cli import main
+from engine.errors import EngineError
+from engine.feedback import Silent
+from engine.files.root import ROOT
+from engine.pipeline.request import SuperResolveRequest
+from tests.engine.cluster.conftest import PARTS, bytes_in
+
+RunOf = Callable[..., SuperResolveRequest]
+Plain = Callable[[SuperResolveRequest], dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two workers, which other tests' settings do not reach."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0", memory_limit=None
+    ) as made:
+        yield made
+
+
+class Killing(Silent):
+    """Does something once a number of parts is done."""
+
+    def __init__(self, after: int, do: Callable[[], object]) -> None:
+        super().__init__()
+        self.after, self.do, self.done = after, do, False
+
+    def progress(self, fraction: float, phase: str, tiles_done: int = 0, *rest: object) -> None:
+        if phase == "Super-resolving" and tiles_done >= self.after and not self.done:
+            self.done = True
+            self.do()
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Give the address of a scheduler in a process of its own."""
+    file = folder / "scheduler.json"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-s", "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--no-show"),
+            *("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)),
+        ],
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    ) as process:
+        try:
+            for _ in range(1200):
+                if file.exists() and file.read_text():
+                    break
+                time.sleep(0.1)
+            yield json.loads(file.read_text())["address"], process
+        finally:
+            process.kill()
+
+
+def test_workers_make_the_bytes_of_one_process_and_load_the_model_once(
+    cluster: LocalCluster, run_of: RunOf, plain: Plain, model: Path
+) -> None:
+    request = run_of("fine.tif", model)
+    expected = plain(request)
+    start(request, PartsRequest(cluster=cluster.scheduler_address), Silent())
+    assert bytes_in(Path(request.output).parent) == expected
+
+    def opened_jobs() -> int:
+        from engine.cluster.step_job import OPEN_JOBS  # of the worker
+
+        return OPEN_JOBS.opened
+
+    with Client(cluster, set_as_default=False) as client:
+        assert set(client.run(lambda: len(on_cluster._JOBS)).values()) == {0}  # nothing stays with them
+        field = api.super_resolve(
+            request.target.path,
+            model,
+            {"elevation": request.sources["elevation"].path},
+            all_dates=True,
+            tile=3,
+            client=client,
+        )
+        before = client.run(opened_jobs)
+        client.compute(field).result()
+        after = client.run(opened_jobs)
+        opened = [after[worker] - before[worker] for worker in after]
+    assert len(opened) == 2 and max(opened) == 1
+
+
+@pytest.mark.parametrize("name", ["fine.tif", "fine.zarr"])
+def test_a_killed_workers_parts_are_made_again(
+    cluster: LocalCluster, run_of: RunOf, plain: Plain, name: str
+) -> None:
+    request = run_of(name)
+    expected = plain(request)
+    killed = []
+
+    def kill() -> None:
+        killed.append(next(iter(cluster.workers.values())).pid)
+        os.kill(killed[0], signal.SIGKILL)
+
+    told = Killing(10, kill)
+    start(request, PartsRequest(cluster=cluster.scheduler_address), told)
+    assert killed and bytes_in(Path(request.output).parent) == expected
+
+
+def test_a_scheduler_that_goes_is_told_and_the_parts_are_kept(
+    run_of: RunOf, plain: Plain, tmp_path: Path
+) -> None:
+    request = run_of("fine.tif")
+    expected = plain(request)
+    with scheduler(tmp_path) as (address, process):
+        worker = subprocess.Popen(
+            [
+                *(sys.executable, "-s", "-m", "distributed.cli.dask_worker", address, "--no-dashboard"),
+                *("--nthreads", "1", "--death-timeout", "60", "--no-nanny", "--host", "127.0.0.1"),
+            ],
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        try:
+            with pytest.raises(EngineError, match=r"^The scheduler of the cluster has gone") as caught:
+                start(request, PartsRequest(cluster=address), Killing(5, process.kill))
+        finally:
+            worker.kill()
+            worker.wait()
+    assert f"of {PARTS} parts are kept in {request.output}.parts" in str(caught.value)
+    start(request, PartsRequest(resume=True), Silent())  # without a cluster
+    assert bytes_in(Path(request.output).parent) == expected
+
+
+def test_a_cluster_without_scheduler_or_worker_is_one_sentence(
+    run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = run_of("fine.tif")
+    monkeypatch.setattr(on_cluster, "_CONNECT_SECONDS", 1)
+    with pytest.raises(EngineError) as caught:
+        start(request, PartsRequest(cluster="tcp://127.0.0.1:9"), Silent())
+    assert str(caught.value) == (
+        "No scheduler of Dask answers at tcp://127.0.0.1:9: start one with `dask scheduler`, or check the "
+        "address."
+    )
+    monkeypatch.setattr(on_cluster, "_CONNECT_SECONDS", 20)
+    with scheduler(tmp_path) as (address, _), pytest.raises(EngineError, match=r"had no worker for \d+ sec"):
+        start(request, PartsRequest(cluster=address, wait=1.0), Silent())
+    assert list(Path(request.output).parent.iterdir()) == []
+
+
+def test_the_whole_run_is_killed_and_goes_on(run_of: RunOf, plain: Plain) -> None:
+    import torch
+
+    request = run_of("fine.tif")
+    expected = plain(request)
+    command = [sys.executable, "-s", "-m", "engine", "super-resolve", "--model", "bicubicsmooth"]
+    command += ["--factor", "4"]
+    command += ["--target", request.target.path, "--all", "--tile", "3", "--precision", "float32"]
+    command += ["--output", request.output, "--cluster", "local:2", "--resume"]
+    command += ["--threads", str(torch.get_num_threads())]
+    listed = Path(f"{request.output}.parts", "done.jsonl")
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+        while process.poll() is None and not (listed.exists() and listed.stat().st_size):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not Path(request.output).exists() and listed.exists()
+    done = subprocess.run([*command, "--json"], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["tiles"] == PARTS
+    assert bytes_in(Path(request.output).parent) == expected
+
+
+def test_without_its_packages_a_sentence_says_what_to_install(
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    request = run_of("fine.tif")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "distributed" else find(name, *more)
+    )
+    status = main(
+        [
+            *("super-resolve", "--model", "bicubic", "--factor", "4", "--target", request.target.path),
+            *("--all", "--output", request.output, "--cluster", "local"),
+        ]
+    )
+    assert status == 1
+    assert capfd.readouterr().err == (
+        "--cluster needs distributed: install what requirements-cluster.txt lists (pip install -r "
+        "requirements-cluster.txt), or leave it out.\n"
+    )
