@@ -119,7 +119,10 @@ class OnCluster:
             except queue.Empty:
                 self._look()
                 continue
-            return self._result(future)
+            try:
+                return self._result(future)
+            except TimeoutError:
+                future.add_done_callback(answers.put)
 
     def make(self, job: PartJob, numbers: Iterable[int], heard: Heard) -> None:
         """See `Makers.make`."""
@@ -166,7 +169,7 @@ class OnCluster:
                         ) from None
                     give(number)
                     continue
-                except TimeoutError:  # its worker went before it was fetched: it is made again
+                except TimeoutError:
                     given[future] = number
                     future.add_done_callback(ended.put)
                     continue
@@ -198,9 +201,12 @@ class OnCluster:
 
         Raises:
             EngineError: the scheduler has gone with it.
+            TimeoutError: the worker that held it has gone: it is made again.
         """
-        if future.status in ("cancelled", "lost"):
+        if future.status == "cancelled":
             raise self._gone()
+        if future.status == "lost":
+            raise TimeoutError
         try:
             return future.result(timeout=_CONNECT_SECONDS)
         except CancelledError as error:

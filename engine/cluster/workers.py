@@ -26,8 +26,8 @@ def check_workers(client: Any) -> list[str]:
     for address, told in engines.items():
         if isinstance(told, BaseException):
             raise EngineError(
-                f"The worker {address} cannot load the engine: start it with the same Python environment and "
-                "in the folder of this engine."
+                f"The worker {address} cannot load the engine: start it with the same Python environment "
+                "and with PYTHONPATH naming the folder that holds engine/."
             ) from told
         if told[0] != VERSION:
             raise EngineError(
