@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.nets.gradient_layout import channel_maximum, channel_mean
+
 
 class ChannelAttention(nn.Module):
     """Weights of the channels, one set for each coarse cell.
@@ -54,13 +56,5 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x, weighted; x is (B, width, h, w)."""
-        summary = torch.cat([x.mean(1, keepdim=True), channel_maximum(x)], 1)
+        summary = torch.cat([channel_mean(x), channel_maximum(x)], 1)
         return x * torch.sigmoid(self.conv(summary))
-
-
-def channel_maximum(x: Tensor) -> Tensor:
-    """Return the maximum over channels, (B, 1, h, w), by halves: four times as fast in bfloat16."""
-    while x.shape[1] > 4 and x.shape[1] % 2 == 0:
-        half = x.shape[1] // 2
-        x = torch.maximum(x[:, :half], x[:, half:])
-    return x.amax(1, keepdim=True)

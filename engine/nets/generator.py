@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.nets.attention import ChannelAttention, SpatialAttention
+from engine.nets.gradient_layout import cut_out
 from engine.nets.inception import InceptionBox, PlainBox
 from engine.nets.interface import GeneratorNetwork
 from engine.nets.noise import Noise
@@ -209,7 +210,8 @@ class Generator(GeneratorNetwork):
         """Crop a map of level `index` to the window and `margin` pixels around it."""
         scale = self.spec.scales[index]
         top, left = (x.shape[-2] - size[0] * scale) // 2, (x.shape[-1] - size[1] * scale) // 2
-        return x[..., top - margin : x.shape[-2] - top + margin, left - margin : x.shape[-1] - left + margin]
+        rows = slice(top - margin, x.shape[-2] - top + margin)
+        return cut_out(x, rows, slice(left - margin, x.shape[-1] - left + margin))
 
     def _pyramid(self, fine: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """Aggregate each fine source to every level by the mean over valid pixels."""

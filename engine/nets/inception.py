@@ -35,12 +35,21 @@ class InceptionBox(nn.Module):
 
     def branches(self, x: Tensor) -> list[Tensor]:
         """Return the four branches' maps, each (B, width / 4, h, w)."""
-        return [
-            self.point(x),
-            self.conv3(functional.relu_(self.reduce3(x))),
-            self.conv5(functional.relu_(self.reduce5(x))),
-            self.pooled(nearby_maximum(x)),
-        ]
+        point, three, five = self._entries(x)
+        return [point, self.conv3(three), self.conv5(five), self.pooled(nearby_maximum(x))]
+
+    def _entries(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the 1×1 convolutions make of the map, rectified for the larger ones.
+
+        In training they are one: it reads the map once, and its gradient is one map and not a sum of three.
+        """
+        if not x.requires_grad:
+            return self.point(x), functional.relu_(self.reduce3(x)), functional.relu_(self.reduce5(x))
+        layers = (self.point, self.reduce3, self.reduce5)
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
+        point, three, five = functional.conv2d(x, weight, bias).chunk(3, 1)
+        return point, functional.relu(three), functional.relu(five)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width, h, w)."""

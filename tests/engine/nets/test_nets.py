@@ -8,8 +8,9 @@ from torch import nn
 
 from engine.errors import InputError
 from engine.nets.architectures import build_generator
-from engine.nets.attention import ChannelAttention, SpatialAttention, channel_maximum
+from engine.nets.attention import ChannelAttention, SpatialAttention
 from engine.nets.generator import Generator, block_mean, over_valid
+from engine.nets.gradient_layout import channel_maximum
 from engine.nets.inception import InceptionBox
 from engine.nets.spec import NetworkSpec, stage_factors
 from training.trainer.discriminator import Discriminator, condition, condition_channels
