@@ -155,8 +155,10 @@ class Downscaler(nn.Module):
         field = torch.where(torch.isfinite(inputs.base), result, inputs.base)
         if share == 1:
             return field
-        # In physical units, where the share was measured.
-        base, field = (self.to_physical(one) for one in (inputs.base, field))
+        return self.shrunk(self.to_physical(inputs.base), self.to_physical(field), share)
+
+    def shrunk(self, base: Tensor, field: Tensor, share: float) -> Tensor:
+        """Return base and a share of the residual as the network sees the target; both are in its units."""
         return normalised(torch.lerp(base, field, share), self.target)
 
     def noise(self, inputs: NetworkInputs, seed: Seed, member: int | Sequence[int]) -> Noise | None:

@@ -76,6 +76,15 @@ class FollowedWork:
         self._feedback.progress(self._fraction, self._phase, done, total, seconds_left, training)
         self._feedback.check_cancelled()
 
+    def tell_between(self, words: str, done: int, total: int) -> None:
+        """Tell of work between two phases, which has no share in the progress.
+
+        Raises:
+            Cancelled: whoever follows wants no more of it.
+        """
+        self._feedback.progress(self._fraction, words, done, total, None, None)
+        self._feedback.check_cancelled()
+
     def begin_training(self, phase: str, steps: int, losses: Mapping[int, float] | None = None) -> None:
         """Begin a phase of training, with the losses of steps taken before it was stopped.
 

@@ -25,6 +25,13 @@ class Draws:
 
     def __call__(self, patch: Patch, seed: int = 0, member: int = 0) -> Tensor:
         """Return what `Downscaler.forward_physical` returns."""
+        return self.model.to_physical(self.model(self._prepared(patch), seed, member))
+
+    def base(self, patch: Patch) -> Tensor:
+        """Return what the field stands on, in the target's units, before conservation."""
+        return self.model.to_physical(self._prepared(patch).base)
+
+    def _prepared(self, patch: Patch) -> NetworkInputs:
         if self._inputs is None or patch is not self._patch:
             self._patch, self._inputs = patch, self.model.prepare(moved(patch, self.device))
-        return self.model.to_physical(self.model(self._inputs, seed, member))
+        return self._inputs

@@ -139,11 +139,11 @@ def refit(
 def _settle(trainer: Trainer, quiet: bool) -> None:
     """Take the share of the residual and the conservation strength that are best on what is held out."""
     if trainer.base.weights:
-        share = trainer.residual_share()
+        share = trainer.residual_share(quiet)
         trainer.base = replace(trainer.base, residual=share)
         if not quiet:
             print(f"Share of the network's residual that is shipped: {share:.2f}.")
-    _settle_strength(trainer)
+    _settle_strength(trainer, quiet)
     if trainer.config.target.strength == "auto" and not quiet:
         print(f"Conservation strength that is shipped: {trainer.target.strength:g}.")
 
@@ -182,7 +182,7 @@ def write_configuration(config: Config, folder: Path) -> None:
     write_text(folder / CONFIGURATION, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
-def _settle_strength(trainer: Trainer) -> None:
+def _settle_strength(trainer: Trainer, quiet: bool) -> None:
     """Take the conservation strength with which the best weights err least on validation dates.
 
     So it is where the configuration leaves it open and validation is apart from training; elsewhere it stays
@@ -192,7 +192,7 @@ def _settle_strength(trainer: Trainer) -> None:
         return
     block = trainer.config.sampling.withheld_months
     held = trainer.downscaler(trainer.best_weights)
-    pairs = free_and_conserved(held, trainer.whole, trainer.split, block)
+    pairs = free_and_conserved(held, trainer.whole, trainer.split, block, quiet)
     trainer.target = replace(trainer.target, strength=best_strength(pairs))
 
 

@@ -290,10 +290,10 @@ class Trainer:
         block = self.config.sampling.withheld_months
         return validate(held, self.whole, self.split, block, section.cases, members, self.validation_scale)
 
-    def residual_share(self) -> float:
+    def residual_share(self, quiet: bool = True) -> float:
         """Return the share of the best weights' residual to ship; see `training.trainer.validation`."""
         block = self.config.sampling.withheld_months
-        return residual_share(self.downscaler(self.best_weights), self.whole, self.split, block)
+        return residual_share(self.downscaler(self.best_weights), self.whole, self.split, block, quiet)
 
     def save(self) -> None:
         """Write the checkpoint."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.fields.patch import Patch, moved
+from engine.fields.domain import conserved
+from engine.fields.patch import Patch
 from engine.nets.downscaler import Downscaler
 from engine.specs import TargetSpec
+from training.console.told_items import told_items
 from training.data.archive import Archive
+from training.data.gaps import told_cells
 from training.data.region import truth_of
 from training.data.split import Split
 from training.evaluation.cases import model_cases
 from training.evaluation.percentiles import streamed_scale
-from training.evaluation.predict import Case, Members, predicted_tiles
+from training.evaluation.predict import Members, Strip, patches_of, predicted_tiles
 from training.evaluation.validation_strips import strips
 from training.metrics.distribution.js_distance import JensenShannonDistance
 from training.metrics.distribution.scale import TruthScale
@@ -28,6 +31,7 @@ from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
 NEARLY_WHOLE = 0.98  # a share of the residual beyond it is all of it
+KEPT = 2**30  # bytes of fields that are kept from one walk over the validation region to the next
 CRPS, SPREAD = "crps", "spread_skill"
 ENSEMBLE = (CRPS, SPREAD)
 SPREADS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # times that members stand out from the estimate
@@ -122,27 +126,22 @@ def _spread(fields: np.ndarray, factor: float, target: TargetSpec) -> np.ndarray
 
 
 @torch.no_grad()
-def residual_share(model: Downscaler, archive: Archive, split: Split, block: int) -> float:
+def residual_share(
+    model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool = True
+) -> float:
     """Return the share, 0 to 1, of the residual with which the model errs least on the validation region.
 
     It is that of the least squares, in the target's units; 0 where the model with it, conserved, is no better
     than its base. Where validation is not apart from training, or members are drawn, it stays what it is:
-    nothing can be judged, or members were judged with it.
+    nothing can be judged, or members were judged with it. Without `quiet` its progress is told.
     """
     if not split.held_out or model.ensemble:
         return model.base_spec.residual
-    device = next(model.parameters()).device
-    whole = model_cases(
-        "model", Draws(model), model.halo, split.training_view, model.sources, model.target.strength
-    )[0]
-
-    def base_of(patch: Patch) -> Tensor:
-        return model.to_physical(model.prepare(moved(patch, device)).base)
-
-    base = replace(whole, name="base", predict=base_of)
+    tiles = _FreeTiles(model, archive, split, block, quiet)
     product = square = 0.0
-    for field, plain, truth in _pairs(whole, base, model.target, archive, split, block):
-        gain, gap = field - plain, truth - plain
+    for tile in tiles.walk("Measuring the residual"):
+        field, plain = tile.conserved(tile.field), tile.conserved(tile.base)
+        gain, gap = field - plain, tile.truth - plain
         valid = np.isfinite(gain) & np.isfinite(gap)
         product += float((gain[valid] * gap[valid]).sum())
         square += float((gain[valid] ** 2).sum())
@@ -150,30 +149,89 @@ def residual_share(model: Downscaler, archive: Archive, split: Split, block: int
     share = 1.0 if share > NEARLY_WHOLE else round(share, 4)
     if not share:
         return share
-    kept, model.base_spec = model.base_spec, replace(model.base_spec, residual=share)
     errors = [0.0, 0.0]
-    shrunk = replace(whole, predict=Draws(model))
-    for field, plain, truth in _pairs(shrunk, base, model.target, archive, split, block):
-        for index, one in enumerate((field, plain)):
-            errors[index] += float(np.nansum((one - truth) ** 2))
-    model.base_spec = kept
+    for tile in tiles.walk("Judging its share"):
+        for index, one in enumerate((tile.shrunk(share), tile.base)):
+            errors[index] += float(np.nansum((tile.conserved(one) - tile.truth) ** 2))
     return share if errors[0] < errors[1] else 0.0
 
 
+@dataclass
+class _FreeTile:
+    """A tile of the validation region: a model's field and its base, before conservation, and the truth."""
+
+    model: Downscaler
+    patch: Patch  # what conservation needs of it
+    field: Tensor
+    base: Tensor
+    truth: np.ndarray  # (h·k, w·k), float64
+
+    @property
+    def bytes(self) -> int:
+        """What it takes to keep it."""
+        return self.field.nbytes + self.base.nbytes + self.truth.nbytes
+
+    def shrunk(self, share: float) -> Tensor:
+        """Return the field with a share of its residual."""
+        return self.model.to_physical(self.model.shrunk(self.base, self.field, share))
+
+    def conserved(self, field: Tensor) -> np.ndarray:
+        """Return a field made to conserve, (h·k, w·k), float64."""
+        target = self.model.target
+        return conserved(field, self.patch, target, target.strength)[0].to("cpu").double().numpy()
+
+
+class _FreeTiles:
+    """The tiles of the validation region; what features and network make of them is kept as room allows.
+
+    Args:
+        model: with all of its residual.
+        archive, split, block, quiet: see `residual_share`.
+    """
+
+    def __init__(self, model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool) -> None:
+        self._draws = Draws(model)
+        self._case = model_cases("model", self._draws, model.halo, split.training_view, model.sources, 1.0)[0]
+        self._archive, self._split, self._block, self._quiet = archive, split, block, quiet
+        self._kept: dict[int, list[_FreeTile]] = {}
+        self._room = KEPT
+
+    def walk(self, words: str) -> Iterator[_FreeTile]:
+        """Yield the tiles; they are made again only where they were not kept."""
+        all_strips = list(strips(self._archive, self._split, self._block))
+        for number, strip in enumerate(told_items(all_strips, words, self._quiet)):
+            if number in self._kept:
+                yield from self._kept[number]
+                continue
+            made = []
+            for tile in self._made(strip):
+                made.append(tile)
+                yield tile
+            self._room -= sum(tile.bytes for tile in made)
+            if self._room >= 0:
+                self._kept[number] = made
+
+    def _made(self, strip: Strip) -> Iterator[_FreeTile]:
+        truth = truth_of(self._archive, self._split.validation, strip.time)[0]
+        for place, window, patch in patches_of(self._archive, strip, self._case.halo, self._case.view):
+            if patch.domain is not None:
+                patch.domain = told_cells(self._archive, [window], patch, self._draws.model.target)
+            field, base = self._draws(patch), self._draws.base(patch)
+            bare = replace(patch, coarse={}, fine={}, climatology=None)
+            yield _FreeTile(self._draws.model, bare, field, base, truth[place].astype(np.float64))
+
+
 def free_and_conserved(
-    model: Downscaler, archive: Archive, split: Split, block: int
+    model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool = True
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the model's fields as they are, conserved, and the validation region's truth, tile by tile."""
+    """Yield the model's fields as they are, conserved, and the validation region's truth, tile by tile.
+
+    All are float64. Without `quiet` progress is told.
+    """
     whole = model_cases("model", Draws(model), model.halo, split.training_view, model.sources, 0.0)[0]
-    return _pairs(whole, replace(whole, strength=1.0), model.target, archive, split, block)
-
-
-def _pairs(
-    one: Case, other: Case, target: TargetSpec, archive: Archive, split: Split, block: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield two cases' fields, conserved, and the truth of the validation region, float64, tile by tile."""
-    for strip in strips(archive, split, block):
+    both = [whole, replace(whole, strength=1.0)]
+    words = "Measuring how strongly to conserve"
+    for strip in told_items(list(strips(archive, split, block)), words, quiet):
         truth = truth_of(archive, split.validation, strip.time)[0]
-        tiles = (predicted_tiles([case], archive, target, strip) for case in (one, other))
-        for (place, (field,)), (_, (plain,)) in zip(*tiles, strict=True):
+        for place, (field, plain) in predicted_tiles(both, archive, model.target, strip):
             yield field[0].double().numpy(), plain[0].double().numpy(), truth[place].astype(np.float64)

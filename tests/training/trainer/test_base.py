@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from training.data.split import split_archive
 from training.evaluation.cases import model_cases
 from training.evaluation.predict import Strip, predict_field
 from training.schema.config import parse_config
+from training.trainer import validation
 from training.trainer.draws import Draws
 from training.trainer.trainer import Trainer
 from training.trainer.validation import residual_share
@@ -90,6 +92,32 @@ def test_a_residual_that_gains_nothing_is_not_shipped(quick, archive, tmp_path):
     assert rough < 0.2
     shipped = errors_of(trainer, rough)
     assert shipped <= errors_of(trainer, 0.0) < errors_of(trainer, 1.0)
+
+
+@pytest.mark.parametrize("room", [2**30, 0])
+def test_the_residual_is_measured_from_features_made_once(
+    quick, archive, tmp_path, monkeypatch, capsys, room
+):
+    """The same share, whatever room there is to keep fields; progress is told."""
+    quick["base"], quick["validation"]["held_out"] = "climatologyratioflat", [5, 6]
+    trainer = trainer_for(quick, archive, tmp_path)
+    torch.manual_seed(1)
+    torch.nn.init.normal_(trainer.model.generator.out.weight, std=0.02)
+    monkeypatch.setattr(validation, "KEPT", room)
+    made, prepare = [], trainer.model.prepare
+    monkeypatch.setattr(trainer.model, "prepare", lambda patch: made.append(1) or prepare(patch))
+    share = residual_share(trainer.model, archive, trainer.split, 3, quiet=False)
+    assert len(made) == (2 if room else 4)  # one tile for each of two months
+    assert share == pytest.approx(by_hand(trainer, archive), abs=1e-3) and share > 0
+    told = capsys.readouterr().err
+    assert "Measuring the residual" in told and "Judging its share" in told
+
+
+def by_hand(trainer, archive):
+    base, whole = (errors_field(trainer, archive, share) for share in (0.0, 1.0))
+    gain = np.concatenate([(whole[t] - base[t]).ravel() for t in base]).astype(np.float64)
+    gap = np.concatenate([(archive.fine[t] - base[t]).ravel() for t in base]).astype(np.float64)
+    return float((gain * gap).sum() / (gain**2).sum())
 
 
 def errors_of(trainer, share):
