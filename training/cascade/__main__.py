@@ -15,10 +15,12 @@ import numpy as np
 import torch
 
 from engine.commands.options import Parser, whole
+from engine.compute.devices import choose_device
 from engine.errors import InputError
 from training.cascade.train import load_data
 from training.cascade.validation import CELLS, CrossValidation, cross_validate
 from training.console.command import main
+from training.console.device import add_device
 from training.defaults.complete import completed
 from training.records.record import append, record_of, run_id
 from training.schema.config import load_config
@@ -67,10 +69,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--fresh", action="store_true", help="train again also the folds that are finished")
     parser.add_argument("--threads", type=whole(1, 4096), default=1, help="processor threads (default: 1)")
+    add_device(parser)
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores to these records")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args(arguments)
-    config = load_config(options.config)
+    config = load_config(options.config).on(options.device)
+    choose_device(config.device)  # refused before anything long
     if config.cascade is None:
         raise InputError(f"{options.config}: there is no cascade in it.")
     torch.set_num_threads(max(1, options.threads))

@@ -95,8 +95,13 @@ def _each(held: Any, move: Callable[[Tensor], Tensor]) -> Any:
 
 
 @contextlib.contextmanager
-def enough_memory(config: Config, device: torch.device) -> Iterator[None]:
-    """Say what to make smaller where a step's memory runs out.
+def enough_memory(config: Config, device: torch.device, saved: int = 0) -> Iterator[None]:
+    """Say what to make smaller where a step's memory runs out, and where the run can go on.
+
+    Args:
+        config: of the run.
+        device: that computes.
+        saved: steps that the run's checkpoint holds, which stays as it is.
 
     Raises:
         OutOfMemoryError: it did.
@@ -108,7 +113,8 @@ def enough_memory(config: Config, device: torch.device) -> Iterator[None]:
             raise
         sampling = config.sampling
         name = "this machine" if device.type == "cpu" else f"the device {device}"
+        resume = f", or free memory and go on from step {saved} with --resume" if saved else ""
         raise OutOfMemoryError(
             f"The memory of {name} ran out in a step of {sampling.batch} windows of {sampling.size} × "
-            f"{sampling.size} coarse cells: lower sampling.batch or sampling.size."
+            f"{sampling.size} coarse cells: lower sampling.batch or sampling.size{resume}."
         ) from error

@@ -1,4 +1,4 @@
-"""The learning rate and the adversarial weight as functions of the step, seeds, and when training stops."""
+"""What a step's number and the seed decide: rate, weights, noise, sources gone; and when training stops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from training.schema.config import AdversarialLoss, OptimiserSection
+from training.schema.config import AdversarialLoss, Config, OptimiserSection
 from training.schema.validation import ValidationSection
 
 
@@ -42,6 +42,15 @@ def no_better(step: int, best: int, validation: ValidationSection) -> bool:
     """
     since = step // validation.every - best // validation.every
     return 0 < validation.patience <= since
+
+
+def sources_gone(config: Config, rng: np.random.Generator) -> set[str]:
+    """Draw which sources a step goes without."""
+    draws = rng.random(len(config.sources) + 1)
+    if draws[0] < config.sampling.without_sources:
+        return {s.name for s in config.sources if s.optional}
+    pairs = zip(config.sources, draws[1:], strict=True)
+    return {s.name for s, draw in pairs if s.optional and draw < s.dropout}
 
 
 def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:

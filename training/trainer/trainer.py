@@ -44,7 +44,7 @@ from training.trainer.flow.flow_objective import flow_scaled, objective_of, one_
 from training.trainer.network import network_spec
 from training.trainer.objective import GeneratedFields
 from training.trainer.precision import TrainingPlan, choose
-from training.trainer.schedule import adversarial_weight, no_better, noise_seed, rate, set_rate
+from training.trainer.schedule import adversarial_weight, no_better, noise_seed, rate, set_rate, sources_gone
 from training.trainer.step_log import Losses, read_losses
 from training.trainer.validation import residual_share, validate, validation_scale
 from training.trainer.warm_start import base_of, noise_alone, start_from, statistics_of
@@ -129,7 +129,7 @@ class Trainer:
         self.parallel: nn.Module = self.objective.learner(self.model)  # gradients averaged over processes
         self.plan = TrainingPlan()
         self.take: Callable[[int], Batch] = self.batch
-        self.step_number = 0
+        self.step_number, self.saved_step = 0, 0  # steps done, and those in the checkpoint
         self.best: dict[str, Any] = {}  # step and score of the best validation
         self.best_weights: dict[str, Tensor] = {}  # on the processor
 
@@ -148,16 +148,7 @@ class Trainer:
 
     def view(self, rng: np.random.Generator) -> View:
         """Draw which sources a step goes without."""
-        config = self.config
-        draws = rng.random(len(config.sources) + 1)
-        gone = {
-            s.name
-            for s, draw in zip(config.sources, draws[1:], strict=True)
-            if s.optional and draw < s.dropout
-        }
-        if draws[0] < config.sampling.without_sources:
-            gone = {s.name for s in config.sources if s.optional}
-        return self.split.training_view.without(gone)
+        return self.split.training_view.without(sources_gone(self.config, rng))
 
     def batch(self, step: int, stream: int = _STEP) -> Batch:
         """Return a step's batch, this process's share of it, on the device."""
@@ -189,7 +180,7 @@ class Trainer:
         Raises:
             EngineError: a loss is not finite, or memory ran out.
         """
-        with enough_memory(self.config, self.device):
+        with enough_memory(self.config, self.device, self.saved_step):
             return self._step()
 
     def _step(self) -> Losses:
@@ -317,6 +308,7 @@ class Trainer:
             "data": self._data(),
         }
         checkpoint.save(self.folder / CHECKPOINT, parts, state)
+        self.saved_step = self.step_number
 
     def _data(self) -> dict[str, Any]:
         return same_data.facts(self.whole, self.target, self.sources, self.spread)
@@ -346,6 +338,7 @@ class Trainer:
             self.adversary.network.load_state_dict(parts["discriminator"])
             checkpoint.restore_optimiser(self.adversary.optimiser, parts.get("rival", {}))
         self.step_number, self.best = state["step"], state["best"]
+        self.saved_step = self.step_number
         self.best_weights = parts.get("best", {})
         if distributed.processes().first:
             step_log.truncate(self.folder / LOG, self.step_number)

@@ -75,8 +75,9 @@ def test_tensors_of_two_devices_do_not_meet():
         assert not isinstance(there.to("cpu"), Elsewhere)
 
 
-@pytest.mark.parametrize("noisy", [False, True])
-def test_a_run_on_another_device_is_the_processors(quick, archive, tmp_path, monkeypatch, noisy):
+@pytest.mark.parametrize(("noisy", "layout"), [(False, "contiguous"), (True, "channels_last")])
+def test_a_run_on_another_device_is_the_processors(quick, archive, tmp_path, monkeypatch, noisy, layout):
+    quick["layout"] = layout
     if noisy:
         with_noise(quick)
     here(quick, archive, tmp_path / "here").run(lambda *_: None)
@@ -133,6 +134,47 @@ def test_a_package_is_scored_on_another_device(quick, archive, tmp_path, monkeyp
         assert package_cases(package, split, OTHER)[0].predict.__self__.device == OTHER
         moved = evaluate_all(config, archive, split, package, **known)
     assert moved.to_json() == plain.to_json()
+
+
+def flowing(settings, folder):
+    """Make the settings those of members from a flow about a trained estimate."""
+    settings["losses"] = {"adversarial": None}
+    package = train(parse_config(settings), folder / "estimate", quiet=True, command="none")
+    settings.update(start_from=str(package.folder), ensemble={"flow": {"steps": 2, "widths": [8, 8]}})
+    settings["ensemble"].update(generator="flow", validated=2)
+
+
+STAGES = {
+    "a residual and a strength that are measured": lambda s, _: s.update(
+        base="auto", losses={"adversarial": None}, target={**s["target"], "strength": "auto"}
+    ),
+    "a last training on all data": lambda s, _: s["validation"].update(refit=True),
+    "members whose spread is measured": lambda s, _: with_noise(s),
+    "members from a flow": flowing,
+    "a perceptron": lambda s, _: s.update(network={"kind": "perceptron", "widths": [8, 8]}),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_to_the_package_runs_on_another_device(stage, quick, small, tmp_path, monkeypatch):
+    quick["sources"] = [{"name": "elevation", "derived": ["slope"]}, {"name": "climatology"}]
+    STAGES[stage](quick, tmp_path)
+    config = parse_config(quick)
+    plain = train(config, tmp_path / "here", quiet=True, command="none")
+
+    class ElsewhereCarrier(Carrier):
+        def __call__(self, held):
+            with other_device():  # batches are made in a thread of their own
+                return super().__call__(held)
+
+    monkeypatch.setattr(trainer_module, "training_device", lambda name: OTHER)
+    monkeypatch.setattr(trainer_module, "Carrier", ElsewhereCarrier)
+    with other_device():
+        moved = train(config, tmp_path / "there", quiet=True, command="none")
+    for name, weight in plain.weights().items():
+        assert torch.equal(moved.weights()[name], weight), name
+    for key in ("base", "target", "spread", "metrics"):
+        assert moved.card.raw.get(key) == plain.card.raw.get(key), key
 
 
 def test_where_a_model_was_trained_is_no_matter_of_the_model(quick, tmp_path):
@@ -201,12 +243,22 @@ def test_memory_that_runs_out_says_what_to_make_smaller(quick, archive, tmp_path
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    trainer.generate = full
-    words = r"ran out in a step of 2 windows of 4 × 4 coarse cells: lower sampling\.batch or sampling\.size\."
+    generate, trainer.generate = trainer.generate, full
+    words = r"ran out in a step of 2 windows of 4 × 4 coarse cells: lower sampling\.batch or sampling\.size"
     for what in (trainer.step, trainer.measure_plan):
         monkeypatch.setattr(trainer_module, "choose", lambda trial, *_: trial(trainer.plan))
-        with pytest.raises(OutOfMemoryError, match=words):
+        with pytest.raises(OutOfMemoryError, match=rf"{words}\.$"):
             what()
+    trainer.generate = generate
+    trainer.step()
+    trainer.save()
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+    trainer.generate = full
+    with pytest.raises(
+        OutOfMemoryError, match=rf"{words}, or free memory and go on from step 1 with --resume"
+    ):
+        trainer.run(lambda *_: None)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
 
     def faulty(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
