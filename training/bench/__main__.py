@@ -22,6 +22,7 @@ from typing import IO, Any
 import torch
 
 from engine.commands.options import Parser
+from engine.compute.allocator import keep_freed_memory
 from engine.compute.devices import PRECISIONS, PrecisionPlan, choose_device, free_memory, list_devices
 from engine.errors import EngineError, InputError
 from engine.features.network_inputs import NetworkInputs
@@ -38,7 +39,9 @@ from engine.pipeline.tiles import edge
 from engine.raster.reference import RasterRef
 from engine.version import VERSION
 from training.bench.compiled import compiled_gain
+from training.bench.peers import measure_peer, peer_python
 from training.bench.rasters import make_rasters
+from training.bench.stages import stage_shares
 from training.bench.training import loading_shares
 from training.console.command import main
 
@@ -251,6 +254,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     del method
     rate = end_to_end(request, 1 if options.quick else 3)
 
+    stages = stage_shares(request, ModelCache())
+    peer = _peer(package, rasters, folder, options) if options.peers else None
     tiny = make_rasters(folder, package.card, TINY)
     cost = overhead(
         request_for(package, tiny, folder / "tiny.tif", options), (TINY * k) ** 2 / rates[best] / 1e6, folder
@@ -275,6 +280,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "chosen_by_engine": chosen,
         "best_over_float32_contiguous": rates[best] / rates[plan_name(PrecisionPlan())],
         "compiled": compiled,
+        "peer": peer,
+        "stages": stages,
         "end_to_end_mpixel_per_second": rate,
         "end_to_end_over_forward": rate / rates[best],
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},
@@ -293,9 +300,12 @@ def report(figures: Mapping[str, Any]) -> str:
         *(f"forward pass, {name:24}{rate:9.3f} Mpixel/s" for name, rate in rates.items()),
         f"best over contiguous float32           {figures['best_over_float32_contiguous']:9.2f}",
         *_compiled_line(figures["compiled"]),
+        *_peer_lines(figures),
         f"end to end                             {figures['end_to_end_mpixel_per_second']:9.3f} Mpixel/s "
         f"(the engine chose {figures['chosen_by_engine']})",
         f"end to end over the best forward pass  {figures['end_to_end_over_forward']:9.2f}",
+        "computing time of a run on one thread: "
+        + ", ".join(f"{name} {share:.0%}" for name, share in figures["stages"].items()),
         f"peak memory, {small[0]:26}{small[1]:9.0f} MB",
         f"peak memory, {large[0]:26}{large[1]:9.0f} MB",
         f"large over small                       {figures['peak_memory_ratio']:9.2f}",
@@ -322,6 +332,37 @@ def _compiled_line(measured: Mapping[str, float] | None) -> list[str]:
     ]
 
 
+def _peer(
+    package: Package, rasters: Mapping[str, Path], folder: Path, options: argparse.Namespace
+) -> dict[str, float]:
+    """Measure DL4DS on the model's single-band rasters, in tiles as the engine cuts them."""
+    sources = [s for s in package.card.sources if not s.traits.of_target and s.name not in options.without]
+    coarse = ["target", *(s.name for s in sources if s.grid == "coarse")]
+    fine = [s.name for s in sources if s.grid == "fine"]
+    say("DL4DS, in an environment of its own")
+    job = {
+        "factor": package.card.factor,
+        "cells": 128,
+        "threads": torch.get_num_threads(),
+        "seconds": 5 if options.quick else 20,
+        "output": str(folder / "peer.tif"),
+    }
+    return measure_peer(peer_python(ROOT / "build" / "peers"), rasters, coarse, fine, job)
+
+
+def _peer_lines(figures: Mapping[str, Any]) -> list[str]:
+    peer = figures["peer"]
+    if peer is None:
+        return []
+    bare = figures["forward_mpixel_per_second"][figures["best"]] / peer["bare"]
+    whole = figures["end_to_end_mpixel_per_second"] / peer["from_files"]
+    return [
+        f"over DL4DS's default network, bare     {bare:9.2f} "
+        f"({peer['parameters'] / 1e6:.2f} million parameters, {peer['bare']:.2f} Mpixel/s)",
+        f"over DL4DS, from files to a file       {whole:9.2f} ({peer['from_files']:.2f} Mpixel/s)",
+    ]
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = Parser(prog="./dev bench", description=__doc__.split("\n\n")[1])
@@ -329,8 +370,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave a source out")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
     parser.add_argument("--quick", action="store_true", help="smaller rasters, fewer runs")
+    parser.add_argument("--peers", action="store_true", help="DL4DS too, installed into build/peers")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
+    keep_freed_memory()  # as the engine's own process does
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
         figures = measure(options, Path(folder))
