@@ -72,7 +72,7 @@ def install_the_engine(hand: Hand, facts: dict[str, Any]) -> Steps:
     else:
         yield from hand.click(dialog.install_button)
     work = dialog._work
-    yield wait_for(lambda: work.busy, "installing begins")
+    yield wait_for(lambda: work.busy or work.sentence, "installing begins")
     yield rest(3)
     hand.picture("installing", dialog)
     yield wait_for(lambda: not work.busy, "installing ends", INSTALLING)

@@ -80,7 +80,7 @@ def test_what_is_wrong_is_one_sentence(training, tmp_path, write_config):
     with pytest.raises(QgsProcessingException, match=r"stores/valley\.zarr"):
         run("msr:ablate", {"CONFIG": config})
     wrong = {"CONFIG": config, "MODEL": "nothing", **page}
-    assert "Model (id or folder) (MODEL): " in refused(training, "evaluate", wrong)
+    assert "Model (MODEL): " in refused(training, "evaluate", wrong)
 
 
 def test_few_parameters_are_visible(training):
