@@ -157,19 +157,30 @@ class _Download:
     def _wait_for(self, reply: QNetworkReply) -> None:
         loop, timer = QEventLoop(), QTimer()
 
+        # An error that leaves what Qt calls would end the process: it is kept, and raised by `run`.
         def look() -> None:
-            if self._problem is None and self._watcher.is_cancelled():
-                self._stop(reply, InstallCancelled())
-            elif self._problem is None and monotonic() - self._heard > IDLE_SECONDS:
-                self._stop(reply, _Cut(tr("nothing came for {} seconds.").format(round(IDLE_SECONDS))))
+            try:
+                if self._problem is None and self._watcher.is_cancelled():
+                    self._stop(reply, InstallCancelled())
+                elif self._problem is None and monotonic() - self._heard > IDLE_SECONDS:
+                    self._stop(reply, _Cut(tr("nothing came for {} seconds.").format(round(IDLE_SECONDS))))
+            except Exception as error:
+                self._stop(reply, error)
 
-        reply.readyRead.connect(lambda: self._take(reply))
+        def take() -> None:
+            try:
+                self._take(reply)
+            except Exception as error:
+                self._stop(reply, error)
+
+        reply.readyRead.connect(take)
         reply.finished.connect(loop.quit)
         timer.timeout.connect(look)
         timer.start(_POLL)
         if not reply.isFinished():
             loop.exec()
         timer.stop()
+        reply.readyRead.disconnect(take)  # it outlives this call, whose file is closed then
         self._take(reply)
         if self._problem is None:
             self._problem = self._ended(reply)

@@ -169,6 +169,15 @@ def test_a_certificate_that_nobody_knows_is_told(get, plan, index, tmp_path) -> 
         get([replace(plan.files[-1], url=url)])
 
 
+def test_an_error_while_bytes_come_is_raised_and_ends_no_process(plan, network, watcher, tmp_path) -> None:
+    def refuse(size: int) -> None:
+        raise ValueError("an odd number")
+
+    file = next(file for file in plan.files if file.name == TORCH and file.sha256)
+    with pytest.raises(ValueError, match="an odd number"):
+        network.fetch(file, tmp_path / "part", refuse, watcher.watcher)
+
+
 def test_a_host_that_is_not_there_is_told(get, plan) -> None:
     with pytest.raises(InstallProblem, match=r"nowhere\.invalid cannot be found.*bundle"):
         get([replace(plan.files[-1], url="https://nowhere.invalid/x.whl")])
