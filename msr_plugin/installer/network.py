@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from time import monotonic, sleep
@@ -158,6 +159,11 @@ class _Download:
         loop, timer = QEventLoop(), QTimer()
 
         # An error that leaves what Qt calls would end the process: it is kept, and raised by `run`.
+        def keep(error: Exception) -> None:
+            lost = isinstance(error, RuntimeError)  # PyQt's, where it has lost the reply: another will do
+            self._problem = self._problem or (_Cut(f"{error}.") if lost else error)
+            loop.quit()
+
         def look() -> None:
             try:
                 if self._problem is None and self._watcher.is_cancelled():
@@ -165,13 +171,13 @@ class _Download:
                 elif self._problem is None and monotonic() - self._heard > IDLE_SECONDS:
                     self._stop(reply, _Cut(tr("nothing came for {} seconds.").format(round(IDLE_SECONDS))))
             except Exception as error:
-                self._stop(reply, error)
+                keep(error)
 
         def take() -> None:
             try:
                 self._take(reply)
             except Exception as error:
-                self._stop(reply, error)
+                keep(error)
 
         reply.readyRead.connect(take)
         reply.finished.connect(loop.quit)
@@ -180,11 +186,16 @@ class _Download:
         if not reply.isFinished():
             loop.exec()
         timer.stop()
-        reply.readyRead.disconnect(take)  # it outlives this call, whose file is closed then
-        self._take(reply)
-        if self._problem is None:
-            self._problem = self._ended(reply)
-        reply.deleteLater()
+        with suppress(RuntimeError, TypeError):  # the reply outlives this call, and has more to tell
+            reply.readyRead.disconnect(take)
+        take()
+        try:
+            if self._problem is None:
+                self._problem = self._ended(reply)
+            reply.abort()
+            reply.deleteLater()
+        except RuntimeError as error:
+            keep(error)
 
     def _take(self, reply: QNetworkReply) -> None:
         """Keep what has come (called for each piece)."""

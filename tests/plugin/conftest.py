@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
@@ -36,6 +37,15 @@ def collected():
     """
     yield
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def called_by_qt(monkeypatch):
+    """Fails a test with what its slots raise, which would end the process and leave no word of it."""
+    raised: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: raised.append("".join(format_exception(*error))))
+    yield
+    assert not raised, "\n".join(raised)
 
 
 @pytest.fixture(scope="session")

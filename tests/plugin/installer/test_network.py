@@ -178,6 +178,20 @@ def test_an_error_while_bytes_come_is_raised_and_ends_no_process(plan, network, 
         network.fetch(file, tmp_path / "part", refuse, watcher.watcher)
 
 
+def test_a_reply_that_pyqt_has_lost_is_asked_for_again(plan, network, watcher, index, tmp_path) -> None:
+    told = []
+
+    def lose(size: int) -> None:
+        told.append(size)
+        if len(told) == 1:
+            raise RuntimeError("wrapped C/C++ object of type QNetworkReply has been deleted")
+
+    file = next(file for file in plan.files if file.name == TORCH and file.sha256)
+    assert network.fetch(file, tmp_path / "part", lose, watcher.watcher) == file.sha256
+    assert hashlib.sha256((tmp_path / "part").read_bytes()).hexdigest() == file.sha256
+    assert sum(TORCH in path for path, _ in index.asked) == 2
+
+
 def test_a_host_that_is_not_there_is_told(get, plan) -> None:
     with pytest.raises(InstallProblem, match=r"nowhere\.invalid cannot be found.*bundle"):
         get([replace(plan.files[-1], url="https://nowhere.invalid/x.whl")])
