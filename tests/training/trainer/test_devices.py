@@ -66,6 +66,15 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def nearly(one, two) -> bool:
+    """Return whether numbers are the same but for rounding: a device may add up in another order."""
+    if isinstance(two, dict):
+        return set(one) == set(two) and all(nearly(one[key], two[key]) for key in two)
+    if isinstance(two, (list, tuple)):
+        return len(one) == len(two) and all(nearly(a, b) for a, b in zip(one, two))
+    return one == (pytest.approx(two, rel=1e-3, abs=1e-6) if isinstance(two, float) else two)
+
+
 def test_tensors_of_two_devices_do_not_meet():
     with other_device() as device:
         there = torch.ones(2, 3, device=device)
@@ -88,7 +97,8 @@ def test_a_run_on_another_device_is_the_processors(quick, archive, tmp_path, mon
     assert all(isinstance(p.data, Elsewhere) for n in networks for p in n.parameters())
     assert all(isinstance(w, Elsewhere) for w in trainer.average.weights.values())
     assert not any(isinstance(w, Elsewhere) for w in trainer.best_weights.values())  # for the package
-    assert log_of(tmp_path / "there") == log_of(tmp_path / "here")
+    for there, plain in zip(log_of(tmp_path / "there"), log_of(tmp_path / "here"), strict=True):
+        assert nearly(there, plain)
 
 
 def test_a_checkpoint_goes_on_on_another_device_and_back(quick, archive, tmp_path, monkeypatch):
@@ -133,7 +143,7 @@ def test_a_package_is_scored_on_another_device(quick, archive, tmp_path, monkeyp
     with other_device():
         assert package_cases(package, split, OTHER)[0].predict.__self__.device == OTHER
         moved = evaluate_all(config, archive, split, package, **known)
-    assert moved.to_json() == plain.to_json()
+    assert nearly(moved.to_json(), plain.to_json())
 
 
 def flowing(settings, folder):
@@ -172,9 +182,9 @@ def test_every_stage_to_the_package_runs_on_another_device(stage, quick, small, 
     with other_device():
         moved = train(config, tmp_path / "there", quiet=True, command="none")
     for name, weight in plain.weights().items():
-        assert torch.equal(moved.weights()[name], weight), name
+        assert torch.allclose(moved.weights()[name], weight, rtol=1e-3, atol=1e-5), name
     for key in ("base", "target", "spread", "metrics"):
-        assert moved.card.raw.get(key) == plain.card.raw.get(key), key
+        assert nearly(moved.card.raw.get(key), plain.card.raw.get(key)), key
 
 
 def test_where_a_model_was_trained_is_no_matter_of_the_model(quick, tmp_path):
