@@ -163,6 +163,18 @@ def test_an_array_is_read_as_its_file_is(rain: str, tmp_path: Path, chunks: dict
         assert field.attrs["units"] == "mm" and "WGS 84" in field["crs"].attrs["spatial_ref"]
 
 
+def test_what_opens_a_store_elsewhere_is_told_to_nobody(rain: str, tmp_path: Path) -> None:
+    path = tmp_path / "coarse.zarr"
+    by_command(tmp_path / "coarse.nc", "--model", "bilinear", "--factor", "2", "--target", rain, "--all")
+    with xarray.open_dataset(tmp_path / "coarse.nc", decode_coords="all") as data:
+        data.chunk({"time": 1}).to_zarr(path, consolidated=False)
+    options = {"token": "s3cret"}  # fsspec takes what it does not know
+    far = xarray.open_zarr(f"file://{path}", storage_options=options, consolidated=False, decode_coords="all")
+    field = api.super_resolve(far["target"], "bicubic", factor=2, all_dates=True)
+    assert np.isfinite(field.isel(time=1).compute().values).any()
+    assert "s3cret" not in f"{field.attrs} {field!r} {field.data.dask!r}"
+
+
 def test_an_array_in_memory_without_a_crs_lies_on_degrees() -> None:
     axes = {"lat": np.arange(5.0), "lon": np.arange(6.0)}
     attributes = {"lat": {"units": "degrees_north"}, "lon": {"units": "degrees_east"}}

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("distributed")
-
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.start import start
 from engine.feedback import Silent

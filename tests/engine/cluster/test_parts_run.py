@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import xarray
 
+pytest.importorskip("zarr", "3.0.8")
+
 from engine.cluster import makers, part_task
 from engine.cluster.part_task import make_part
 from engine.cluster.parts_request import PartsRequest
