@@ -65,7 +65,8 @@ def super_resolve(
         tile: edge of a tile in coarse cells; 0: by the memory that is free here.
         seed: of a model's noise.
         models: folders of models.
-        client: of Dask's cluster that is to compute; None: whatever Dask uses when it comes to that.
+        client: of Dask, whose workers are asked at once whether they can make the array; it does not bind the
+            array to them: Dask computes it with the client that is current then.
 
     Returns:
         float32, (time, y, x) or (y, x), with the dimensions' names, coordinates, CRS (a grid mapping with
@@ -106,12 +107,13 @@ def super_resolve(
         domain=None if domain is None else _named(domain, "domain"),
         models=tuple(os.path.abspath(folder) for folder in models),
     )
+    differ: list[str] = []
     if client is not None:
         from engine.cluster.workers import check_workers
 
-        check_workers(client)
+        differ = check_workers(client)
     field, told = lazy_field(request)
-    for line in told:
+    for line in [*differ, *told]:
         python_warnings.warn(line, stacklevel=2)
     return field
 

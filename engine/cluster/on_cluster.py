@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
@@ -30,8 +31,11 @@ _CONNECT_SECONDS = 20
 _LOOK_SECONDS = 0.5  # between looks whether the user or the cluster wants to stop
 _LEAST = 32  # parts that are given out at once, so that a cluster which adapts sees what is to do
 _EACH = 3  # the same for each thread of the workers
-_COUNT_SECONDS = 2.0  # after which the workers are counted again
-_FAILURES = 20  # of workers here, before a part that they had is suspected
+_COUNT_SECONDS = 2.0  # after which the workers are looked at again
+_HERE = {
+    "distributed.scheduler.allowed-failures": 20,  # of workers, before a part that they had is suspected
+    "distributed.deploy.lost-worker-timeout": "60s",  # for one to come again
+}
 _KILLS = 5  # of workers that one part may end
 _JOBS: dict[str, PartJob] = {}  # of a worker's process
 
@@ -76,7 +80,7 @@ class OnCluster:
         self._wanted, self._threads, self._feedback = wanted, threads, feedback
         self._stack = ExitStack()
         self._client: Any = None
-        self._counted, self._most = -_COUNT_SECONDS, _LEAST
+        self._looked, self._most = -_COUNT_SECONDS, _LEAST
         self._alone = 0.0  # since when there has been no worker; 0: there is one
         local = wanted.local
         self._local = None if local is None else local or max(1, (os.cpu_count() or 1) // threads)
@@ -110,19 +114,17 @@ class OnCluster:
 
     def settle(self, request: SuperResolveRequest, threads: int) -> tuple[str, PrecisionPlan | None]:
         """See `Makers.settle`; a worker says it."""
-        answers: queue.Queue[Any] = queue.Queue()
-        future = self._client.submit(settle, request, threads, pure=False)
-        future.add_done_callback(answers.put)
         while True:
-            try:
-                answers.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
+            answers: queue.Queue[Any] = queue.Queue()
+            future = self._client.submit(settle, request, threads, pure=False)
+            future.add_done_callback(answers.put)
+            while answers.empty():
                 self._look()
-                continue
+                time.sleep(_LOOK_SECONDS)
             try:
                 return self._result(future)
             except TimeoutError:
-                future.add_done_callback(answers.put)
+                continue
 
     def make(self, job: PartJob, numbers: Iterable[int], heard: Heard) -> None:
         """See `Makers.make`."""
@@ -136,30 +138,28 @@ class OnCluster:
         given: dict[Any, int] = {}
         ended: queue.Queue[Any] = queue.Queue()
         kills: dict[int, int] = {}
+        names = itertools.count()
 
         def give(number: int) -> None:
-            again = kills.get(number, 0)
-            future = self._client.submit(
-                _make, token, number, key=f"msr-part-{token}-{number}-{again}", pure=False
-            )
+            key = f"msr-part-{token}-{next(names)}"
+            future = self._client.submit(_make, token, number, key=key, pure=False)
             given[future] = number
             future.add_done_callback(ended.put)
 
         try:
             while True:
-                while len(given) < self._at_once() and (number := next(numbers, None)) is not None:
+                self._look()
+                while len(given) < self._most and (number := next(numbers, None)) is not None:
                     give(number)
                 if not given:
                     return
                 try:
                     future = ended.get(timeout=_LOOK_SECONDS)
                 except queue.Empty:
-                    self._look()
                     continue
-                self._feedback.check_cancelled()
                 number = given.pop(future)
                 try:
-                    part = self._result(future)
+                    heard(self._result(future))
                 except KilledWorker:
                     kills[number] = kills.get(number, 0) + 1
                     if kills[number] >= _KILLS:
@@ -168,21 +168,10 @@ class OnCluster:
                             "memory: give each worker more, or choose smaller tiles (--tile)."
                         ) from None
                     give(number)
-                    continue
                 except TimeoutError:
-                    given[future] = number
-                    future.add_done_callback(ended.put)
-                    continue
-                heard(part)
-                self._alone = 0.0
+                    give(number)
         finally:
             self._quietly(lambda: self._client.cancel(list(given)))
-
-    def _at_once(self) -> int:
-        if time.monotonic() - self._counted > _COUNT_SECONDS:
-            self._counted = time.monotonic()
-            self._most = max(_LEAST, _EACH * sum(w["nthreads"] for w in self._workers().values()))
-        return self._most
 
     def _workers(self) -> dict[str, Any]:
         """Return those of the cluster.
@@ -213,15 +202,21 @@ class OnCluster:
             raise self._gone() from error
 
     def _look(self) -> None:
-        """Look whether the user wants to stop, and whether there are a scheduler and a worker."""
+        """Look whether the user wants to stop, and now and then whether there are a scheduler and workers."""
         self._feedback.check_cancelled()
+        now = time.monotonic()
+        if now - self._looked < _COUNT_SECONDS:
+            return
+        self._looked = now
         if self._client.status not in ("running", "newly-created", "connecting"):
             raise self._gone()
-        if self._workers():
+        workers = self._workers()
+        self._most = max(_LEAST, _EACH * sum(worker["nthreads"] for worker in workers.values()))
+        if self._local is not None and len(workers) < self._local:
+            self._client.cluster.scale(self._local)  # one that was killed as it started does not come again
+        if workers:
             self._alone = 0.0
-            return
-        now = time.monotonic()
-        if not self._alone:
+        elif not self._alone:
             self._alone = now
             self._feedback.log("Waiting for a worker of the cluster.")
         elif now - self._alone > self._wanted.wait:
@@ -235,17 +230,17 @@ class OnCluster:
 
     def _here(self, workers: int) -> Any:
         own = {name: str(self._threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        with dask.config.set({"distributed.scheduler.allowed-failures": _FAILURES}):
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=":0",  # of which nothing is told: another one may be here
-                memory_limit=None,  # tiles are cut by the memory that there is
-                silence_logs=logging.CRITICAL,
-                env={**own, "OMP_WAIT_POLICY": "PASSIVE"},
-            )
+        self._stack.enter_context(dask.config.set(_HERE))  # it is asked as long as the cluster lives
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=":0",  # of which nothing is told: another one may be here
+            memory_limit=None,  # tiles are cut by the memory that there is
+            silence_logs=logging.CRITICAL,
+            env={**own, "OMP_WAIT_POLICY": "PASSIVE"},
+        )
         return self._stack.enter_context(cluster)
 
     def _there(self, address: str) -> Any:

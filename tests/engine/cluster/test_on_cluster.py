@@ -117,7 +117,7 @@ def test_a_killed_workers_parts_are_made_again(
     killed = []
 
     def kill() -> None:
-        killed.append(next(iter(cluster.workers.values())).pid)
+        killed.append(next(nanny.pid for nanny in cluster.workers.values() if nanny.pid))
         os.kill(killed[0], signal.SIGKILL)
 
     told = Killing(10, kill)
