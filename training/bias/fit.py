@@ -58,10 +58,7 @@ def fit_factors(section: BiasSection, archive: Archive, region: Region, multipli
         of_group = numbers == number
         known = np.isfinite(truth[of_group]).sum(0) >= FEWEST
         if not known.any():
-            raise InputError(
-                f"bias: no cell has {FEWEST} training dates in some {_word(group)}, so no correction can be "
-                f"fitted: choose bias.group all, or more dates."
-            )
+            raise InputError(_too_few(group))
         pair = truth[of_group][:, known], product[of_group][:, known]
         nodes, fitted = _fitted(section.method, *pair, quantiles, multiplicative)
         source[index][:, known], factors[index][:, known] = nodes, fitted
@@ -108,8 +105,16 @@ def _group(section: BiasSection, months: NDArray[np.integer]) -> str:
     return "all"
 
 
-def _word(group: str) -> str:
-    return {"month": "month", "season": "season"}.get(group, "cell")
+def _too_few(group: str) -> str:
+    if group in ("month", "season"):
+        return (
+            f"bias: no cell has {FEWEST} training dates in some {group}, so no correction can be fitted: "
+            f"choose bias.group all, or more dates."
+        )
+    return (
+        f"bias: no cell has {FEWEST} training dates with the coarse product and the truth, so no correction "
+        f"can be fitted: give more dates, or leave bias out."
+    )
 
 
 def _fitted(

@@ -78,6 +78,7 @@ class Archive:
     hours: np.ndarray | None = None  # (T,), hour of the day, NaN for days; None: no date has one
     area: np.ndarray | None = None  # (h·k,), relative area, None when cells count equally
     sources: dict[str, ArchiveSource] = field(default_factory=dict)
+    level_up: bool = False  # no finer truth is known: `fine` is a coarse field, `coarse` its means
     # (time) → rasters of that time in their own grids; None: only the aligned ones exist
     native: Callable[[int], list[NativeRaster]] | None = None
 

@@ -196,6 +196,7 @@ def one_level_up(archive: Archive, step: int, area: bool) -> Archive:
     return replace(
         archive,
         title=f"{archive.title} (one level up: no finer truth is known)",
+        level_up=True,
         factor=step,
         coarse=mean(field, step, weights),
         fine=np.where(known, field, np.float32(np.nan)),

@@ -24,13 +24,14 @@ ANOMALY = "anomaly"
 def choose_cascade(config: Config, archive: Archive) -> Chosen:
     """Return a cascade's configuration with its network, losses and what is derived of its sources.
 
-    What it names of them stays; a configuration without a cascade stays as it is.
+    What it names of them stays; a configuration without a cascade stays as it is. Where no finer truth is
+    known, such a one is told at which level it learns.
 
     Raises:
         InputError: no source lies on the fine grid; or as `training.data.split.split_regions`.
     """
     if config.cascade is None:
-        return Chosen(config)
+        return Chosen(config, doubts=_level(config, archive))
     update: dict[str, Any] = {}
     told = []
     sources = tuple(_source(source, archive) for source in config.sources)
@@ -53,6 +54,18 @@ def choose_cascade(config: Config, archive: Archive) -> Chosen:
     if "losses" not in config.model_fields_set:
         update["losses"] = LOSSES
     return Chosen(config.model_copy(update=update), tuple(told))
+
+
+def _level(config: Config, archive: Archive) -> tuple[str, ...]:
+    """Return what is said, once, of a model that learns one level up without being a cascade."""
+    if not archive.level_up:
+        return ()
+    k = config.factor
+    said = (
+        f"No finer truth is known: it learns to make cells as large as the data's out of means over {k} × "
+        f"{k} of them. To make finer cells than the data's, add a section cascade, or take sharpen."
+    )
+    return () if said in (config.model.description or "") else (said,)
 
 
 def _is_fine(source: SourceSection, archive: Archive) -> bool:

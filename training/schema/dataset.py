@@ -195,8 +195,12 @@ class DatasetSource(VariableSection, RasterSection):
     def _consistent(self) -> DatasetSource:
         if self.name in TAKEN:
             raise ValueError(f"a source cannot be named {self.name}: the name is taken")
-        if KINDS[self.kind].wants_classes != bool(self.classes):
-            raise ValueError(f"source {self.name}: classes go with kind class, and it with them")
+        if KINDS[self.kind].wants_classes and not self.classes:
+            raise ValueError(
+                f"source {self.name}: list the numbers of the classes that count, as classes: [1, 2]"
+            )
+        if self.classes and not KINDS[self.kind].wants_classes:
+            raise ValueError(f"source {self.name}: only a source of kind: class has classes")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"source {self.name}: a class is listed twice")
         if self.dynamic and KINDS[self.kind].wants_classes:

@@ -143,3 +143,5 @@ def test_a_coarse_field_that_is_its_truths_mean_has_no_bias(warm: SimpleNamespac
 def test_too_few_dates_are_refused(warm: SimpleNamespace) -> None:
     with pytest.raises(InputError, match="no cell has 30 training dates in some month"):
         fit_factors(BiasSection(method="mean", group="month"), warm, Region(tuple(range(70)), (0, 3)), False)
+    with pytest.raises(InputError, match=r"30 training dates with the coarse product .* give more dates"):
+        fit_factors(BiasSection(method="mean"), warm, Region(tuple(range(20)), (0, 3)), False)

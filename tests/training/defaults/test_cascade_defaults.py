@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import InputError
 from training.data.split import split_archive
+from training.data.store import one_level_up
 from training.defaults.cascade import choose_cascade
 from training.defaults.complete import complete
 from training.defaults.schedule import LOSSES
@@ -93,3 +94,16 @@ def test_only_a_cascade_can_hold_nothing_out():
     plain = {key: value for key, value in BARE.items() if key != "cascade"}
     with pytest.raises(InputError, match="split: whole holds nothing out"):
         parse_config({**plain, "split": {"kind": "whole"}})
+
+
+def test_without_a_cascade_a_field_without_finer_truth_is_told_to_be_learned_one_level_up(archive):
+    settings = {key: value for key, value in BARE.items() if key != "cascade"}
+    assert not any("No finer truth" in line for line in complete(parse_config(settings), archive).doubts)
+    held = {name: source for name, source in archive.sources.items() if source.values is not None}
+    lifted = one_level_up(replace(archive, sources=held), 2, area=False)
+    chosen = complete(parse_config(settings), lifted)
+    (doubt,) = (line for line in chosen.doubts if "No finer truth" in line)
+    assert "means over 2 × 2 of them" in doubt and "cascade" in doubt
+    assert doubt in chosen.config.model.description
+    assert doubt not in complete(chosen.config, lifted).doubts, "it is said once"
+    assert not any("No finer truth" in line for line in complete(parse_config(BARE), lifted).doubts)

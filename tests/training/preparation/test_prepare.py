@@ -351,6 +351,8 @@ def test_wrong_keys_are_named(folder, description, capsys):
         ({"target": {"name": "rain", "units": "mm"}}, "fine is not given"),
         ({"period": ["2002-01", "2001-01"]}, "ends before it begins"),
         ({"sources": [{"name": "base", "grid": "fine", "files": "x.tif"}]}, "the name is taken"),
+        ({"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "kind": "class"}]}, "list the numbers"),
+        ({"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "classes": [1]}]}, "kind: class"),
         (
             {"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "units": "blub"}]},
             "a unit that cannot",
