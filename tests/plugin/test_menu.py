@@ -37,7 +37,11 @@ class Window:
 @pytest.fixture
 def window(provider, monkeypatch, tmp_path):
     """A window, with a profile of its own."""
+    from processing.gui import Postprocessing
+
     monkeypatch.setattr(menu, "profile_folder", lambda: tmp_path)
+    # The stand-in of QGIS' window has no real view of layers, which newer ones ask for.
+    monkeypatch.setattr(Postprocessing, "iface", None, raising=False)
     yield Window()
     QgsProject.instance().removeAllMapLayers()
 
