@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,4 +86,4 @@ def check_packages() -> None:
         )
 
 
-COMMAND_JOBS: Mapping[str, Job] = {**JOBS, IN_PARTS: _super_resolve_in_parts}
+COMMAND_JOBS: Mapping[str, Job] = ChainMap({IN_PARTS: _super_resolve_in_parts}, JOBS)

@@ -18,6 +18,7 @@ COMMANDS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     for path in (ROOT / "training").rglob("*.py")
     if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+    and path.name != "peer_program.py"  # another environment's
 )
 # They work without torch; the worker loads packages with the job that needs them (tests/training/jobs).
 WITHOUT_TORCH = ("training.demo.sample_rasters", "training.worker")
