@@ -27,6 +27,7 @@ from engine.models.model import ModelMethod
 from engine.nets.interface import GeneratorNetwork
 
 LONG = 60.0  # seconds of the network alone, from which a compilation is worth its own seconds
+_LEAST = 1e7  # fine cells, for which no network needs that long
 FASTER = 1.05  # times torch's best plan
 SAME = 1e-5  # of the range of torch's field: what may differ
 _SAMPLE, _SAMPLE_FINE = 64, 512  # coarse and fine cells, at most, along the window that is measured
@@ -114,7 +115,9 @@ def settle(method: ModelMethod, given: set[str], cells: float, tell: Callable[[s
         how the two compare here; None where they were not compared.
     """
     method.module.compiled = None
-    if method.device.type != "cpu" or method.plan.dtype != torch.float32 or not available():
+    if cells < _LEAST or method.device.type != "cpu" or method.plan.dtype != torch.float32:
+        return None
+    if not available():
         return None
     sample = _sample(method, given)
     key = _key(method, sample)
@@ -133,12 +136,15 @@ def settle(method: ModelMethod, given: set[str], cells: float, tell: Callable[[s
         if why:
             tell(f"The network stays with torch: {why}.")
     if known["use"] and file is not None:
-        with contextlib.suppress(RuntimeError):
+        try:
             method.module.compiled = CompiledGenerator(file, tuple(sample[0]), tuple(sample[1]))
-            tell(
-                f"The network runs in OpenVINO: {known['gain']:.2f} times as fast as in torch here, the "
-                f"same within {known['difference']:.1g} of the field's range."
-            )
+        except RuntimeError:  # OpenVINO's only kind: the file is damaged, or memory is short
+            tell("The network stays with torch: OpenVINO cannot load what it kept.")
+            return None
+        tell(
+            f"The network runs in OpenVINO: {known['gain']:.2f} times as fast as in torch here, the "
+            f"same within {known['difference']:.1g} of the field's range."
+        )
     return Verdict(bool(known["use"]), float(known["gain"]), float(known["difference"]))
 
 

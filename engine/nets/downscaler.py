@@ -144,9 +144,8 @@ class Downscaler(nn.Module):
         share = self.base_spec.residual
         if share == 0:
             return inputs.base
-        if noise is None and self.compiled is not None and self.compiled.fits(inputs.coarse, inputs.fine):
-            result = self.compiled(inputs.coarse, inputs.fine, inputs.vector)
-        else:
+        result = self._compiled(inputs) if noise is None else None
+        if result is None:
             result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise)
         result = result.squeeze(1).float()
         if not self.generator.whole_field:
@@ -160,6 +159,16 @@ class Downscaler(nn.Module):
     def shrunk(self, base: Tensor, field: Tensor, share: float) -> Tensor:
         """Return base and a share of the residual as the network sees the target; both are in its units."""
         return normalised(torch.lerp(base, field, share), self.target)
+
+    def _compiled(self, inputs: NetworkInputs) -> Tensor | None:
+        """Return the field as the compiled network gives it, None where there is none for these inputs."""
+        if self.compiled is None or not self.compiled.fits(inputs.coarse, inputs.fine):
+            return None
+        try:
+            return self.compiled(inputs.coarse, inputs.fine, inputs.vector)
+        except RuntimeError:  # too little memory, say: torch does it, and smaller tiles if it must
+            self.compiled = None
+            return None
 
     def noise(self, inputs: NetworkInputs, seed: Seed, member: int | Sequence[int]) -> Noise | None:
         """Return the noise of these members, None where all are member 0; raises InputError as `forward`."""

@@ -138,8 +138,9 @@ class Choice:
             raise InputError(f"{said[0]}: {self.id} knows the kind of its sources: leave kind out.")
 
     def precision(self, method: Method) -> str:
-        """Return the precision that the network ran in."""
-        return method.plan.precision
+        """Return the precision that the network ran in, and by what where that is not torch."""
+        compiled = getattr(method.module, "compiled", None) is not None
+        return f"{method.plan.precision}{' by OpenVINO' if compiled else ''}"
 
     def warnings(self, grids: Grids) -> list[str]:
         """Say when a model adds nothing, or the grid is much coarser or finer than the one in training."""

@@ -5,14 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rasterio
 import torch
 
 from engine.compute.devices import PrecisionPlan
+from engine.features.network_inputs import NetworkInputs
+from engine.feedback import Silent
 from engine.models import compiled
 from engine.models.compiled import CompiledGenerator, settle
 from engine.models.loading import load_model
 from engine.models.model import ModelMethod
 from engine.package.folder import find_package
+from engine.pipeline.request import SuperResolveRequest
+from engine.pipeline.super_resolve import super_resolve
+from engine.raster.reference import RasterRef
+from training.bench.rasters import make_rasters
 
 pytest.importorskip("openvino")
 LONG_RUN = 1e15  # fine cells
@@ -119,3 +126,51 @@ def test_what_cannot_be_compiled_stays_with_torch(
     settle(method, sources(method), LONG_RUN, said.append)
     assert method.module.compiled is None
     assert any("OpenVINO cannot take it (RuntimeError)" in line for line in said)
+
+
+@pytest.mark.usefixtures("faster")
+def test_a_window_that_openvino_fails_on_is_made_by_torch(
+    method: ModelMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(method, sources(method), LONG_RUN, lambda line: None)
+    assert method.module.compiled is not None
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    spec, halo, k = method.module.generator.spec, method.module.generator.halo, method.factor
+    edge = 2 * halo + 3
+    inputs = NetworkInputs(
+        {name: torch.ones(1, count, edge, edge) for name, count in spec.coarse.items()},
+        {name: torch.ones(1, count, edge * k, edge * k) for name, count in spec.fine.items()},
+        None,
+        torch.zeros(1, 3 * k, 3 * k),
+    )
+    with torch.inference_mode():
+        expected = method.module(inputs)
+        monkeypatch.setattr(CompiledGenerator, "__call__", fail)
+        own = method.module(inputs)
+    assert method.module.compiled is None
+    torch.testing.assert_close(own, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.usefixtures("faster")
+def test_the_output_says_what_ran_its_network(
+    method: ModelMethod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_LEAST", 1.0)
+    monkeypatch.setattr(compiled, "LONG", 0.0)
+    package = find_package("rainitur8", ())
+    rasters = make_rasters(tmp_path, package.card, 20)
+    request = SuperResolveRequest(
+        model="rainitur8",
+        target=RasterRef(str(rasters["target"])),
+        output=str(tmp_path / "fine.tif"),
+        sources={"elevation": RasterRef(str(rasters["elevation"]))},
+        date="--11",
+        precision="float32",
+    )
+    assert super_resolve(request, Silent()).precision == "float32 by OpenVINO"
+    with rasterio.open(tmp_path / "fine.tif") as raster:
+        assert raster.tags()["MSR_PRECISION"] == "float32 by OpenVINO"
+        assert raster.read(1, masked=True).count() > 0
