@@ -21,7 +21,10 @@ COMMANDS = sorted(
     and path.name != "peer_program.py"  # another environment's
 )
 # They work without torch; the worker loads packages with the job that needs them (tests/training/jobs).
-WITHOUT_TORCH = ("training.bench.continent", "training.demo.sample_rasters", "training.worker")
+WITHOUT_TORCH = (
+    *("training.bench.continent", "training.bench.scale"),
+    *("training.demo.sample_rasters", "training.worker"),
+)
 FAULTS = {
     "missing": "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n",
     "broken": "import os\nraise TypeError('cannot inherit frozen dataclass')\n",
