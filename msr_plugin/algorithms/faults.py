@@ -12,6 +12,7 @@ from qgis.core import QgsProcessingException
 from ..system_refusals import system_reason
 from ..translation import tr
 from ..worker.debug_log import with_log
+from .rasters import RasterProblem
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 FAULT = "MSR met a fault of its own and stopped: please report it."
@@ -36,6 +37,8 @@ def guarded(method: _Method) -> _Method:
             return method(*arguments)
         except QgsProcessingException:
             raise
+        except RasterProblem as problem:  # a refusal, which the steps of a model meet here only
+            sentence = str(problem)
         except Exception as error:
             sentence = sentence_of(error)
         raise QgsProcessingException(sentence)  # outside: without the first one in its traceback

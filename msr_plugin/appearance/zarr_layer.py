@@ -10,9 +10,10 @@ from itertools import product
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405: nothing is parsed
 
-from qgis.core import QgsProcessingContext, QgsRasterLayer
+from qgis.core import QgsProcessingContext, QgsProcessingUtils, QgsRasterLayer, QgsSettings
 
 ENDING = ".zarr"
+_BY_FILE = "Processing/Configuration/PREFER_FILENAME_AS_LAYER_NAME"  # of QGIS; temporary files never
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,18 @@ def load_instead(path: str, dates: Sequence[str], context: QgsProcessingContext)
         return path
     context.temporaryLayerStore().addMapLayer(layer)
     details = context.layersToLoadOnCompletion()
-    details[layer.id()] = details.pop(path)
+    details[layer.id()] = _named(details.pop(path), path)
     context.setLayersToLoadOnCompletion(details)
     return str(layer.id())
+
+
+def _named(details: QgsProcessingContext.LayerDetails, path: str) -> QgsProcessingContext.LayerDetails:
+    """Return a layer's details with the name that its file would give it: QGIS takes a source's last part."""
+    temporary = Path(QgsProcessingUtils.tempFolder()) in Path(path).parents
+    if not details.forceName and not temporary and QgsSettings().value(_BY_FILE, True, type=bool):
+        details.name = Path(path).stem
+    details.forceName = True
+    return details
 
 
 def _main_array(store: Path) -> StoredArray | None:

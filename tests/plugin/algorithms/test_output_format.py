@@ -115,6 +115,27 @@ def test_a_zarr_of_many_dates_is_loaded_as_a_layer_with_bands(provider, months, 
     context.temporaryLayerStore().removeAllMapLayers()
 
 
+@pytest.mark.parametrize(("given", "name"), [("TEMPORARY_OUTPUT", "Finer raster"), ("rain.zarr", "rain")])
+@pytest.mark.parametrize("dates", [True, False])
+def test_the_layer_of_a_zarr_is_called_as_that_of_a_file(
+    provider, months, feedback, project, tmp_path, given, name, dates
+):
+    context = QgsProcessingContext()
+    context.setProject(project)
+    place = given if given == "TEMPORARY_OUTPUT" else str(tmp_path / given)
+    output = QgsProcessingOutputLayerDefinition(place, project)
+    algorithm = provider.algorithm("baseline").create()
+    which = {} if dates else {"ALL_DATES": False, "DATE": MONTHS[0]}
+    _, done = algorithm.run({**months, **which, "FORMAT": "Zarr", "OUTPUT": output}, context, feedback)
+    assert done, feedback.said["error"]
+    ((source, details),) = context.layersToLoadOnCompletion().items()
+    layer = QgsProcessingUtils.mapLayerFromString(source, context, False)
+    details.name = details.name or "Finer raster"  # what the dialog sets
+    details.setOutputLayerName(layer)
+    assert layer.name() == name
+    context.temporaryLayerStore().removeAllMapLayers()
+
+
 def test_a_store_that_is_no_zarr_stays_what_it_is(tmp_path):
     (tmp_path / "odd.zarr").mkdir()
     assert shown_source(str(tmp_path / "odd.zarr")) == str(tmp_path / "odd.zarr")
@@ -173,3 +194,16 @@ def test_steps_of_a_model_hand_on_each_format(provider, months, feedback, tmp_pa
     assert done, feedback.said["error"]
     output = Path(results["second:fine"])
     assert output.suffix == ".nc" and len(highest(str(output))) == 3
+
+
+def test_a_step_of_a_model_refuses_a_name_of_another_format_in_a_sentence(
+    provider, months, feedback, tmp_path
+):
+    source = QgsProcessingModelChildParameterSource
+    made = QgsProcessingModelAlgorithm("once", "tests")
+    made.addChildAlgorithm(step_of("only", source.fromStaticValue(months["TARGET"]), True, FORMAT="NetCDF"))
+    output = tmp_path / "fine.tif"
+    _, done = made.run({"only:fine": str(output)}, QgsProcessingContext(), feedback)
+    said = " ".join(feedback.said["error"])
+    assert not done and not output.exists()
+    assert "(OUTPUT) does not end in .nc" in said and "fault" not in said
