@@ -22,7 +22,7 @@ class KindsWidget(ParameterWidget):
     def createWidget(self) -> QWidget:
         """Return the lists, none yet."""
         self.said: dict[str, str] = {}
-        self.odd: list[str] = []  # parts of a text that no list shows: the check refuses them
+        self.odd: list[str] = []  # parts that no list shows: the check refuses them
         self.boxes: dict[str, QComboBox] = {}
         self.empty = QLabel(tr("Choose covariates first."))
         self.frame = QWidget()
@@ -90,9 +90,10 @@ class KindsWidget(ParameterWidget):
         return valid(title) if title not in self.boxes and valid(title) in self.boxes else title
 
     def _keep(self, *_: object) -> None:
+        """Take what the lists say; parts that none shows go, which nobody could take back here."""
         chosen = {name: str(box.currentData() or "") for name, box in self.boxes.items()}
-        others = {name: kind for name, kind in self.said.items() if name not in chosen}
-        self.said = {**{name: kind for name, kind in chosen.items() if kind}, **others}
+        self.said = {name: kind for name, kind in chosen.items() if kind}
+        self.odd = []
         self.tell()
 
 

@@ -51,7 +51,7 @@ def kinds_of(
     names = {name.lower(): name for name in given if name not in ("target", "truth")}
     kinds: dict[str, str] = {}
     for title, kind in parts_of(algorithm.parameterAsString(parameters, NAME, context)):
-        if kind not in KINDS:
+        if kind not in KINDS or not title:
             raise RasterProblem(
                 tr("{}: “{}” is not NAME=KIND, with one of {}.").format(
                     label, f"{title}={kind}" if kind else title, ", ".join(KINDS)

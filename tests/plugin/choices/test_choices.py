@@ -149,6 +149,9 @@ def test_kinds_are_chosen_for_each_covariate(dialog, write_raster):
     opened.setParameters({"KINDS": "Aspect=continuous; nonsense"})
     assert kinds.boxes["aspect"].currentText() == "Numbers"
     assert value(opened, "KINDS") == "aspect=continuous; nonsense"  # which the check refuses
+    opened.setParameters({"KINDS": "nosuch=class; nonsense"})
+    kinds.boxes["aspect"].setCurrentIndex(2)
+    assert value(opened, "KINDS") == "aspect=class"  # no list would take the others back
     QgsProject.instance().removeAllMapLayers()
 
 

@@ -57,6 +57,7 @@ def test_names_are_written_as_one_likes(provider, cover, feedback, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("=class;", ["(KINDS)", "“=class” is not NAME=KIND"]),
         ("field_a", ["(KINDS)", "“field_a” is not NAME=KIND", "continuous, class, angle"]),
         ("field_a=number", ["“field_a=number”"]),
         ("dem=class", ["“dem” is no covariate of this run; it has field_a"]),
