@@ -24,7 +24,7 @@ def test_its_ratios_are_of_runs_that_differ_in_one_thing(
         cells, dates = raster.width * raster.height, raster.count
         raster.close()
         workers = int(given.get("--cluster", "local:1")[-1])
-        span = 10.0 if given.get("--date", "").endswith("2001-12") else 30.0
+        span = 10.0 if given.get("--date", "").endswith("2009-12") else 30.0  # a quarter of the months
         return 5 + span / workers, 100.0 + cells / 1e6 + dates / 60
 
     monkeypatch.setattr(scale, "run_of", run_of)
