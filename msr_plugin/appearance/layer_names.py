@@ -9,7 +9,7 @@ from qgis.core import QgsRasterLayer, QgsUnitTypes
 from qgis.PyQt.QtCore import QDate, QLocale
 
 from ..compat import METRES
-from ..translation import tr
+from ..translation import language, tr
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def date_words(date: str) -> str:
     number = month if date.startswith("--") or year.count("-") == 0 else ""
     if not number.isdigit() or not 1 <= int(number) <= 12 or len(number) > 2:
         return date
-    name = QLocale().standaloneMonthName(int(number)) or QDate(2000, int(number), 1).toString("MMMM")
+    name = QLocale(language()).standaloneMonthName(int(number)) or QDate(2000, int(number), 1).toString(
+        "MMMM"
+    )
     return f"{name} {year}".strip()
 
 

@@ -61,6 +61,11 @@ def test_units_dates_and_cells_in_words(write_raster):
     assert cell_size(QgsRasterLayer(write_raster("c.tif", RAMP, resolution=16000, epsg=3035))) == "16 km"
 
 
+def test_months_are_said_in_the_language_of_qgis(monkeypatch):
+    monkeypatch.setattr("msr_plugin.appearance.layer_names.language", lambda: "de_DE")
+    assert [date_words(date) for date in ("2021-03", "--05")] == ["März 2021", "Mai"]
+
+
 def styled(layer: QgsRasterLayer, look: Look, project: QgsProject | None = None) -> QgsRasterLayer:
     context = QgsProcessingContext()
     context.setProject(project or QgsProject())
