@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from engine.cluster.part_store import PartArray, create_store
-from engine.cluster.parts_folder import RunFacts
 from engine.cluster.run_stores import RunStores
 from engine.cluster.store_writer import StoreWriter
 from engine.pipeline.output_files import OutputFile
@@ -23,17 +22,16 @@ class FinishedFiles:
     Args:
         stores: filled.
         totals: of the run.
-        tags: of all its files.
 
     Attributes:
         files: the writers, by what the files hold.
     """
 
-    def __init__(self, stores: RunStores, totals: RunTotals, tags: dict[str, str]) -> None:
+    def __init__(self, stores: RunStores, totals: RunTotals) -> None:
         self._stores, self._totals = stores, totals
         self.files: dict[str, FileWriter] = {}
         for file in stores.plan.files:
-            self.files[file.key] = self._store(file) if stores.is_result(file) else self._raster(file, tags)
+            self.files[file.key] = self._store(file) if stores.is_result(file) else self._raster(file)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -61,8 +59,8 @@ class FinishedFiles:
                     values = array.read(band, top + down, left + right, height, width)
                     writer.write(values, top, left, band + 1)
 
-    def _raster(self, file: OutputFile, tags: dict[str, str]) -> RasterWriter:
-        return run_writer(self._stores.plan, file, tags)
+    def _raster(self, file: OutputFile) -> RasterWriter:
+        return run_writer(self._stores.plan, file, dict(self._stores.facts.tags))
 
     def _store(self, file: OutputFile) -> StoreWriter:
         cut = partial(self._cut, file) if any(self._stores.shift) else None
@@ -82,11 +80,6 @@ class FinishedFiles:
                     check()
                     height, width = min(edge, rows - top), min(edge, columns - left)
                     own.write(band, top, left, array.read(band, top + down, left + right, height, width))
-
-
-def finished_files(stores: RunStores, totals: RunTotals, facts: RunFacts) -> FinishedFiles:
-    """Return the writers of a run's files."""
-    return FinishedFiles(stores, totals, dict(facts.tags))
 
 
 def _spans(size: int, edge: int, shift: int) -> list[tuple[int, int]]:

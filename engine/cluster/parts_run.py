@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from engine.cluster.finished_files import finished_files
+from engine.cluster.finished_files import FinishedFiles
 from engine.cluster.makers import Makers, OwnProcess
 from engine.cluster.part_store import zarr_3
 from engine.cluster.part_task import PartDone, PartJob
@@ -100,7 +100,7 @@ class PartsRun:
             try:
                 self._make(makers, stores, facts)
                 self._sum_up(facts)
-                self._finish(stores, facts, last)
+                self._finish(stores, last)
             except BaseException as error:
                 self._tell_kept(error, facts)
                 raise
@@ -213,9 +213,9 @@ class PartsRun:
         self.totals.device = facts.device
         self.totals.precision = (facts.plan or PrecisionPlan()).precision
 
-    def _finish(self, stores: RunStores, facts: RunFacts, last: Callable[[Mapping[str, Path]], None]) -> None:
+    def _finish(self, stores: RunStores, last: Callable[[Mapping[str, Path]], None]) -> None:
         """Make the output files of the stores."""
-        writers = finished_files(stores, self.totals, facts)
+        writers = FinishedFiles(stores, self.totals)
         made = self._made
 
         def written(files: int) -> None:

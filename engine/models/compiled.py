@@ -23,6 +23,7 @@ from engine.compute.cache import cache_folder, read_cache, write_cache
 from engine.compute.devices import plan_key
 from engine.features.network_inputs import BASE, TARGET
 from engine.files.atomic import new_folder, remove
+from engine.models.loading import sample_edge
 from engine.models.model import ModelMethod
 from engine.nets.interface import GeneratorNetwork
 
@@ -30,7 +31,6 @@ LONG = 60.0  # seconds of the network alone, from which a compilation is worth i
 _LEAST = 1e7  # fine cells, for which no network needs that long
 FASTER = 1.05  # times torch's best plan
 SAME = 1e-5  # of the range of torch's field: what may differ
-_SAMPLE, _SAMPLE_FINE = 64, 512  # coarse and fine cells, at most, along the window that is measured
 _LARGEST = 2**14  # coarse cells along a window
 _CACHE = "compiled"
 _KEPT = 20  # compiled networks and verdicts
@@ -154,7 +154,7 @@ Sample = tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]
 def _sample(method: ModelMethod, given: set[str]) -> Sample:
     """Return a window of noise with the run's sources, in the order in which a run hands them over."""
     generator, k = method.module.generator, method.factor
-    edge = max(1, min(_SAMPLE, _SAMPLE_FINE // k)) + 2 * generator.halo
+    edge = sample_edge(method)
     random = torch.Generator().manual_seed(0)
 
     def channels(count: int, size: int) -> Tensor:

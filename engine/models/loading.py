@@ -51,6 +51,11 @@ def load_model(
     return method
 
 
+def sample_edge(method: ModelMethod) -> int:
+    """Return the coarse cells along the window on which a method's generator is measured, halo included."""
+    return max(1, min(_SAMPLE, _SAMPLE_FINE // method.factor)) + 2 * method.module.generator.halo
+
+
 def measured_plan(method: ModelMethod, precision: str = "auto") -> PrecisionPlan:
     """Return the fastest plan for a method's generator on its device.
 
@@ -58,7 +63,7 @@ def measured_plan(method: ModelMethod, precision: str = "auto") -> PrecisionPlan
         InputError: the device cannot run in the precision asked for.
     """
     generator, k = method.module.generator, method.factor
-    edge = max(1, min(_SAMPLE, _SAMPLE_FINE // k)) + 2 * generator.halo
+    edge = sample_edge(method)
 
     def example(dtype: torch.dtype, memory_format: torch.memory_format) -> None:
         method.use(PrecisionPlan(dtype, memory_format == torch.channels_last))
