@@ -46,7 +46,7 @@ def lazy_field(request: SuperResolveRequest) -> tuple[Any, list[str]]:
         method = ModelCache().method(plan.choice, request, Silent())
         maker, hears = StepMaker(plan, method), Silent()
         edge = tile_edge(maker, hears)
-        tags = provenance.tags(request, plan.choice, method, plan.inputs, maker.strength)
+        tags = provenance.tags(plan, method)
         made = _described(plan, tags)
         pinned = method.plan if plan.choice.package is not None else None
         job = StepJob(portable(request, plan.choice), edge, pinned, torch.get_num_threads())

@@ -18,7 +18,7 @@ from engine.files.atomic import HOST, remove, write_text, writer_alive
 
 ENDING = ".parts"
 _RUN, _DONE, _OWNER = "run.json", "done.jsonl", "owner.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ from engine.raster.grids import check_size
 from engine.raster.written.output_set import OutputSet
 from engine.raster.written.raster_writer import disk_needed
 
+_OF_PARTS = (("zarr", "the format of Zarr"), ("dates", "the dates"))  # what parts tell beside a run's tags
+
 
 class PlanningModels(ModelCache):
     """Loads models for what is asked of them before a run: on the processor, without a measurement."""
@@ -124,28 +126,17 @@ class PartsRun:
         plan, maker = self.plan, self._maker
         edge = tile_edge(maker, self.feedback, makers.processes)
         rows, cols = plan.grids.coarse.shape
-        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, maker.strength)
+        tags = provenance.tags(plan, self.method)
         tags["MSR_DEVICE"] = device
         tags["MSR_PRECISION"] = (pinned or PrecisionPlan()).precision
         total = len(TileQueue(rows, cols, edge)) * len(plan.dates)
-        identity = self._identity(tags)
-        return RunFacts(identity, edge, torch.get_num_threads(), device, pinned, tags, total)
+        return RunFacts(self._identity(), edge, torch.get_num_threads(), device, pinned, tags, total)
 
-    def _identity(self, tags: Mapping[str, str]) -> dict[str, Any]:
+    def _identity(self) -> dict[str, Any]:
         """Return what makes a run the same run: all that decides its cells and its files."""
-        request = portable(self.plan.request, self.plan.choice).to_json()
-        for name in ("overwrite", "models", "device"):
-            request.pop(name)
-        named = ("MSR_ENGINE_VERSION", "MSR_INPUTS", "MSR_MODEL_SHA256", "MSR_CONSERVATION")
-        told: dict[str, Any] = {name: tags.get(name, "") for name in named}
         dates = [str(when) for when in self.plan.dates]
         stores = any(file.path.suffix.lower() == ".zarr" for file in self.plan.files)
-        return {
-            "request": _as_json(request),
-            "dates": dates,
-            "zarr": self.wanted.format if stores else 0,
-            **told,
-        }
+        return {**provenance.run_tags(self.plan), "dates": dates, "zarr": self.wanted.format if stores else 0}
 
     def _check_same(self, facts: RunFacts) -> None:
         """Refuse to go on with the parts of another run.
@@ -153,23 +144,13 @@ class PartsRun:
         Raises:
             InputError: names what is not as it was.
         """
-        plan = self.plan
-        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self._maker.strength)
-        now, then = self._identity(tags), facts.identity
-        for name, told in (
-            ("zarr", "the format of Zarr"),
-            ("MSR_ENGINE_VERSION", "the engine"),
-            ("MSR_MODEL_SHA256", "the model"),
-            ("dates", "the dates"),
-            ("MSR_INPUTS", "an input file"),
-            ("request", "the request"),
-            ("MSR_CONSERVATION", "the conservation"),
-        ):
-            if now[name] != then.get(name):
-                raise InputError(
-                    f"{self._folder.path} holds the parts of another run, {told} was another one: repeat the "
-                    "command as it was, or remove the folder."
-                )
+        now, then = self._identity(), facts.identity
+        own = next((told for name, told in _OF_PARTS if now[name] != then.get(name)), None)
+        if told := own or provenance.difference(now, then):
+            raise InputError(
+                f"{self._folder.path} holds the parts of another run, {told} was another one: repeat the "
+                "command as it was, or remove the folder."
+            )
 
     def _check_room(self, facts: RunFacts) -> None:
         """Refuse before long work what does not fit on a disk; the parts that are there are there already."""
@@ -251,10 +232,3 @@ class PartsRun:
             raise EngineError(f"{sentence}; {kept}: {again}.") from error
         else:
             self.feedback.log(f"{kept}: {again}.", "warning")
-
-
-def _as_json(data: Any) -> Any:
-    """Return plain data as it is once it has been written and read."""
-    if isinstance(data, Mapping):
-        return {key: _as_json(value) for key, value in data.items()}
-    return [_as_json(value) for value in data] if isinstance(data, (list, tuple)) else data

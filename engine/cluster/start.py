@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
 
+from engine.cluster.finished_result import finished_result
 from engine.cluster.parts_folder import PartsFolder
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.parts_run import PartsRun, PlanningModels
 from engine.feedback import Feedback
 from engine.pipeline.request import SuperResolveRequest, SuperResolveResult, output_path
+from engine.pipeline.run_plan import RunPlan
 from engine.pipeline.super_resolve import super_resolve
 
 
@@ -35,6 +38,15 @@ def start(request: SuperResolveRequest, wanted: PartsRequest, feedback: Feedback
         kept = PartsFolder(output_path(request)).facts() if wanted.resume else None
         if kept is not None:  # what a method learns before the parts is to be the same
             torch.set_num_threads(kept.threads)
-        return super_resolve(request, feedback, PlanningModels(), partial(PartsRun, wanted), "place")
+        runs = partial(PartsRun, wanted)
+        if not wanted.resume:
+            return super_resolve(request, feedback, PlanningModels(), runs, "place")
+
+        def finished(plan: RunPlan) -> SuperResolveResult | None:
+            return finished_result(plan, wanted.format, request.overwrite, feedback)
+
+        # Whether what exists may be replaced is seen once it is known what it is.
+        allowed = replace(request, overwrite=True)
+        return super_resolve(allowed, feedback, PlanningModels(), runs, "place", finished)
     finally:
         torch.set_num_threads(before)

@@ -133,6 +133,9 @@ def _run(job: str, request: dict[str, Any], terminal: Terminal) -> dict[str, Any
 
 
 def _super_resolve_text(result: dict[str, Any]) -> str:
+    files = [result["output"], *result.get("outputs", {}).values()]
+    if result.get("finished"):
+        return f"Nothing was to do for {', '.join(files)}"
     lines = [
         f"{s['name']}: {s['path']} ({s['grid']}; {s['resampling']}; covers {100 * (s['covered'] or 0):.1f} %)"
         for s in result["sources"]
@@ -146,7 +149,6 @@ def _super_resolve_text(result: dict[str, Any]) -> str:
         lines.append(f"Largest residual of a coarse cell: {result['residual']:.3g}")
     if members := result.get("members"):
         lines.append(f"Drew {members} members; the output is their mean")
-    files = [result["output"], *result.get("outputs", {}).values()]
     lines.append(f"Wrote {', '.join(files)}")
     return "\n".join(lines)
 

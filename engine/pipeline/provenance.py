@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from engine.files.file_facts import file_facts
+from engine.raster.georeference import crs_wkt
+from engine.raster.opened_files import opened_files
 from engine.version import VERSION
 
 if TYPE_CHECKING:
     from engine.methods.interface import Method
-    from engine.pipeline.inputs import InputRasters
-    from engine.pipeline.method_choice import Choice
-    from engine.pipeline.request import SuperResolveRequest
+    from engine.pipeline.run_plan import RunPlan
+    from engine.raster.reader import Raster
+    from engine.raster.reference import RasterRef
+
+_POINTS = (
+    ("MSR_ENGINE_VERSION", "the engine"),
+    ("MSR_METHOD", "the method"),
+    ("MSR_MODEL_SHA256", "the model"),
+    ("MSR_INPUTS", "an input file"),
+    *((name, "the request") for name in ("MSR_FACTOR", "MSR_SEED", "MSR_CONSERVATION", "MSR_REQUEST")),
+)
 
 
-def tags(
-    request: SuperResolveRequest, choice: Choice, method: Method, inputs: InputRasters, strength: float
-) -> dict[str, str]:
-    """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
-    named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
-    domain = inputs.domain
-    if domain is not None and domain.raster is not None:
-        named["domain"] = domain.raster
-    files = {name: _file(raster.ref.path, raster.ref.band) for name, raster in named.items()}
+def run_tags(plan: RunPlan) -> dict[str, str]:
+    """Return the tags by which two runs are told apart: the same ones mean the same cells.
+
+    They are known before a method is loaded.
+    """
+    request, choice = plan.request, plan.choice
+    target = choice.target
+    strength = target.strength if request.conservation is None else request.conservation
     entries = {
         "MSR_ENGINE_VERSION": VERSION,
         "MSR_METHOD": choice.id,
         "MSR_FACTOR": str(choice.factor),
-        "MSR_INPUTS": json.dumps(files, ensure_ascii=False, sort_keys=True),
+        "MSR_INPUTS": json.dumps(_inputs(plan), ensure_ascii=False, sort_keys=True),
         "MSR_SEED": str(request.seed),
+        "MSR_CONSERVATION": f"{target.conservation} {strength:g}",
+        "MSR_REQUEST": _request_digest(plan),
+    }
+    if choice.package is not None:
+        entries["MSR_MODEL_SHA256"] = choice.package.sha256
+    return entries
+
+
+def difference(now: Mapping[str, Any], then: Mapping[str, Any]) -> str | None:
+    """Return in which point the `run_tags` of two runs differ, as a sentence's subject; None: in none."""
+    return next((told for name, told in _POINTS if now.get(name) != then.get(name)), None)
+
+
+def tags(plan: RunPlan, method: Method) -> dict[str, str]:
+    """Return the tags: model and hash, engine, inputs, seed, members, precision, conservation, time."""
+    request, choice, inputs = plan.request, plan.choice, plan.inputs
+    domain = inputs.domain
+    entries = {
+        **run_tags(plan),
         "MSR_PRECISION": choice.precision(method),
         "MSR_DEVICE": str(method.device),
-        "MSR_CONSERVATION": f"{choice.target.conservation} {strength:g}",
         "TIFFTAG_SOFTWARE": f"MSR {VERSION}",
         "TIFFTAG_DATETIME": _now().strftime("%Y:%m:%d %H:%M:%S"),
     }
@@ -52,7 +83,6 @@ def tags(
     if choice.package is not None:
         card = choice.package.card
         entries["MSR_MODEL"] = f"{card.id} {card.version}"
-        entries["MSR_MODEL_SHA256"] = choice.package.sha256
         if card.raw.get("training", {}).get("simulated"):
             entries["MSR_TRAINING_DATA"] = "simulated"
         if card.cascade:
@@ -74,11 +104,47 @@ def _now() -> datetime:
     return datetime.now(timezone.utc) if given is None else datetime.fromtimestamp(given, timezone.utc)
 
 
-def _file(path: str, band: int | None) -> dict[str, str | int | None]:
-    """Describe an input so that a change of the file can be noticed."""
-    entry: dict[str, str | int | None] = {"path": path, "band": band}
-    if os.path.isfile(path):
-        status = os.stat(path)
-        modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
-        entry |= {"bytes": status.st_size, "modified": modified.isoformat(timespec="seconds")}
-    return entry
+def _inputs(plan: RunPlan) -> dict[str, Any]:
+    """Return what each input is, so that a change of it can be noticed."""
+    inputs = plan.inputs
+    named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
+    if inputs.domain is not None and inputs.domain.raster is not None:
+        named["domain"] = inputs.domain.raster
+    return {name: _input(raster) for name, raster in named.items()}
+
+
+def _input(raster: Raster) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": raster.ref.path, "band": raster.ref.band}
+    held = [name for name in raster.files if os.path.isfile(name)]
+    return entry | (file_facts(held or opened_files([raster.ref.path])) or {})
+
+
+def _request_digest(plan: RunPlan) -> str:
+    """Return a digest of all that is asked beside the inputs' files, the method and where the output goes."""
+    request, grid = plan.request, plan.grids.output
+    rasters: Mapping[str, RasterRef] = {"target": request.target, **request.sources}
+    if request.domain is not None:
+        rasters = {**rasters, "domain": request.domain}
+    asked = {
+        "rasters": {name: _said(ref) for name, ref in rasters.items()},
+        "grid": [crs_wkt(grid), list(grid.affine)[:6], list(grid.shape)],
+        "dates": [str(when) for when in plan.dates],
+        "quantity": request.quantity,
+        "aggregate": request.aggregate,
+        "conservation": request.conservation,
+        "precision": request.precision,
+        "tile": request.tile,
+        "ensemble": None if request.ensemble is None else _without_files(asdict(request.ensemble)),
+        "files": [file.key for file in plan.files],
+    }
+    text = json.dumps(asked, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _said(ref: RasterRef) -> list[Any]:
+    """Return what the user says of a raster in place of its file."""
+    return [ref.band, ref.crs, ref.units, ref.nodata, ref.scale, ref.offset, ref.kind]
+
+
+def _without_files(ensemble: dict[str, Any]) -> dict[str, Any]:
+    return {name: ensemble[name] for name in ("members", "levels", "coherence")}

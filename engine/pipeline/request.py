@@ -164,6 +164,7 @@ class SuperResolveResult:
     sources: list[SourceReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sharpening: dict[str, Any] | None = None  # what a method learned from the coarse field, and expects
+    finished: bool = False  # whether the files were there already, made by the same run
     change: dict[str, Any] | None = None  # of the mean, from earlier years to later ones: coarse and fine
 
     def to_json(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class TileJob:
         `last` is called with the whole files before they get their names, and may raise to have none.
         """
         plan = self.plan
-        tags = provenance.tags(plan.request, plan.choice, self.method, plan.inputs, self.maker.strength)
+        tags = provenance.tags(plan, self.method)
         writers = {file.key: run_writer(plan, file, tags) for file in plan.files}
         files = OutputSet(writers, self.feedback.check_cancelled, last, self._written)
         hooks = self._listen()
