@@ -17,6 +17,7 @@ from engine.pipeline.residual import against_original
 from engine.pipeline.run_plan import OutputChecks, RunPlan, prepare
 from engine.pipeline.steps.run_totals import RunTotals
 from engine.pipeline.tile_loop import TileJob
+from engine.sharpening.wild_values import wild_values
 
 WHOLE = 0.995  # of the coarse cells: from here on nothing is said of the rest
 
@@ -113,10 +114,13 @@ def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
     method.fit(stack, feedback.check_cancelled)
     for line in method.learned_in_words():
         feedback.log(line)
+    amounts = {source.name for source in method.sources if source.kind == "continuous"}
+    doubts = wild_values({name: values for name, values in stack.covariates.items() if name in amounts})
     if method.nothing_learned:
-        feedback.log(method.nothing_learned, "warning")
-        return [method.nothing_learned]
-    return []
+        doubts.insert(0, method.nothing_learned)
+    for line in doubts:
+        feedback.log(line, "warning")
+    return doubts
 
 
 def _settle(plan: RunPlan, method: Method, feedback: Feedback) -> None:

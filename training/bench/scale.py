@@ -27,13 +27,14 @@ FACTOR = 20
 DATES, CELLS = 10_950, 48  # thirty years of days; coarse cells along an edge
 FEW = 30  # dates
 LARGE, SMALL = 65_536, 4_096  # fine cells along an edge
+_CHUNK = 256  # cells along an edge of a chunk of the input: what is less cannot be read alone
 _LOOK = 0.05  # seconds between looks at the memory
 _STEPS = 480  # dates of the run that workers share
 _WORK = "rainitur8"  # a network: the work of a worker is computing
 
 
 def coarse_raster(folder: Path, cells: int, dates: int) -> Path:
-    """Write a field of some months or days as a NetCDF that is read date by date."""
+    """Write a field of some months or days as a NetCDF, in chunks as large ones have, and each date apart."""
     from netCDF4 import Dataset
 
     path = folder / f"coarse_{cells}_{dates}.nc"
@@ -48,7 +49,8 @@ def coarse_raster(folder: Path, cells: int, dates: int) -> Path:
             "degrees_north",
             "degrees_east",
         )
-        field = file.createVariable("tas", "f4", ("time", "lat", "lon"), chunksizes=(1, cells, cells))
+        chunk = 1, min(cells, _CHUNK), min(cells, _CHUNK)
+        field = file.createVariable("tas", "f4", ("time", "lat", "lon"), chunksizes=chunk)
         field.units = "degC"
         for date in range(dates):
             field[date] = random.normal(10, 8, (cells, cells))

@@ -268,3 +268,14 @@ def test_a_stack_in_netcdf_from_the_worker(make, tmp_path: Path) -> None:
     assert len(result["dates"]) == 3 and result["sharpening"]["covariates"]["dem"]["carries"]
     assert rmse(bands(request.output), truth) < 0.4 * rmse(interpolated(request, tmp_path), truth)
     assert bands(tmp_path / "share.tif").shape[0] == 3
+
+
+def test_a_covariate_with_one_wild_cell_is_named(make, tmp_path: Path) -> None:
+    z = ground(4)
+    told = Listening()
+    assert not any("declare them as nodata" in line for line in run(make(4, 10 - z, dem=z), told).warnings)
+    z = z.copy()
+    z[9, 9] = 1e9
+    result = run(make(4, 10 - ground(4), dem=z), told)
+    (line,) = [line for line in result.warnings if "declare them as nodata" in line]
+    assert line.startswith("dem: one coarse cell has a mean of up to 6.25e+07") and line in told.lines
