@@ -24,11 +24,10 @@ LISTS = {
     "engine/methods/methods.json": ("title", "help"),
     "engine/files/system_refusals.json": ("",),
 }
+CARDS = "resources/models/*/card.json"  # of shipped models
 # Files without texts of their own language: words of the engine's sentences, a report for developers.
 NOT_SHOWN = {
     "algorithms/dialog_words.py",
-    "algorithms/finer/page.py",
-    "algorithms/finer/picture.py",
     "compat.py",
     "installer/issue_report.py",
     "installer/machine.py",
@@ -41,7 +40,7 @@ NOT_SHOWN_NAMES = {"TAGS", "_WORDS", "_STYLE", "NOT_STATED", "__all__"}
 _TEXT = re.compile(
     r"[A-Za-z’'”)]{2,}[,:;.)”]*[ \n][“({]*[A-Za-z]|[a-z]{2,} ?\{\}[ ,.;:]|\{\}:? [a-z]{2,}|^[A-Z][a-z]+\.$"
 )
-_LABEL = re.compile(r"^[A-Z][a-z]+( |…|$)")  # one word, in a table
+_LABEL = re.compile(r"^[A-Z][a-z]+(-[a-z]+)?( |…|: \{|$)")  # one word, in a table
 _NO_TEXT = re.compile(
     r"pip install|^msr |No module named|^<|^tuple|^second since|^deep learning$|^--- |^may be written$"
     r"|^\{\} km$"
@@ -134,6 +133,11 @@ def plugin_texts(root: Path = ROOT) -> tuple[dict[str, str], list[str]]:
         entries = json.loads((root / place).read_text(encoding="utf-8")).values()
         for text in (entry[key] if key else entry for entry in entries for key in keys):
             texts.setdefault(text, place)
+    for path in sorted(root.glob(CARDS)):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        shown = [card["name"], card["description"], card["target"]["title"]]
+        for text in (*shown, *(source["title"] for source in card["sources"])):
+            texts.setdefault(text, path.relative_to(root).as_posix())
     texts.pop("", None)
     return texts, loose
 

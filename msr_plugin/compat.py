@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import qgis.core
@@ -150,6 +151,10 @@ def set_hints(parameter: QgsProcessingParameterDefinition, hints: list[str]) -> 
     parameter.setMetadata({"widget_wrapper": {"value_hints": hints}})
 
 
-def set_widget(parameter: QgsProcessingParameterDefinition, maker: str) -> None:
-    """Have QGIS' dialogs show a parameter by a widget of ours, such as choices.date_choice.DateChoice."""
-    parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.{maker}"}})
+def set_widget(parameter: QgsProcessingParameterDefinition, maker: str, hints: Sequence[str] = ()) -> None:
+    """Have QGIS' dialogs show a parameter by a widget of ours, such as choices.date_choice.DateChoice.
+
+    `hints` are as of `set_hints`: the widget gets them too, and QGIS' own in the Model Designer.
+    """
+    offered = {"value_hints": list(hints)} if hints else {}
+    parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.{maker}", **offered}})

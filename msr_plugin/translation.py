@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from qgis.core import QgsSettings
@@ -36,3 +38,15 @@ def catalogue() -> dict[str, str]:
 def tr(text: str) -> str:
     """Translate a text of the plugin; what has no translation stays English."""
     return catalogue().get(text, text)
+
+
+def tr_filled(text: str, patterns: Iterable[str]) -> str:
+    """Translate a text of other code, which has filled in one of some patterns with {}; else return it.
+
+    What is filled in is translated too, where it is a text of ours.
+    """
+    for pattern in patterns:
+        match = re.fullmatch(re.escape(pattern).replace(re.escape("{}"), "(.*)"), text, re.DOTALL)
+        if match:
+            return tr(pattern).format(*map(tr, match.groups()))
+    return text

@@ -25,6 +25,8 @@ from ..translation import tr
 from ..worker.environment import explain_missing, find_engine
 from .rasters import unreadable
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
 
 class MsrAlgorithm(QgsProcessingAlgorithm):
     """Base of all algorithms. Subclasses say `texts()` and add parameters in `initAlgorithm`."""
@@ -123,7 +125,14 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
         parameter = QgsProcessingParameterEnum(
             name, label, list(values), defaultValue=default, usesStaticStrings=True
         )
+        set_widget(parameter, "choices.word_choice.WordChoice")
         self.add(parameter, advanced)
+
+    def add_device(self) -> None:
+        """Add the device, among the advanced parameters: a list in dialogs, any that torch has in scripts."""
+        device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
+        set_widget(device, "choices.word_choice.WordChoice", DEVICES)
+        self.add(device, advanced=True)
 
     def add_date(self, advanced: bool = False) -> None:
         """Add a date, for which dialogs offer those of the target."""

@@ -15,14 +15,12 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
     QgsProcessingUtils,
 )
 from qgis.PyQt.QtWidgets import QWidget
 
 from ..appearance.style import Look, style_when_loaded
 from ..appearance.window import for_box
-from ..compat import set_hints
 from ..folders import profile_models
 from ..translation import tr
 from ..worker.engine_service import SERVICE
@@ -144,9 +142,7 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         self.add_number("CONSERVATION", tr("Conservation strength"), strength, 0.0, 1.0, advanced=True)
         if with_ensemble:
             ensemble.add_inputs(self)
-        device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
-        set_hints(device, ["auto", "cpu", "cuda", "mps"])
-        self.add(device, True)
+        self.add_device()
         told.add_input(self)
         output_format.add_input(self)
         self.add_integer("TILE", tr("Tile size (coarse cells)"), 0, 0, 100_000, advanced=True)

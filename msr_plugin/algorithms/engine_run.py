@@ -21,6 +21,7 @@ from ..worker.debug_log import with_log
 from ..worker.engine_process import WorkerCancelled, WorkerError
 from ..worker.engine_service import SERVICE, EngineService
 from ..worker.environment import explain_missing
+from .phases import phase_words
 
 SAY_ALL = ("input", "package", "memory", "version", "cancelled")  # errors of which the sentence says all
 NEWS_SECONDS = 15.0  # how often the log tells the time left
@@ -62,7 +63,7 @@ class Reporter:
     def _progress(self, message: Mapping[str, Any]) -> None:
         fraction = min(1.0, max(0.0, float(message.get("fraction") or 0.0)))
         self.feedback.setProgress(100.0 * fraction)
-        phase = str(message.get("phase") or "")
+        phase = phase_words(str(message.get("phase") or ""))
         left = message.get("seconds_left")
         now = time.monotonic()
         if phase and phase != self._phase:
@@ -170,5 +171,5 @@ def news(phase: str, message: Mapping[str, Any], fraction: float) -> str:
 def duration(seconds: float) -> str:
     """Return a time as people say it."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return tr("{:.0f} min").format(seconds / 60) if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return tr("{:.0f} s").format(seconds)
+    return tr("{:.0f} min").format(seconds / 60) if seconds < 5400 else tr("{:.1f} h").format(seconds / 3600)

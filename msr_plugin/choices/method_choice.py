@@ -49,6 +49,11 @@ class MethodChoice(WidgetMaker):
 
     WIDGET = MethodWidget
 
+    @staticmethod
+    def entry(value: str) -> str:
+        """Return a method's title."""
+        return tr(METHODS[value].title) if value in METHODS else value
+
 
 def described(method: ListedMethod) -> str:
     """Return a line on a method."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterDefinition
 from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
-from qgis.PyQt.QtWidgets import QHBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from ..compat import resolve
 
@@ -56,14 +57,24 @@ class WidgetMaker:
     """What QGIS makes a widget with: `WidgetMaker(parameter, dialog, row, column)` is the widget itself.
 
     Subclasses say which one. Model designer and, where `BATCH` is false, batch tables get QGIS' own, which
-    also offer inputs, expressions and fillings.
+    also offer inputs, expressions and fillings; `entry` says what a list of QGIS' own shows of a value.
     """
 
     WIDGET: type[ParameterWidget]
     BATCH = True
 
+    @staticmethod
+    def entry(value: str) -> str:
+        """Return a value as a list shows it."""
+        return value
+
     def __new__(
-        cls, parameter: QgsProcessingParameterDefinition, dialog: QWidget, row: int = 0, column: int = 0
+        cls,
+        parameter: QgsProcessingParameterDefinition,
+        dialog: QWidget,
+        row: int = 0,
+        column: int = 0,
+        value_hints: Sequence[str] = (),
     ) -> Any:
         """Return the widget for a kind of dialog."""
         kind = type(dialog).__name__
@@ -72,9 +83,19 @@ class WidgetMaker:
             own = registry.createModelerParameterWidget(
                 dialog.model, dialog.childId, parameter, dialog.context
             )
+            cls._relabel(own, value_hints or getattr(parameter, "options", list)())
         elif kind == "BatchAlgorithmDialog" and not cls.BATCH:
             own = registry.createParameterWidgetWrapper(parameter, BATCH_DIALOG)
         else:
             own = cls.WIDGET(parameter, BATCH_DIALOG if kind == "BatchAlgorithmDialog" else STANDARD_DIALOG)
         own.setDialog(dialog)
         return own
+
+    @classmethod
+    def _relabel(cls, own: QWidget, values: Sequence[str]) -> None:
+        """Have QGIS' own list, whose entries have the values as data, show them as `entry` says."""
+        for box in own.findChildren(QComboBox):
+            for index in range(box.count()) if all(box.findData(value) >= 0 for value in values) else ():
+                value = box.itemData(index)
+                if isinstance(value, str) and box.itemText(index) == value:
+                    box.setItemText(index, cls.entry(value))

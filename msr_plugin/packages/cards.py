@@ -15,7 +15,7 @@ from typing import Any
 
 from ..contract import CARD_VERSION, MAX_CARD_BYTES, RESERVED_IDS
 from ..system_refusals import system_reason
-from ..translation import tr
+from ..translation import tr, tr_filled
 from .plain_json import read_json
 
 CARD_FILE = "card.json"
@@ -23,6 +23,18 @@ _ID = re.compile(r"[a-z][a-z0-9]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+# What `read_json` says, in the same words as the engine's.
+_NO_JSON = (
+    "it is not UTF-8",
+    "line {} breaks off, or holds a sign that does not belong there",
+    "it is nested too deeply",
+    "a number is out of range",
+    "a text holds half a letter (a lone surrogate)",
+    "a text holds control characters",
+    "the field {} stands twice",
+    "{} is not a JSON number",
+    "a number has {} digits",
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,7 +76,7 @@ class CardFile:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A model as QGIS shows it; `raw` is the whole file."""
+    """A model as QGIS shows it, in its language where the texts are known; `raw` is the whole file."""
 
     folder: Path
     id: str
@@ -112,7 +124,8 @@ def parse_card(data: bytes, folder: Path) -> ModelCard:
     try:
         raw = read_json(data)
     except ValueError as error:
-        raise CardError(tr("{} is not valid JSON: {}.").format(path, error)) from error
+        why = tr_filled(str(error), _NO_JSON)
+        raise CardError(tr("{} is not valid JSON: {}.").format(path, why)) from error
     try:
         return _card(raw, folder)
     except _UnfitError as error:
@@ -199,11 +212,11 @@ def _card(raw: Any, folder: Path) -> ModelCard:
     return ModelCard(
         folder=folder,
         id=identity,
-        name=name or identity,
+        name=tr(name) or identity,
         version=_label(raw, "version", 40),
-        description=_text(raw, "description", 20000),
+        description=tr(_text(raw, "description", 20000)),
         factor=factor,
-        target_title=_label(target, "title", 200, "") or _label(target, "name", 60),
+        target_title=tr(_label(target, "title", 200, "")) or _label(target, "name", 60),
         units=_label(target, "units", 60),
         transform=_text(target, "transform", 60, "identity"),
         lower_bound=None if bounds[0] is None else _number(bounds[0], "target.bounds"),
@@ -225,7 +238,7 @@ def _source(entry: Any) -> CardSource:
     has_default = isinstance(entry.get("default"), dict)
     return CardSource(
         name=name,
-        title=_label(entry, "title", 200, "") or name.replace("_", " ").capitalize(),
+        title=tr(_label(entry, "title", 200, "")) or tr(name.replace("_", " ").capitalize()),
         units=_label(entry, "units", 60),
         fine=_text(entry, "grid", 20) == "fine",
         dynamic=bool(entry.get("dynamic", False)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from qgis.core import QgsSettings
 
 from msr_plugin import translation
+from msr_plugin.algorithms.phases import PHASES, phase_words
 
 LANGUAGES = ("de", "fr")
 TODO = "./dev translate --missing lists what is to be translated, ./dev translate --take FILE adds it"
@@ -115,6 +118,8 @@ def test_a_qgis_in_german_shows_german(shown):
     assert texts["train.group"] == "Training"
     assert "Mein Raster verfeinern…" in texts.values()  # of the menu
     assert "Engine entfernen" in texts.values()  # of the settings page
+    lists = {text for name, text in texts.items() if name.startswith("sharpen.") and " entry " in name}
+    assert {"Automatisch (auto)", "Wie sie sind (as they are)", "Nie unter 0 (nonnegative)"} <= lists
 
 
 def test_a_qgis_in_french_shows_french_and_one_in_welsh_english(shown):
@@ -122,9 +127,90 @@ def test_a_qgis_in_french_shows_french_and_one_in_welsh_english(shown):
     assert shown("cy")["sharpen.TARGET"] == "Coarse raster"
 
 
-def test_forms_menu_and_windows_go_through_tr(shown):
+# What is a name: of formats, and dates.
+NAMES = {"GeoTIFF", "NetCDF", "Zarr", "2001-01", "2001-02"}
+# What a language has in common with English.
+ALIKE = {
+    "de": {"Name", "NDVI", "Threads", "Training", "Version"},
+    "fr": {"Citation", "Configuration (YAML)", "Date", "Description", "Directions", "Licence", "NDVI"}
+    | {"Page", "Version", "Classes"},
+}
+
+
+def test_forms_lists_menu_and_windows_go_through_tr(shown):
     plain = {name: text for name, text in shown("en", "--marked").items() if "‹" not in text}
-    assert plain == {}
+    assert {name: text for name, text in plain.items() if text not in NAMES} == {}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_nothing_stays_english_but_names(shown, name):
+    english, other = shown("en"), shown(name)
+    assert set(english) == set(other) and len(english) > 700
+    assert "rainitur8.SOURCE_TEMPERATURE" in english and "sharpen.AGGREGATE entry 1" in english
+    same = {part: text for part, text in other.items() if text == english[part]}
+    assert {p: text for p, text in same.items() if text not in NAMES | ALIKE[name] and "‹" not in text} == {}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_no_text_has_its_own_words_as_translation(tool, name):
+    alike = {text for text, said in tool.read(name).items() if text == said and len(text.split()) > 3}
+    assert alike == set()
+
+
+def test_german_calls_dates_no_data(tool):
+    entries = tool.read("de").items()
+    wrong = {
+        said
+        for text, said in entries
+        if re.search(r"\bDaten\b", said)
+        and re.search(r"\bdates?\b", text)
+        and not re.search(r"\b[Dd]ata\b", text)
+    }
+    assert wrong == set()
+
+
+def phases_in(room: Path) -> set[str]:
+    """Return the phases that a room's files tell: literals of the calls and constants that hold one."""
+    calls = {"progress": 1, "_tell": 1, "begin": 0, "tell_between": 0, "told_items": 1, "walk": 0}
+    kept = ("PHASE", "_PHASE", "phase", "again", "words")
+    told = set()
+    for path in room.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                at = calls.get(name, 99)
+                told |= literals(node.args[at]) if len(node.args) > at else set()
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in kept:
+                told |= literals(node.value)
+    return {text for text in told if text[:1].isupper() and "RMSE" not in text}
+
+
+def literals(node: ast.expr) -> set[str]:
+    """Return the texts in an expression."""
+    return {
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+
+
+def test_every_phase_of_a_job_is_known(root):
+    told = phases_in(root / "engine") | phases_in(root / "training")
+    assert {"Super-resolving", "Loading the model", "Evaluating", "Training"} <= told
+    assert told - set(PHASES) == set()
+    source = "".join(
+        p.read_text(encoding="utf-8") for r in ("engine", "training") for p in (root / r).rglob("*.py")
+    )
+    assert [phase for phase in PHASES if f'"{phase.partition("{")[0]}' not in source] == []
+
+
+def test_phases_and_reasons_of_other_code_are_translated(monkeypatch):
+    monkeypatch.setattr(
+        translation, "catalogue", lambda: {"Comparing: {}": "Vergleich: {}", "Bicubic": "Bikubisch"}
+    )
+    assert phase_words("Comparing: Bicubic") == "Vergleich: Bikubisch"
+    assert phase_words("Comparing: a (b)") == "Vergleich: a (b)"
+    assert phase_words("subset elevation, 1") == "subset elevation, 1"
 
 
 def test_the_locale_decides(monkeypatch):

@@ -18,7 +18,6 @@ from qgis.core import (
 )
 
 from ...appearance.style import Look, style_when_loaded
-from ...compat import set_hints
 from ...folders import profile_models
 from ...translation import tr
 from .. import told
@@ -112,9 +111,7 @@ class CompareMethods(SuperResolutionAlgorithm):
         self.add_date(advanced=True)
         self.add(QgsProcessingParameterString("METHODS", tr("Methods"), None, optional=True), True)
         self.add_choice("QUANTITY", tr("Kind of quantity"), QUANTITIES, "auto", advanced=True)
-        device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
-        set_hints(device, ["auto", "cpu", "cuda", "mps"])
-        self.add(device, True)
+        self.add_device()
         told.add_input(self)
         covariate_kinds.add_input(self)
         html, csv = tr("HTML files (*.html)"), tr("CSV files (*.csv)")
@@ -249,7 +246,8 @@ def _line(row: dict[str, Any]) -> str:
     numbers = [row.get(key) for key in ("rmse", "ratio", "bias")]
     told_numbers = ", ".join(
         f"{word} {number:.4g}"
-        for word, number in zip(("RMSE", "ratio", "bias"), numbers)
+        for word, number in zip(("RMSE", tr("ratio"), tr("bias")), numbers)
         if number is not None
     )
-    return f"{row.get('level')}: {row.get('title')} ({row.get('method')}): {told_numbers}"
+    where = tr("one level up") if row.get("level") == "up" else tr("against the finer raster")
+    return f"{where}: {tr(str(row.get('title')))} ({row.get('method')}): {told_numbers}"

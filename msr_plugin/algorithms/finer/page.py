@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from ...translation import tr
 from ..rasters import RasterProblem
 
 _STYLE = (
@@ -38,11 +39,11 @@ def check_page(label: str, path: str | None, endings: tuple[str, ...] = (".html"
         return
     folder = Path(path).absolute().parent
     if Path(path).suffix.lower() not in endings:
-        raise RasterProblem(f"{label} must end in {endings[0]}: {path}")
+        raise RasterProblem(tr("{} must end in {}: {}").format(label, endings[0], path))
     if not folder.is_dir():
-        raise RasterProblem(f"{label}: the folder does not exist: {folder}")
+        raise RasterProblem(tr("{}: the folder does not exist: {}").format(label, folder))
     if not os.access(folder, os.W_OK):
-        raise RasterProblem(f"{label}: the folder cannot be written to: {folder}")
+        raise RasterProblem(tr("{}: the folder cannot be written to: {}").format(label, folder))
 
 
 def write_page(path: str, text: str) -> None:

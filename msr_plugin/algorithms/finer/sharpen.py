@@ -11,11 +11,10 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterString,
 )
 
 from ...appearance.zarr_layer import shown_source
-from ...compat import push_warning, set_hints
+from ...compat import push_warning
 from ...system_refusals import system_reason
 from ...translation import tr
 from .. import grid_parameters, output_format, told
@@ -118,9 +117,7 @@ class Sharpening(SuperResolutionAlgorithm):
         grid_parameters.add_extent(self)
         self.add(RasterInput("DOMAIN", tr("Domain"), None, optional=True), True)
         self.add_number("CONSERVATION", tr("Conservation strength"), 1.0, 0.0, 1.0, advanced=True)
-        device = QgsProcessingParameterString("DEVICE", tr("Device"), "auto", optional=True)
-        set_hints(device, ["auto", "cpu", "cuda", "mps"])
-        self.add(device, True)
+        self.add_device()
         told.add_input(self)
         covariate_kinds.add_input(self)
         output_format.add_input(self)

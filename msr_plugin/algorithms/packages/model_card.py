@@ -107,7 +107,7 @@ class ModelInfo(MsrAlgorithm):
         return {
             **results,
             "ID": card.id,
-            "NAME": card.name,
+            "NAME": card.raw["name"] or card.id,  # for scripts: in no language
             "VERSION": card.version,
             "UNITS": card.units,
             "SOURCES": ",".join(source.name for source in card.sources),

@@ -11,6 +11,7 @@ from qgis.core import QgsProcessingFeedback
 
 from ...translation import tr
 from ..engine_run import NEWS_SECONDS, Reporter, duration
+from ..phases import phase_words
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 24  # of a curve, in signs
@@ -33,7 +34,7 @@ class LossReporter(Reporter):
         super()._progress({**message, "tiles_total": 0} if training else message)
         if not isinstance(training, Mapping):
             return
-        phase = str(message.get("phase") or "")
+        phase = phase_words(str(message.get("phase") or ""))
         if phase != self._trained:
             self._trained, self._losses = phase, []
         loss = float((training.get("losses") or {}).get("total") or math.nan)
@@ -60,7 +61,7 @@ def _line(
     parts.append(loss)
     scores = (f"{name} {value:.4g}" for name, value in validation.items() if value is not None)
     if validation:
-        parts.append(f"validation {', '.join(scores)}")
+        parts.append(tr("validation {}").format(", ".join(scores)))
     if left is not None:
         parts.append(tr("{} left").format(duration(float(left))))
     return f"{phase}: {'; '.join(parts)}"

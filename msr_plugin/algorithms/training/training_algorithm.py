@@ -20,12 +20,11 @@ from ...folders import TRAINING_HELP
 from ...translation import tr
 from ...worker.environment import PAGE
 from ...worker.training_service import TRAINING
-from ..base import MsrAlgorithm
+from ..base import DEVICES, MsrAlgorithm
 from ..engine_run import run_engine
 from ..rasters import RasterProblem
 from .loss_news import LossReporter
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 # What the commands' sentences say of their options, as the dialogs have them.
 _WORDS = (
     (r"choose another --output, or say --overwrite", "choose another name, or tick “Replace” (OVERWRITE)"),
