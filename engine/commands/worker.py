@@ -138,9 +138,9 @@ class RunningJob:
             self.cancelled_at = time.monotonic()
             self.cancelled.set()
 
-    def error(self, kind: str, message: str, detail: str = "") -> None:
-        """End the run with an error."""
-        body = {"kind": kind, "message": message, "detail": detail}
+    def left(self) -> None:
+        """End the run as cancelled, and say that the process ends with it."""
+        body = {"kind": "cancelled", "message": "The run was cancelled.", "detail": "", "ends": True}
         self.channel.send({"type": "error", "id": self.id, **body})
 
 
@@ -254,7 +254,7 @@ class Worker:
                 if now - run.cancelled_at > self.grace.get(run.job, GRACE_SECONDS):
                     # Holding the lock, so that the job's own answer cannot come first.
                     discard_all(finished=True)
-                    run.error("cancelled", "The run was cancelled.")
+                    run.left()
                     leave(0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from engine.raster.opened_files import lost_file, opened_files
 from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest, RasterRef
 from engine.raster.written.raster_writer import RasterWriter
+from engine.raster.written.taken_place import why_not_writable
 
 
 @dataclass
@@ -271,8 +271,8 @@ def _checked_outputs(request: CompareRequest) -> dict[str, Path]:
             raise InputError(f"{name} {path.name} must end in {endings[0]}: choose such a name.")
         if not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist: make it, or choose another output.")
-        if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
-            raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
+        if why := why_not_writable(path):
+            raise InputError(f"{name} {path} cannot be written, as {why}: choose another file or folder.")
         if (lost := lost_file(path, read)) is not None:
             raise InputError(f"{name} {path} would replace {lost}, which is read: choose another file.")
         if path in finals.values():

@@ -142,6 +142,8 @@ def discard_all(finished: bool = False) -> None:
         paths = list(_own)
     for path in paths:
         discard(path)
+    with _lock:
+        _own.update(paths)  # a thread that goes on may make one again: the last call takes that too
     if finished:
         discard_finished()
 

@@ -33,6 +33,7 @@ from engine.raster.reader import Raster
 from engine.raster.reference import GridRequest
 from engine.raster.written.cf_layout import check_unturned, time_axis
 from engine.raster.written.raster_writer import ARRAY_FILES, GEOTIFF, disk_needed
+from engine.raster.written.taken_place import why_not_writable
 from engine.specs import TargetSpec
 
 OutputChecks = Literal["all", "place", "none"]
@@ -189,8 +190,8 @@ def _check_paths(request: SuperResolveRequest) -> None:
         store = next((folder for folder in path.parents if is_store(str(folder))), None)
         if store is not None:
             raise InputError(f"{name} {path} lies in the Zarr store {store}: choose a folder outside of it.")
-        if _stays(path) or not os.access(path.parent, os.W_OK):
-            raise InputError(f"{name} {path} cannot be written: choose another file or folder.")
+        if why := why_not_writable(path):
+            raise InputError(f"{name} {path} cannot be written, as {why}: choose another file or folder.")
         if held(path):
             raise InputError(
                 f"{name} {path} cannot be replaced: close the program that has it open, or choose another "
@@ -199,13 +200,6 @@ def _check_paths(request: SuperResolveRequest) -> None:
         if path.exists() and not request.overwrite:
             raise InputError(f"{name} {path} exists already: remove it, or choose another file.")
     check_apart(files)
-
-
-def _stays(path: Path) -> bool:
-    """Return whether something is there whose place an output cannot take: a store takes a store's alone."""
-    if path.suffix.lower() == ".zarr":
-        return os.path.lexists(path) and (path.is_symlink() or not is_store(str(path)))
-    return path.exists() and not path.is_file()
 
 
 def _check_arrays(files: Sequence[OutputFile], grids: Grids, dates: Sequence[When | None]) -> None:

@@ -22,7 +22,7 @@ from ..system_refusals import not_started
 from ..translation import tr
 
 POLL_SECONDS = 0.2  # how often a waiting run looks for cancel and for a dead worker
-ENDING_SECONDS = 0.1  # in which a worker that obeyed a cancel by ending has ended
+ENDING_SECONDS = 2.0  # which a worker gets that obeys a cancel by ending, and has said so
 ASKED_SECONDS = 0.5  # what a worker gets to obey a cancel
 TERMINATED_SECONDS = 0.3  # what it then gets to end by itself, before it is killed
 HELLO_SECONDS = 180.0  # a cold disk may need a minute to import torch
@@ -47,7 +47,7 @@ class WorkerError(Exception):
         self.kind = kind
         self.detail = detail
         self.pid: int | None = None  # of a worker that ended without tidying up
-        self.before_start = False  # the worker had ended, for lack of work, before it heard of the run
+        self.before_start = False  # the worker was gone before it told anything of the run
 
 
 class WorkerCancelled(WorkerError):
@@ -246,9 +246,11 @@ class EngineProcess:
             kind = message.get("type")
             if asked_at is not None:
                 if kind in ("result", "error"):
-                    # One that could not stop in time has answered, and ends.
-                    ended = self._ended.wait(ENDING_SECONDS)
-                    raise WorkerCancelled(not ended, self.pid if ended else None, kind == "result")
+                    if not message.get("ends"):
+                        raise WorkerCancelled(late=kind == "result")
+                    if not self._ended.wait(ENDING_SECONDS):
+                        self.stop()
+                    raise WorkerCancelled(clean=False, pid=self.pid)
                 if time.monotonic() - asked_at > (self._asked_seconds or ASKED_SECONDS):
                     self.stop()
                     raise WorkerCancelled(clean=False, pid=self.pid)
@@ -351,7 +353,7 @@ class EngineProcess:
             self.tail,
         )
         error.pid = self.pid
-        error.before_start = not started and status == 0
+        error.before_start = not started
         return error
 
     def _wait_for_last_words(self) -> None:

@@ -55,7 +55,7 @@ class EngineService:
             except WorkerError as error:
                 if fresh or not error.before_start:
                     raise
-            # The warm worker had ended, for lack of work, just as the request came.
+            # The warm worker was gone, for lack of work or killed, before the request came.
             process, _ = self._ready(listener, is_cancelled)
             return process.run(job, request, listener, is_cancelled)
         finally:

@@ -34,6 +34,13 @@ def run(message: dict, behaviour: str) -> None:
                 send({"type": "error", "id": identity, "kind": "cancelled", "message": "Cancelled."})
                 return
             time.sleep(0.02)
+    elif behaviour in ("leaves", "lingers"):  # does not heed a cancel, and ends as it says, or does not
+        while identity not in cancelled:
+            time.sleep(0.02)
+        error = {"kind": "cancelled", "message": "Cancelled.", "detail": "", "ends": True}
+        send({"type": "error", "id": identity, **error})
+        time.sleep(0.5 if behaviour == "leaves" else 60)  # a busy machine takes its time
+        os._exit(0)
     elif behaviour == "late":  # ends well although it was asked to stop
         while identity not in cancelled:
             time.sleep(0.02)

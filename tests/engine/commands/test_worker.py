@@ -264,6 +264,7 @@ def test_cancel_and_a_second_run_meanwhile(warm: Peer, tmp_path: Path) -> None:
     warm.send(type="cancel", id="w")
     error = warm.until("error", "result")
     assert (error["id"], error["kind"]) == ("w", "cancelled")
+    assert "ends" not in error
     assert os.listdir(tmp_path) == []
     warm.run("next", "echo")
     assert warm.until("result")["id"] == "next"
@@ -286,6 +287,7 @@ def test_a_job_that_does_not_hear_a_cancel(start, tmp_path: Path, how: dict) -> 
     peer.send(type="cancel", id="d")
     error = peer.until("error")
     assert (error["id"], error["kind"]) == ("d", "cancelled")
+    assert error["ends"] is True
     assert peer.next() is None
     assert peer.ends() == 0
     assert os.listdir(tmp_path) == []

@@ -61,10 +61,29 @@ def test_what_no_store_can_replace_is_refused_before_the_run(place: Path) -> Non
     Path("file.zarr").write_text("mine")
     os.symlink("s.zarr", "link.zarr")
     os.symlink("nowhere", "lost.zarr")
-    for output in ("file.zarr", "link.zarr", "lost.zarr"):
-        with pytest.raises(InputError, match=rf"{output} cannot be written: choose another"):
+    Path("other.zarr").mkdir()
+    Path("other.zarr/mine.txt").write_text("mine")
+    Path("folder.tif").mkdir()
+    os.mkfifo("pipe.tif")
+    reasons = {
+        "file.zarr": "it is a file, and a Zarr store is a folder",
+        "link.zarr": "it is a link",
+        "lost.zarr": "it is a link",
+        "other.zarr": "it is a folder that holds no Zarr store",
+        "folder.tif": "it is a folder",
+        "pipe.tif": "it is no ordinary file",
+    }
+    for output, why in reasons.items():
+        with pytest.raises(InputError, match=rf"{output} cannot be written, as {why}: choose another"):
             run("a.tif", output)
     assert Path("file.zarr").read_text() == "mine" and os.path.islink("link.zarr")
+    assert Path("other.zarr/mine.txt").read_text() == "mine"
+
+
+def test_a_folder_without_rights_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match=r"cannot be written, as the folder .* is write-protected"):
+        run("a.tif", "b.tif")
 
 
 def test_a_store_of_an_earlier_run_is_replaced(place: Path) -> None:

@@ -285,6 +285,30 @@ class TestService:
             self.call(service, after(0.2))
         assert self.call(service)["pid"] == self.started[1].pid
 
+    @pytest.mark.parametrize("behaviour", ["leaves", "lingers"])
+    def test_a_worker_that_ends_with_a_cancel_is_replaced(self, service, patient, monkeypatch, behaviour):
+        monkeypatch.setattr(engine_process, "ENDING_SECONDS", 60.0 if behaviour == "leaves" else 0.1)
+        self.behaviours = [behaviour, "good"]
+        with pytest.raises(WorkerCancelled) as caught:
+            self.call(service, after(0.2))
+        assert not caught.value.clean  # what started another may do so at once
+        assert caught.value.pid == self.started[0].pid  # whose files are tidied
+        assert ended(self.started[0].pid) and service.pid is None
+        assert self.call(service)["pid"] == self.started[1].pid
+
+    def test_a_worker_that_was_killed_between_runs_is_replaced_without_a_word(self, service, monkeypatch):
+        first = self.call(service)["pid"]
+        with monkeypatch.context() as unseen:
+            unseen.setattr(EngineProcess, "alive", True)  # as if we had not noticed yet
+            os.kill(first, signal.SIGKILL)
+            assert ended(first)
+            process, fresh = service._ready(lambda _: None, lambda: False)
+            assert process.pid == first and not fresh
+            with pytest.raises(WorkerError) as caught:
+                run(process)
+        assert caught.value.before_start
+        assert self.call(service)["pid"] == self.started[1].pid
+
     def test_a_worker_that_just_went_to_sleep_is_replaced_without_a_word(self, service):
         self.behaviours = ["good", "good"]
         first = self.call(service)["pid"]

@@ -224,6 +224,9 @@ def test_nothing_is_finished_once_the_process_leaves(tmp_path: Path, monkeypatch
     with pytest.raises(Cancelled):
         partial_files.finish([(part, final)])
     assert not final.exists()
+    partial_files.discard_all()  # the last thing before the process ends
+    assert os.listdir(tmp_path) == []
+    partial_files.discard(part)
 
 
 def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
