@@ -176,6 +176,10 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterNumber(name, label, DOUBLE, default, optional, lowest, highest), advanced
         )
 
+    def names_of_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """Return the engine's names of covariates that have others than their layers give them, by those."""
+        return {}
+
     def label(self, name: str) -> str:
         """Return a parameter as a sentence should name it: label and name."""
         definition = self.parameterDefinition(name)
@@ -193,9 +197,11 @@ def unacceptable(
     definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext
 ) -> str | None:
     """Return what is wrong with a value, None where it may be taken; QGIS' own words name no label."""
+    label = f"{definition.description()} ({definition.name()})"
+    if isinstance(definition, QgsProcessingParameterString) and isinstance(value, (list, tuple, dict)):
+        return tr("{}: {} is a list: write one text, as the help says.").format(label, value)  # QGIS drops it
     if definition.checkValueIsAcceptable(value, context):
         return None
-    label = f"{definition.description()} ({definition.name()})"
     if value is None or (isinstance(value, str) and not value.strip()):
         return tr("{} is missing.").format(label)
     if isinstance(definition, QgsProcessingParameterRasterLayer):

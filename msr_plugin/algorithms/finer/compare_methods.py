@@ -148,12 +148,24 @@ class CompareMethods(SuperResolutionAlgorithm):
 
     def sources_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, InputRaster]:
         """Return elevation and climatology by these names, and the other covariates by their layers'."""
+        return self._named_sources(parameters, context)[0]
+
+    def names_of_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
+        """Return the engine's names of the listed covariates: one called elevation is no ELEVATION."""
+        return self._named_sources(parameters, context)[1]
+
+    def _named_sources(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[dict[str, InputRaster], dict[str, str]]:
+        """Return the sources, and the names of those on the list by what their layers call them."""
         named = {source: self.raster(parameters, name, context) for name, source in NAMED.items()}
         sources = {source: raster for source, raster in named.items() if raster is not None}
+        names: dict[str, str] = {}
         for name, raster in covariates_of(self, parameters, context).items():
-            if not any(raster.path == other.path for other in sources.values()):  # each counts once
-                sources[unique(name, sources)] = raster
-        return sources
+            same = [taken for taken, other in sources.items() if raster.path == other.path]
+            names[name] = same[0] if same else unique(name, sources)  # each counts once
+            sources.setdefault(names[name], raster)
+        return sources, names
 
     @guarded
     def prepareAlgorithm(

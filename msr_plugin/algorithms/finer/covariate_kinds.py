@@ -49,6 +49,7 @@ def kinds_of(
         return {}
     label = algorithm.label(NAME)
     names = {name.lower(): name for name in given if name not in ("target", "truth")}
+    names |= algorithm.names_of_layers(parameters, context)
     kinds: dict[str, str] = {}
     for title, kind in parts_of(algorithm.parameterAsString(parameters, NAME, context)):
         if kind not in KINDS or not title:
@@ -61,7 +62,7 @@ def kinds_of(
         if name is None:
             raise RasterProblem(
                 tr("{}: “{}” is no covariate of this run; it has {}.").format(
-                    label, title, ", ".join(names.values()) or tr("none")
+                    label, title, ", ".join(dict.fromkeys(names.values())) or tr("none")
                 )
             )
         if name in kinds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy
 import pytest
@@ -90,6 +91,41 @@ def test_the_engine_speaks_of_it_in_the_forms_words(provider, hills, feedback):
     with pytest.raises(QgsProcessingException) as raised:
         processing.run("msr:sharpen", {**hills, "KINDS": "ground=class"}, feedback=feedback)
     assert "(ground=continuous in Kinds of the covariates (KINDS))" in str(raised.value)
+
+
+def test_a_layer_is_meant_by_its_name_also_where_elevation_is_given(provider, cover, feedback, tmp_path):
+    named = tmp_path / "elevation.tif"
+    shutil.copy(cover["COVARIATES"][0], named)
+    other = tmp_path / "ground.tif"
+    asked = {"TARGET": cover["TARGET"], "COVARIATES": [str(named)], "ELEVATION": str(other), "FACTOR": 4}
+    asked |= {"OUTPUT_TABLE": str(tmp_path / "t.csv")}
+    for text in ("elevation=class", "Elevation=class", "elevation_2=class"):
+        sources = prepared(provider, feedback, {**asked, "KINDS": text}, "comparemethods")["sources"]
+        assert sources["elevation"]["path"] == str(other) and "kind" not in sources["elevation"]
+        assert (sources["elevation_2"]["path"], sources["elevation_2"]["kind"]) == (str(named), "class")
+    twice = {**asked, "KINDS": "elevation=class;elevation_2=angle"}
+    assert "elevation_2 stands twice" in refusal(provider, twice, "comparemethods")
+    same = {**asked, "ELEVATION": str(named), "KINDS": "elevation=continuous"}
+    assert (
+        prepared(provider, feedback, same, "comparemethods")["sources"]["elevation"]["kind"] == "continuous"
+    )
+    unknown = refusal(provider, {**asked, "KINDS": "cover=class"}, "comparemethods")
+    assert unknown.endswith("it has elevation_2.")
+
+
+@pytest.mark.parametrize("value", [["field_a=class"], ("field_a=class",), {"field_a": "class"}])
+@pytest.mark.parametrize("name", ["KINDS", "TOLD", "DATE"])
+def test_a_list_where_a_text_is_wanted_is_refused(provider, cover, name, value):
+    sentence = refusal(provider, {**cover, name: value})
+    assert f"({name}): " in sentence and "is a list: write one text" in sentence
+
+
+def test_a_script_hears_of_a_list(provider, cover, feedback):
+    import processing
+    from qgis.core import QgsProcessingException
+
+    with pytest.raises(QgsProcessingException, match="write one text"):
+        processing.run("msr:sharpen", {**cover, "KINDS": ["field_a=class"]}, feedback=feedback)
 
 
 def test_a_batch_and_a_model_say_it_as_text(provider, cover, feedback, tmp_path):
