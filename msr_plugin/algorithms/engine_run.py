@@ -21,7 +21,7 @@ from ..worker.debug_log import with_log
 from ..worker.engine_process import WorkerCancelled, WorkerError
 from ..worker.engine_service import SERVICE, EngineService
 from ..worker.environment import explain_missing
-from .phases import phase_words
+from ..worker.phases import phase_words
 
 SAY_ALL = ("input", "package", "memory", "version", "cancelled")  # errors of which the sentence says all
 NEWS_SECONDS = 15.0  # how often the log tells the time left

@@ -15,7 +15,7 @@ import pytest
 from qgis.core import QgsSettings
 
 from msr_plugin import translation
-from msr_plugin.algorithms.phases import PHASES, phase_words
+from msr_plugin.worker.phases import PHASES, phase_words
 
 LANGUAGES = ("de", "fr")
 TODO = "./dev translate --missing lists what is to be translated, ./dev translate --take FILE adds it"

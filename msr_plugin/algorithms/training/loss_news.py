@@ -10,8 +10,8 @@ from typing import Any
 from qgis.core import QgsProcessingFeedback
 
 from ...translation import tr
+from ...worker.phases import phase_words
 from ..engine_run import NEWS_SECONDS, Reporter, duration
-from ..phases import phase_words
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 24  # of a curve, in signs
