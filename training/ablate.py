@@ -18,7 +18,9 @@ from engine.errors import EngineError, InputError
 from training.ablation import page
 from training.ablation.gather import gather
 from training.ablation.plan import variants
+from training.ablation.run_task import work_on_cluster
 from training.ablation.runs import AblationRun, finished, runs_of, work
+from training.console.cluster import add_cluster, cluster_of
 from training.console.command import main
 from training.console.device import add_device
 from training.console.followed import followed
@@ -74,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "--workers", type=whole(1, 4096), default=1, help="processes, one thread each (default: 1)"
     )
+    add_cluster(known, "the runs")
     add_device(known)
     known.add_argument("--records", type=Path, help="file of records (default: in the output folder)")
     known.add_argument("--output", type=Path, help="folder of the page (default: runs/ablation/ID)")
@@ -89,6 +92,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     if not (options.no_page or options.list):
         load("matplotlib")
+    wanted = cluster_of(options)
+    if wanted is not None and options.workers > 1:
+        raise InputError("--workers: a cluster has its own: leave it out, or say --cluster local:N instead.")
     config = load_config(options.config).on(options.device)
     choose_device(config.device)  # refused before anything long
     archive = None
@@ -112,18 +118,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if work_followed is not None:
             work_followed.expect(len(left))
         print(f"{len(left)} of {len(runs)} runs to do, {left[0].config.steps} steps each.", flush=True)
-        if options.workers > 1:
+        elsewhere: list[AblationRun] = []
+        if wanted is not None:
+            elsewhere = work_on_cluster(wanted, left, config, options.config, records, folder, _say)
+        elif options.workers > 1:
             _spread(given, options.workers)
         else:
             torch.set_num_threads(1)  # runs are small, and compare whatever else the machine does
-            elsewhere = work(left, archive, options.config, records, folder, lambda t: print(t, flush=True))
-            if elsewhere:
-                print(f"{len(elsewhere)} runs are being done by another process.")
+            elsewhere = work(left, archive, options.config, records, folder, _say)
+        if elsewhere:
+            print(f"{len(elsewhere)} runs are being done by another process.")
     if options.no_page:
         return 0
     command = f"python -m training.ablate {options.config.as_posix()}"
     print(page.write(folder, config, archive, gather(config, records, options.steps, seeds), command))
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _spread(arguments: list[str], workers: int) -> None:

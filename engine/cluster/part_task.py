@@ -42,6 +42,19 @@ class PartJob:
     shift: tuple[int, int] = (0, 0)
     version: str = VERSION
 
+    @property
+    def token(self) -> str:
+        """Names it among all."""
+        return self.step.token
+
+    def make(self, number: int) -> PartDone:
+        """See `make_part`."""
+        return make_part(self, number)
+
+    def forget(self) -> None:
+        """Close what this process has open for it."""
+        OPEN_JOBS.forget(self.step.token)
+
 
 @dataclass(frozen=True)
 class PartDone:

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EngineError
 from engine.version import VERSION
 
 
-def check_workers(client: Any) -> list[str]:
+def own_engine() -> tuple[str, str]:
+    """Return the engine of the process that is asked, and the kind of its processor."""
+    import torch
+
+    from engine.version import VERSION as own
+
+    return own, torch.backends.cpu.get_cpu_capability()
+
+
+@dataclass(frozen=True)
+class EngineAsked:
+    """What workers are asked, and how a sentence says that one has no answer.
+
+    Attributes:
+        ask: returns the engine's version and the kind of the processor.
+        what: a worker cannot load.
+        folder: that PYTHONPATH is to hold.
+    """
+
+    ask: Callable[[], tuple[str, str]] = own_engine
+    what: str = "the engine"
+    folder: str = "engine/"
+
+
+def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
     """Ask every worker for its engine, and return what may make their parts differ.
 
     Args:
         client: a `distributed.Client`.
+        asked: what; None: the engine alone.
 
     Raises:
         EngineError: there is no worker, or one has no engine or another one.
     """
+    asked = asked or EngineAsked()
     try:
-        engines = client.run(_engine, on_error="return")
+        engines = client.run(asked.ask, on_error="return")
     except (OSError, TimeoutError, ValueError) as error:  # of the connection, or without any worker
         raise EngineError("The cluster has no worker that answers: start one and try again.") from error
     if not engines:
@@ -26,8 +54,8 @@ def check_workers(client: Any) -> list[str]:
     for address, told in engines.items():
         if isinstance(told, BaseException):
             raise EngineError(
-                f"The worker {address} cannot load the engine: start it with the same Python environment "
-                "and with PYTHONPATH naming the folder that holds engine/."
+                f"The worker {address} cannot load {asked.what}: start it with the same Python environment "
+                f"and with PYTHONPATH naming the folder that holds {asked.folder}."
             ) from told
         if told[0] != VERSION:
             raise EngineError(
@@ -41,12 +69,3 @@ def check_workers(client: Any) -> list[str]:
         f"The workers' processors are of different kinds ({', '.join(kinds)}): what a network makes on them "
         "is the same to rounding."
     ]
-
-
-def _engine() -> tuple[str, str]:
-    """Return the engine of the process that is asked, and the kind of its processor."""
-    import torch
-
-    from engine.version import VERSION as own
-
-    return own, torch.backends.cpu.get_cpu_capability()

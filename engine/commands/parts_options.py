@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
+from engine.cluster.packages import check_packages
 from engine.commands.jobs import JOBS, Job, Json, State
 from engine.commands.options import number, whole
-from engine.errors import EngineError
 from engine.feedback import Feedback
 
 IN_PARTS = "super_resolve_in_parts"
@@ -70,20 +69,6 @@ def _super_resolve_in_parts(request: Json, feedback: Feedback, state: State) -> 
     parsed = SuperResolveRequest.from_json(request["run"])
     check_projections()
     return start(parsed, wanted, feedback).to_json()
-
-
-def check_packages() -> None:
-    """Refuse a cluster where its packages are not there.
-
-    Raises:
-        EngineError: names what to install.
-    """
-    missing = [name for name in ("dask", "distributed") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise EngineError(
-            f"--cluster needs {' and '.join(missing)}: install what requirements-cluster.txt lists (pip "
-            "install -r requirements-cluster.txt), or leave it out."
-        )
 
 
 COMMAND_JOBS: Mapping[str, Job] = ChainMap({IN_PARTS: _super_resolve_in_parts}, JOBS)

@@ -117,11 +117,16 @@ def work(
                 record = perform(run, archive, path, folder / run.id, known)
                 append(records, record)
                 shutil.rmtree(folder / run.id, ignore_errors=True)
-                case = next(iter(record.metrics))
-                tell(f"{run.name}: RMSE {record.metrics[case]['rmse']:.4g}, {record.notes['seconds']:.0f} s")
+                tell(line_of(run, record))
         except Timeout:
             elsewhere.append(run)
     return elsewhere
+
+
+def line_of(run: AblationRun, record: Record) -> str:
+    """Return what is told of a run that is done."""
+    rmse = record.metrics[next(iter(record.metrics))]["rmse"]
+    return f"{run.name}: RMSE {rmse:.4g}, {record.notes['seconds']:.0f} s"
 
 
 def perform(

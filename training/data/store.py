@@ -109,7 +109,7 @@ def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
             f"data.options.path: the dates of {path} name no month ({undated}), which training looks at: "
             f"give the rasters dates with one (date, band_dates) and prepare them again."
         )
-    budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * _free())
+    budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * free_memory())
     names = [str(s["name"]) for s in attributes["sources"]]
     arrays = _arrays(group, [COARSE, *([FINE] if FINE in group else []), *names], budget)
     if every > 1:
@@ -286,7 +286,7 @@ def _hour(when: dates.When) -> float:
     return np.nan if when.hour is None else when.hour + (when.minute or 0) / 60
 
 
-def _free() -> int:
+def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 

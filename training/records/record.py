@@ -116,7 +116,7 @@ def record_of(
     return Record(
         id=id,
         kind=kind,
-        config=_from_root(path),
+        config=from_root(path),
         hash=config_hash(config),
         overrides=dict(overrides or {}),
         seed=config.seed,
@@ -206,6 +206,7 @@ def committed(kind: str | None = None, folder: Path = FOLDER) -> list[Record]:
     return [record for path in sorted(folder.glob("*.jsonl")) for record in read(path, kind)]
 
 
-def _from_root(path: str | Path) -> str:
+def from_root(path: str | Path) -> str:
+    """Return a configuration's path as records tell it: from the checkout's root, where it lies there."""
     root, full = FOLDER.parent.parent, Path(path).resolve()
     return full.relative_to(root).as_posix() if full.is_relative_to(root) else Path(path).as_posix()

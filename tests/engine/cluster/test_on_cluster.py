@@ -20,7 +20,7 @@ pytest.importorskip("distributed")
 from distributed import Client, LocalCluster
 
 from engine import api
-from engine.cluster import on_cluster
+from engine.cluster import dask_workers
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.start import start
 from engine.commands.cli import main
@@ -92,7 +92,7 @@ def test_workers_make_the_bytes_of_one_process_and_load_the_model_once(
         return OPEN_JOBS.opened
 
     with Client(cluster, set_as_default=False) as client:
-        assert set(client.run(lambda: len(on_cluster._JOBS)).values()) == {0}  # nothing stays with them
+        assert set(client.run(lambda: len(dask_workers._JOBS)).values()) == {0}  # nothing stays with them
         field = api.super_resolve(
             request.target.path,
             model,
@@ -154,14 +154,14 @@ def test_a_cluster_without_scheduler_or_worker_is_one_sentence(
     run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = run_of("fine.tif")
-    monkeypatch.setattr(on_cluster, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_workers, "_CONNECT_SECONDS", 1)
     with pytest.raises(EngineError) as caught:
         start(request, PartsRequest(cluster="tcp://127.0.0.1:9"), Silent())
     assert str(caught.value) == (
         "No scheduler of Dask answers at tcp://127.0.0.1:9: start one with `dask scheduler`, or check the "
         "address."
     )
-    monkeypatch.setattr(on_cluster, "_CONNECT_SECONDS", 20)
+    monkeypatch.setattr(dask_workers, "_CONNECT_SECONDS", 20)
     with scheduler(tmp_path) as (address, _), pytest.raises(EngineError, match=r"had no worker for \d+ sec"):
         start(request, PartsRequest(cluster=address, wait=1.0), Silent())
     assert list(Path(request.output).parent.iterdir()) == []

@@ -1,0 +1,53 @@
+"""The data set of a command as its workers read it: each by itself, by the same path, with its share of memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.data.archive import Archive
+from training.data.readers import load_archive
+from training.data.store import SHARE, free_memory
+from training.schema.config import Config
+
+
+@dataclass
+class WorkerArchive:
+    """What a worker reads when it is first asked.
+
+    Attributes:
+        config: whose data set it is.
+        folder: that relative paths start from.
+        processes: that share the memory of a machine.
+    """
+
+    config: Config
+    folder: str = field(default_factory=os.getcwd)
+    processes: int = 1
+    _read: Archive | None = field(default=None, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was read: a worker reads by itself."""
+        return {**self.__dict__, "_read": None}
+
+    def get(self) -> Archive:
+        """Return the archive, read once.
+
+        Raises:
+            InputError: as `training.data.readers.load_archive`.
+        """
+        if self._read is None:
+            data = self.config.data
+            options = dict(data.options)
+            if "path" in options:
+                options["path"] = os.path.join(self.folder, str(options["path"]))
+            if data.name == "store" and options.get("memory_gib") is None:
+                options["memory_gib"] = SHARE * free_memory() / 2**30 / self.processes
+            read = data.model_copy(update={"options": options})
+            self._read = load_archive(self.config.model_copy(update={"data": read}))
+        return self._read
+
+    def forget(self) -> None:
+        """Let go of it."""
+        self._read = None
