@@ -14,21 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.cluster.parts_request import PartsRequest
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
-from training.bias.corrected import corrected_archive
+from training.console.cluster import add_cluster, cluster_of
 from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
-from training.console.sole_writer import sole_writer
 from training.data.archive import Archive
 from training.data.readers import load_archive
-from training.data.split import split_archive
 from training.defaults.complete import completed
 from training.schema.config import Config, load_config, parse_config
-from training.trainer.run import fit
-from training.trainer.trainer import CHECKPOINT, LOG
+from training.trainer.folds.fold import Fold, FoldDone, train_fold
+from training.trainer.folds.fold_task import train_folds
 
 
 def folds_of(config: Config) -> list[dict[str, Any]]:
@@ -54,38 +53,58 @@ def folds_of(config: Config) -> list[dict[str, Any]]:
     return [{"held_out": list(block)} for block in chosen]
 
 
-def cross_validate(config: Config, runs: Path, quiet: bool = False) -> dict[str, Any]:
+def cross_validate(
+    config: Config, runs: Path, quiet: bool = False, cluster: PartsRequest | None = None
+) -> dict[str, Any]:
     """Train once for each block and gather the validation scores.
 
     A fold that has been finished or begun in `runs` is not done again but gone on with.
 
+    Args:
+        config: of the trainings.
+        runs: folder for theirs.
+        quiet: tell nothing.
+        cluster: whose workers train the folds; None: this process, one after the other.
+
     Returns:
         `folds`: what is held out, best step and its score; `mean`: step → mean of each score over the folds
         (root mean square for RMSE); `best_step`: of the lowest mean score.
+
+    Raises:
+        InputError, EngineError: as `training.trainer.run.fit`; or the cluster has gone.
     """
     curves: dict[int, list[dict[str, float]]] = {}
-    folds = []
     config, archive = _opened(config, quiet)
-    for number, held in enumerate(folds_of(config), start=1):
+    blocks, folds = folds_of(config), []
+    for number, held in enumerate(blocks, start=1):
         settings = config.model_dump(mode="json")
         settings["validation"].update({"where": "auto", **held})
-        fold = parse_config(settings, f"fold {number}")
         folder = runs / f"{config.model.id}-fold{number}"
+        folds.append(Fold(number, parse_config(settings, f"fold {number}"), folder))
+    made: dict[int, FoldDone] = {}
+    if cluster is not None:
+        left = [fold for fold in folds if not fold.is_done]
+
+        def tell(line: str) -> None:
+            if not quiet:
+                print(line, flush=True)
+
+        tell(f"{len(left)} of {len(folds)} folds to train.")
+        if left:
+            made = {done.number: done for done in train_folds(cluster, left, config, tell)}
+    for fold, held in zip(folds, blocks, strict=True):
+        if fold.number in made:
+            continue
         if not quiet:
-            print(f"Fold {number}: without {held}")
-        with sole_writer(folder, "training in"):
-            resume = (folder / CHECKPOINT).is_file()
-            split = split_archive(fold, archive)
-            corrected, _ = corrected_archive(fold, archive, split)
-            trainer = fit(fold, corrected, split, folder, resume, quiet)
-        folds.append({**held, **trainer.best})
-        for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            if "validation" in record:
-                curves.setdefault(record["step"], []).append(record["validation"])
+            print(f"Fold {fold.number}: without {held}")
+        made[fold.number] = train_fold(fold, archive, quiet)
+    for number in sorted(made):
+        for step, scores in made[number].scores.items():
+            curves.setdefault(step, []).append(scores)
     mean = {step: _mean(scores) for step, scores in sorted(curves.items()) if len(scores) == len(folds)}
     score = config.validation.score
-    return {"folds": folds, "mean": mean, "best_step": min(mean, key=lambda step: mean[step][score])}
+    told = [{**held, **made[number].best} for number, held in enumerate(blocks, start=1)]
+    return {"folds": told, "mean": mean, "best_step": min(mean, key=lambda step: mean[step][score])}
 
 
 def _opened(config: Config, quiet: bool) -> tuple[Config, Archive]:
@@ -115,15 +134,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
+    add_cluster(parser, "the folds")
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
     load("torch.utils.tensorboard")
+    wanted = cluster_of(options)
     config = load_config(options.config).on(options.device)
     choose_device(config.device)  # refused before anything long
     if options.threads:
         torch.set_num_threads(max(1, options.threads))
-    result = cross_validate(config, options.runs, options.json)
+    result = cross_validate(config, options.runs, options.json, wanted)
     if options.json:
         print(json.dumps(result))
         return 0

@@ -1,4 +1,4 @@
-"""A task that takes long on a cluster's worker: it tells how far it is, and stops where nobody waits for it."""
+"""A long task on a cluster's worker: it tells how far it is, and stops where nobody waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data set of a command as its workers read it: each by itself, by the same path, with its share of memory."""
+"""A data set as each worker of a cluster reads it: by the same path, with its share of the memory."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from engine.feedback import Silent
 from engine.files.root import ROOT
 from engine.pipeline.request import SuperResolveRequest
 from tests.engine.cluster.conftest import PARTS, bytes_in
+from tests.engine.cluster.schedulers import scheduler, worker
 
 RunOf = Callable[..., SuperResolveRequest]
 Plain = Callable[[SuperResolveRequest], dict[str, bytes]]
@@ -54,28 +54,6 @@ class Killing(Silent):
         if phase == "Super-resolving" and tiles_done >= self.after and not self.done:
             self.done = True
             self.do()
-
-
-@contextmanager
-def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Give the address of a scheduler in a process of its own."""
-    file = folder / "scheduler.json"
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-s", "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--no-show"),
-            *("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)),
-        ],
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    ) as process:
-        try:
-            for _ in range(1200):
-                if file.exists() and file.read_text():
-                    break
-                time.sleep(0.1)
-            yield json.loads(file.read_text())["address"], process
-        finally:
-            process.kill()
 
 
 def test_workers_make_the_bytes_of_one_process_and_load_the_model_once(
@@ -130,21 +108,12 @@ def test_a_scheduler_that_goes_is_told_and_the_parts_are_kept(
 ) -> None:
     request = run_of("fine.tif")
     expected = plain(request)
-    with scheduler(tmp_path) as (address, process):
-        worker = subprocess.Popen(
-            [
-                *(sys.executable, "-s", "-m", "distributed.cli.dask_worker", address, "--no-dashboard"),
-                *("--nthreads", "1", "--death-timeout", "60", "--no-nanny", "--host", "127.0.0.1"),
-            ],
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-        )
-        try:
-            with pytest.raises(EngineError, match=r"^The scheduler of the cluster has gone") as caught:
-                start(request, PartsRequest(cluster=address), Killing(5, process.kill))
-        finally:
-            worker.kill()
-            worker.wait()
+    with (
+        scheduler(tmp_path) as (address, process),
+        worker(address),
+        pytest.raises(EngineError, match=r"^The scheduler of the cluster has gone") as caught,
+    ):
+        start(request, PartsRequest(cluster=address), Killing(5, process.kill))
     assert f"of {PARTS} parts are kept in {request.output}.parts" in str(caught.value)
     start(request, PartsRequest(resume=True), Silent())  # without a cluster
     assert bytes_in(Path(request.output).parent) == expected

@@ -1,0 +1,95 @@
+"""Folds of a cross-validation as tasks of a cluster: each trained by one worker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import torch
+
+from engine.cluster.parts_request import PartsRequest
+from engine.errors import InputError
+from engine.files.atomic import new_file
+from training.console.cluster import training_workers
+from training.console.long_task import held_soon, long_task
+from training.console.shared_folder import SharedFolder
+from training.console.sole_writer import sole_writer
+from training.data.worker_archive import WorkerArchive
+from training.schema.config import Config
+from training.trainer.folds.fold import Fold, FoldDone, trained
+from training.trainer.trainer import CHECKPOINT, LOG
+
+KEPT = (CHECKPOINT, LOG)  # of a run's folder, from which it goes on
+
+
+class FoldsJob:
+    """The folds as they are handed to workers.
+
+    Args:
+        folds: to be trained.
+        archive: their data set.
+        runs: the folder that holds theirs, where a worker sees it.
+        threads: of the processor that each takes.
+
+    Attributes:
+        token: names it among all jobs.
+    """
+
+    def __init__(
+        self, folds: Sequence[Fold], archive: WorkerArchive, runs: SharedFolder, threads: int
+    ) -> None:
+        self.token = uuid.uuid4().hex
+        self.folds, self.archive, self.runs, self.threads = list(folds), archive, runs, threads
+
+    def make(self, number: int) -> FoldDone:
+        """Train a fold, from its checkpoint on where there is one."""
+        fold = self.folds[number]
+        with long_task(self.token, f"Fold {fold.number}") as told, self.runs.at_work() as runs:
+            torch.set_num_threads(self.threads)
+            own = Fold(fold.number, fold.config, runs / fold.folder.name)
+            with held_soon(lambda: sole_writer(own.folder, "training in"), InputError, told):
+                done = trained(own, self.archive.get(), True)
+                if self.runs.is_seen:
+                    return done
+                files = {name: (own.folder / name).read_bytes() for name in KEPT}
+                return FoldDone(done.number, done.best, done.scores, files)
+
+    def forget(self) -> None:
+        """Let go of the data set."""
+        self.archive.forget()
+
+
+def train_folds(
+    wanted: PartsRequest, folds: Sequence[Fold], data: Config, tell: Callable[[str], None]
+) -> list[FoldDone]:
+    """Let a cluster's workers train folds; each takes as many threads as this process has now.
+
+    Args:
+        wanted: which cluster.
+        folds: whose folders lie in one.
+        data: the configuration whose data set it is.
+        tell: called with a line on each fold that is done.
+
+    Raises:
+        InputError, EngineError: as `train_fold`; or the cluster has gone, or no worker comes: folds that are
+            done are kept.
+    """
+    threads, made = torch.get_num_threads(), []
+    with training_workers(wanted, threads, "Fold") as workers:
+        archive = WorkerArchive(data, processes=workers.processes)
+        job = FoldsJob(folds, archive, SharedFolder(folds[0].folder.parent), threads)
+
+        def heard(done: FoldDone) -> None:
+            fold = next(one for one in folds if one.number == done.number)
+            if done.files:
+                with sole_writer(fold.folder, "training in"):
+                    # The checkpoint comes last: it says that the fold is done.
+                    for name, content in sorted(done.files.items(), key=lambda one: one[0] == CHECKPOINT):
+                        with new_file(fold.folder / name) as path:
+                            path.write_bytes(content)
+            made.append(done)
+            best = f"best {done.best['score']:.4g} at step {done.best['step']}"
+            tell(f"{len(made)} of {len(folds)}: fold {done.number}: {best}")
+
+        workers.do(job, range(len(folds)), heard)
+    return made
