@@ -47,7 +47,18 @@ ORDER = {
         *("provider", "settings_page", "menu", "plugin", "__init__"),
     ),
     "training": (
-        *("console", "schema", "records", "metrics", "html", "data", "bias", "preparation", "evaluation"),
+        *(
+            "console",
+            "schema",
+            "records",
+            "metrics",
+            "html",
+            "data",
+            "tasks",
+            "bias",
+            "preparation",
+            "evaluation",
+        ),
         *(
             "defaults",
             "figures",

@@ -20,7 +20,6 @@ from training.ablation.gather import gather
 from training.ablation.plan import variants
 from training.ablation.run_task import work_on_cluster
 from training.ablation.runs import AblationRun, finished, runs_of, work
-from training.console.cluster import add_cluster, cluster_of
 from training.console.command import main
 from training.console.device import add_device
 from training.console.followed import followed
@@ -29,6 +28,7 @@ from training.data.readers import load_archive
 from training.defaults.complete import complete
 from training.schema.config import load_config
 from training.schema.older import leaves_open
+from training.tasks.cluster import add_cluster, cluster_of
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

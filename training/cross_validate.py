@@ -18,7 +18,6 @@ from engine.cluster.parts_request import PartsRequest
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
 from engine.errors import InputError
-from training.console.cluster import add_cluster, cluster_of
 from training.console.command import main
 from training.console.device import add_device
 from training.console.needed import load
@@ -26,7 +25,8 @@ from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.defaults.complete import completed
 from training.schema.config import Config, load_config, parse_config
-from training.trainer.folds.fold import Fold, FoldDone, train_fold
+from training.tasks.cluster import add_cluster, cluster_of
+from training.trainer.folds.fold import FoldDone, FoldRun, train_fold
 from training.trainer.folds.fold_task import train_folds
 
 
@@ -80,7 +80,7 @@ def cross_validate(
         settings = config.model_dump(mode="json")
         settings["validation"].update({"where": "auto", **held})
         folder = runs / f"{config.model.id}-fold{number}"
-        folds.append(Fold(number, parse_config(settings, f"fold {number}"), folder))
+        folds.append(FoldRun(number, parse_config(settings, f"fold {number}"), folder))
     made: dict[int, FoldDone] = {}
     if cluster is not None:
         left = [fold for fold in folds if not fold.is_done]

@@ -12,12 +12,12 @@ from filelock import FileLock, Timeout
 
 from engine.cluster.parts_request import PartsRequest
 from training.ablation.runs import AblationRun, Specs, finished, line_of, perform
-from training.console.cluster import training_workers
-from training.console.long_task import held_soon, long_task
-from training.console.shared_folder import SharedFolder
-from training.data.worker_archive import WorkerArchive
 from training.records.record import Record, append, from_root
 from training.schema.config import Config
+from training.tasks.cluster import training_workers
+from training.tasks.long_task import held_soon, long_task
+from training.tasks.shared_folder import SharedFolder
+from training.tasks.worker_archive import WorkerArchive
 
 
 class AblationJob:

@@ -56,7 +56,7 @@ def test_workers_make_the_records_of_one_process_and_a_killed_ones_run_goes_on(
 def test_a_worker_that_does_not_see_the_folder_works_elsewhere(
     path: Path, tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.console import shared_folder
+    from training.tasks import shared_folder
 
     given = [str(path), "--no-page", "--only", "elevation"]
     assert ablate.run([*given, "--output", str(tmp_path / "one")]) == 0

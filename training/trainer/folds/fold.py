@@ -20,7 +20,7 @@ from training.trainer.trainer import CHECKPOINT, LOG
 
 
 @dataclass(frozen=True)
-class Fold:
+class FoldRun:
     """What is trained.
 
     Attributes:
@@ -62,7 +62,7 @@ class FoldDone:
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def train_fold(fold: Fold, archive: Archive, quiet: bool) -> FoldDone:
+def train_fold(fold: FoldRun, archive: Archive, quiet: bool) -> FoldDone:
     """Train a fold in its folder, from its checkpoint on where there is one.
 
     Raises:
@@ -72,7 +72,7 @@ def train_fold(fold: Fold, archive: Archive, quiet: bool) -> FoldDone:
         return trained(fold, archive, quiet)
 
 
-def trained(fold: Fold, archive: Archive, quiet: bool) -> FoldDone:
+def trained(fold: FoldRun, archive: Archive, quiet: bool) -> FoldDone:
     """Train a fold whose folder is held against other processes; see `train_fold`."""
     resume = (fold.folder / CHECKPOINT).is_file()
     split = split_archive(fold.config, archive)

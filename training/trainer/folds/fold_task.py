@@ -10,13 +10,13 @@ import torch
 from engine.cluster.parts_request import PartsRequest
 from engine.errors import InputError
 from engine.files.atomic import new_file
-from training.console.cluster import training_workers
-from training.console.long_task import held_soon, long_task
-from training.console.shared_folder import SharedFolder
 from training.console.sole_writer import sole_writer
-from training.data.worker_archive import WorkerArchive
 from training.schema.config import Config
-from training.trainer.folds.fold import Fold, FoldDone, trained
+from training.tasks.cluster import training_workers
+from training.tasks.long_task import held_soon, long_task
+from training.tasks.shared_folder import SharedFolder
+from training.tasks.worker_archive import WorkerArchive
+from training.trainer.folds.fold import FoldDone, FoldRun, trained
 from training.trainer.trainer import CHECKPOINT, LOG
 
 KEPT = (CHECKPOINT, LOG)  # of a run's folder, from which it goes on
@@ -36,7 +36,7 @@ class FoldsJob:
     """
 
     def __init__(
-        self, folds: Sequence[Fold], archive: WorkerArchive, runs: SharedFolder, threads: int
+        self, folds: Sequence[FoldRun], archive: WorkerArchive, runs: SharedFolder, threads: int
     ) -> None:
         self.token = uuid.uuid4().hex
         self.folds, self.archive, self.runs, self.threads = list(folds), archive, runs, threads
@@ -46,7 +46,7 @@ class FoldsJob:
         fold = self.folds[number]
         with long_task(self.token, f"Fold {fold.number}") as told, self.runs.at_work() as runs:
             torch.set_num_threads(self.threads)
-            own = Fold(fold.number, fold.config, runs / fold.folder.name)
+            own = FoldRun(fold.number, fold.config, runs / fold.folder.name)
             with held_soon(lambda: sole_writer(own.folder, "training in"), InputError, told):
                 done = trained(own, self.archive.get(), True)
                 if self.runs.is_seen:
@@ -60,7 +60,7 @@ class FoldsJob:
 
 
 def train_folds(
-    wanted: PartsRequest, folds: Sequence[Fold], data: Config, tell: Callable[[str], None]
+    wanted: PartsRequest, folds: Sequence[FoldRun], data: Config, tell: Callable[[str], None]
 ) -> list[FoldDone]:
     """Let a cluster's workers train folds; each takes as many threads as this process has now.
 

@@ -1,0 +1,1 @@
+"""Tasks of training that the workers of a cluster do for a command."""
