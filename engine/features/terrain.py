@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.fields.missing import all_finite
+
 _ROWS = 64  # summed at a time, so that they stay in the processor's cache
 DIRECTIONS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
@@ -22,6 +24,11 @@ def topographic_position(height: Tensor, radius: int) -> Tensor:
         height: (B, H, W), NaN where invalid.
         radius: cells from the middle of the square to its edge.
     """
+    if all_finite(height):
+        level = height.sum((1, 2), keepdim=True) / (height.shape[1] * height.shape[2])
+        above = height - level
+        share = _full_square_mean(height.shape, radius, height)
+        return above - _square_mean(above, radius) / share.clamp_min(1e-6)
     valid = torch.isfinite(height)
     # Heights are taken from their mean, so that sums of many stay exact in float32.
     level = torch.where(valid, height, torch.zeros_like(height)).sum((1, 2), keepdim=True)
@@ -43,26 +50,51 @@ def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int
         reach: cells as far as which the horizon is looked for; beyond four, not every one is.
     """
     rows, columns = height.shape[-2:]
-    around = F.pad(height, (reach,) * 4, value=math.nan)
+    known = torch.isfinite(height)
+    # What is not known lies infinitely deep, and is never the highest.
+    around = F.pad(height.masked_fill(~known, -math.inf), (reach,) * 4, value=-math.inf)
     steps = sorted({min(reach, round(1.4**i)) for i in range(2 * reach.bit_length() + 2)})
+    apart = [torch.hypot(down * cell_height, right * cell_width) for down, right in DIRECTIONS]
     hidden = torch.zeros_like(height)
-    for down, right in DIRECTIONS:
-        apart = torch.hypot(down * cell_height, right * cell_width)
-        steepest = torch.zeros_like(height)
-        for step in steps:
-            top, left = reach + down * step, reach + right * step
-            there = around[:, top : top + rows, left : left + columns]
-            steepest = torch.maximum(steepest, ((there - height) / (step * apart)).nan_to_num(nan=0.0))
-        hidden += steepest / torch.sqrt(1 + steepest**2)
-    return torch.where(torch.isfinite(height), 1 - hidden / len(DIRECTIONS), torch.nan)
+    piece = _ROWS if height.device.type == "cpu" else rows
+    for row in range(0, rows, piece):
+        part = slice(row, row + piece)
+        own, hides = height[:, part], hidden[:, part]
+        rise = torch.empty_like(own)
+        for (down, right), long in zip(DIRECTIONS, apart, strict=True):
+            steepest = torch.zeros_like(own)
+            for step in steps:
+                top, left = reach + down * step + row, reach + right * step
+                there = around[:, top : top + own.shape[1], left : left + columns]
+                torch.sub(there, own, out=rise)
+                torch.maximum(steepest, rise.div_(step * long[:, part]), out=steepest)
+            hides += steepest.div_(torch.sqrt(1 + steepest**2))
+    return torch.where(known, 1 - hidden / len(DIRECTIONS), torch.nan)
 
 
 def _square_mean(field: Tensor, radius: int) -> Tensor:
     """Return the mean over (2·radius + 1)² cells, zeros beyond the window, along one axis after the other."""
-    size = 2 * radius + 1
-    rows = F.pad(field, (radius, radius)).split(_ROWS, -2)
+    size, length = 2 * radius + 1, field.shape[-2]
+    piece = _ROWS if field.device.type == "cpu" else length
+    rows = F.pad(field, (radius, radius)).split(piece, -2)
     across = torch.cat([_window_sum(part, size, -1) for part in rows], -2) / size
-    return _window_sum(F.pad(across, (0, 0, radius, radius)), size, -2) / size
+    across = F.pad(across, (0, 0, radius, radius))
+    down = [across.narrow(-2, row, min(piece, length - row) + size - 1) for row in range(0, length, piece)]
+    return torch.cat([_window_sum(part, size, -2) for part in down], -2) / size
+
+
+def _full_square_mean(shape: torch.Size, radius: int, like: Tensor) -> Tensor:
+    """Return what `_square_mean` gives for ones, (1, H, W): the middle's value is found once.
+
+    Along an axis it differs only near the ends.
+    """
+    edges = [min(n, 2 * radius + 1) for n in shape[-2:]]
+    small = _square_mean(torch.ones((1, *edges), device=like.device), radius)
+    for axis, (long, short) in enumerate(zip(shape[-2:], edges, strict=True), start=1):
+        place = torch.arange(long, device=like.device)
+        place = torch.where(place < long - radius, place.clamp_max(radius), place - (long - short))
+        small = small.index_select(axis, place)
+    return small
 
 
 def _window_sum(field: Tensor, size: int, axis: int) -> Tensor:

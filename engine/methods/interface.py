@@ -99,6 +99,11 @@ class Method(ABC):
 class EnsembleMethod(Method):
     """A method that can also draw members, each as likely as the next."""
 
+    @property
+    def shared_bytes_per_cell(self) -> float:
+        """Memory that what members have in common takes beside, for each fine cell of a patch."""
+        return 0.0
+
     @abstractmethod
     def predict_members(self, patch: Patch, seed: Seed, members: Iterable[int]) -> Iterator[Tensor]:
         """Yield members as `predict` returns fields: 0 is the estimate without noise, 1, 2, … are draws.

@@ -14,6 +14,7 @@ from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError, PackageError
 from engine.features.network_inputs import NetworkInputs
 from engine.fields.member_seed import Seed
+from engine.fields.missing import all_finite
 from engine.fields.patch import Patch, moved
 from engine.methods.interface import BaseInUse, EnsembleMethod
 from engine.nets.architectures import build_generator
@@ -79,6 +80,7 @@ class ModelMethod(EnsembleMethod):
         """
         return self.predict_member(patch, 0, 0)
 
+    @torch.inference_mode()
     def predict_member(self, patch: Patch, seed: Seed, member: int) -> Tensor:
         """Return one member before conservation, (B, h·k, w·k) float32.
 
@@ -92,24 +94,39 @@ class ModelMethod(EnsembleMethod):
                 origin.
             PackageError: the network gives what is no number.
         """
-        return next(self.predict_members(patch, seed, (member,)))
+        inputs = self._inputs(patch)
+        return self._checked(inputs, self.module(inputs, seed, member))
 
     @torch.inference_mode()
     def predict_members(self, patch: Patch, seed: Seed, members: Iterable[int]) -> Iterator[Tensor]:
-        """Yield members as `predict_member` returns them; base and features are made once for all."""
+        """Yield members as `predict_member` returns them; what does not depend on the noise is made once."""
+        inputs = self._inputs(patch)
+        draw = self.module.ready(inputs)
+        for member in members:
+            yield self._checked(inputs, draw(seed, member))
+
+    def _inputs(self, patch: Patch) -> NetworkInputs:
+        """Return what the network sees of a patch, and the base."""
         patch = moved(patch, self.device)
         if self.card.domain is None:
             # Learned where every cell counted: what lies outside of a domain is cut out by conservation.
             patch = replace(patch, domain=None)
-        inputs = self.planned(self.module.prepare(patch))
-        for member in members:
-            field = self.module.to_physical(self.module(inputs, seed, member))
-            if not bool((torch.isfinite(field) | ~torch.isfinite(inputs.base)).all()):
-                raise PackageError(
-                    f"The model {self.card.id} gives values that are no numbers: its weights are damaged, or "
-                    "the inputs are far from those that it was trained on."
-                )
-            yield field
+        return self.planned(self.module.prepare(patch))
+
+    def _checked(self, inputs: NetworkInputs, drawn: Tensor) -> Tensor:
+        """Return what the network drew in the target's units.
+
+        Raises:
+            PackageError: it is no number where there is a base.
+        """
+        field = self.module.to_physical(drawn)
+        known = all_finite(field)  # which is quick
+        if not known and not bool((torch.isfinite(field) | ~torch.isfinite(inputs.base)).all()):
+            raise PackageError(
+                f"The model {self.card.id} gives values that are no numbers: its weights are damaged, or "
+                "the inputs are far from those that it was trained on."
+            )
+        return field
 
     def planned(self, inputs: NetworkInputs) -> NetworkInputs:
         """Return the inputs in the plan's precision and layout; the base stays float32."""
@@ -142,6 +159,12 @@ class ModelMethod(EnsembleMethod):
         bands = 12 if any(s.traits.of_target for s in self.sources) else 0
         own = 40 if self.module.base.regression is not None else 0  # what relates each cell to those around
         return int(4 * (5 * width + 3 * sum(spec.fine.values()) + 2 * bands + own + 12))
+
+    @property
+    def shared_bytes_per_cell(self) -> float:
+        """See `EnsembleMethod.shared_bytes_per_cell`: encoded sources at all levels, as wide as the maps."""
+        spec = self.module.generator.spec
+        return 4 * sum(w * (s / spec.factor) ** 2 for w, s in zip(spec.widths, spec.scales, strict=True))
 
     def base_in_use(self, given: Collection[str], climatology: bool, grid: GeoBox) -> BaseInUse | None:
         """See `Method.base_in_use`."""

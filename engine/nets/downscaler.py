@@ -6,8 +6,9 @@ Training and inference share this path; conservation comes after.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -29,6 +30,8 @@ from engine.nets.noise import Noise
 from engine.nets.spec import NetworkSpec
 from engine.specs import BaseSpec, SourceSpec, SpreadSpec, TargetSpec
 from engine.transforms import from_zero, normalised, physical
+
+Draw = Callable[[Noise | None], Tensor]  # a generator with its sources
 
 
 class CompiledNetwork(Protocol):
@@ -123,30 +126,55 @@ class Downscaler(nn.Module):
         Raises:
             InputError: a draw is wanted from a network without noise, or of windows without origin.
         """
+        return self._member(inputs, self._network(inputs), seed, member)
+
+    def ready(self, inputs: NetworkInputs) -> Callable[[Seed, int], Tensor]:
+        """Return what makes a seed's member of these inputs as `forward` does.
+
+        For several members, not for training: what they have in common is made once.
+        """
+        network, flow = self.generator, None
+        if isinstance(network, FlowGenerator):
+            flow = network.ready_drawn(inputs.coarse, inputs.fine, inputs.vector)
+        made = network.ready(inputs.coarse, inputs.fine, inputs.vector)
+        return partial(self._member, inputs, made, flow=flow)
+
+    def _network(self, inputs: NetworkInputs) -> Draw:
+        return partial(self.generator, inputs.coarse, inputs.fine, inputs.vector)
+
+    def _member(
+        self,
+        inputs: NetworkInputs,
+        network: Draw,
+        seed: Seed,
+        member: int | Sequence[int],
+        flow: Callable[[Noise], Tensor] | None = None,
+    ) -> Tensor:
+        """Return the field of `forward`; network and flow are the generator with these inputs."""
         noise = self.noise(inputs, seed, member)
         if noise is None:
-            return self._field(inputs, None)
+            return self._field(inputs, network, None)
         factor = self.spread.factor({*inputs.coarse, *inputs.fine} - {TARGET, BASE})
         if isinstance(self.generator, FlowGenerator):
-            drawn = self.generator.drawn(inputs.coarse, inputs.fine, inputs.vector, noise)
-            return self._estimate(inputs) + factor * drawn
-        field = self._field(inputs, noise)
+            flow = flow or self.generator.ready_drawn(inputs.coarse, inputs.fine, inputs.vector)
+            return self._estimate(inputs) + factor * flow(noise)
+        field = self._field(inputs, network, noise)
         return field if factor == 1 else torch.lerp(self._estimate(inputs), field, factor)
 
     def _estimate(self, inputs: NetworkInputs) -> Tensor:
         """Return the field of member 0; the last inputs' is kept, since members come one after another."""
         if self._last is None or self._last[0]() is not inputs:
-            self._last = weakref.ref(inputs), self._field(inputs, None)
+            self._last = weakref.ref(inputs), self._field(inputs, self._network(inputs), None)
         return self._last[1]
 
-    def _field(self, inputs: NetworkInputs, noise: Noise | None) -> Tensor:
+    def _field(self, inputs: NetworkInputs, network: Draw, noise: Noise | None) -> Tensor:
         """Return the field that the network draws, as `forward`."""
         share = self.base_spec.residual
         if share == 0:
             return inputs.base
         result = self._compiled(inputs) if noise is None else None
         if result is None:
-            result = self.generator(inputs.coarse, inputs.fine, inputs.vector, noise)
+            result = network(noise)
         result = result.squeeze(1).float()
         if not self.generator.whole_field:
             result = inputs.base + result

@@ -10,6 +10,7 @@ so a new network returns noise of the right size, and few steps are enough.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -93,6 +94,21 @@ class FlowGenerator(GeneratorNetwork):
 
         Zero for member 0. Arguments as for `GeneratorNetwork.forward`.
         """
+        return self.ready_drawn(coarse, fine, vector)(noise)
+
+    def ready_drawn(self, coarse: Sources, fine: Sources, vector: Tensor | None) -> Callable[[Noise], Tensor]:
+        """Return what makes of each noise what `drawn` makes of it; the local scale is made once for all."""
+        scale = self.flow.scale * self.spec.noise_gain * torch.exp(self.log_scale(coarse, fine, vector))
+
+        def member(noise: Noise) -> Tensor:
+            shown = torch.tensor([float(number > 0) for number in noise.members], device=scale.device)
+            carried = self._carried(coarse, fine, vector, noise)
+            return (shown[:, None, None, None] * scale * carried).squeeze(1)
+
+        return member
+
+    def _carried(self, coarse: Sources, fine: Sources, vector: Tensor | None, noise: Noise) -> Tensor:
+        """Return the standardised residual that the noise is carried to, (B, 1, h·k, w·k)."""
         k, steps, reach = self.spec.factor, self.flow.steps, self.velocity.halo
         rows, columns = window_size(self.spec, self.halo, coarse, fine)
         size = (rows - 2 * self.halo, columns - 2 * self.halo)
@@ -103,9 +119,7 @@ class FlowGenerator(GeneratorNetwork):
             angle = x.new_full((x.shape[0], 1, 1, 1), END * step / steps)
             known = given[1][BASE][:, -1:].to(x.dtype)
             x = crop(x, reach, k) + END / steps * self.velocity_at(x, angle, known, *given, vector)
-        scale = self.flow.scale * self.spec.noise_gain * torch.exp(self.log_scale(coarse, fine, vector))
-        shown = torch.tensor([float(member > 0) for member in noise.members], device=x.device)
-        return (shown[:, None, None, None] * scale * x).squeeze(1)
+        return x
 
     def velocity_at(
         self, x: Tensor, angle: Tensor, known: Tensor, coarse: Sources, fine: Sources, vector: Tensor | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,10 @@ class NoiseInjection(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         """Map (B, width, h, w) and noise (B, channels, h, w) to (B, width, h, w)."""
-        return (self.amplitude(functional.relu_(self.inner(x))) * self.mix(noise)).add_(x)
+        amplitude, mixed = self.amplitude(functional.relu_(self.inner(x))), self.mix(noise)
+        if amplitude.requires_grad or mixed.requires_grad:
+            return (amplitude * mixed).add_(x)
+        return amplitude.mul_(mixed).add_(x)
 
 
 class GeneratorLevel(nn.Module):
@@ -98,9 +101,17 @@ class GeneratorLevel(nn.Module):
             need = -(-need // self.scale) * self.scale
         return need
 
-    def forward(self, x: Tensor, fine: dict[str, Tensor], noise: Tensor | None = None) -> Tensor:
-        """Map (B, width, h, w), the sources and the noise at this scale to (B, width, h, w)."""
-        x = functional.relu_(self._encoded(fine).add_(x)) if fine else functional.relu(x)
+    def forward(
+        self, x: Tensor, encoded: Tensor | None, noise: Tensor | None = None, keep: bool = False
+    ) -> Tensor:
+        """Map (B, width, h, w), the sources' encodings and the noise at this scale to (B, width, h, w).
+
+        The encodings are changed unless they are to be kept.
+        """
+        if encoded is None:
+            x = functional.relu(x)
+        else:
+            x = functional.relu_(encoded + x if keep else encoded.add_(x))
         if self.noise is not None and noise is not None:
             x = self.noise(x, noise)
         for box in self.boxes:
@@ -110,14 +121,17 @@ class GeneratorLevel(nn.Module):
         if self.spatial is not None:
             x = self.spatial(x)
         if self.conv is not None:
-            x = x + functional.relu_(self.conv(x))
+            more = functional.relu_(self.conv(x))
+            x = x + more if more.requires_grad else more.add_(x)
         return x
 
-    def _encoded(self, fine: dict[str, Tensor]) -> Tensor:
-        """Return the sum of the sources' encodings.
+    def encoded(self, fine: dict[str, Tensor]) -> Tensor | None:
+        """Return the sum of the sources' encodings, (B, width, h, w), None where there is no source.
 
         A sum of 1×1 convolutions is one of the stacked sources: the fine grid is read once.
         """
+        if not fine:
+            return None
         encoders = [self.encoders[name] for name in fine]
         layers = [encoder.normalise for encoder in encoders if isinstance(encoder, Encoder)]
         weight = torch.cat([layer.weight for layer in layers], 1)
@@ -170,29 +184,63 @@ class Generator(GeneratorNetwork):
         noise: Noise | None = None,
     ) -> Tensor:
         """Return the residual; see `GeneratorNetwork.forward`. An absent source contributes nothing."""
+        return self._drawn(*self._encoded(coarse, fine, vector), noise, keep=False)
+
+    def ready(
+        self, coarse: dict[str, Tensor], fine: dict[str, Tensor], vector: Tensor | None = None
+    ) -> Callable[[Noise | None], Tensor]:
+        """See `GeneratorNetwork.ready`: sources are aggregated and encoded once for all members."""
+        size, first, encodings = self._encoded(coarse, fine, vector)
+        kept = list(encodings)
+        return lambda noise: self._drawn(size, first, kept, noise, keep=True)
+
+    def _encoded(
+        self, coarse: dict[str, Tensor], fine: dict[str, Tensor], vector: Tensor | None
+    ) -> tuple[tuple[int, int], Tensor, Iterator[Tensor | None]]:
+        """Encode the sources, which is the same for all members.
+
+        Returns:
+            the windows' rows and columns in coarse cells; the sum of the coarse sources' encodings,
+            (B, width, H, W); that of the fine ones at each level, as far around as the level needs them.
+        """
         rows, columns = window_size(self.spec, self.halo, coarse, fine)
         like = self.out.weight
         size = (rows - 2 * self.halo, columns - 2 * self.halo)
         pyramid = self._pyramid({name: x.to(like.dtype) for name, x in fine.items()})
-        x: Tensor | None = None
-        for name, source in coarse.items():
-            encoded = self.coarse[name](source.to(like.dtype))
-            x = encoded if x is None else x + encoded
+        parts: list[Tensor] = [self.coarse[name](source.to(like.dtype)) for name, source in coarse.items()]
+        x = sum(parts[1:], parts[0])
         if self.season is not None and vector is not None:
             x = x + self.season(vector.to(like.dtype))[:, :, None, None]
-        x = self.levels[0](x, pyramid[0], self._noise(noise, 0, size))
-        for index, prime in enumerate(self.primes, start=1):
-            before = self._window(x, index - 1, size, self._enough(index))
-            x = functional.interpolate(
-                self.reduce[index - 1](before), scale_factor=prime, mode="bilinear", align_corners=False
-            )
-            x = self._window(x, index, size, self.margins[index])
-            sources = {
-                name: self._window(s, index, size, self.margins[index]) for name, s in pyramid[index].items()
-            }
-            x = self.levels[index](x, sources, self._noise(noise, index, size))
-        x = self._window(self.out(x), len(self.primes), size, 0)
-        return x.float()
+        return size, x, (self._level(index, sources, size) for index, sources in enumerate(pyramid))
+
+    def _level(self, index: int, sources: dict[str, Tensor], size: tuple[int, int]) -> Tensor | None:
+        """Return the encoding of the fine sources for level `index`."""
+        if index:
+            margin = self.margins[index]
+            sources = {name: self._window(s, index, size, margin) for name, s in sources.items()}
+        level = self.levels[index]
+        return level.encoded(sources) if isinstance(level, GeneratorLevel) else None
+
+    def _drawn(
+        self,
+        size: tuple[int, int],
+        first: Tensor,
+        encodings: Iterable[Tensor | None],
+        noise: Noise | None,
+        keep: bool,
+    ) -> Tensor:
+        """Return the residual of encoded sources, which stay as they are where they are to be kept."""
+        x = first
+        for index, (level, encoded) in enumerate(zip(self.levels, encodings, strict=True)):
+            if index:
+                prime, reduce = self.primes[index - 1], self.reduce[index - 1]
+                before = self._window(x, index - 1, size, self._enough(index))
+                x = functional.interpolate(
+                    reduce(before), scale_factor=prime, mode="bilinear", align_corners=False
+                )
+                x = self._window(x, index, size, self.margins[index])
+            x = level(x, encoded, self._noise(noise, index, size), keep)
+        return self._window(self.out(x), len(self.primes), size, 0).float()
 
     def _noise(self, noise: Noise | None, index: int, size: tuple[int, int]) -> Tensor | None:
         """Return the noise of level `index` around the window, in the working precision."""

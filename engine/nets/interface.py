@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
@@ -53,6 +54,16 @@ class GeneratorNetwork(nn.Module):
         Raises:
             InputError: an unknown source, or sizes that do not fit.
         """
+
+    def ready(
+        self, coarse: dict[str, Tensor], fine: dict[str, Tensor], vector: Tensor | None = None
+    ) -> Callable[[Noise | None], Tensor]:
+        """Return what makes of each noise what `forward` makes of it and these sources.
+
+        For several members of the same windows: what does not depend on the noise is done once. It is not
+        for training.
+        """
+        return partial(self, coarse, fine, vector)
 
     @property
     def widest(self) -> float:

@@ -25,6 +25,8 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio: SplitMix64's step
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _COLUMN = 0xD1342543DE82EF95  # an odd multiplier of its own, so that rows and columns do not mix
 _BITS = 2.0**-32
+_LOW = 0xFFFFFFFF
+_PIECE = 2**17  # numbers that are hashed at a time
 
 
 def _signed(value: int) -> int:
@@ -33,16 +35,17 @@ def _signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
-def _shift(x: Tensor, bits: int) -> Tensor:
-    """Shift right without the sign."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+def _fold(x: Tensor, bits: int, spare: Tensor) -> None:
+    """Let x be x ^ (x >> bits), without the sign; `spare` is of its shape."""
+    torch.bitwise_right_shift(x, bits, out=spare)
+    x.bitwise_xor_(spare.bitwise_and_((1 << (64 - bits)) - 1))
 
 
-def _scramble(x: Tensor) -> Tensor:
-    """SplitMix64's finaliser on int64 patterns; products wrap at 64 bits."""
-    x = (x ^ _shift(x, 30)) * _signed(_FIRST)
-    x = (x ^ _shift(x, 27)) * _signed(_SECOND)
-    return x ^ _shift(x, 31)
+def _scramble(x: Tensor, spare: Tensor) -> None:
+    """SplitMix64's finaliser on int64 patterns, in place; products wrap at 64 bits."""
+    _fold(x, 30, spare)
+    _fold(x.mul_(_signed(_FIRST)), 27, spare)
+    _fold(x.mul_(_signed(_SECOND)), 31, spare)
 
 
 def _key(*parts: int) -> int:
@@ -76,19 +79,37 @@ def level_noise(
     Returns:
         (channels, len(rows), len(columns)) float32.
     """
-    pairs = (channels + 1) // 2
-    keys = [_key(seed, member, level, scale, pair) for pair in range(pairs)]
+    pairs, (height, width) = (channels + 1) // 2, (len(rows), len(columns))
     place = exact_device(device)
+    keys = [_key(seed, member, level, scale, pair) for pair in range(pairs)]
     key = torch.tensor(keys, dtype=torch.int64, device=place)[:, None]
-    row = torch.as_tensor(rows, dtype=torch.int64, device=place)
-    column = torch.as_tensor(columns, dtype=torch.int64, device=place)
-    down = _scramble(row * _signed(_GOLDEN) + key)  # (pairs, rows)
-    bits = _scramble(down[:, :, None] + column * _signed(_COLUMN))
+    down = torch.as_tensor(rows, dtype=torch.int64, device=place) * _signed(_GOLDEN) + key  # (pairs, rows)
+    _scramble(down, torch.empty_like(down))
+    right = torch.as_tensor(columns, dtype=torch.int64, device=place) * _signed(_COLUMN)
+    result = torch.empty((pairs, 2, height, width), device=place)
+    # The processor's caches hold a piece through all steps; an accelerator likes few large ones.
+    step = max(1, _PIECE // max(1, pairs * width)) if place.type == "cpu" else height
+    for row in range(0, height, step):
+        part = slice(row, row + step)
+        _normal(down[:, part, None] + right, result[:, :, part])
+    return result.flatten(0, 1)[:channels].to(device)
+
+
+def _normal(bits: Tensor, both: Tensor) -> None:
+    """Hash patterns once more, and make two normal numbers of each.
+
+    Args:
+        bits: (pairs, rows, columns) int64; changed.
+        both: (pairs, 2, rows, columns) float32 for the numbers.
+    """
+    spare = torch.empty_like(bits)
+    _scramble(bits, spare)
+    torch.bitwise_right_shift(bits, 32, out=spare)
     # The half added keeps the logarithm finite.
-    radius = torch.sqrt(-2 * torch.log((_shift(bits, 32).float() + 0.5) * _BITS))
-    angle = (bits & 0xFFFFFFFF).float() * (2 * math.pi * _BITS)
-    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
-    return both.flatten(0, 1)[:channels].to(device)
+    radius = spare.bitwise_and_(_LOW).float().add_(0.5).mul_(_BITS).log_().mul_(-2).sqrt_()
+    angle = bits.bitwise_and_(_LOW).float().mul_(2 * math.pi * _BITS)
+    torch.mul(radius, torch.cos(angle), out=both[:, 0])
+    torch.mul(radius, angle.sin_(), out=both[:, 1])
 
 
 @dataclass(frozen=True)
@@ -139,10 +160,11 @@ class Noise:
                 half = self.turn * scale // 2
                 columns = [(c + half) % (self.turn * scale) - half for c in columns]
             mix = SeedMix((self.seed,), (1.0,)) if isinstance(self.seed, int) else self.seed
-            parts = [
-                weight * level_noise(seed, member, level, scale, rows, columns, channels, self.origin.device)
-                for seed, weight in zip(mix.seeds, mix.weights, strict=True)
-                if weight
-            ]
-            fields.append(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0])
-        return torch.stack(fields)
+            parts = []
+            for seed, weight in zip(mix.seeds, mix.weights, strict=True):
+                if weight:
+                    place = rows, columns, channels, self.origin.device
+                    drawn = level_noise(seed, member, level, scale, *place)
+                    parts.append(drawn if weight == 1 else drawn.mul_(weight))
+            fields.append(sum(parts[1:], parts[0]))
+        return torch.stack(fields) if len(fields) > 1 else fields[0].unsqueeze(0)

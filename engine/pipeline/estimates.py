@@ -149,6 +149,7 @@ class Ensemble(Single):
         kept = wanted.members if self._keeps else 0
         written = len(wanted.levels) + ("members" in files) * wanted.members
         # Running sums, members that are kept, and fields that wait to be written, float32.
+        self.bytes_per_cell += method.shared_bytes_per_cell
         self.bytes_per_cell += 4 * (8 + 16 * self._ring + kept + 2 * written)
 
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:

@@ -35,10 +35,11 @@ from engine.package.folder import Package, find_package
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from engine.pipeline.tiles import edge
+from engine.pipeline.tiles import TILE, edge
 from engine.raster.reference import RasterRef
 from engine.version import VERSION
 from training.bench.compiled import compiled_gain
+from training.bench.ensembles import ensemble_costs, ensemble_lines
 from training.bench.peers import measure_peer, peer_python
 from training.bench.rasters import make_rasters
 from training.bench.stages import stage_shares
@@ -251,10 +252,16 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rates = forward_rates(method, 1 if options.quick else 4)
     best = max(rates, key=rates.__getitem__)
     compiled = compiled_gain(method, set(request.sources))
+    drawn = method.ensemble
     del method
     rate = end_to_end(request, 1 if options.quick else 3)
 
     stages = stage_shares(request, ModelCache())
+    costs = {}
+    if drawn:
+        say("drawing members")
+        one_tile = make_rasters(folder, package.card, TILE // k)
+        costs = ensemble_costs(request_for(package, one_tile, folder / "drawn.tif", options), rounds=2)
     peer = _peer(package, rasters, folder, options) if options.peers else None
     tiny = make_rasters(folder, package.card, TINY)
     cost = overhead(
@@ -282,6 +289,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "compiled": compiled,
         "peer": peer,
         "stages": stages,
+        "ensembles": costs,
         "end_to_end_mpixel_per_second": rate,
         "end_to_end_over_forward": rate / rates[best],
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},
@@ -306,6 +314,7 @@ def report(figures: Mapping[str, Any]) -> str:
         f"end to end over the best forward pass  {figures['end_to_end_over_forward']:9.2f}",
         "computing time of a run on one thread: "
         + ", ".join(f"{name} {share:.0%}" for name, share in figures["stages"].items()),
+        *ensemble_lines(figures["ensembles"]),
         f"peak memory, {small[0]:26}{small[1]:9.0f} MB",
         f"peak memory, {large[0]:26}{large[1]:9.0f} MB",
         f"large over small                       {figures['peak_memory_ratio']:9.2f}",

@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter
 from torch.nn import functional
 
 from engine.errors import InputError
+from engine.features import terrain
 from engine.features.network_inputs import channel_names, source_channels
 from engine.features.terrain import sky_view, topographic_position
 from engine.fields.patch import Patch
@@ -30,6 +31,25 @@ def test_position_is_the_height_above_the_squares_mean():
         inside = (slice(radius, -radius), slice(radius, -radius))
         expected = field - uniform_filter(field, 2 * radius + 1)
         np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 40), (33, 34), (65, 200), (1, 1)])
+@pytest.mark.parametrize("radius", [1, 16])
+def test_the_mean_of_ones_is_that_of_each_cell(rows, columns, radius):
+    ones = torch.ones(1, rows, columns)
+    shortcut = terrain._full_square_mean(ones.shape, radius, ones)
+    assert torch.equal(shortcut, terrain._square_mean(ones, radius))
+
+
+def test_ground_looks_the_same_in_pieces(monkeypatch):
+    height = torch.rand(1, 30, 20, generator=torch.Generator().manual_seed(2)) * 900
+    height[0, 3:5, 7] = math.nan
+    looks = [(sky_view(height, *sizes(30), 5), topographic_position(height, 4))]
+    monkeypatch.setattr(terrain, "_ROWS", 7)
+    looks.append((sky_view(height, *sizes(30), 5), topographic_position(height, 4)))
+    for one, other in zip(*looks, strict=True):
+        assert torch.equal(one.isnan(), height.isnan())
+        assert torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def test_position_leaves_out_cells_without_data():

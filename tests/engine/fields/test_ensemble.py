@@ -30,9 +30,9 @@ def test_the_variance_of_one_member_is_unknown() -> None:
     assert moments.variance.isnan().all()
 
 
-@pytest.mark.parametrize("count", [2, 3, 20])
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 20, 33, 200])
 def test_quantiles_are_numpys_weibull_ones(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensemble, "_BLOCK", 60)  # so that there are several blocks
+    monkeypatch.setattr(ensemble, "_PIECE", 20)  # so that there are several blocks
     members, levels = drawn(count, 11, 7), (0.9, 0.5, 0.01, 0.25, 0.99)
     expected = np.quantile(members.numpy(), levels, axis=0, method="weibull")
     found = torch.stack(quantiles(list(members), levels)).numpy()

@@ -171,7 +171,7 @@ def test_sources_are_prepared_once_for_all_members(
 def test_members_shrink_the_tiles(drawn_run: SuperResolveRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.pipeline import tile_loop
 
-    monkeypatch.setattr(tile_loop, "free_memory", lambda device: 12_000_000)
+    monkeypatch.setattr(tile_loop, "free_memory", lambda device: 24_000_000)
     few = super_resolve(replace(drawn_run, ensemble=EnsembleRequest(2)), Silent())
     wanted = replace(drawn_run.ensemble, members=200, spread=None, support=None)
     monkeypatch.setattr(ModelMethod, "predict_members", lambda self, patch, seed, members: iter(()))
