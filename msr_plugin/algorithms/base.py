@@ -25,6 +25,7 @@ from ..translation import tr
 from ..worker.environment import explain_missing, find_engine
 from .rasters import unreadable
 
+LINES = "SOURCES"  # the text that may be a list of its lines or a mapping, too
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -176,6 +177,15 @@ class MsrAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterNumber(name, label, DOUBLE, default, optional, lowest, highest), advanced
         )
 
+    def lines_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        """Return the lines of SOURCES, which may be a text, a list or a mapping."""
+        value = parameters.get(LINES)
+        if isinstance(value, dict):
+            return [f"{name}={rasters}" for name, rasters in value.items()]
+        if isinstance(value, (list, tuple)):
+            return [str(line) for line in value]
+        return (self.parameterAsString(parameters, LINES, context) or "").splitlines()
+
     def names_of_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """Return the engine's names of covariates that have others than their layers give them, by those."""
         return {}
@@ -198,7 +208,8 @@ def unacceptable(
 ) -> str | None:
     """Return what is wrong with a value, None where it may be taken; QGIS' own words name no label."""
     label = f"{definition.description()} ({definition.name()})"
-    if isinstance(definition, QgsProcessingParameterString) and isinstance(value, (list, tuple, dict)):
+    is_text = isinstance(definition, QgsProcessingParameterString) and definition.name() != LINES
+    if is_text and isinstance(value, (list, tuple, dict)):
         return tr("{}: {} is a list: write one text, as the help says.").format(label, value)  # QGIS drops it
     if definition.checkValueIsAcceptable(value, context):
         return None

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import QWidget
 
 from ..appearance.style import Look, style_when_loaded
 from ..appearance.window import for_box
+from ..appearance.zarr_layer import holds_several_fields
 from ..folders import profile_models
 from ..translation import tr
 from ..worker.engine_service import SERVICE
@@ -235,7 +236,10 @@ class SuperResolutionAlgorithm(MsrAlgorithm):
         """
         if not self.is_given(parameters, name, context):
             return None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
+        text = parameters[name] if isinstance(parameters[name], str) else ""
+        layer = None
+        if not holds_several_fields(text):
+            layer = self.parameterAsRasterLayer(parameters, name, context)
         number = None
         if band is not None and self.is_given(parameters, band, context):
             number = self.parameterAsInt(parameters, band, context)

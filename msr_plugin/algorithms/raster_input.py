@@ -66,15 +66,8 @@ def source_lines(
     Raises:
         RasterProblem: a line is no such pair.
     """
-    value = parameters.get("SOURCES")
-    if isinstance(value, dict):
-        return [(str(name).strip(), str(raster).strip()) for name, raster in value.items()]
-    if isinstance(value, (list, tuple)):
-        lines = [str(line) for line in value]
-    else:
-        lines = algorithm.parameterAsString(parameters, "SOURCES", context).splitlines()
     pairs = []
-    for line in lines:
+    for line in algorithm.lines_of(parameters, context):
         if not line.strip():
             continue
         name, mark, raster = line.partition("=")

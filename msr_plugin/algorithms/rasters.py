@@ -18,6 +18,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QUrl
 
+from ..appearance.zarr_layer import holds_several_fields
 from ..compat import RASTER_HINT, WKT2
 from ..folders import too_long
 from ..translation import tr
@@ -74,7 +75,7 @@ def describe(layer: QgsRasterLayer, label: str, band: int | None) -> InputRaster
 def open_raster(text: str, context: QgsProcessingContext) -> QgsRasterLayer | None:
     """Return the raster of a file, a layer's name or id, or a GDAL name; None where there is none."""
     text = text.strip()
-    if not text:
+    if not text or holds_several_fields(text):  # the engine reads it
         return None
     if text[:5].lower() == "file:":
         text = QUrl(text).toLocalFile() or text

@@ -25,6 +25,20 @@ class StoredArray:
     chunks: tuple[int, ...]
 
 
+def holds_several_fields(path: str) -> bool:
+    """Return whether a path is that of a store which GDAL opens by no name of its own.
+
+    QGIS would try, in vain, and GDAL would say so on standard error.
+    """
+    if not path.rstrip("/").lower().endswith(ENDING):
+        return False
+    try:
+        array = _main_array(Path(path))
+    except (OSError, ValueError, TypeError, KeyError):  # somebody's folder: whoever opens it tells
+        return False
+    return array is not None and math.prod(array.shape[:-2]) > 1
+
+
 def shown_source(path: str, dates: Sequence[str] = ()) -> str:
     """Return what QGIS opens as a layer of a result's file: of a Zarr store, its array; else the file itself.
 

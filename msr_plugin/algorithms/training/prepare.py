@@ -200,7 +200,7 @@ class Prepare(TrainingAlgorithm):
         coarse_edge = factor**0.5 if fine else factor**-0.5
         cell = None if layer is None else (layer, coarse_edge)
         sources = listed_sources(self, parameters, context, "COVARIATES", cell)
-        sources += further_sources(self, parameters, context, "SOURCES")
+        sources += further_sources(self, parameters, context)
         return {**dataset, "target": target, **({"sources": sources} if sources else {})}
 
     def _of_rasters(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from qgis.core import QgsCoordinateTransform, QgsCsException, QgsProcessingContext, QgsRasterLayer
 
 from ...translation import tr
-from ..base import MsrAlgorithm
+from ..base import LINES, MsrAlgorithm
 from ..finer.covariates import unique, valid
 from ..raster_input import for_the_engine
 from ..rasters import RasterProblem, open_raster
@@ -69,21 +69,20 @@ def listed_sources(
 
 
 def further_sources(
-    algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext, name: str
+    algorithm: MsrAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> list[dict[str, Any]]:
     """Return the sources of lines such as temperature=t2m/*.tif|units=degC|grid=coarse|dynamic.
 
     Raises:
         RasterProblem: a line is none; the sentence repeats it.
     """
-    text = algorithm.parameterAsString(parameters, name, context) or ""
     sources = []
-    for line in text.splitlines():
+    for line in algorithm.lines_of(parameters, context):
         if not line.strip():
             continue
         first, *options = (part.strip() for part in line.split("|"))
         called, mark, rasters = (part.strip() for part in first.partition("="))
-        label = f"{algorithm.label(name)}, “{line.strip()}”"
+        label = f"{algorithm.label(LINES)}, “{line.strip()}”"
         if not (mark and called and rasters):
             raise RasterProblem(tr("{} is not NAME=RASTERS|KEY=VALUE|….").format(label))
         section = series_of(values_of(rasters), label, context)

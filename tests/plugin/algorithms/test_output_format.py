@@ -24,7 +24,7 @@ from qgis.core import (
 
 from msr_plugin.algorithms.engine_run import tidy
 from msr_plugin.algorithms.output_format import ENDINGS
-from msr_plugin.appearance.zarr_layer import shown_source
+from msr_plugin.appearance.zarr_layer import holds_several_fields, shown_source
 
 MONTHS = ["2018-12", "2019-01", "2019-02"]
 
@@ -48,9 +48,9 @@ def project():
     made.clear()
 
 
-def refusal(provider, parameters):
+def refusal(provider, parameters, name="baseline"):
     context = QgsProcessingContext()
-    return provider.algorithm("baseline").create().checkParameterValues(parameters, context)[1]
+    return provider.algorithm(name).create().checkParameterValues(parameters, context)[1]
 
 
 def highest(source):
@@ -140,11 +140,21 @@ def test_a_store_that_is_no_zarr_stays_what_it_is(tmp_path):
     (tmp_path / "odd.zarr").mkdir()
     assert shown_source(str(tmp_path / "odd.zarr")) == str(tmp_path / "odd.zarr")
     assert shown_source("fine.tif") == "fine.tif"
+    (tmp_path / "odd.zarr" / "target").mkdir()
+    for text in ("{", "[]", '{"shape": 3, "chunks": 3}'):
+        (tmp_path / "odd.zarr" / "target" / ".zarray").write_text(text)
+        assert not holds_several_fields(str(tmp_path / "odd.zarr"))
 
 
-def test_a_store_is_read_again_as_its_layer(provider, months, tmp_path, feedback):
+def test_a_store_is_read_again_as_its_layer(provider, months, tmp_path, feedback, capfd):
     store = str(tmp_path / "half.zarr")
     processing.run("msr:baseline", {**months, "OUTPUT": store})
+    capfd.readouterr()
+    for name, asked in (("sharpen", {"COVARIATES": [store]}), ("baseline", {"TARGET": store})):
+        # Through Python, so that no widget of QGIS opens it either.
+        sentence = refusal(provider, {**months, **asked, "OUTPUT": "TEMPORARY_OUTPUT"}, name)
+        assert sentence == ""
+    assert "Unable to compute a transformation" not in capfd.readouterr().err  # GDAL's, of a vain try
     layer = QgsRasterLayer(shown_source(store, MONTHS), "half", "gdal")
     for target in (store, layer):
         asked = {**months, "TARGET": target, "OUTPUT": "TEMPORARY_OUTPUT"}

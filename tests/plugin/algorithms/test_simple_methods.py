@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 import pytest
-from qgis.core import QgsProcessingException, QgsRasterLayer
+from qgis.core import QgsProcessingContext, QgsProcessingException, QgsRasterLayer
 
 
 @pytest.fixture
@@ -66,6 +66,16 @@ def test_what_another_method_is_asked_for_is_refused(provider, parameters, chang
     with pytest.raises(QgsProcessingException) as refused:
         run({**parameters, **change})
     assert all(word in str(refused.value) for word in words), str(refused.value)
+
+
+@pytest.mark.parametrize("way", [list, tuple, dict])
+def test_the_lines_of_covariates_may_be_a_list(provider, parameters, way):
+    name, _, path = parameters["SOURCES"].partition("=")
+    value = {name: path} if way is dict else way([parameters["SOURCES"]])
+    algorithm, context = provider.algorithm("baseline").create(), QgsProcessingContext()
+    asked = {**parameters, "SOURCES": value}
+    assert algorithm.checkParameterValues(asked, context) == (True, "")
+    assert [source.path for source in algorithm.sources_of(asked, context).values()] == [path]
 
 
 def test_a_covariate_stands_once(provider, parameters):
