@@ -20,7 +20,7 @@ from engine.sharpening.covariates import CovariateField
 from engine.sharpening.descent import Descent, halo, steps
 from engine.sharpening.fit import Fitted, fit
 from engine.sharpening.fit_report import nothing_carried, report, sentences
-from engine.sharpening.plausible import plausible_shares
+from engine.sharpening.plausible import detail_shares
 from engine.specs import SourceSpec, TargetSpec
 
 
@@ -45,8 +45,8 @@ class Sharpen(FittedMethod):
         names = [str(when) for when in stack.dates]
         fitted = fit(stack.target, given, self.target, names, stack.area, check)
         parts = steps(self.factor)
-        shares = {name: plausible_shares(stack.fine[name], parts) for name in given if name in stack.fine}
-        fitted = replace(_with_mean(fitted), plausible=shares)
+        shares = {name: detail_shares(stack.fine[name], parts) for name in given if name in stack.fine}
+        fitted = replace(_with_mean(fitted), details=shares)
         self._descent = Descent(fitted, self.target, self.factor, stack.corner)
         self._names, self._dates = tuple(given), stack.dates
 

@@ -17,6 +17,7 @@ from engine.fields.windows import crop, spread_cells
 from engine.sharpening.covariates import CovariateField, Covariates
 from engine.sharpening.fit import Fitted
 from engine.sharpening.missing_covariates import Shares, missing_shares, not_carried
+from engine.sharpening.plausible import DetailShares
 from engine.sharpening.relation import BLOCK
 from engine.sharpening.terms import Term, terms
 from engine.sharpening.working_space import HALO as STEP_HALO
@@ -24,6 +25,7 @@ from engine.specs import TargetSpec
 
 _RING = 1  # coarse cells around the window that the supported share is interpolated from
 _TINY = 1e-12
+_WHOLE = DetailShares()
 
 
 @dataclass(frozen=True)
@@ -242,13 +244,16 @@ class Descent:
         alike = torch.zeros_like(u)
         depth = sum(side.octaves) / 2 + 0.5
         worth = {name: gain.below(depth) for name, gain in fitted.gains.items()}
-        for name, shares in fitted.plausible.items():
-            share, (factor, deviation) = shares.get(side.cells, 1.0), worth.get(name, (0.0, 0.0))
+        for name, shares in fitted.details.items():
+            share, (factor, deviation) = shares.plausible.get(side.cells, 1.0), worth.get(name, (0.0, 0.0))
             worth[name] = share * factor, share * deviation
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
         for number, term in enumerate(self._terms(covariates, u, side, known, parts)):
             if number in rest.energies:
-                alike += term.values.square() * (rest.here / rest.energies[number] / len(rest.energies))
+                # What is unknown is taken to grow no more below the data; a covariate's noise does.
+                share = fitted.details.get(term.covariate, _WHOLE).steady.get(side.cells, 1.0)
+                energy = rest.energies[number] * len(rest.energies)
+                alike += term.values.square() * (share * rest.here / energy)
             if term.covariate not in parts:
                 continue
             weight: Tensor | float = float(relation.dates[date, number])

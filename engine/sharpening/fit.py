@@ -13,6 +13,7 @@ from engine.sharpening.covariates import Covariates, Standard
 from engine.sharpening.gains import Gain, Measured, factors, gains
 from engine.sharpening.levels import STEP, Level, levels
 from engine.sharpening.missing_covariates import with_all_known
+from engine.sharpening.plausible import DetailShares
 from engine.sharpening.relation import BlockSums, Relation, Shrinkage, block_shape, contributions
 from engine.sharpening.terms import count, with_products
 from engine.sharpening.unexplained import Missed, Unexplained, nothing_known, unexplained
@@ -44,7 +45,7 @@ class Fitted:
         dates: the dates that were fitted, in the order of the relation's coefficients.
         products: covariates whose products are among the terms.
         missed: what a covariate explains and, where it is missing, does not.
-        plausible: of each covariate, see `engine.sharpening.plausible.plausible_shares`.
+        details: of each covariate, what its detail below the data is.
     """
 
     space: WorkingSpace
@@ -58,7 +59,7 @@ class Fitted:
     dates: tuple[str, ...]
     products: tuple[str, ...] = ()
     missed: Missed | None = None
-    plausible: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    details: Mapping[str, DetailShares] = field(default_factory=dict)
 
 
 def fit(

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.sharpening.fit import Fitted
 from engine.sharpening.gains import Gain, Measured
+from engine.sharpening.plausible import DetailShares
 
 
 def report(fitted: Fitted, factor: int, given: Sequence[str], dates: int) -> dict[str, Any]:
@@ -30,9 +31,9 @@ def report(fitted: Fitted, factor: int, given: Sequence[str], dates: int) -> dic
         "unexplained": {"here": _plain(fitted.unexplained.here), "hurst": _plain(fitted.unexplained.hurst)},
         "covariates": {name: _gain(fitted.gains.get(name), factor) for name in given},
         "plausible": {
-            name: {str(cells): round(share, 4) for cells, share in shares.items() if share < 1}
-            for name, shares in fitted.plausible.items()
-            if min(shares.values(), default=1.0) < 1
+            name: {str(cells): round(share, 4) for cells, share in shares.plausible.items() if share < 1}
+            for name, shares in fitted.details.items()
+            if min(shares.plausible.values(), default=1.0) < 1
         },
     }
 
@@ -54,7 +55,8 @@ def sentences(fitted: Fitted, factor: int, given: Sequence[str]) -> list[str]:
             above = ", ".join(f"{m.factor:.2g} ± {m.error:.1g}" for m in gain.across)
             line += f" (tried above the data, from a level to the next finer one, it was {above})"
         lines.append(f"{line}.")
-        small = [(cells, share) for cells, share in fitted.plausible.get(name, {}).items() if share < 1]
+        own = fitted.details.get(name, DetailShares())
+        small = [(cells, share) for cells, share in own.plausible.items() if share < 1]
         if small:
             told = ", ".join(f"{share:.2g} at ×{cells}" for cells, share in small)
             lines.append(

@@ -10,7 +10,8 @@ is not (Wiener 1949, Extrapolation, Interpolation, and Smoothing of Stationary T
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -26,34 +27,48 @@ LEAST_GROWTH, MOST_GROWTH = 0.8, 4.0  # of the mean square from octave to octave
 _TINY = 1e-12
 
 
-def plausible_shares(fine: Tensor, steps: Sequence[int]) -> dict[int, float]:
-    """Return the share of a covariate's detail that is no more than expected, by step.
+@dataclass(frozen=True)
+class DetailShares:
+    """Shares of the mean square of a covariate's detail, 0..1, by the fine side's cells of each step.
+
+    None where too little of it is known.
+
+    Attributes:
+        plausible: what is no more than its detail above leads to expect.
+        steady: what is no more than in the octave that ends at the data.
+    """
+
+    plausible: Mapping[int, float] = field(default_factory=dict)
+    steady: Mapping[int, float] = field(default_factory=dict)
+
+
+def detail_shares(fine: Tensor, steps: Sequence[int]) -> DetailShares:
+    """Return the shares of a covariate's detail.
 
     Args:
         fine: (C, h·k, w·k) a window of it, NaN where unknown.
-        steps: factors of the steps down to it, their product k.
-
-    Returns:
-        Cells along a coarse cell's edge on the fine side of each step → share, 0..1; none where too little
-        is known.
+        steps: factors of the steps down to it, their product k; a step's fine side has so many cells along a
+            coarse cell's edge as it and those before it multiply to.
     """
     below: list[tuple[int, int, float]] = []
-    field, cells = fine.double(), math.prod(steps)
+    means, cells = fine.double(), math.prod(steps)
     for step in reversed(steps):
-        field, square, _ = _averaged(field, step)
+        means, square, _ = _averaged(means, step)
         below.append((step, cells, square))
         cells //= step
-    field, here, _ = _averaged(field, STEP)
-    _, above, known = _averaged(field, STEP)
+    means, here, _ = _averaged(means, STEP)
+    _, above, known = _averaged(means, STEP)
     if known < LEAST or min(here, above) <= _TINY:
-        return {}
-    growth, octaves, shares = min(max(here / above, LEAST_GROWTH), MOST_GROWTH), 0.0, {}
+        return DetailShares()
+    growth, octaves = min(max(here / above, LEAST_GROWTH), MOST_GROWTH), 0.0
+    plausible, steady = {}, {}
     for step, cells, square in reversed(below):
         depth = math.log2(step)
         expected = SLACK * here * depth * growth ** (octaves + depth)
-        shares[cells] = min(expected / max(square, _TINY), 1.0)
+        plausible[cells] = min(expected / max(square, _TINY), 1.0)
+        steady[cells] = min(here * depth / max(square, _TINY), 1.0)
         octaves += depth
-    return shares
+    return DetailShares(plausible, steady)
 
 
 def window_to_look_at(shape: Sequence[int], factor: int) -> tuple[slice, slice]:

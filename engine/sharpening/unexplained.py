@@ -5,8 +5,9 @@ large it falls by a factor that the levels show and that, for what is self-affin
 2^(−2H); it goes on so below the data, as far as H is known and the same in each octave. Where neighbours are
 missing interpolation errs more; far up most cells lie at an edge and below the data few do, so their part is
 measured apart and halves from octave to octave. That is one guess; the other is that the rest is spread over
-scales and places as the covariates' own detail is, which is known. The two are weighed by how far the rest at
-the level of the data goes with that detail. Where the rest was larger there it is taken to be larger below.
+scales and places as the covariates' own detail is, which is known, but does not grow on the way down as their
+noise would. The two are weighed by how far the rest at the level of the data goes with that detail. Where the
+rest was larger there it is taken to be larger below.
 """
 
 from __future__ import annotations

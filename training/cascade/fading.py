@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.fields.patch import Patch, moved
 from engine.sharpening.gains import WHOLE, Gain, Measured, faded, settled
-from engine.sharpening.plausible import plausible_shares, window_to_look_at
+from engine.sharpening.plausible import detail_shares, window_to_look_at
 from engine.sharpening.relation import BLOCK, FOLDS, cells_of_blocks, folds_of_blocks
 from engine.transforms import normalised
 from training.cascade.trainer import CascadeLevel, CascadeTrainer
@@ -165,16 +165,16 @@ def measured_fading(
     return Fading(None if here is None else Gain(here, tuple(across), explained), tuple(steps), *noise)
 
 
-def _noisiest(given: Archive, config: Config, steps: Sequence[int]) -> tuple[str, dict[int, float]]:
+def _noisiest(given: Archive, config: Config, steps: Sequence[int]) -> tuple[str, Mapping[int, float]]:
     """Return the fine source whose detail below the data is least to be trusted, and its shares by step."""
     k = given.factor
     rows, columns = (slice(each.start * k, each.stop * k) for each in window_to_look_at(given.shape, k))
-    shares: dict[str, dict[int, float]] = {}
+    shares: dict[str, Mapping[int, float]] = {}
     for name in (section.name for section in config.sources):
         source = given.sources[name]
         if source.grid == "fine":
             values = np.asarray(source.array[len(source.array) // 2][:, rows, columns], np.float32)
-            own = plausible_shares(torch.from_numpy(np.ascontiguousarray(values)), steps)
+            own = detail_shares(torch.from_numpy(np.ascontiguousarray(values)), steps).plausible
             if min(own.values(), default=1.0) < 1:
                 shares[name] = own
     if not shares:

@@ -279,3 +279,14 @@ def test_a_covariate_with_one_wild_cell_is_named(make, tmp_path: Path) -> None:
     result = run(make(4, 10 - ground(4), dem=z), told)
     (line,) = [line for line in result.warnings if "declare them as nodata" in line]
     assert line.startswith("dem: one coarse cell has a mean of up to 6.25e+07") and line in told.lines
+
+
+def test_a_covariate_of_noise_does_not_raise_the_expected_error(make, tmp_path: Path) -> None:
+    z, k = ground(8), 8
+    truth = 10 - 0.0065 * z + ground(8, seed=7) / 2000
+    noise = np.random.default_rng(4).normal(0, 50, z.shape).astype(np.float32)
+    for sources, most in (({"dem": z, "noise": noise}, 1.5), ({"noise": noise}, 1.6)):
+        request = replace(make(k, truth, **sources), expected_error=str(tmp_path / "error.tif"))
+        run(request)
+        true, told = rmse(bands(request.output), truth), rmse(bands(tmp_path / "error.tif"), 0)
+        assert 0.6 * true < told < most * true, (list(sources), true, told)

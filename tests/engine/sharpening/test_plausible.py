@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.sharpening.plausible import SLACK, plausible_shares
+from engine.sharpening.plausible import SLACK, detail_shares
 
 
 def rough(edge: int, size: int = 256, seed: int = 0) -> torch.Tensor:
@@ -26,17 +26,17 @@ def self_affine(size: int = 256) -> torch.Tensor:
 @pytest.mark.parametrize("steps", [(2, 2, 2), (2, 3), (5,)])
 def test_all_of_a_fields_own_detail_is_kept(steps: tuple[int, ...]) -> None:
     field = self_affine()[:, :240, :240]
-    assert plausible_shares(field, steps) == {cells: 1.0 for cells in _cells(steps)}
+    assert detail_shares(field, steps).plausible == {cells: 1.0 for cells in _cells(steps)}
 
 
 def test_patches_of_classes_are_kept() -> None:
     """They have four times the detail in each octave above the data too."""
-    assert set(plausible_shares((rough(2) > 0).float(), (2, 2)).values()) == {1.0}
+    assert set(detail_shares((rough(2) > 0).float(), (2, 2)).plausible.values()) == {1.0}
 
 
 def test_of_noise_that_the_means_hide_the_fields_own_share_is_kept() -> None:
     field, noise = self_affine(), 0.3 * rough(1, seed=99)
-    shares = plausible_shares(field + noise, (2, 2, 2))
+    shares = detail_shares(field + noise, (2, 2, 2)).plausible
     assert shares[8] < 0.5 and shares[8] < shares[4] <= shares[2] <= 1
     # Of the last octave: what is expected over what is there.
     own = field - F.avg_pool2d(field, 2).repeat_interleave(2, 1).repeat_interleave(2, 2)
@@ -44,14 +44,24 @@ def test_of_noise_that_the_means_hide_the_fields_own_share_is_kept() -> None:
     assert true < shares[8] < 8 * SLACK * true
 
 
+def test_detail_counts_as_steady_as_far_as_it_is_that_of_the_octave_above() -> None:
+    assert set(detail_shares(self_affine(), (2, 2, 2)).steady.values()) == {1.0}
+    white = detail_shares(
+        rough(1), (2, 2, 2)
+    )  # four times the mean square in each octave, above the data too
+    assert set(white.plausible.values()) == {1.0}
+    for cells, share in white.steady.items():
+        assert share == pytest.approx(1 / 4 ** (1 + (cells > 2) + (cells > 4)), rel=0.2)
+
+
 def test_holes_do_not_count_and_little_tells_nothing() -> None:
     field = self_affine() + 0.3 * rough(1, seed=99)
-    whole = plausible_shares(field, (2, 2))
+    whole = detail_shares(field, (2, 2)).plausible
     field[:, :64] = math.nan
-    holed = plausible_shares(field, (2, 2))
+    holed = detail_shares(field, (2, 2)).plausible
     assert holed[4] == pytest.approx(whole[4], rel=0.3)
-    assert plausible_shares(field[:, 64:72, :8], (2, 2)) == {}
-    assert plausible_shares(torch.zeros(1, 64, 64), (2, 2)) == {}
+    assert detail_shares(field[:, 64:72, :8], (2, 2)).plausible == {}
+    assert detail_shares(torch.zeros(1, 64, 64), (2, 2)).plausible == {}
 
 
 def _cells(steps: tuple[int, ...]) -> list[int]:
