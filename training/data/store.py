@@ -36,7 +36,7 @@ from training.data.archive import Archive, ArchiveSource, crop
 from training.data.lazy import FourAxes, LazyArray
 from training.data.repeats import repeated
 from training.data.store_format import COARSE, FINE, VERSION
-from training.data.whole_store import whole_store
+from training.data.whole_store import StoreArray, StoreState, same_store, store_state, whole_store
 
 SHARE = 0.4  # of the memory that is free
 
@@ -89,11 +89,14 @@ def as_given(path: str, memory_gib: float | None = None, every: int = 1) -> Arch
     Raises:
         InputError: as `load`.
     """
+    opened = store_state(path)
     with whole_store(path):
-        return _as_given(path, memory_gib, every)
+        archive = _as_given(path, memory_gib, every, opened)
+        same_store(path, opened)
+        return archive
 
 
-def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
+def _as_given(path: str, memory_gib: float | None, every: int, opened: StoreState) -> Archive:
     group, attributes = _open(path)
     own = int(attributes["factor"])
     _check_shapes(group, attributes)
@@ -111,7 +114,9 @@ def _as_given(path: str, memory_gib: float | None, every: int) -> Archive:
         )
     budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * free_memory())
     names = [str(s["name"]) for s in attributes["sources"]]
-    arrays = _arrays(group, [COARSE, *([FINE] if FINE in group else []), *names], budget)
+    wanted = [COARSE, *([FINE] if FINE in group else []), *names]
+    held = {name: StoreArray(group[name], path, opened) for name in wanted}
+    arrays = _arrays(held, budget)
     if every > 1:
         dynamic = {COARSE, FINE, *(str(s["name"]) for s in attributes["sources"] if s["dynamic"])}
         arrays = {name: _thinned(a, every) if name in dynamic else a for name, a in arrays.items()}
@@ -245,13 +250,13 @@ def _check_shapes(group: Any, attributes: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} has the shape {group[name].shape}, not {shape}")
 
 
-def _arrays(group: Any, names: Sequence[str], budget: int) -> dict[str, Any]:
+def _arrays(held: Mapping[str, StoreArray], budget: int) -> dict[str, Any]:
     """Read arrays, the coarse target first, then the smallest, while the budget lasts; leave the rest."""
-    sizes = {name: int(np.prod(group[name].shape)) * 4 for name in names}
+    sizes = {name: int(np.prod(array.shape)) * 4 for name, array in held.items()}
     arrays: dict[str, Any] = {}
-    for name in sorted(names, key=lambda n: (n != COARSE, sizes[n])):
+    for name in sorted(held, key=lambda n: (n != COARSE, sizes[n])):
         budget -= sizes[name]
-        arrays[name] = group[name][:] if name == COARSE or budget >= 0 else group[name]
+        arrays[name] = held[name][:] if name == COARSE or budget >= 0 else held[name]
     return arrays
 
 
