@@ -24,6 +24,7 @@ from distributed.scheduler import KilledWorker
 
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.workers import EngineAsked, check_workers
+from engine.compute.cards import take_card
 from engine.errors import EngineError
 from engine.feedback import Feedback
 
@@ -76,13 +77,16 @@ class JobPlugin(WorkerPlugin):
 
     Args:
         job: what tasks are of.
+        share: the workers are of one machine and see all of its graphics cards: each takes its own.
     """
 
-    def __init__(self, job: NumberedJob) -> None:
-        self.job, self.name = job, topic_of(job.token)
+    def __init__(self, job: NumberedJob, share: bool = False) -> None:
+        self.job, self.name, self.share = job, topic_of(job.token), share
 
     def setup(self, worker: Any) -> None:
         """Take the job in."""
+        if self.share and isinstance(worker.name, int):
+            take_card(worker.name)
         _JOBS[self.job.token] = self.job
 
     def teardown(self, worker: Any) -> None:
@@ -189,7 +193,7 @@ class DaskWorkers:
         words: queue.Queue[str] = queue.Queue()
         topic = topic_of(job.token)
         self._client.subscribe_topic(topic, lambda event: words.put(event[1]))
-        self._client.register_plugin(JobPlugin(job))
+        self._client.register_plugin(JobPlugin(job, share=self._local is not None))
         try:
             self._do(job.token, iter(numbers), heard, words)
         finally:

@@ -19,6 +19,7 @@ from engine.cluster.parts_request import PartsRequest
 from engine.cluster.portable_request import portable
 from engine.cluster.run_stores import RunStores
 from engine.cluster.step_job import StepJob
+from engine.compute.cards import shared_device
 from engine.compute.devices import PrecisionPlan
 from engine.errors import Cancelled, EngineError, InputError
 from engine.feedback import Feedback
@@ -168,7 +169,8 @@ class PartsRun:
     def _make(self, makers: Makers, stores: RunStores, facts: RunFacts) -> None:
         plan, done = self.plan, self._folder.done
         fitted = self.method if isinstance(self.method, FittedMethod) else None
-        request = replace(portable(plan.request, plan.choice), device=facts.device)
+        device = shared_device(plan.request.device, facts.device)
+        request = replace(portable(plan.request, plan.choice), device=device)
         step = StepJob(request, facts.edge, facts.plan, facts.threads, fitted, plan.inputs.correction)
         job = PartJob(step, str(self._folder.path), stores.arrays, len(plan.dates), stores.shift)
         rows, cols = plan.grids.output.shape

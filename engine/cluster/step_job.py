@@ -88,12 +88,14 @@ class OpenJob:
 
     def _make(self, tile: Tile, date: int) -> MadeStep:
         before = counts_of(self.plan.inputs)
+        made = None
         try:
-            patch = self.maker.read(tile, date)
-            made = self.maker.make(tile, date, patch)
+            made = self.maker.make(tile, date, self.maker.read(tile, date)).arrived()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+        if made is None:  # now that the error holds no tensors any more
+            self.maker.copier.forget()
             return joined([self._make(part, date) for part in tile.split()])
         counts = counts_since(before, self.plan.inputs)
         return replace(made, account=replace(made.account, counts=counts))

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from engine.compute.cache import read_cache, write_cache
+from engine.compute.cards import own_card
 from engine.compute.memory import free_memory, is_out_of_memory
 from engine.errors import InputError
 
@@ -83,14 +84,18 @@ def list_devices() -> list[dict[str, str]]:
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device of that name; "auto" takes CUDA, else MPS, else the processor.
 
+    Of several graphics cards, "auto" and "cuda" are this process's own (`engine.compute.cards`).
+
     Raises:
         InputError: the machine does not have it; the sentence lists those it has.
     """
     devices = [d["id"] for d in list_devices()]
     name = name.strip().lower() or "auto"
+    cards = [id for id in devices if id.startswith("cuda")]
+    own = own_card(cards) if cards else "cuda:0"
     if name == "auto":
-        return _exact(torch.device(devices[0]))
-    wanted = "cuda:0" if name == "cuda" else name
+        return _exact(torch.device(own if cards else devices[0]))
+    wanted = own if name == "cuda" else name
     if wanted not in devices:
         raise InputError(f"There is no device {name} here; this machine has: {', '.join(devices)}.")
     return _exact(torch.device(wanted))

@@ -15,5 +15,6 @@ def lapse_rate(day_of_year: Tensor | None) -> Tensor:
     """Return the rate of a date's month in K/km, (B, 1, 1); the year's mean for no date."""
     if day_of_year is None:
         return torch.tensor(sum(RATES) / len(RATES)).view(1, 1, 1)
-    month = torch.bucketize(day_of_year.cpu().float(), torch.tensor(_ENDS))
-    return torch.tensor(RATES)[month][:, None, None]
+    place = day_of_year.device
+    month = torch.bucketize(day_of_year.float(), torch.tensor(_ENDS, device=place))
+    return torch.tensor(RATES, device=place)[month][:, None, None]

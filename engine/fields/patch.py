@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -50,15 +51,35 @@ class Patch:
         return self.area if target.by_area else None
 
 
+_STAY = ("origin",)  # numbers that the processor looks at
+
+
 def moved(patch: Patch, device: torch.device) -> Patch:
-    """Return the patch on a device."""
+    """Return the patch on a device, where only the processor's own numbers stay."""
     if patch.target.device == device:
         return patch
-    changed: dict[str, Any] = {}
+    return rebuilt(patch, [x.to(device) for x in tensors_of(patch)])
+
+
+def tensors_of(patch: Patch) -> list[Tensor]:
+    """Return the tensors of a patch that a device needs."""
+    tensors: list[Tensor] = []
     for part in fields(patch):
         value = getattr(patch, part.name)
-        if isinstance(value, Tensor):
-            changed[part.name] = value.to(device)
+        if isinstance(value, Tensor) and part.name not in _STAY:
+            tensors.append(value)
         elif isinstance(value, dict):
-            changed[part.name] = {name: x.to(device) for name, x in value.items()}
+            tensors += value.values()
+    return tensors
+
+
+def rebuilt(patch: Patch, tensors: Sequence[Tensor]) -> Patch:
+    """Return the patch with others in the places of the tensors of `tensors_of`, in their order."""
+    given, changed = iter(tensors), dict[str, Any]()
+    for part in fields(patch):
+        value = getattr(patch, part.name)
+        if isinstance(value, Tensor) and part.name not in _STAY:
+            changed[part.name] = next(given)
+        elif isinstance(value, dict):
+            changed[part.name] = {name: next(given) for name in value}
     return replace(patch, **changed)

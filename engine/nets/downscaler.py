@@ -208,7 +208,7 @@ class Downscaler(nn.Module):
             raise InputError("The network has no noise input: it has no members to draw.")
         if inputs.origin is None:
             raise InputError("Members cannot be drawn: the patch does not say where it lies.")
-        return Noise(seed, members, inputs.origin, inputs.turn)
+        return Noise(seed, members, inputs.origin, inputs.turn, inputs.base.device)
 
     def to_physical(self, field: Tensor) -> Tensor:
         """Return the field of `forward` in the target's units, cut off at its bounds."""

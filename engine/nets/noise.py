@@ -125,6 +125,7 @@ class Noise:
     members: tuple[int, ...]
     origin: Tensor
     turn: int | None = None
+    device: torch.device | None = None  # where it is made; None: that of the origin
 
     def __post_init__(self) -> None:
         """Check that there is an origin for each window; raises InputError."""
@@ -147,11 +148,12 @@ class Noise:
             margin: pixels of this level around the windows.
             channels: how many numbers a pixel gets.
         """
+        device = self.device or self.origin.device
         height, width = (edge * scale + 2 * margin for edge in size)
         fields = []
         for member, (row, column) in zip(self.members, self._places, strict=True):
             if member == 0:
-                fields.append(torch.zeros(channels, height, width, device=self.origin.device))
+                fields.append(torch.zeros(channels, height, width, device=device))
                 continue
             top, left = row * scale - margin, column * scale - margin
             rows: Sequence[int] = range(top, top + height)
@@ -163,7 +165,7 @@ class Noise:
             parts = []
             for seed, weight in zip(mix.seeds, mix.weights, strict=True):
                 if weight:
-                    place = rows, columns, channels, self.origin.device
+                    place = rows, columns, channels, device
                     drawn = level_noise(seed, member, level, scale, *place)
                     parts.append(drawn if weight == 1 else drawn.mul_(weight))
             fields.append(sum(parts[1:], parts[0]))

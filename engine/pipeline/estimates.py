@@ -16,7 +16,7 @@ from engine.fields.conservation import aggregate
 from engine.fields.domain import conserved, within
 from engine.fields.ensemble import MemberMoments, quantiles
 from engine.fields.member_seed import Seed, SeedMix
-from engine.fields.patch import Patch
+from engine.fields.patch import Patch, moved
 from engine.fields.supported_share import RING, SupportedShare
 from engine.fields.windows import crop, narrowed, widened
 from engine.methods.interface import EnsembleMethod, FittedMethod, Method
@@ -29,7 +29,7 @@ Step = Callable[[float], None]  # hears which share of a tile is done; may raise
 
 @dataclass
 class Fields:
-    """A finished tile: the bands of each output file, (h·k, w·k) each, on the processor."""
+    """A finished tile: the bands of each output file, (h·k, w·k) each, on the method's device."""
 
     bands: dict[str, list[Tensor]] = field(default_factory=dict)
     residual: float = 0.0  # largest |mean − coarse value|, over the members too
@@ -69,21 +69,21 @@ class Single:
 
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
         """Return the fields of a patch of one window that has a valid coarse cell."""
+        patch = moved(patch, self.method.device)
         fine, residual = self._conserved(self.method.predict(patch), patch)
-        return Fields({MAIN: [fine]}, residual)
+        return Fields({MAIN: [fine]}, float(residual))
 
     def empty(self, rows: int, cols: int) -> Fields:
         """Return the fields of a tile without a valid coarse cell."""
         return Fields({MAIN: [torch.full((rows, cols), torch.nan)]})
 
-    def _conserved(self, fine: Tensor, patch: Patch) -> tuple[Tensor, float]:
-        """Return a prediction conserved, (h·k, w·k), and its largest residual."""
+    def _conserved(self, fine: Tensor, patch: Patch) -> tuple[Tensor, Tensor]:
+        """Return a prediction conserved, (h·k, w·k), and its largest residual, on the prediction's device."""
         k, coarse, area = patch.factor, crop(patch.target, patch.halo), patch.averaging_area(self.target)
         rows = None if area is None else area[:, patch.halo * k : area.shape[1] - patch.halo * k]
-        fine = conserved(fine.to("cpu"), patch, self.target, self.strength)
+        fine = conserved(fine, patch, self.target, self.strength)
         difference = (aggregate(fine, k, rows) - coarse).abs()
-        finite = difference[torch.isfinite(difference)]
-        return fine[0], float(finite.max()) if finite.numel() else 0.0
+        return fine[0], torch.where(torch.isfinite(difference), difference, 0.0).max()
 
 
 class Expectation(Single):
@@ -105,7 +105,7 @@ class Expectation(Single):
         fine, residual = self._conserved(made.field, patch)
         error, support = (within(x, patch, patch.halo) for x in (made.error, made.support))
         bands = {MAIN: [fine], ERROR: [error[0]], SUPPORT: [support[0]]}
-        return Fields(bands, residual, _squares(error, support))
+        return Fields(bands, float(residual), _squares(error, support))
 
     def empty(self, rows: int, cols: int) -> Fields:
         """Return the fields of a tile without a valid coarse cell."""
@@ -154,8 +154,8 @@ class Ensemble(Single):
 
     def fields(self, patch: Patch, when: When | None, step: Step) -> Fields:
         """Return the fields of a patch of one window that has a valid coarse cell."""
-        k, window = patch.factor, widened(patch, self._ring)
-        support, moments, kept = None, MemberMoments(), []
+        k, window = patch.factor, widened(moved(patch, self.method.device), self._ring)
+        support, moments, kept, residuals = None, MemberMoments(), [], []
         if self._ring:
             smooth = base_field(narrowed(window, BASE_HALO), self.target, (), 0)
             support = SupportedShare(smooth[0], k)
@@ -168,8 +168,9 @@ class Ensemble(Single):
             moments.add(member)
             if self._keeps:
                 kept.append(member)
-            tile.residual = max(tile.residual, residual)
+            residuals.append(residual)
             step(number / self.wanted.members)
+        tile.residual = float(torch.stack(residuals).max())
         tile.bands[MAIN] = [moments.mean]
         files = self.wanted.files
         if "spread" in files:

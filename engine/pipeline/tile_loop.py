@@ -13,15 +13,14 @@ from engine.compute.devices import free_memory, is_out_of_memory
 from engine.compute.prefetch import Prefetcher
 from engine.compute.write_behind import WriteBehind
 from engine.feedback import Feedback
-from engine.fields.patch import Patch
 from engine.methods.interface import Method
 from engine.pipeline import provenance
 from engine.pipeline.pace import RunPace
 from engine.pipeline.run_plan import RunPlan
 from engine.pipeline.steps.run_totals import RunTotals
 from engine.pipeline.steps.run_writers import later_tags, run_writer
-from engine.pipeline.steps.step_maker import MadeStep, StepMaker
-from engine.pipeline.tiles import Tile, TileQueue, edge
+from engine.pipeline.steps.step_maker import MadeStep, ReadStep, StepMaker
+from engine.pipeline.tiles import TILE, TILES, Tile, TileQueue, edge
 from engine.raster.written.output_set import OutputSet
 from engine.raster.written.raster_writer import RasterWriter
 
@@ -99,12 +98,16 @@ class TileJob:
             self._report()
             while step < self._steps:
                 self.feedback.check_cancelled()
+                done, short = None, False
                 try:
                     done = self._compute(*self._at(step), read(step))
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
+                    short = True
+                if short:  # now that the error holds no tensors any more
                     read.forget()
+                    self.maker.copier.forget()
                     self.totals.change.forget()
                     self._queue.shrink(step // len(self.dates))
                     step, read.end = 0, self._steps
@@ -135,21 +138,21 @@ class TileJob:
         tile, date = divmod(step, len(self.dates))
         return self._queue[tile], date
 
-    def _read(self, step: int) -> Patch:
+    def _read(self, step: int) -> ReadStep:
         tile, date = self._at(step)
         return self.maker.read(tile, date)
 
     @staticmethod
     def _write(writers: dict[str, RasterWriter], done: MadeStep) -> None:
-        for key, bands in done.bands.items():
+        for key, bands in done.arrived().bands.items():
             if key not in writers:
                 continue
             for number, values in enumerate(bands, start=done.date * len(bands) + 1):
                 writers[key].write(values.numpy(), done.row, done.col, number)
 
-    def _compute(self, tile: Tile, date: int, patch: Patch) -> MadeStep | None:
+    def _compute(self, tile: Tile, date: int, read: ReadStep) -> MadeStep | None:
         """Make one tile's fields, and count it."""
-        made = self.maker.make(tile, date, patch, self._step)
+        made = self.maker.make(tile, date, read, self._step)
         self.totals.add(date, made.account)
         return made
 
@@ -175,9 +178,10 @@ def tile_edge(maker: StepMaker, feedback: Feedback, processes: int = 1) -> int:
     """
     plan, made = maker.plan, maker.estimate
     rows, cols = plan.grids.coarse.shape
-    memory, asked = free_memory(maker.method.device), plan.request.tile
+    device, asked = maker.method.device, plan.request.tile
+    memory = min(free_memory(place) for place in {device, torch.device("cpu")})  # which holds the tile, too
     shape = plan.grids.factor, made.halo, made.bytes_per_cell
-    size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols))
+    size = edge(*shape, memory * _MEMORY_SHARE, (rows, cols), tile=TILES.get(device.type, TILE))
     if asked:
         size = min(asked, edge(*shape, memory * _MEMORY_LIMIT, (rows, cols), asked))
         if size < min(asked, max(rows, cols)):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.errors import OutOfMemoryError
 
 TILE = 1536  # fine cells along an edge: the halo is then a small part of the work, within 2 GB
+TILES = {"cuda": 3072}  # of other devices: more cells keep them busy, and there is less halo
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,17 @@ class TileQueue:
 
 
 def edge(
-    factor: int, halo: int, bytes_per_cell: float, budget: float, size: tuple[int, int], asked: int = 0
+    factor: int,
+    halo: int,
+    bytes_per_cell: float,
+    budget: float,
+    size: tuple[int, int],
+    asked: int = 0,
+    tile: int = TILE,
 ) -> int:
     """Choose a tile's edge in coarse cells.
 
-    About `TILE` fine cells, more where the halo would cost more than the tile, within the memory
+    About `tile` fine cells, more where the halo would cost more than the tile, within the memory
     budget.
 
     Args:
@@ -90,7 +97,8 @@ def edge(
         budget: bytes that a tile may take.
         size: rows and columns of the coarse grid.
         asked: an edge that the user wants instead, as far as the budget allows.
+        tile: fine cells along an edge where nothing else is asked for.
     """
-    wanted = asked or max(-(-TILE // factor), 3 * halo)
+    wanted = asked or max(-(-tile // factor), 3 * halo)
     most = int((budget / max(bytes_per_cell, 1)) ** 0.5) // factor - 2 * halo
     return max(1, min(wanted, most, max(size)))

@@ -115,7 +115,7 @@ def tile_seconds(
         maker = StepMaker(plan, method)
         rows, columns = plan.grids.coarse.shape
         tile = TileQueue(rows, columns, tile_edge(maker, Silent()))[0]
-        patch, when = maker.read(tile, 0), plan.dates[0]
+        patch, when = maker.read(tile, 0).patch, plan.dates[0]
 
         def made() -> None:
             with torch.inference_mode():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.compute.copies import THERE, Arrival, copier_for
 from engine.fields.conservation import aggregate, outside_bounds
 from engine.fields.mean_change import MeanChange
-from engine.fields.patch import Patch
+from engine.fields.patch import Patch, rebuilt, tensors_of
 from engine.fields.windows import crop
 from engine.methods.interface import Method
 from engine.pipeline.estimates import Step, estimate
@@ -25,10 +26,12 @@ class MadeStep:
 
     Attributes:
         bands: (rows, cols) of the output each, for each output file; none where the output has no part of it.
+            On the processor, once they have arrived.
         row, col: the upper left cell in the output.
         date: its place among the run's dates.
         empty: whether no cell has a value.
         account: what it tells of itself.
+        arrival: of the bands.
     """
 
     bands: dict[str, list[Tensor]]
@@ -37,6 +40,22 @@ class MadeStep:
     date: int
     empty: bool
     account: StepAccount
+    arrival: Arrival = THERE
+
+    def arrived(self) -> MadeStep:
+        """Wait until the bands are on the processor, and return the step."""
+        self.arrival.on_processor()
+        return self
+
+
+@dataclass
+class ReadStep:
+    """A tile with its halo for a date, on its way to the method's device."""
+
+    patch: Patch  # on the device
+    coarse: Tensor  # its target, (1, H, W), on the processor
+    some: bool  # whether any cell of the window gets a value
+    arrival: Arrival
 
 
 class StepMaker:
@@ -57,31 +76,38 @@ class StepMaker:
         self.strength = spec.strength if request.conservation is None else request.conservation
         self.estimate = estimate(method, spec, self.strength, request.ensemble, request.seed)
         self._measured = MeanChange(plan.dates).measured
+        self.copier = copier_for(method.device)
 
-    def read(self, tile: Tile, date: int) -> Patch:
-        """Read a tile with its halo for the date of that number."""
-        return self.plan.inputs.patch(tile, self.estimate.halo, self.plan.dates[date])
+    def read(self, tile: Tile, date: int) -> ReadStep:
+        """Read a tile with its halo for the date of that number, and send it to the method's device."""
+        patch = self.plan.inputs.patch(tile, self.estimate.halo, self.plan.dates[date])
+        some, coarse = _any_cell(crop(patch.target, patch.halo), patch), patch.target
+        if not some:
+            return ReadStep(patch, coarse, some, THERE)
+        tensors, arrival = self.copier.up(tensors_of(patch))
+        return ReadStep(rebuilt(patch, tensors), coarse, some, arrival)
 
-    def make(self, tile: Tile, date: int, patch: Patch, step: Step = lambda share: None) -> MadeStep:
+    def make(self, tile: Tile, date: int, read: ReadStep, step: Step = lambda share: None) -> MadeStep:
         """Make a tile's fields and crop them to the output.
 
         Args:
             tile: which.
             date: its place among the run's dates.
-            patch: from `read`.
+            read: from `read`.
             step: hears which share of it is done; may raise to stop.
         """
         grids, k, spec = self.plan.grids, self.plan.grids.factor, self.plan.choice.target
-        coarse = crop(patch.target, patch.halo)
-        some = _any_cell(coarse, patch)
+        patch, some = read.patch, read.some
+        coarse = crop(read.coarse, patch.halo)
         with torch.inference_mode():
             if some:
+                read.arrival.on_device(tensors_of(patch))
                 fields = self.estimate.fields(patch, self.plan.dates[date], step)
             else:
                 fields = self.estimate.empty(tile.rows * k, tile.cols * k)
         change = None
         if self._measured:
-            change = MeanChange.sums(coarse[0], _means(fields.bands[MAIN][0], patch))
+            change = MeanChange.sums(coarse[0], _means(fields.bands[MAIN][0], patch).to("cpu"))
         top, left = tile.row * k - grids.row, tile.col * k - grids.col
         rows, cols = grids.output.shape
         r0, r1 = max(top, 0), min(top + tile.rows * k, rows)
@@ -92,13 +118,18 @@ class StepMaker:
             bands = {key: [values[inside] for values in stack] for key, stack in fields.bands.items()}
         account = StepAccount(
             residual=fields.residual,
-            valid=int(torch.isfinite(bands[MAIN][0]).sum()) if bands else 0,
+            valid=int(torch.isfinite(bands[MAIN][0]).sum(dtype=torch.int32)) if bands else 0,
             coarse=coarse.numel(),
             beyond=outside_bounds(coarse, spec) * coarse.numel(),
             change=change,
             expected=fields.expected,
         )
-        return MadeStep(bands, r0, c0, date, not some, account)
+        arrival = THERE
+        if some:
+            copies, arrival = self.copier.down([band for stack in bands.values() for band in stack])
+            landed = iter(copies)
+            bands = {key: [next(landed) for _ in stack] for key, stack in bands.items()}
+        return MadeStep(bands, r0, c0, date, not some, account, arrival)
 
 
 def _any_cell(coarse: Tensor, patch: Patch) -> bool:

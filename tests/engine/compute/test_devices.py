@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.compute import cards as cards_of
 from engine.compute import devices, memory
 from engine.compute.devices import PrecisionPlan, choose_device, choose_plan, free_memory, is_out_of_memory
 from engine.errors import InputError
@@ -243,3 +244,16 @@ def test_limits_of_control_groups(tmp_path: Path) -> None:
     group(root / "memory", v1, str(2**63 - 4096), 100, "")
     assert memory.cgroup_memory(proc, root) == memory.UNLIMITED
     assert memory.cgroup_memory(tmp_path / "absent", root) == memory.UNLIMITED
+
+
+def test_processes_take_cards_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [{"id": f"cuda:{n}", "name": "card"} for n in range(2)]
+    monkeypatch.setattr(devices, "list_devices", lambda: [*cards, {"id": "cpu", "name": "processor"}])
+    monkeypatch.setitem(cards_of._OWN, "number", 0)
+    assert str(choose_device("auto")) == str(choose_device("cuda")) == "cuda:0"
+    for number, card in ((1, "cuda:1"), (2, "cuda:0"), (3, "cuda:1")):
+        cards_of.take_card(number)
+        assert str(choose_device("auto")) == str(choose_device("cuda")) == card
+        assert str(choose_device("cuda:0")) == "cuda:0" and choose_device("cpu") == CPU
+    with pytest.raises(InputError, match="no device cuda:2 here"):
+        choose_device("cuda:2")
