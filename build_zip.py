@@ -26,6 +26,7 @@ FILES = (
     "CONTRIBUTING.md",
     "requirements-engine.txt",
     "requirements-training.txt",
+    "requirements-cloud.txt",
     "requirements-cluster.txt",
     ".flake8",
     ".secrets.baseline",

@@ -26,6 +26,7 @@ TRAINING = (
     *("filelock", "xsdba"),
 )
 CLUSTER = ("dask", "distributed", "zarr")
+CLOUD = ("fsspec", "aiohttp", "s3fs", "gcsfs", "fastparquet")
 
 
 def broken_package(error: BaseException) -> str:
@@ -37,7 +38,7 @@ def broken_package(error: BaseException) -> str:
         return ""
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").split(".")[0]
-        if missing in (*ENGINE, *TRAINING, *CLUSTER) and missing == error.name:
+        if missing in (*ENGINE, *TRAINING, *CLUSTER, *CLOUD) and missing == error.name:
             return missing
     trace, package = error.__traceback__, ""
     while trace is not None:  # without Python's own steps of the import, but with each module's lines
@@ -65,6 +66,8 @@ def sentence(package: str, listed: str = "") -> str:
         listed = listed or "requirements-training.txt"
     elif package in CLUSTER:
         listed = listed or "requirements-cluster.txt"
+    elif package in CLOUD:
+        listed = listed or "requirements-cloud.txt"
     if listed in ("", "requirements-engine.txt"):
         listed, or_look = "requirements-engine.txt", ", or look with `python -m engine doctor`"
     return (

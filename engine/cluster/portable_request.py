@@ -17,8 +17,8 @@ def portable(request: SuperResolveRequest, choice: Choice) -> SuperResolveReques
     grid = request.grid
     if grid is not None and grid.like:
         ref = RasterRef.parse(grid.like)
-        band = grid.like[len(ref.path) :]
-        grid = replace(grid, like=_from_the_root(ref.path) + band)
+        band = grid.like[len(ref.address) :]
+        grid = replace(grid, like=_from_the_root(ref.address) + band)
     return replace(
         request,
         model=request.model if choice.package is None else os.path.abspath(choice.package.folder),
@@ -31,7 +31,7 @@ def portable(request: SuperResolveRequest, choice: Choice) -> SuperResolveReques
 
 
 def _moved(ref: RasterRef) -> RasterRef:
-    return ref if isinstance(ref, HeldRaster) else replace(ref, path=_from_the_root(ref.path))
+    return ref if isinstance(ref, HeldRaster) else replace(ref, path=_from_the_root(ref.address))
 
 
 def _from_the_root(name: str) -> str:

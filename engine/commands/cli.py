@@ -21,6 +21,7 @@ from engine.commands.parts_options import COMMAND_JOBS, IN_PARTS
 from engine.commands.signals import Ended, say
 from engine.errors import Cancelled
 from engine.files.partial_files import discard_all
+from engine.raster.cloud.told_address import redacted
 
 _GRACE_SECONDS = 2.0  # for a job to heed Ctrl-C
 
@@ -78,6 +79,7 @@ class Terminal:
 
     def log(self, message: str, level: str = "info") -> None:
         """Show warnings, and what else is told to a person, now or in the log of a batch job."""
+        message = redacted(message)
         if level == "warning" or self._interactive:
             self.clear()
             print(f"Warning: {message}" if level == "warning" else message, file=sys.stderr)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.compute.cache import cache_folder
+from engine.raster.cloud.told_address import scrubbed
 from engine.version import VERSION
 
 FILE = "errors.log"
@@ -23,7 +24,7 @@ def keep(detail: str) -> Path | None:
     head = (
         f"--- {now} MSR {VERSION}, Python {platform.python_version()}, {sys.platform}: {' '.join(sys.argv)}"
     )
-    text = f"{head}\n{detail.rstrip()}\n".encode("utf-8", "replace")
+    text = scrubbed(f"{head}\n{detail.rstrip()}\n").encode("utf-8", "replace")
     for folder in _folders():
         path = folder / FILE
         try:

@@ -16,6 +16,7 @@ from engine.commands.sentences import one_sentence
 from engine.compute.memory import is_out_of_memory
 from engine.errors import EngineError
 from engine.files.system_errors import is_no_memory, system_error, system_sentence
+from engine.raster.cloud.told_address import scrubbed
 
 EXIT_STATUS = {"input": 2, "package": 2, "version": 2, "cancelled": 130}  # any other kind: 1
 MEMORY = (
@@ -47,7 +48,7 @@ def explain(error: BaseException) -> dict[str, str]:
     """Return the kind, one sentence for the user, and the traceback of an error."""
     kind, message = _kind_and_sentence(error)
     detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {"kind": kind, "message": one_sentence(message), "detail": detail}
+    return {"kind": kind, "message": one_sentence(message), "detail": scrubbed(detail)}
 
 
 def says_all(error: BaseException) -> bool:

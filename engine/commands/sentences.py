@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from engine.raster.cloud.told_address import redacted
+
 LONGEST = 390  # signs
 _KEPT = 60  # of a long word, such as a path
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -11,7 +13,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 def one_sentence(text: str) -> str:
     """Return a text as one line that ends with a period; what is too long is left out in its middle."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = redacted(text.encode("utf-8", "replace").decode("utf-8"))
     line = " ".join(_CONTROLS.sub(" ", text).split())
     if len(line) > LONGEST:
         line = _shortened(line)

@@ -30,6 +30,7 @@ from engine.contract import IDLE_SECONDS, PROTOCOL
 from engine.errors import Cancelled
 from engine.files.atomic import discard_own
 from engine.files.partial_files import discard_all
+from engine.raster.cloud.told_address import redacted
 from engine.version import VERSION
 
 SCHEMA_FILE = Path(__file__).with_name("protocol.schema.json")
@@ -125,7 +126,7 @@ class RunningJob:
 
     def log(self, message: str, level: str = "info") -> None:
         """Pass on one line."""
-        self.channel.send({"type": "log", "id": self.id, "level": level, "message": message})
+        self.channel.send({"type": "log", "id": self.id, "level": level, "message": redacted(message)})
 
     def check_cancelled(self) -> None:
         """Raise `Cancelled` when the parent has asked for it."""

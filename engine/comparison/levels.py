@@ -111,7 +111,7 @@ def _factor(request: CompareRequest) -> int:
 
 
 def _factor_of(target: RasterRef, truth: RasterRef) -> int:
-    grid = GridRequest(like=truth.path)
+    grid = GridRequest(like=truth.address)
     return factor_of_grid(SuperResolveRequest(SMOOTH, target, "", grid=grid))
 
 
@@ -133,7 +133,7 @@ def _truth_level(
         part = window(grid, rows.start, 0, rows.stop - rows.start, grid.shape[1])
         return torch.from_numpy(np.ascontiguousarray(raster.read(part, [bands[date]], how)[0]))
 
-    return JudgedLevel(TRUTH, shared, factor, grid, ref.path, reference)
+    return JudgedLevel(TRUTH, shared, factor, grid, ref.address, reference)
 
 
 def _bands(raster: Raster, ref: RasterRef, wanted: Sequence[When | None]) -> tuple[list[int], list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.pipeline.request_check import check_request
-from engine.raster.reference import RasterRef
+from engine.raster.reference import RasterRef, in_full
 
 SCHEMA_FILE = Path(__file__).with_name("compare.schema.json")
 
@@ -49,7 +49,8 @@ class CompareRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the message that `from_json` reads."""
-        return asdict(self)
+        message: dict[str, Any] = in_full(asdict(self))
+        return message
 
     def outputs(self) -> Iterator[tuple[str, Path, tuple[str, ...]]]:
         """Yield what each file is, its absolute path and the endings that it may have."""

@@ -6,6 +6,7 @@ from contextlib import closing
 
 from engine.errors import InputError
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.cloud.told_address import told
 from engine.raster.footprint import scale
 from engine.raster.grids import output_grid
 from engine.raster.reader import Raster
@@ -28,7 +29,7 @@ def factor_of_grid(request: SuperResolveRequest) -> int:
         )
     with closing(Raster(request.target, "target")) as target:
         along = scale(target.georeference, output_grid(target, LEAST, wanted))
-    what = f"the reference grid {wanted.like}" if wanted.like else "the resolution asked for"
+    what = f"the reference grid {told(wanted.like)}" if wanted.like else "the resolution asked for"
     if not along or 1 / along < _SAME:
         raise InputError(
             f"The cells of {what} are no finer than the target's: give a finer one, or the factor (--factor)."

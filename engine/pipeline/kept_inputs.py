@@ -12,6 +12,7 @@ from engine.pipeline.inputs import InputRasters
 from engine.pipeline.method_choice import Choice
 from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.cloud.told_address import told
 from engine.raster.opened_files import lost_file, opened_files, same_file, sidecars
 
 
@@ -82,7 +83,7 @@ def _read(
     for name, ref in request.sources.items():  # also one that the run leaves out
         yield f"input {name}", ref.path, ()
     if request.grid is not None and request.grid.like:
-        yield "reference raster", request.grid.like, ()
+        yield "reference raster", told(request.grid.like), ()
     if choice.package is not None:
         folder = choice.package.folder
         yield f"model {choice.id}", str(folder), [p for p in folder.rglob("*") if p.is_file()]

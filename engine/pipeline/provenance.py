@@ -115,6 +115,8 @@ def _inputs(plan: RunPlan) -> dict[str, Any]:
 
 def _input(raster: Raster) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": raster.ref.path, "band": raster.ref.band}
+    if raster.elsewhere:
+        return entry
     held = [name for name in raster.files if os.path.isfile(name)]
     return entry | (file_facts(held or opened_files([raster.ref.path])) or {})
 

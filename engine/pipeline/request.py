@@ -11,7 +11,7 @@ from engine.contract import MOST_COHERENT_DAYS, MOST_LEVELS, MOST_MEMBERS
 from engine.dates import When
 from engine.errors import InputError
 from engine.pipeline.request_check import check_request
-from engine.raster.reference import GridRequest, RasterRef
+from engine.raster.reference import GridRequest, RasterRef, in_full
 
 LEAST_COHERENT_DAYS = 0.01  # a quarter of an hour
 
@@ -122,7 +122,8 @@ class SuperResolveRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the message that `from_json` reads."""
-        return asdict(self)
+        message: dict[str, Any] = in_full(asdict(self))
+        return message
 
 
 def _tupled(fields: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from engine.errors import InputError
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
 from engine.raster.checks.own_results import doubts_of_own_result
+from engine.raster.cloud.told_address import told
+from engine.raster.gdal.file_references import is_remote
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
 from engine.raster.gdal_reasons import DAMAGED, gdal_reason
 from engine.raster.georeference import given_crs
@@ -57,13 +59,16 @@ class GdalFile(RasterFile):
         try:
             self._file = open_by_gdal(path, label, ref.plain)
         except rasterio.errors.RasterioIOError as error:
-            raise InputError(f"{label}: {ref.path}: {gdal_reason(error, path)}.") from error
+            cause = None if ref.secret else error  # its words hold the address
+            raise InputError(f"{label}: {ref.path}: {gdal_reason(error, path)}.") from cause
         except UnicodeError as error:
             raise InputError(f"{label}: {ref.path} holds text that is none: {DAMAGED}.") from error
         file = self._file
         if file.count == 0:
             names = ", ".join(s.split(":")[-1] for s in file.subdatasets[:8])
-            choose = f"choose one of its variables, such as {(file.subdatasets or [''])[0]} (it has {names})"
+            choose = (
+                f"choose one of its variables, such as {told((file.subdatasets or [''])[0])} (it has {names})"
+            )
             raise InputError(f"{label}: {ref.path} has no band: {choose if names else 'check the file'}.")
         check_file(file, f"{label}: {ref.path}")
         tags = [file.tags(i) for i in file.indexes]
@@ -161,7 +166,8 @@ class GdalFile(RasterFile):
                 return self._file.read(indices, window=window, masked=masked, **how)
         except rasterio.errors.RasterioIOError as error:
             why = gdal_reason(error, self._name)
-            raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from error
+            cause = None if self._ref.secret else error
+            raise InputError(f"{self.label}: {self._name} cannot be read: {why}.") from cause
 
     def _packing_of(self, band: int) -> Packing:
         if band not in self._packings:
@@ -205,9 +211,14 @@ class GdalFile(RasterFile):
         return self._file.block_shapes[self._indices[0] - 1]
 
     @property
+    def elsewhere(self) -> bool:
+        """See `RasterFile.elsewhere`."""
+        return is_remote(self._ref.address)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """See `RasterFile.files`."""
-        return tuple(self._file.files)
+        return tuple(told(name) for name in self._file.files)
 
     def close(self) -> None:
         """Close it."""

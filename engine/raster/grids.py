@@ -249,7 +249,9 @@ def _reference(path: str) -> GeoBox:
     raster = Raster(RasterRef.parse(path), "the reference grid")
     try:
         if not raster.upright:
-            raise InputError(f"The reference grid {path} is rotated: warp it to an upright one first.")
+            raise InputError(
+                f"The reference grid {raster.ref.path} is rotated: warp it to an upright one first."
+            )
         return raster.geobox
     finally:
         raster.close()

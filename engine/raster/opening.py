@@ -15,6 +15,7 @@ from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_array import CfArray
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.store_contents import is_store
+from engine.raster.cloud.cloud_name import cloud_name
 from engine.raster.gdal_file import GdalFile
 from engine.raster.held_raster import HeldRaster
 from engine.raster.raster_file import RasterFile, go_on
@@ -52,8 +53,12 @@ def open_raster(ref: RasterRef, label: str, check: Callable[[], None] = go_on) -
         return _held(ref, label, check)
     if ref.plain:
         return GdalFile(ref.path, None, ref, label, check)
-    located = locate(ref.path)
-    path = located.path if located else ref.path
+    if (cloud := cloud_name(ref.address)) is not None:
+        from engine.raster.cloud.cloud_file import CloudFile  # needs packages that most do without
+
+        return CloudFile(cloud, ref, label, check)
+    located = locate(ref.address)
+    path = located.path if located else ref.address
     _check_there(path, ref, label)
     if located is None or not is_cf(located.path):
         return GdalFile(path, located.variable if located else None, ref, label, check)

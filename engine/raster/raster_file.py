@@ -81,6 +81,11 @@ class RasterFile(ABC):
         """The files on disk that it is read from."""
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether cells of it lie on a server, where nothing tells cheaply whether they have changed."""
+        return False
+
+    @property
     @abstractmethod
     def unnamed_missing(self) -> list[float]:
         """The file's numbers that were taken as missing so far though it does not name them."""

@@ -69,6 +69,7 @@ class Raster:
             self._file.close()
             raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {count}.")
         self.georeference = self._file.georeference
+        self.elsewhere = self._file.elsewhere
         self.attributes, self.names_numbers = self._file.attributes, self._file.names_numbers
         self.dates = [band.when for band in self._file.bands]
         self.units = self._file_units()

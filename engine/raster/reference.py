@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.errors import InputError
+from engine.raster.cloud.told_address import remember, told
 
 KINDS = ("continuous", "class", "angle")  # of a source, as a user may say
 
@@ -14,7 +16,8 @@ KINDS = ("continuous", "class", "angle")  # of a source, as a user may say
 class RasterRef:
     """A raster that the user names, and what the user says of it in place of the file.
 
-    A path, `f.nc:t2m` for a variable of it, or GDAL's name for one, such as NETCDF:"f.nc":t2m.
+    A path, `f.nc:t2m` for a variable of it, GDAL's name for one, such as NETCDF:"f.nc":t2m, or an address. Of
+    an address `path` holds what may be told alone: user, password and a query stay in `address`.
     """
 
     path: str
@@ -25,6 +28,21 @@ class RasterRef:
     scale: float | None = None  # value = number in the file · scale + offset, in place of the file's own
     offset: float | None = None
     kind: str | None = None  # continuous, class or angle; the user's, for methods that take any raster
+    address: str = field(default="", repr=False)  # what is opened; of what is no address the same as `path`
+
+    def __post_init__(self) -> None:
+        short = told(self.path)
+        if short != self.path:
+            remember(self.path)
+            object.__setattr__(self, "address", self.path)
+            object.__setattr__(self, "path", short)
+        elif not self.address or told(self.address) != short:  # or `path` was replaced since
+            object.__setattr__(self, "address", self.path)
+
+    @property
+    def secret(self) -> bool:
+        """Whether its address holds what must not be told."""
+        return self.address != self.path
 
     @property
     def plain(self) -> bool:
@@ -63,3 +81,11 @@ class GridRequest:
     crs: str | None = None
     resolution: float | tuple[float, float] | None = None  # CRS units; (x, y)
     extent: tuple[float, float, float, float] | None = None  # xmin, ymin, xmax, ymax in crs
+
+
+def in_full(data: Any) -> Any:
+    """Return a request as plain data that can be read again: rasters by their addresses."""
+    if isinstance(data, dict):
+        kept = {key: in_full(value) for key, value in data.items() if key != "address"}
+        return {**kept, "path": data["address"]} if "address" in data else kept
+    return [in_full(value) for value in data] if isinstance(data, list) else data

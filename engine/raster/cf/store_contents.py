@@ -39,7 +39,7 @@ def check_store(path: str | Path, called: str) -> None:
         elif not (entry.is_file() or entry.is_dir()):
             raise InputError(f"{called} holds {name}, which is a pipe or a device: remove it.")
         elif entry.name in _METADATA:
-            _check_metadata(entry.path, called)
+            _check_file(entry.path, called)
 
 
 def is_store(path: str) -> bool:
@@ -69,11 +69,27 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or bool(junction and junction())
 
 
-def _check_metadata(path: str, called: str) -> None:
+def _check_file(path: str, called: str) -> None:
     try:
         with open(path, "rb") as stream:
-            held = json.loads(stream.read(_LARGEST))
-    except (OSError, ValueError, RecursionError):
+            check_metadata(stream.read(_LARGEST), called)
+    except OSError:
+        return  # the library says so
+
+
+def check_metadata(text: bytes, called: str) -> None:
+    """Refuse an array's or a group's description that only code can follow.
+
+    Args:
+        text: JSON.
+        called: how sentences call the store.
+
+    Raises:
+        InputError: names what is in the way.
+    """
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
         return  # the library says so
     waiting: list[tuple[Any, bool]] = [(held, False)]
     while waiting:

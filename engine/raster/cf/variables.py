@@ -19,11 +19,11 @@ _SPOILT = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeErro
 LIBRARY = threading.RLock()  # netCDF's and HDF5's libraries crash where two threads are in them at once
 
 
-def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
+def open_field(path: str | Any, variable: str | None, called: str) -> tuple[Any, str]:
     """Open the group that holds a variable, its values as the file holds them.
 
     Args:
-        path: of the file, or of the store's folder.
+        path: of the file, or of the store's folder; or a store as Zarr's library knows one.
         variable: its name, with its groups before it: Grid/precipitation; None: the only field.
         called: how sentences call the raster.
 
@@ -51,7 +51,8 @@ def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
         names = [name for name, _ in inside]
         if len(names) != 1:
             why = "has no variable with two or more dimensions" if not names else "has several variables"
-            pick = f": choose one, as {Path(path).name}:{names[0]}" if names else ""
+            short = Path(path).name if isinstance(path, str) else "NAME"
+            pick = f": choose one, as {short}:{names[0]}" if names else ""
             raise InputError(f"{called} {why}{pick} ({_inside(inside)}).")
         wanted = names[0]
     else:
@@ -65,7 +66,7 @@ def open_field(path: str, variable: str | None, called: str) -> tuple[Any, str]:
     return data, name
 
 
-def _all_fields(path: str, called: str) -> Iterator[tuple[str, str]]:
+def _all_fields(path: str | Any, called: str) -> Iterator[tuple[str, str]]:
     for group in _groups(path, called):
         data = _open(path, group, called)
         try:
@@ -95,20 +96,20 @@ def _inside(inside: Any) -> str:
     return f"it has {', '.join(words[:_LISTED])}{more}" if words else "it has none"
 
 
-def _open(path: str, group: str, called: str) -> Any:
+def _open(path: str | Any, group: str, called: str) -> Any:
     """Open one group as it is: nothing decoded but what are coordinates."""
     with importing():  # also of what xarray opens files with: it would take a broken one for a spoilt file
         import cf_xarray  # noqa: F401  (adds .cf)
         import xarray
 
-        if is_store(path):
+        if _of_zarr(path):
             import zarr  # noqa: F401
         else:
             import netCDF4  # noqa: F401
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if is_store(path):
+            if _of_zarr(path):
                 raw = xarray.open_zarr(local_store(path), group=group or None, decode_cf=False, chunks=None)
             else:
                 raw = xarray.open_dataset(
@@ -129,12 +130,18 @@ def _open(path: str, group: str, called: str) -> Any:
             data.set_close(raw.close)  # a copy, which would leave the file open
             return data
     except _SPOILT as error:
-        kind = "Zarr store" if is_store(path) else "NetCDF or HDF5 file"
+        kind = "Zarr store" if _of_zarr(path) else "NetCDF or HDF5 file"
         raise InputError(f"{called} cannot be read as a {kind}: it is damaged or of another kind.") from error
 
 
-def local_store(path: str) -> Any:
+def _of_zarr(path: str | Any) -> bool:
+    return not isinstance(path, str) or is_store(path)
+
+
+def local_store(path: str | Any) -> Any:
     """Return a store's folder as zarr knows one: a name might be taken for an address ("a::b.zarr")."""
+    if not isinstance(path, str):
+        return path
     from zarr import storage
 
     if hasattr(storage, "DirectoryStore"):  # zarr 2
@@ -142,9 +149,9 @@ def local_store(path: str) -> Any:
     return storage.LocalStore(path, read_only=True)
 
 
-def _groups(path: str, called: str) -> list[str]:
+def _groups(path: str | Any, called: str) -> list[str]:
     """Return the groups of a file, "" for its root first."""
-    if is_store(path):
+    if _of_zarr(path):
         return _store_groups(path, called)
     with importing():
         import netCDF4
@@ -163,7 +170,7 @@ def _groups(path: str, called: str) -> list[str]:
         ) from error
 
 
-def _store_groups(path: str, called: str) -> list[str]:
+def _store_groups(path: str | Any, called: str) -> list[str]:
     with importing():
         import zarr
 

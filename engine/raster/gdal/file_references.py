@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.errors import InputError
 from engine.raster.cf.store_contents import check_store, is_store
+from engine.raster.cloud.told_address import told
 from engine.raster.hdf5.outside import check_within
 
 _REMOTE = re.compile(
@@ -91,7 +92,7 @@ class _Check:
             )
         name = name.removeprefix("file://")
         if name.startswith("/vsistdin"):
-            raise InputError(f"{self.label}: {name} is no file: give the path of a raster.")
+            raise InputError(f"{self.label}: {told(name)} is no file: give the path of a raster.")
         # Relative names in a VRT start from it or from the working folder, as each says.
         places = {Path(name): None, (beside or Path()) / name: None}
         if not any([self.place(path, depth) for path in places]) and (beside is None or "/vsi" in whole):
@@ -131,11 +132,13 @@ class _Check:
 
     def text(self, text: str, where: str, beside: Path | None, depth: int) -> None:
         if depth > _DEEPEST:
-            raise InputError(f"{self.label}: {where} names rasters that name others too many times over.")
+            raise InputError(
+                f"{self.label}: {told(where)} names rasters that name others too many times over."
+            )
         if _CODE.search(text):
             raise InputError(
-                f"{self.label}: {where} holds Python code of its own, which is not run: write its result as "
-                "a GeoTIFF first."
+                f"{self.label}: {told(where)} holds Python code of its own, which is not run: write its "
+                "result as a GeoTIFF first."
             )
         if _SERVICE.search(text[:4096]):
             self._refuse(where, self._first(_XMLNS.sub("", text)) or "other rasters by an index")
@@ -148,10 +151,11 @@ class _Check:
             self.name(plain, beside, depth + 1, where)
 
     def _refuse(self, where: str, what: str) -> None:
+        what = told(what)
         what = what if len(what) <= 200 else what[:199] + "…"
         raise InputError(
-            f"{self.label}: {where} refers to {what}; only an address that you give yourself is opened, so "
-            "give that, or save a copy of it as a GeoTIFF."
+            f"{self.label}: {told(where)} refers to {what}; only an address that you give yourself is "
+            "opened, so give that, or save a copy of it as a GeoTIFF."
         )
 
     @staticmethod

@@ -7,6 +7,8 @@ an option too), and nothing in a file can loosen what stands here.
 
 from __future__ import annotations
 
+import logging
+import os
 import warnings
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from engine.errors import InputError, PackageError
+from engine.raster.cloud.told_address import redacted, told
 from engine.raster.gdal.file_references import check_references, check_text, is_remote
 from engine.raster.gdal.gdal_variables import SERVICES
 
@@ -28,6 +31,15 @@ _OFFLINE = {
     "GDAL_HTTP_PROXY": "127.0.0.1:1",  # nobody listens there
     "GDAL_HTTPS_PROXY": "127.0.0.1:1",
     "GDAL_HTTP_CONNECTTIMEOUT": "1",
+}
+_REMOTE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # a file's neighbours are asked for by name, no folder is listed
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",  # between two opens a file may change
+    "GDAL_HTTP_MAX_RETRY": "2",
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_CONNECTTIMEOUT": "20",
+    "GDAL_HTTP_LOW_SPEED_TIME": "60",  # seconds with less than a byte each, and it is given up
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
 }
 _ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no .ovr, .msk, .aux or world file
@@ -52,7 +64,25 @@ def environment(path: str, plain: bool = False) -> rasterio.Env:
     options = dict(_ALWAYS)
     if plain or not is_remote(path):
         options |= _OFFLINE
+    else:
+        hush_addresses()
+        options |= {name: value for name, value in _REMOTE.items() if name not in os.environ}
     return rasterio.Env(**options, **(_ALONE if plain else {}))
+
+
+class _AddressFilter(logging.Filter):
+    """Leaves what gives access out of what rasterio hands on of GDAL's words."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        return True
+
+
+@cache
+def hush_addresses() -> None:
+    """Let no log tell more of an address than may be told."""
+    for name in ("rasterio._env", "rasterio._err", "rasterio._filepath", "rasterio.session"):
+        logging.getLogger(name).addFilter(_AddressFilter())
 
 
 def open_by_gdal(path: str, label: str, plain: bool = False) -> DatasetReader:
@@ -113,8 +143,8 @@ def _refuse_hidden(file: DatasetReader, name: str, label: str) -> None:
     service = name[:7].upper() == "NETCDF:" and "/vsi" not in name and is_remote(name)  # OPeNDAP
     if file.driver in _HDF5 and not service:
         raise InputError(
-            f"{label}: {name} lies in an archive or on a server, where a NetCDF or HDF5 file is not read: "
-            "unpack or download it first."
+            f"{label}: {told(name)} lies in an archive or on a server, where a NetCDF or HDF5 file is not "
+            "read: unpack or download it first, or refer to its pieces (docs/cloud.md)."
         )
 
 
