@@ -85,6 +85,9 @@ def prepare(
                 check_kept(files, request, choice, inputs)
             choice.check(inputs.names)
             dates = inputs.wanted_dates(request.date, request.all_dates)
+            known = [when for when in dates if when is not None]
+            if _are_arrays(files) and len(known) == len(dates):
+                dates[:] = sorted(known)  # CF-1.11, 5: a coordinate's values go one way
             _check_season(choice, dates)
             if request.ensemble is not None:
                 request.ensemble.check_dates(dates)
@@ -204,10 +207,15 @@ def _check_paths(request: SuperResolveRequest) -> None:
 
 def _check_arrays(files: Sequence[OutputFile], grids: Grids, dates: Sequence[When | None]) -> None:
     """Refuse what a NetCDF or Zarr cannot tell."""
-    if any(file.path.suffix.lower() in ARRAY_FILES for file in files):
+    if _are_arrays(files):
         check_unturned(grids.output.affine)
         if len(dates) > 1 or dates[0] is not None:
             time_axis(dates)
+
+
+def _are_arrays(files: Sequence[OutputFile]) -> bool:
+    """Return whether any is a NetCDF or Zarr."""
+    return any(file.path.suffix.lower() in ARRAY_FILES for file in files)
 
 
 def _can_be_named(path: Path) -> bool:

@@ -323,3 +323,18 @@ def test_the_days_of_hours_as_cf_netcdf(hourly: SuperResolveRequest, tmp_path: P
         assert float(data.attrs["MSR_RESIDUAL"]) < 1e-4
     with pytest.raises(InputError, match=r"\.tif, \.nc or \.zarr"):
         run(hourly, all_dates=True, output=str(tmp_path / "days.png"))
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_the_time_axis_of_bands_in_any_order_goes_one_way(write_raster, tmp_path: Path, ending: str) -> None:
+    months = ["2001-03", "2000-12", "2001-01"]
+    path = write_raster("mixed.tif", fields(3).astype(np.float32), 1, 10, 10, dates=months, units="mm")
+    request = SuperResolveRequest("bilinear", RasterRef(path), str(tmp_path / f"o{ending}"), factor=2)
+    assert run(request, all_dates=True) == sorted(months)
+    opened = xarray.open_zarr if ending == ".zarr" else xarray.open_dataset
+    with opened(request.output) as data:
+        assert data["time"].dt.strftime("%Y-%m").values.tolist() == sorted(months)
+        np.testing.assert_allclose(data["target"].mean(("lat", "lon")), [2, 3, 1])
+    tif = replace(request, output=str(tmp_path / "o.tif"))
+    assert run(tif, all_dates=True) == months  # a GeoTIFF's bands are the target's
+    assert [mean(tif.output, band) for band in (1, 2, 3)] == pytest.approx([1, 2, 3])
