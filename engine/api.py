@@ -37,9 +37,13 @@ def super_resolve(
     tile: int = 0,
     seed: int = 0,
     models: Sequence[str | os.PathLike[str]] = (),
+    outputs: Sequence[str] = (),
+    members: int = 0,
+    levels: Sequence[float] = (0.1, 0.5, 0.9),
+    coherence: float = 0.0,
     client: Any = None,
 ) -> Any:
-    """Return a finer field as a lazy `xarray.DataArray`.
+    """Return a finer field as a lazy `xarray.DataArray`, or with `outputs` a lazy `xarray.Dataset`.
 
     Nothing of the field is made yet: the request is checked, and the model loaded. A chunk of the array is a
     tile at a date; whoever computes it reads what it needs of the rasters by itself, halo included, with a
@@ -65,12 +69,19 @@ def super_resolve(
         tile: edge of a tile in coarse cells; 0: by the memory that is free here.
         seed: of a model's noise.
         models: folders of models.
+        outputs: what is wanted beside the field: expected_error and supported_share of `sharpen`, spread,
+            quantiles, members and supported_share of an ensemble.
+        members: how many an ensemble draws, whose mean the field is then; 0: the one estimate.
+        levels: of the quantiles, between 0 and 1.
+        coherence: days over which the members' noise changes from date to date; 0: each date has its own.
         client: of Dask, whose workers are asked at once whether they can make the array; it does not bind the
             array to them: Dask computes it with the client that is current then.
 
     Returns:
         float32, (time, y, x) or (y, x), with the dimensions' names, coordinates, CRS (a grid mapping with
-        `spatial_ref`), units and provenance of the file; NaN where there is no value.
+        `spatial_ref`), units and provenance of the file; NaN where there is no value. With `outputs` a data
+        set of the field and of these, each called as in its file and with a further dimension `quantile` or
+        `member` where it has several bands; a chunk of all of them is made at once.
 
     Raises:
         InputError: the request or a raster is wrong; one sentence, before any long work.
@@ -79,7 +90,8 @@ def super_resolve(
     with importing("requirements-cluster.txt"):
         import dask.array  # noqa: F401
         import xarray  # noqa: F401
-    from engine.cluster.lazy_field import lazy_field
+    from engine.cluster.lazy_field import lazy_data
+    from engine.cluster.wanted_outputs import wanted_outputs
     from engine.raster.projections import check_projections
 
     check_projections()
@@ -105,6 +117,7 @@ def super_resolve(
         tile=tile,
         seed=seed,
         domain=None if domain is None else _named(domain, "domain"),
+        **wanted_outputs(outputs, members, levels, coherence),
         models=tuple(os.path.abspath(folder) for folder in models),
     )
     differ: list[str] = []
@@ -112,10 +125,10 @@ def super_resolve(
         from engine.cluster.workers import check_workers
 
         differ = check_workers(client)
-    field, told = lazy_field(request)
+    data, told = lazy_data(request)
     for line in [*differ, *told]:
         python_warnings.warn(line, stacklevel=2)
-    return field
+    return data if outputs else next(iter(data.data_vars.values()))
 
 
 def _named(raster: Any, label: str) -> RasterRef:

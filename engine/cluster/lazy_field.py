@@ -1,7 +1,8 @@
-"""A run's main output as a Dask array: one chunk is one tile at one date, made when it is asked for."""
+"""A run's outputs as Dask arrays: one chunk is one tile at one date, made when it is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.cluster.step_job import OPEN_JOBS, StepJob
 from engine.feedback import Silent
 from engine.pipeline import provenance
 from engine.pipeline.method_choice import ModelCache
-from engine.pipeline.output_files import MAIN
+from engine.pipeline.output_files import MAIN, OutputFile
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import RunPlan, prepare
 from engine.pipeline.steps.run_writers import run_layout
@@ -26,14 +27,14 @@ from engine.raster.written.cf_layout import CfDataset, cf_dataset
 _FILES_OWN = ("Conventions", "title")  # of a data set's attributes, what a single array does not say
 
 
-def lazy_field(request: SuperResolveRequest) -> tuple[Any, list[str]]:
-    """Return the array of a request, and what its user should know of the inputs.
+def lazy_data(request: SuperResolveRequest) -> tuple[Any, list[str]]:
+    """Return a data set of a request's arrays, the field first, and what its user should know of the inputs.
 
-    The request is checked and the model loaded; no step is made. The array is that which
+    The request is checked and the model loaded; no step is made. The arrays are those which
     `engine.pipeline.super_resolve` writes, to the bit, made on as many threads.
 
     Args:
-        request: what to do; its output is not written.
+        request: what to do; its outputs are not written.
 
     Raises:
         InputError: the request or a raster is wrong.
@@ -47,38 +48,63 @@ def lazy_field(request: SuperResolveRequest) -> tuple[Any, list[str]]:
         maker, hears = StepMaker(plan, method), Silent()
         edge = tile_edge(maker, hears)
         tags = provenance.tags(plan, method)
-        made = _described(plan, tags)
+        made = [_described(plan, file, tags) for file in plan.files]
+        bands = {file.key: len(file.bands) for file in plan.files}
         pinned = method.plan if plan.choice.package is not None else None
         job = StepJob(portable(request, plan.choice), edge, pinned, torch.get_num_threads())
         handed = delayed(fitted_job)(job) if learns(plan, plan.choice) else job
         chunks = _chunks(plan, edge)
         warnings = [*plan.warnings, *hears.warnings]
-    wide = len(chunks[-1])
-    field = da.map_blocks(
+    several = len(bands) > 1
+    if several:  # of a step are made at once: they lie in one chunk, of which each array takes its own
+        chunks = (*chunks[:-2], (sum(bands.values()),), *chunks[-2:])
+    cells = da.map_blocks(
         _block,
         job=delayed(handed, traverse=False) if isinstance(handed, StepJob) else handed,
-        wide=wide,
+        wide=len(chunks[-1]),
+        files=list(bands) if several else None,
         chunks=chunks,
         dtype=np.float32,
         meta=np.empty((0,) * len(chunks), np.float32),
         name=f"super-resolve-{job.token}",
     )
-    return _labelled(xarray, made, field), warnings
+    arrays, first = {}, 0
+    for told, count in zip(made, bands.values(), strict=True):
+        own = cells
+        if several:
+            own = cells[..., first, :, :] if count == 1 else cells[..., first : first + count, :, :]
+        arrays[told.variable] = _labelled(xarray, told, own)
+        first += count
+    return xarray.Dataset(arrays), warnings
 
 
-def _block(job: StepJob, wide: int, block_id: tuple[int, ...] = ()) -> NDArray[np.float32]:
-    """Return the cells of a chunk, (1, rows, columns), or (rows, columns) of a field without a date."""
-    *date, row, col = block_id
+def _block(
+    job: StepJob, wide: int, files: Sequence[str] | None = None, block_id: tuple[int, ...] = ()
+) -> NDArray[np.float32]:
+    """Return the cells of a chunk: (date, band, rows, columns), without a date where the field has none.
+
+    Args:
+        job: makes it.
+        wide: tiles along a row.
+        files: the keys of those whose bands lie one behind the other; None: the field alone, without
+            that dimension.
+        block_id: of the chunk.
+    """
+    *leading, row, col = block_id
+    date = leading[: len(leading) - (files is not None)]
     made = OPEN_JOBS.make(job, row * wide + col, date[0] if date else 0)
     cells: NDArray[np.float32] = made.bands[MAIN][0].numpy()
+    if files is not None:
+        cells = np.stack([band.numpy() for key in files for band in made.bands[key]])
     return cells[None] if date else cells
 
 
-def _described(plan: RunPlan, tags: dict[str, str]) -> CfDataset:
-    """Return what the array is in the terms of CF."""
+def _described(plan: RunPlan, file: OutputFile, tags: dict[str, str]) -> CfDataset:
+    """Return what an array is in the terms of CF."""
     grid = plan.grids.output
     rows, cols = grid.shape
-    return cf_dataset(run_layout(plan, plan.files[0]), (rows, cols), grid.affine, crs_wkt(grid), tags)
+    every = {**tags, **file.tags()}
+    return cf_dataset(run_layout(plan, file), (rows, cols), grid.affine, crs_wkt(grid), every)
 
 
 def _chunks(plan: RunPlan, edge: int) -> tuple[tuple[int, ...], ...]:
