@@ -230,6 +230,11 @@ class InputRasters:
             undated = [i + 1 for i, w in enumerate(target.dates) if w is None]
             if undated:
                 raise InputError(f"target: band {undated[0]} of {target.ref.path} carries no date.")
+            if target.ref.band is not None and target.count > 1:
+                raise InputError(
+                    f"target: band {target.ref.band} of {target.ref.path} is named, but all dates are "
+                    f"wanted: leave out the band, or the wish for all dates (--all, ALL_DATES)."
+                )
             wanted: list[When | None] = list(target.dates)
             target.ref = replace(target.ref, band=None)
         elif date and is_span(date):

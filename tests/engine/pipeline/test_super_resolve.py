@@ -145,6 +145,8 @@ def test_dates_are_matched_across_sources(base: SuperResolveRequest, write_raste
     np.testing.assert_allclose(block_mean(read(base.output, 3), 4), stack[2], rtol=1e-5, atol=1e-4)
     with pytest.raises(InputError, match="target has no band for 2005-01"):
         run(replace(base, target=RasterRef(target), date="2005-01"))
+    with pytest.raises(InputError, match=r"band 1 of .* is named, but all dates are wanted: leave"):
+        run(replace(base, target=RasterRef(target, 1), all_dates=True))
     with pytest.raises(InputError, match=r"band is of 2001-01, but the date asked for is 2001-02"):
         run(replace(base, target=RasterRef(target, 1), date="2001-02"))
 
