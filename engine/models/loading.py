@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from engine.compute.devices import PrecisionPlan, choose_plan
+from engine.compute.devices import PrecisionPlan, choose_plan, lay_out
 from engine.errors import InputError, PackageError
-from engine.features.network_inputs import NetworkInputs
 from engine.models.cascade import CascadeMethod
 from engine.models.model import ModelMethod, build
 from engine.models.regression_file import read_regression
@@ -16,6 +17,7 @@ from engine.package.folder import Package, check_weights
 
 _SAMPLE = 64  # coarse cells, at most, along the window that is measured: small ones mislead
 _SAMPLE_FINE = 512  # fine cells, about
+_PLAN_SHARE = 0.5  # of that edge, to tell precisions and layouts apart on a processor within a second
 
 
 def load_model(
@@ -51,9 +53,15 @@ def load_model(
     return method
 
 
-def sample_edge(method: ModelMethod) -> int:
-    """Return the coarse cells along the window on which a method's generator is measured, halo included."""
-    return max(1, min(_SAMPLE, _SAMPLE_FINE // method.factor)) + 2 * method.module.generator.halo
+def sample_edge(method: ModelMethod, share: float = 1) -> int:
+    """Return the coarse cells along the window on which a method's generator is measured, halo included.
+
+    Args:
+        method: whose.
+        share: of the window, halo left out, that is enough.
+    """
+    inner = share * min(_SAMPLE, _SAMPLE_FINE // method.factor)
+    return max(1, round(inner)) + 2 * method.module.generator.halo
 
 
 def measured_plan(method: ModelMethod, precision: str = "auto") -> PrecisionPlan:
@@ -62,20 +70,32 @@ def measured_plan(method: ModelMethod, precision: str = "auto") -> PrecisionPlan
     Raises:
         InputError: the device cannot run in the precision asked for.
     """
-    generator, k = method.module.generator, method.factor
-    edge = sample_edge(method)
+    device = method.device
+    edge = sample_edge(method, _PLAN_SHARE if device.type == "cpu" else 1)
+    ready: dict[PrecisionPlan, Callable[[], Tensor]] = {}  # laid out once each
 
     def example(dtype: torch.dtype, memory_format: torch.memory_format) -> None:
-        method.use(PrecisionPlan(dtype, memory_format == torch.channels_last))
-        like: dict[str, Any] = {"device": method.device}
-        inputs = NetworkInputs(
-            {n: torch.ones(1, c, edge, edge, **like) for n, c in generator.spec.coarse.items()},
-            {n: torch.ones(1, c, edge * k, edge * k, **like) for n, c in generator.spec.fine.items()},
-            torch.ones(1, 2, **like) if generator.spec.season else None,
-            torch.zeros(1, **like),
-        )
+        plan = PrecisionPlan(dtype, memory_format == torch.channels_last)
+        if plan not in ready:
+            ready[plan] = _pass(method, plan, edge)
         with torch.inference_mode():
-            ready = method.planned(inputs)
-            generator(ready.coarse, ready.fine, ready.vector)
+            ready[plan]()
 
-    return choose_plan(generator, example, method.device, precision)
+    return choose_plan(method.module.generator, example, device, precision)
+
+
+def _pass(method: ModelMethod, plan: PrecisionPlan, edge: int) -> Callable[[], Tensor]:
+    """Return a pass of all sources through another generator alike, in a plan's precision and layout."""
+    generator, k = method.fresh_generator(), method.factor
+    lay_out(generator, method.device, plan)
+
+    def sources(channels: Mapping[str, int], size: int) -> dict[str, Tensor]:
+        made = {name: torch.ones(1, count, size, size) for name, count in channels.items()}
+        return {
+            name: x.to(method.device, plan.dtype, memory_format=plan.memory_format)
+            for name, x in made.items()
+        }
+
+    spec = generator.spec
+    vector = torch.ones(1, 2, device=method.device) if spec.season else None
+    return partial(generator, sources(spec.coarse, edge), sources(spec.fine, edge * k), vector)

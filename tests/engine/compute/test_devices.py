@@ -121,6 +121,20 @@ def test_a_load_that_comes_and_goes_falls_on_no_plan_alone(clock) -> None:
     assert choose_plan(nn.Conv2d(1, 1, 1), example, CPU) == F32
 
 
+def test_near_plans_are_run_again_when_the_time_is_over(clock) -> None:
+    watch = clock(9.0, 5.0, 6.0, 4.0)
+    watch.scale, run = 0.005, watch.example
+
+    def example(dtype: torch.dtype, layout: torch.memory_format) -> None:
+        run(dtype, layout)
+        if len(watch.calls) <= 8:  # another program's load, most of it on what is fastest
+            watch.now += 0.01 if watch.calls[-1] == BF16_LAST else 0.0
+            watch.now += 0.25 if watch.calls[-1] == F32 else 0.0
+
+    assert choose_plan(nn.Conv2d(1, 1, 1), example, CPU) == BF16_LAST
+    assert watch.calls.count(F32) < watch.calls.count(BF16_LAST)
+
+
 def test_a_measurement_cut_short_by_a_busy_machine_is_remembered_too(clock, own_cache: Path) -> None:
     watch = clock(9.0, 8.0, 7.0, 6.0)
     watch.scale = 1.0
@@ -249,6 +263,7 @@ def test_limits_of_control_groups(tmp_path: Path) -> None:
 def test_processes_take_cards_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = [{"id": f"cuda:{n}", "name": "card"} for n in range(2)]
     monkeypatch.setattr(devices, "list_devices", lambda: [*cards, {"id": "cpu", "name": "processor"}])
+    monkeypatch.setattr(devices, "_exact", lambda device: device)  # which sets what torch does on real ones
     monkeypatch.setitem(cards_of._OWN, "number", 0)
     assert str(choose_device("auto")) == str(choose_device("cuda")) == "cuda:0"
     for number, card in ((1, "cuda:1"), (2, "cuda:0"), (3, "cuda:1")):
