@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from engine import dates
 from engine.commands.options import Parser, whole
 from engine.compute.devices import choose_device
@@ -35,6 +37,7 @@ from training.report.evaluation_page import write_report
 from training.schema.config import Config, load_config, parse_config
 from training.schema.older import with_older_meaning
 from training.schema.split import day_span
+from training.tasks.cluster import add_cluster, cluster_of
 from training.trainer.refit.all_data import as_shipped
 
 RUNS = Path("runs")
@@ -139,6 +142,8 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=whole(0, 2**31 - 1), default=0, help="of draws and intervals (default: 0)"
     )
+    parser.add_argument("--threads", type=whole(1, 4096), help="processor threads (default: all cores)")
+    add_cluster(parser, "the scoring, blocks of test dates")
     add_device(parser)
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the numbers to these records")
     parser.add_argument("--maps", type=Path, metavar="OUT.png", help="draw maps of one test month")
@@ -175,9 +180,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         load("sklearn.ensemble")
     if options.maps is not None or options.report is not None:
         load("matplotlib")
+    cluster_of(options)  # refused before anything long
     _check_change(options.change)
     if options.record is not None and options.config is None:
         raise InputError("--record: a record names a configuration's file: give one beside it.")
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     config, package = what_to_test(options)
     config = config.on(options.device)
     choose_device(config.device)  # refused before anything long
@@ -242,6 +250,7 @@ def _evaluate(
         tell=None if options.json else _tell,
         change=options.change,
         correction=correction,
+        cluster=cluster_of(options),
     )
     written = []
     if options.maps is not None:

@@ -43,30 +43,41 @@ class SquaredErrorBlocks:
         return cls(count, squared)
 
 
-def block_errors(fields: np.ndarray, truth: np.ndarray, factor: int) -> SquaredErrorBlocks:
-    """Return errors by block; blocks of space are squares of whole coarse cells.
+class BlockSums:
+    """Errors by block, gathered field by field; blocks of space are squares of whole coarse cells.
 
     Args:
-        fields, truth: (T, h·k, w·k), NaN where invalid.
+        times: how many there will be.
         factor: k.
     """
-    times, height, width = fields.shape
-    edge = _edge(height // factor, width // factor) * factor
-    rows, columns = -(-height // edge), -(-width // edge)
-    groups = np.array_split(np.arange(times), min(times, MOST_TIMES))
-    count, squared = (np.zeros((len(groups), rows * columns)) for _ in range(2))
-    for number, group in enumerate(groups):
-        for time in group:
-            error = fields[time].astype(np.float64) - truth[time]
-            valid = np.isfinite(error)
-            padding = ((0, rows * edge - height), (0, columns * edge - width))
-            for total, values in (
-                (count, valid.astype(np.float64)),
-                (squared, np.where(valid, error, 0.0) ** 2),
-            ):
-                blocks = np.pad(values, padding).reshape(rows, edge, columns, edge)
-                total[number] += blocks.sum((1, 3)).ravel()
-    return SquaredErrorBlocks(count, squared)
+
+    def __init__(self, times: int, factor: int) -> None:
+        self._factor = factor
+        parts = np.array_split(np.arange(times), min(times, MOST_TIMES))
+        self._group = {int(time): number for number, part in enumerate(parts) for time in part}
+        self._count, self._squared = (np.zeros((len(parts), 0)) for _ in range(2))
+
+    def update(self, number: int, field: np.ndarray, truth: np.ndarray) -> None:
+        """Take in a time, by its number among all: its field and the truth, (h·k, w·k), NaN where invalid."""
+        k, (height, width) = self._factor, field.shape
+        edge = _edge(height // k, width // k) * k
+        rows, columns = -(-height // edge), -(-width // edge)
+        if not self._count.size:
+            shape = (len(self._count), rows * columns)
+            self._count, self._squared = np.zeros(shape), np.zeros(shape)
+        error = field.astype(np.float64) - truth
+        valid = np.isfinite(error)
+        padding = ((0, rows * edge - height), (0, columns * edge - width))
+        for total, values in (
+            (self._count, valid.astype(np.float64)),
+            (self._squared, np.where(valid, error, 0.0) ** 2),
+        ):
+            blocks = np.pad(values, padding).reshape(rows, edge, columns, edge)
+            total[self._group[number]] += blocks.sum((1, 3)).ravel()
+
+    def blocks(self) -> SquaredErrorBlocks:
+        """Return what was taken in."""
+        return SquaredErrorBlocks(self._count, self._squared)
 
 
 def _edge(height: int, width: int) -> int:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-import numpy as np
-
 from engine.specs import TargetSpec
-from training.ablation.blocks import SquaredErrorBlocks, block_errors
+from training.ablation.blocks import BlockSums, SquaredErrorBlocks
 from training.ablation.importance import Results
 from training.ablation.plan import Subset, groups_of, subset_name, subsets
 from training.data.archive import Archive
-from training.data.region import Region
+from training.data.region import Region, truth_of
 from training.evaluation.measurements import MeasurementPlan
 from training.evaluation.predict import Case
-from training.evaluation.scores import Score, Scoring, plan_scores, score
+from training.evaluation.scores import CaseTotals, Score, Scoring, plan_scores, score_block
 from training.schema.config import Config
 
 
@@ -48,10 +46,16 @@ def score_by_block(
     plan: MeasurementPlan | None = None,
 ) -> tuple[Score, SquaredErrorBlocks]:
     """Measure a case and its errors by block; without a `plan`, every metric is taken."""
-    plan = plan or plan_scores(archive, region, further=True)
-    scored = score(case, archive, region, target, Scoring(plan, keep=True))
-    truth = np.asarray(archive.fine[list(region.times)][..., region.fine_columns(archive.factor)])
-    return scored, block_errors(scored.kept, truth, archive.factor)
+    scoring = Scoring(plan or plan_scores(archive, region, further=True), keep=True)
+    totals = CaseTotals(case, target, scoring)
+    errors = BlockSums(len(region.times), archive.factor)
+    for number, time in enumerate(region.times):  # one field at a time is held
+        (one,) = score_block([(case, target)], archive, region, scoring, (time,))
+        (field,) = one.kept["central"]
+        one.kept["central"].clear()
+        errors.update(number, field, truth_of(archive, region, time)[0])
+        totals.merge(one)
+    return totals.scores()[0], errors.blocks()
 
 
 def withheld_results(

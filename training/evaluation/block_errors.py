@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,6 +38,11 @@ class BlockErrors:
         self.factor, self.block = factor, block
         self.shape: tuple[int, int] | None = None  # of the fields
         self.sums: dict[str, dict[int, np.ndarray]] = {}  # measure → date → (2, B): sum and cells
+        self._blocks: np.ndarray | None = None  # that each fine cell lies in
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again from the rest, for other processes."""
+        return {**self.__dict__, "_blocks": None}
 
     def update(self, time: int, prediction: ArrayLike, truth: ArrayLike) -> None:
         """Take in a whole field of one date, (…, h·k, w·k), NaN where invalid.
@@ -83,11 +88,12 @@ class BlockErrors:
             if self.block is None:
                 cells = math.prod(shape) / self.factor**2
                 self.block = int(np.clip(math.isqrt(int(cells / ENOUGH)), 1, BLOCK))
-            edge = self.block * self.factor
-            rows, columns = (np.arange(n) // edge for n in shape)
-            self._blocks = rows[:, None] * (columns[-1] + 1) + columns
         elif self.shape != shape:
             raise ValueError(f"fields of {self.shape} and of {shape} have no common blocks")
+        if self._blocks is None:
+            edge = (self.block or BLOCK) * self.factor
+            rows, columns = (np.arange(n) // edge for n in shape)
+            self._blocks = rows[:, None] * (columns[-1] + 1) + columns
         return self._blocks
 
     def merge(self, other: BlockErrors) -> None:
@@ -99,8 +105,7 @@ class BlockErrors:
         if other.shape is None:
             return
         if self.shape is None:
-            self.block = other.block if self.block is None else self.block
-            self._places(other.shape)
+            self.shape, self.block = other.shape, other.block if self.block is None else self.block
         if (self.shape, self.factor, self.block) != (other.shape, other.factor, other.block):
             raise ValueError("errors by different blocks cannot be merged")
         for measure, rows in other.sums.items():

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
-
-from engine.compute.devices import choose_device
+from engine.cluster.parts_request import PartsRequest
 from engine.errors import InputError
-from engine.models.loading import load_model
-from engine.models.model import ModelMethod
 from engine.package.folder import Package
 from engine.specs import TargetSpec
 from training.bias.corrected import Correction
@@ -26,9 +22,9 @@ from training.data.normalisation import target_spec
 from training.data.split import Split
 from training.evaluation.block_errors import Contrasts, independent, paired_intervals
 from training.evaluation.bootstrap import Interval
-from training.evaluation.cases import base_case, baseline_cases, model_cases
 from training.evaluation.change import ChangeSignal, change_signal
-from training.evaluation.neighbourhood import neighbourhood_cases
+from training.evaluation.compared.date_task import score_on_cluster
+from training.evaluation.compared.methods import compared_methods, fitted_cases
 from training.evaluation.predict import Case
 from training.evaluation.scores import Score, Scoring, members_name, plan_scores, score_together
 from training.evaluation.shape_errors import MEASURES, shape_intervals
@@ -211,6 +207,7 @@ def evaluate_all(
     tell: Callable[[str], None] | None = None,
     change: Sequence[str] | None = None,
     correction: Correction | None = None,
+    cluster: PartsRequest | None = None,
 ) -> Evaluation:
     """Score every method on the test region and compare them.
 
@@ -233,9 +230,11 @@ def evaluate_all(
         change: measure the change to the test dates too: from the first to the last date given, or, where
             none is, from the training dates; None: do not.
         correction: of the coarse product that the archive holds; None: none.
+        cluster: whose workers score the test dates; None: this process.
 
     Raises:
         InputError: two packages share an id, or one member is asked for.
+        EngineError: the cluster has gone, or no worker comes.
     """
     if members == 1:
         raise InputError("One member tells nothing of an ensemble: ask for at least two, or for none.")
@@ -243,24 +242,27 @@ def evaluate_all(
         target = package.card.target
     else:
         target = with_strength(config, archive, split, target_spec(config, archive, split))
-    simple = baseline_cases(config.factor, target, split.test_view, archive.sources)
-    simple += neighbourhood_cases(archive, split, target)
-    methods = [(case, target) for case in simple]
-    if trees:
-        from training.evaluation.trees import tree_cases
-
-        if tell:
-            tell("boosted trees: fitting")
-        fitted = tree_cases(config, archive, split, target)
-        methods += [(replace(case, group="learned"), target) for case in fitted]
-    methods += _packages(package, compare, split, choose_device(config.device))
-    names = [case.name for case, _ in methods]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"Two methods are called {', '.join(twice)}: give each package an id of its own.")
+    fitted = fitted_cases(config, archive, split, target, trees, tell)
+    methods = compared_methods(config, archive, split, target, fitted, package, compare)
     scoring = Scoring(plan_scores(archive, split.test, further), members, seed)
     scores: list[Score] = []
     targets: dict[str, TargetSpec] = {}
-    together = score_together(methods, archive, split.test, scoring, tell)
+    if cluster is None:
+        together = score_together(methods, archive, split.test, scoring, tell)
+    else:
+        together = score_on_cluster(
+            cluster,
+            config,
+            archive,
+            split,
+            correction is not None,
+            methods,
+            target,
+            fitted,
+            (package, compare),
+            scoring,
+            tell,
+        )
     for (_, described), own in zip(methods, together):
         scores += own
         targets.update({s.case.name: described for s in own})
@@ -295,21 +297,6 @@ def _change(
     return change_signal(methods, archive, split, tell, earlier)
 
 
-def _packages(
-    package: Package | None, compare: Iterable[Package], split: Split, device: torch.device
-) -> list[tuple[Case, TargetSpec]]:
-    """Return packages to compare with, each as one case, and the model's own cases."""
-    methods = []
-    for other in compare:
-        case = package_cases(other, split, device)[0]
-        methods.append((replace(case, group="learned"), other.card.target))
-    if package is not None:
-        base = package_base(package, split, device)
-        own = [*base, *package_cases(package, split, device)]
-        methods += [(case, package.card.target) for case in own]
-    return methods
-
-
 def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
     reference, model = evaluation.reference, evaluation.model
     for score in evaluation.scores:
@@ -326,34 +313,6 @@ def _comparisons(evaluation: Evaluation) -> Iterable[Comparison]:
             yield evaluation.compare(name, members_name(name, "mean"), "spread", "rmse")
         if model and (score.case.given != "all" or name == f"{model}-base"):
             yield evaluation.compare(model, name, "rmse")
-
-
-def package_base(package: Package, split: Split, device: torch.device) -> list[Case]:
-    """Return what a package's model stands on as a case, where its card names it."""
-    if package.card.base is None or package.card.cascade:
-        return []
-    method = load_model(package, device, precision="float32")
-    if not isinstance(method, ModelMethod):
-        return []
-    return base_case(package.card.id, method.module.base, package.card.base, split.test_view, device)
-
-
-def package_cases(package: Package, split: Split, device: torch.device | None = None) -> list[Case]:
-    """Return a package's model as cases: with all sources first, then without those it can do without.
-
-    It computes in float32 on the device; None: the processor.
-    """
-    method = load_model(package, device or torch.device("cpu"), precision="float32")
-    return model_cases(
-        package.card.id,
-        method.predict,
-        method.halo,
-        split.test_view,
-        method.sources,
-        method.target.strength,
-        method.predict_member if isinstance(method, ModelMethod) and method.ensemble else None,
-        method.predict_members if isinstance(method, ModelMethod) and method.ensemble else None,
-    )
 
 
 def _or_infinite(value: float) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -87,6 +88,27 @@ class Measurements:
                 "mae": float(np.mean(np.abs(error))),
                 "bias": float(error.mean()),
             }
+
+    def merge(self, other: Measurements) -> None:
+        """Take in everything that `other`, of the same plan, took in.
+
+        Raises:
+            ValueError: they have a time in common, or other settings.
+        """
+        for name, metric in self.metrics.items():
+            metric.merge(other.metrics[name])
+        self.blocks.merge(other.blocks)
+        if self.bands is not None and other.bands is not None:
+            self.bands.merge(other.bands)
+        if self.shapes is not None and other.shapes is not None:
+            self.shapes.merge(other.shapes)
+        self.dates.update(other.dates)
+
+    def to_send(self) -> Measurements:
+        """Return the same without the map that all of them look at."""
+        sent = copy(self)
+        sent.plan = replace(self.plan, elevation=None)
+        return sent
 
     def values(self) -> dict[str, float]:
         """Return every metric's value over all that was taken in."""

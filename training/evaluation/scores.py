@@ -7,14 +7,17 @@ that scoring needs no more memory than predicting.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine.fields.patch import Patch
 from engine.specs import TargetSpec
 from training.data.archive import Archive
+from training.data.patches import View
 from training.data.region import Region, truth_of
 from training.evaluation.measurements import BAND_EDGES, LEAST_SHARE, MeasurementPlan, Measurements
 from training.evaluation.percentiles import streamed_scale
@@ -24,6 +27,8 @@ from training.metrics.ensemble.crps import crps_cells
 from training.metrics.metric import EnsembleMetric
 from training.metrics.registry import ENSEMBLE_METRICS
 from training.metrics.structure.field import Field
+
+MOST_BLOCKS = 256  # of times, that scores are merged from
 
 
 @dataclass
@@ -142,14 +147,53 @@ def score_together(
         the scores of the mean of the members and of the first of them.
     """
     scoring = scoring or Scoring()
-    plan = scoring.plan or plan_scores(archive, region)
-    running = [_Running(case, target, plan, scoring.members, scoring.keep) for case, target in methods]
-    alike: dict[object, list[_Running]] = {}
-    for one in running:
-        alike.setdefault(_prediction(one.case, one.target), []).append(one)
-    for number, time in enumerate(region.times, start=1):
+    scoring = replace(scoring, plan=scoring.plan or plan_scores(archive, region))
+    totals = [CaseTotals(case, target, scoring) for case, target in methods]
+    done = 0
+
+    def begun(time: int) -> None:
+        nonlocal done
+        done += 1
         if tell:
-            tell(f"{archive.dates[time]} ({number} of {len(region.times)})")
+            tell(f"{archive.dates[time]} ({done} of {len(region.times)})")
+
+    for times in date_blocks(region):
+        for total, one in zip(totals, score_block(methods, archive, region, scoring, times, begun)):
+            total.merge(one)
+    return [total.scores() for total in totals]
+
+
+def date_blocks(region: Region) -> list[tuple[int, ...]]:
+    """Return a region's times in blocks that are scored each by itself, and then merged in this order.
+
+    Whoever scores them, the sums are made in the same order, so they are the same to the last digit.
+    """
+    parts = np.array_split(np.asarray(region.times), max(1, min(len(region.times), MOST_BLOCKS)))
+    return [tuple(int(time) for time in part) for part in parts]
+
+
+def score_block(
+    methods: Sequence[tuple[Case, TargetSpec]],
+    archive: Archive,
+    region: Region,
+    scoring: Scoring,
+    times: Sequence[int],
+    begun: Callable[[int], None] = lambda time: None,
+) -> list[CaseTotals]:
+    """Return what some times add to the numbers of each case.
+
+    Args:
+        methods, archive, region: as in `score_together`.
+        scoring: with its plan.
+        times: of the region.
+        begun: is told each time before it is scored.
+    """
+    totals = [CaseTotals(case, target, scoring) for case, target in methods]
+    alike: dict[object, list[CaseTotals]] = {}
+    for one in totals:
+        alike.setdefault(_prediction(one.case, one.target), []).append(one)
+    for time in times:
+        begun(time)
         values, coarse = truth_of(archive, region, time)
         truth = Field(values)
         for group in alike.values():
@@ -163,7 +207,11 @@ def score_together(
                     one.take(whole, place, drawn, values)
             for one, whole in zip(group, wholes):
                 one.finish(time, whole, archive, truth, coarse)
-    return [one.scores() for one in running]
+    return totals
+
+
+def _made_elsewhere(patch: Patch) -> Tensor:
+    raise ValueError("this case predicts in another process")
 
 
 def _prediction(case: Case, target: TargetSpec) -> object:
@@ -171,22 +219,45 @@ def _prediction(case: Case, target: TargetSpec) -> object:
     return case.predict, case.halo, case.view, case.member, case.draws, target
 
 
-class _Running:
-    """What is gathered of one case: the tallies of its estimate and, where it draws, of its members."""
+class CaseTotals:
+    """What is gathered of one case: the numbers of its estimate and, where it draws, of its members.
 
-    def __init__(
-        self, case: Case, target: TargetSpec, plan: MeasurementPlan, members: int, keep: bool
-    ) -> None:
-        self.case, self.target, self.keep = case, target, keep
-        self.members = members if case.member is not None else 0
+    Args:
+        case, target: what is scored.
+        scoring: what is measured, its plan settled.
+    """
+
+    def __init__(self, case: Case, target: TargetSpec, scoring: Scoring) -> None:
+        if scoring.plan is None:
+            raise ValueError("what is measured is settled before a case is scored")
+        self.case, self.target, self.keep = case, target, scoring.keep
+        self.members = scoring.members if case.member is not None else 0
         kinds = ["central", "mean", "member"] if self.members else ["central"]
-        self.measurements = {kind: Measurements(plan) for kind in kinds}
+        self.measurements = {kind: Measurements(scoring.plan) for kind in kinds}
         self.kept: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
         self.ensemble: dict[str, EnsembleMetric] = {}
         self.spread: SpreadBins | None = None
         if self.members:
-            self.ensemble = {name: make(plan.scale) for name, make in ENSEMBLE_METRICS.items()}
-            self.spread = SpreadBins(plan.scale.greatest - plan.scale.least or 1.0)
+            scale = scoring.plan.scale
+            self.ensemble = {name: make(scale) for name, make in ENSEMBLE_METRICS.items()}
+            self.spread = SpreadBins(scale.greatest - scale.least or 1.0)
+
+    def merge(self, other: CaseTotals) -> None:
+        """Take in what another one gathered of later times."""
+        for kind, measurements in self.measurements.items():
+            measurements.merge(other.measurements[kind])
+            self.kept[kind] += other.kept[kind]
+        for name, metric in self.ensemble.items():
+            metric.merge(other.ensemble[name])
+        if self.spread is not None and other.spread is not None:
+            self.spread.merge(other.spread)
+
+    def to_send(self) -> CaseTotals:
+        """Return what it gathered alone, small enough to hand to another process."""
+        sent = copy(self)
+        sent.case = replace(self.case, predict=_made_elsewhere, member=None, draws=None, view=View(()))
+        sent.measurements = {kind: one.to_send() for kind, one in self.measurements.items()}
+        return sent
 
     def begin(self, archive: Archive, region: Region) -> dict[str, Tensor]:
         """Return empty fields of one time: one for each kind, and measures of the members by cell."""
@@ -229,7 +300,7 @@ class _Running:
         words = {"mean": f"mean of {self.members} members", "member": "one member"}
         scores = []
         for kind, measurements in self.measurements.items():
-            fields = np.stack(self.kept[kind]) if self.keep else None
+            fields = np.stack(self.kept[kind]) if self.kept[kind] else None
             if kind == "central":
                 one = Score(
                     self.case,

@@ -59,6 +59,19 @@ class ShapeErrors:
         edge = self.factor * max(1, math.isqrt(int(cells / PLACES)))
         self.counts[time] = np.stack([self._by_block(field, edge) for field in (p, t)], 1)
 
+    def merge(self, other: ShapeErrors) -> None:
+        """Take in everything that `other` took in.
+
+        Raises:
+            ValueError: the other has other edges, or a date that is there already.
+        """
+        if (self.low, self.high, self.factor) != (other.low, other.high, other.factor):
+            raise ValueError("shapes by different edges or blocks cannot be merged")
+        if twice := self.counts.keys() & other.counts.keys():
+            raise ValueError(f"date {min(twice)} was taken in before")
+        self.counts.update(other.counts)
+        self.power.update(other.power)
+
     def _by_block(self, field: Field, edge: int) -> np.ndarray:
         """Return counts in square blocks of so many cells along the edge, (B, bins)."""
 

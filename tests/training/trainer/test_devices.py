@@ -17,7 +17,8 @@ from training.cascade.train import train
 from training.data import placement
 from training.data.placement import Carrier, training_device
 from training.data.split import split_archive
-from training.evaluation.comparison import evaluate_all, package_cases
+from training.evaluation.compared.methods import package_cases
+from training.evaluation.comparison import evaluate_all
 from training.records.record import config_hash
 from training.schema.config import parse_config
 from training.trainer import distributed

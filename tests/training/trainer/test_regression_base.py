@@ -13,7 +13,8 @@ from training.cross_validate import cross_validate
 from training.data.patches import Window, cut
 from training.data.readers import READERS, load_archive
 from training.data.split import split_archive
-from training.evaluation.comparison import evaluate_all, package_cases
+from training.evaluation.compared.methods import package_cases
+from training.evaluation.comparison import evaluate_all
 from training.evaluation.predict import Strip, predict_field
 from training.schema.config import parse_config
 from training.trainer.run import fit, train_network

@@ -10,7 +10,7 @@ from training.ablation.withheld import withheld_results
 from training.data.readers import load_archive
 from training.data.split import split_archive
 from training.evaluation.bootstrap import Interval
-from training.evaluation.comparison import package_cases
+from training.evaluation.compared.methods import package_cases
 from training.records.record import Record
 from training.results.claims.claim import Bar, Claim, ResultsSection, claimed, columns
 from training.results.claims.context import ResultsContext

@@ -1,0 +1,1 @@
+"""The methods that an evaluation compares, scored by this process or by the workers of a cluster."""
