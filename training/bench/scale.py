@@ -70,11 +70,16 @@ def monthly_raster(folder: Path) -> Path:
 
 
 def run_of(*words: str) -> tuple[float, float]:
-    """Run a command of the engine; return the seconds that it took and the peak of its memory, in bytes.
+    """Run the engine's main command; see `peak_of`."""
+    return peak_of("engine", "super-resolve", *words)
+
+
+def peak_of(module: str, *words: str) -> tuple[float, float]:
+    """Run a command; return the seconds that it took and the peak of its memory, in bytes.
 
     The memory is that of the process and of all below it together.
     """
-    command = [sys.executable, "-s", "-m", "engine", "super-resolve", *words]
+    command = [sys.executable, "-s", "-m", module, *words]
     begin, peak = time.monotonic(), 0
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:  # nosec B603: no shell
         own = psutil.Process(process.pid)

@@ -99,6 +99,29 @@ class LazyArray:
 Array = np.ndarray | LazyArray  # what an archive holds: in memory, or read where it is looked at
 
 
+class EveryNth:
+    """An array on disk of which only every so many-th time is there, read one by one.
+
+    Args:
+        array: with the time as its first axis.
+        step: from one time to the next.
+    """
+
+    def __init__(self, array: Any, step: int) -> None:
+        self._array, self._step, self.dtype = array, step, array.dtype
+        self.shape = (-(-array.shape[0] // step), *array.shape[1:])
+        self.store_path = getattr(array, "store_path", "")
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        time, rest = key[0], key[1:]
+        if not isinstance(time, slice):
+            return np.asarray(self._array[(int(time) * self._step, *rest)])
+        times = range(*time.indices(self.shape[0]))
+        if not times:
+            return np.asarray(self._array[(slice(0, 0), *rest)])
+        return np.stack([np.asarray(self._array[(t * self._step, *rest)]) for t in times])
+
+
 class FourAxes:
     """An array of (time, channel, rows, columns) of which some axes are not there, shown with length one.
 

@@ -1,9 +1,8 @@
 """`data: {name: store, options: {path: …}}`: a store that `training.prepare` has made, as an archive.
 
 Arrays that fit into memory are read at once; the larger ones stay on disk and are read window by
-window. The coarse target is always in memory: it is the size of the archive over factor². Training
-still takes its statistics of the truth from all training times at once, and scoring from all test
-times: these two parts of the fine truth must fit into memory, each by itself.
+window. The coarse target is always in memory: it is the size of the archive over factor². Statistics
+of the truth, fits and scores take it a date, or a few, at a time.
 
 A store without a fine truth teaches one level up: the coarse field is what has to be found, from
 its own means over factor × factor cells; fine sources are averaged onto the coarse grid, coarse
@@ -33,7 +32,7 @@ from engine.raster.georeference import crs_of
 from engine.raster.grids import cell_sizes, refine, relative_area
 from engine.source_kinds import KINDS
 from training.data.archive import Archive, ArchiveSource, crop
-from training.data.lazy import FourAxes, LazyArray
+from training.data.lazy import EveryNth, FourAxes, LazyArray
 from training.data.repeats import repeated
 from training.data.store_format import COARSE, FINE, VERSION
 from training.data.whole_store import StoreArray, StoreState, same_store, store_state, whole_store
@@ -114,12 +113,12 @@ def _as_given(path: str, memory_gib: float | None, every: int, opened: StoreStat
         )
     budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * free_memory())
     names = [str(s["name"]) for s in attributes["sources"]]
-    wanted = [COARSE, *([FINE] if FINE in group else []), *names]
-    held = {name: StoreArray(group[name], path, opened) for name in wanted}
+    dynamic = {COARSE, FINE, *(str(s["name"]) for s in attributes["sources"] if s["dynamic"])}
+    held: dict[str, Any] = {}
+    for name in (COARSE, *([FINE] if FINE in group else []), *names):
+        array = StoreArray(group[name], path, opened)
+        held[name] = EveryNth(array, every) if every > 1 and name in dynamic else array
     arrays = _arrays(held, budget)
-    if every > 1:
-        dynamic = {COARSE, FINE, *(str(s["name"]) for s in attributes["sources"] if s["dynamic"])}
-        arrays = {name: _thinned(a, every) if name in dynamic else a for name, a in arrays.items()}
     grid = GeoBox(tuple(attributes["shape"]), Affine(*attributes["transform"]), attributes["crs"])
     fine_grid, area = refine(grid, own), attributes["weights"] == "area"
     sources = {s["name"]: _source(s, arrays[str(s["name"])]) for s in attributes["sources"]}
@@ -250,21 +249,15 @@ def _check_shapes(group: Any, attributes: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} has the shape {group[name].shape}, not {shape}")
 
 
-def _arrays(held: Mapping[str, StoreArray], budget: int) -> dict[str, Any]:
+def _arrays(held: Mapping[str, Any], budget: int) -> dict[str, Any]:
     """Read arrays, the coarse target first, then the smallest, while the budget lasts; leave the rest."""
     sizes = {name: int(np.prod(array.shape)) * 4 for name, array in held.items()}
     arrays: dict[str, Any] = {}
     for name in sorted(held, key=lambda n: (n != COARSE, sizes[n])):
         budget -= sizes[name]
-        arrays[name] = held[name][:] if name == COARSE or budget >= 0 else held[name]
+        array = held[name]
+        arrays[name] = array[(slice(0, array.shape[0]),)] if name == COARSE or budget >= 0 else array
     return arrays
-
-
-def _thinned(array: Any, every: int) -> np.ndarray:
-    """Return some of an array's times, read one by one where it is on disk."""
-    if isinstance(array, np.ndarray):
-        return array[::every].copy()
-    return np.stack([array[time] for time in range(0, array.shape[0], every)])
 
 
 def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:

@@ -22,7 +22,7 @@ COMMANDS = sorted(
 )
 # They work without torch; the worker loads packages with the job that needs them (tests/training/jobs).
 WITHOUT_TORCH = (
-    *("training.bench.continent", "training.bench.scale"),
+    *("training.bench.continent", "training.bench.flat", "training.bench.scale"),
     *("training.demo.sample_rasters", "training.worker"),
 )
 FAULTS = {
