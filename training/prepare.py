@@ -13,6 +13,7 @@ from engine.commands.options import Parser, whole
 from training.console.command import main
 from training.console.needed import load
 from training.preparation.prepare import prepare
+from training.tasks.cluster import add_cluster, cluster_of
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -32,13 +33,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         default=psutil.cpu_count() or 2,
         help="threads (default: one for each processor)",
     )
+    add_cluster(parser, "the work, blocks of dates")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the store's path")
     options = parser.parse_args(arguments)
     load("dask.array", "xarray", "zarr", "matplotlib")  # the page comes last
     torch.set_num_threads(1)  # the blocks are what runs in parallel
     start = time.monotonic()
     say = None if options.quiet else print
-    done = prepare(options.dataset, options.output, options.workers, options.overwrite, options.strict, say)
+    given = (options.dataset, options.output, options.workers, options.overwrite, options.strict, say)
+    done = prepare(*given, cluster_of(options))
     if say is not None:
         say(f"Summary: {done.summary} ({time.monotonic() - start:.0f} s)")
     print(done.store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
@@ -36,6 +36,19 @@ class Built:
     comparison: CoarseAgreement | None = None
 
 
+def new_built(plan: StorePlan) -> Built:
+    """Return what is to be learnt, before anything is."""
+    built, length = Built(), len(plan.times)
+    for variable in plan.variables:
+        built.statistics[variable.name] = ArrayStatistics(1 if variable.indices is None else length)
+    mode = plan.dataset.target.mode
+    if mode == "aggregate":
+        built.statistics[COARSE] = ArrayStatistics(length)
+    elif mode == "independent":
+        built.comparison = CoarseAgreement((plan.coarse.shape[0], plan.coarse.shape[1]))
+    return built
+
+
 def block_edges(plan: StorePlan) -> tuple[int, int, int]:
     """Return the times of a block, and its edge on the coarse and on the fine grid.
 
@@ -66,18 +79,13 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
     from dask.delayed import delayed
 
     times, coarse_edge, fine_edge = block_edges(plan)
-    store = create(plan, path, times, coarse_edge, fine_edge)
-    filler = _Filler(plan, store, times)
-    tasks = []
-    for first in range(0, len(plan.times), times):
-        for variable in plan.variables:
-            if variable.indices is None and first > 0:
-                continue
-            edge = fine_edge if variable.grid == "fine" else coarse_edge
-            rows, columns = plan.grid(variable).shape
-            for row, column in product(range(0, rows, edge), range(0, columns, edge)):
-                size = (min(edge, rows - row), min(edge, columns - column))
-                tasks.append(delayed(filler.fill, pure=False)(variable, first, row, column, size))
+    create(plan, path, times, coarse_edge, fine_edge)
+    filler = BlockFiller(plan, path)
+    tasks = [
+        delayed(filler.fill, pure=False)(*block)
+        for first in range(0, len(plan.times), times)
+        for block in filler.blocks(first)
+    ]
     pool = ThreadPoolExecutor(workers)
     try:
         with progress(len(tasks)):
@@ -85,11 +93,11 @@ def build(plan: StorePlan, path: Path, workers: int, progress: Callable[[int], A
     finally:
         filler.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
-    _check_target(plan, filler.built)
+    check_target(plan, filler.built)
     return filler.built
 
 
-def _check_target(plan: StorePlan, built: Built) -> None:
+def check_target(plan: StorePlan, built: Built) -> None:
     """Refuse a target without any valid cell; that rasters hold none is mostly found out before."""
     target = plan.dataset.target
     for name in (FINE, COARSE):
@@ -104,22 +112,37 @@ def _check_target(plan: StorePlan, built: Built) -> None:
         )
 
 
-class _Filler:
-    """Reads blocks, writes them, and keeps the aggregate of the truth until a time's is whole."""
+Block = tuple[Variable, int, int, int, tuple[int, int]]  # first time, row, column, rows and columns
 
-    def __init__(self, plan: StorePlan, store: Any, times: int) -> None:
-        self.plan, self.store, self.times = plan, store, times
-        self.built, self.stopped = Built(), threading.Event()
+
+class BlockFiller:
+    """Reads blocks, writes them, and keeps the aggregate of the truth until a time's is whole.
+
+    Args:
+        plan: the data set, laid out.
+        path: of its store, which is there without its values.
+    """
+
+    def __init__(self, plan: StorePlan, path: Path) -> None:
+        import zarr
+
+        self.plan = plan
+        self.store: Any = zarr.open_group(str(path), mode="r+")
+        self.times, self._coarse_edge, self._fine_edge = block_edges(plan)
+        self.built, self.stopped = new_built(plan), threading.Event()
+        self.sums: dict[int, NDArray[np.float64]] = {}  # that were compared last, by the block's number
         self._lock = threading.Lock()
         self._means: dict[int, tuple[NDArray[np.float32], list[int]]] = {}  # and the cells still open
-        length = len(plan.times)
-        for variable in plan.variables:
-            self.built.statistics[variable.name] = ArrayStatistics(1 if variable.indices is None else length)
-        mode = plan.dataset.target.mode
-        if mode == "aggregate":
-            self.built.statistics[COARSE] = ArrayStatistics(length)
-        elif mode == "independent":
-            self.built.comparison = CoarseAgreement((plan.coarse.shape[0], plan.coarse.shape[1]))
+
+    def blocks(self, first: int) -> Iterator[Block]:
+        """Yield the blocks of the times from `first` on; those of static arrays are of the first times."""
+        for variable in self.plan.variables:
+            if variable.indices is None and first > 0:
+                continue
+            edge = self._fine_edge if variable.grid == "fine" else self._coarse_edge
+            rows, columns = self.plan.grid(variable).shape
+            for row, column in product(range(0, rows, edge), range(0, columns, edge)):
+                yield variable, first, row, column, (min(edge, rows - row), min(edge, columns - column))
 
     def fill(self, variable: Variable, first: int, row: int, column: int, size: tuple[int, int]) -> None:
         """Read, write and count one block."""
@@ -138,7 +161,7 @@ class _Filler:
             array[first : first + len(indices), rows, columns] = values[:, 0]
         else:
             array[first : first + len(indices), :, rows, columns] = values
-        self.built.statistics[variable.name].add(first, values)
+        self.built.statistics[variable.name].add(first, values, (row, column))
         if variable.name == FINE:
             self._aggregate(values[:, 0], grid, first, row, column)
 
@@ -177,4 +200,7 @@ class _Filler:
         if coarse is None or coarse.indices is None or comparison is None:
             raise ValueError("only an independent coarse product, by dates, is compared")
         product = coarse.rasters.read(coarse.indices[first : first + len(means)], self.plan.coarse, True)
-        comparison.add(means, product[:, 0])
+        sums = comparison.sums_of(means, product[:, 0])
+        number = first // self.times
+        comparison.take(number, sums)
+        self.sums = {number: sums}

@@ -176,7 +176,7 @@ def sample_doubts(plan: StorePlan, most: int = 64, dates: int = 3) -> list[str]:
             fields.append(values[:, 0])
     if len(fields) == 2:
         comparison = CoarseAgreement((grid.shape[0], grid.shape[1]))
-        comparison.add(*fields)
+        comparison.take(0, comparison.sums_of(*fields))
         if comparison.count:
             sentences += fit(comparison, plan.variables[0].units)
     return sentences

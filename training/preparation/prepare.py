@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from engine import units
+from engine.cluster.parts_request import PartsRequest
 from engine.errors import InputError
 from training.console.followed import FollowedWork, followed
 from training.console.kept_inputs import check_kept
 from training.data.store_format import COARSE
 from training.preparation import diagnostics
+from training.preparation.block_task import build_on_cluster, series_of
 from training.preparation.building import Built, build
 from training.preparation.layout import finish
 from training.preparation.new_store import new_store
 from training.preparation.planning import StorePlan, make_plan
-from training.preparation.series import Series
 from training.preparation.store_size import check_room
 from training.preparation.summary import write_summary
 from training.schema.dataset import Dataset, RasterSection, load_dataset
@@ -42,6 +43,7 @@ def prepare(
     overwrite: bool = False,
     strict: bool = False,
     say: Callable[[str], None] | None = None,
+    cluster: PartsRequest | None = None,
 ) -> Prepared:
     """Make the store that a description asks for, and its summary page.
 
@@ -53,9 +55,11 @@ def prepare(
         overwrite: replace a store that is there.
         strict: stop at the first doubt about units or fit, before the long work.
         say: is told each remark as soon as it is known, and shows progress; None: quiet.
+        cluster: whose workers read, warp and write blocks of dates; None: threads of this process.
 
     Raises:
         InputError: the description or its rasters are wrong.
+        EngineError: the cluster has gone, or no worker comes.
     """
     units.ready()
     dataset = load_dataset(description)
@@ -69,7 +73,7 @@ def prepare(
         with new_store(final, overwrite) as part:
             check_room(plan, final)
             early = diagnostics.sample_doubts(plan)
-            for series in _series(plan):
+            for series in series_of(plan):
                 series.forget_counts()
                 early += [doubt for doubt in series.doubts if doubt not in early]
                 _tell(say, series.understood)
@@ -78,7 +82,10 @@ def prepare(
             for remark in early:
                 _tell(say, remark)
             _tell(say, _words(plan))
-            built = build(plan, part, workers, _progress if say is not None else _silent)
+            if cluster is None:
+                built = build(plan, part, workers, _progress if say is not None else _silent)
+            else:
+                built = build_on_cluster(cluster, plan, folder, part, say)
             remarks = [*plan.remarks, *_doubts(plan, built)]
             for remark in remarks:
                 if remark not in plan.remarks and remark not in early:
@@ -88,11 +95,6 @@ def prepare(
     finally:
         plan.close()
     return Prepared(final, page, tuple(remarks))
-
-
-def _series(plan: StorePlan) -> list[Series]:
-    """Return what is read, each once."""
-    return list({id(v.rasters): v.rasters for v in plan.variables}.values())
 
 
 def inputs_of(dataset: Dataset, folder: Path) -> list[str]:
@@ -114,7 +116,7 @@ def _doubts(plan: StorePlan, built: Built) -> list[str]:
     plan.close()  # files that stay open are counted when they close
     for variable in plan.variables:
         sentences += diagnostics.left_out(variable)
-    return sentences + [doubt for series in _series(plan) for doubt in series.doubts]
+    return sentences + [doubt for series in series_of(plan) for doubt in series.doubts]
 
 
 def _statistics(plan: StorePlan, built: Built) -> dict[str, dict[str, Any]]:

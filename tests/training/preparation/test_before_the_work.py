@@ -13,7 +13,7 @@ import yaml
 from affine import Affine
 
 from engine.errors import InputError
-from training.preparation.building import _Filler
+from training.preparation.building import BlockFiller
 from training.preparation.prepare import prepare
 from training.preparation.series import GivenRaster
 
@@ -103,7 +103,7 @@ def test_a_target_without_a_valid_cell_is_refused_before_the_work(
         write(folder / "rain.tif", np.full((12, 8, 10), np.nan), 500)
     else:
         target["valid_range"] = [5000, 6000]
-    monkeypatch.setattr(_Filler, "fill", lambda *_: pytest.fail("the work has begun"))
+    monkeypatch.setattr(BlockFiller, "fill", lambda *_: pytest.fail("the work has begun"))
     with pytest.raises(InputError) as refused:
         prepare(described(folder, target), folder / "out.zarr")
     assert str(refused.value) == (
