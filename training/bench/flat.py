@@ -26,7 +26,6 @@ STEPS = 4
 COMMANDS = {
     "training": ("training.train", "--quiet"),
     "evaluation": ("training.evaluate", "--no-trees", "--json"),
-    "cross-validation": ("training.cross_validate", "--json"),
 }
 
 
@@ -74,7 +73,7 @@ def configuration(folder: Path, store: Path, dates: int) -> Path:
         "target": {"transform": "identity", "bounds": [None, None], "conservation": "additive"},
         "sources": [],
         "split": {"kind": "auto"},
-        "network": {"widths": [8, 8], "boxes": [1, 0]},
+        "network": {"widths": [8] * FACTOR.bit_length(), "boxes": [1] + [0] * (FACTOR.bit_length() - 1)},
         "base": "auto",
         "losses": {"adversarial": None},
         "sampling": {"size": 8, "batch": 2},
