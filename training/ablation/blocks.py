@@ -43,7 +43,7 @@ class SquaredErrorBlocks:
         return cls(count, squared)
 
 
-class BlockSums:
+class RunBlockErrors:
     """Errors by block, gathered field by field; blocks of space are squares of whole coarse cells.
 
     Args:

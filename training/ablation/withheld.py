@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from engine.specs import TargetSpec
-from training.ablation.blocks import BlockSums, SquaredErrorBlocks
+from training.ablation.blocks import RunBlockErrors, SquaredErrorBlocks
 from training.ablation.importance import Results
 from training.ablation.plan import Subset, groups_of, subset_name, subsets
 from training.data.archive import Archive
@@ -48,7 +48,7 @@ def score_by_block(
     """Measure a case and its errors by block; without a `plan`, every metric is taken."""
     scoring = Scoring(plan or plan_scores(archive, region, further=True), keep=True)
     totals = CaseTotals(case, target, scoring)
-    errors = BlockSums(len(region.times), archive.factor)
+    errors = RunBlockErrors(len(region.times), archive.factor)
     for number, time in enumerate(region.times):  # one field at a time is held
         (one,) = score_block([(case, target)], archive, region, scoring, (time,))
         (field,) = one.kept["central"]

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from engine.errors import InputError
 from training import ablate
-from training.ablation.blocks import MOST_PLACES, BlockSums, SquaredErrorBlocks
+from training.ablation.blocks import MOST_PLACES, RunBlockErrors, SquaredErrorBlocks
 from training.ablation.gather import gather
 from training.ablation.importance import Results, agreement, estimate, shapley
 from training.ablation.plan import groups_of, subset_name, subsets, variants
@@ -296,7 +296,7 @@ def test_block_errors_are_the_fields_own():
     truth = rng.normal(size=(10, 36, 60)).astype(np.float32)
     field = truth + rng.normal(size=truth.shape).astype(np.float32)
     field[0, :5] = np.nan
-    sums = BlockSums(len(truth), 2)
+    sums = RunBlockErrors(len(truth), 2)
     for number, (made, true) in enumerate(zip(field, truth, strict=True)):
         sums.update(number, made, true)
     found = sums.blocks()
