@@ -115,7 +115,8 @@ def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
     for line in method.learned_in_words():
         feedback.log(line)
     amounts = {source.name for source in method.sources if source.kind == "continuous"}
-    doubts = wild_values({name: values for name, values in stack.covariates.items() if name in amounts})
+    seen = {name: values for name, values in stack.covariates.items() if name in amounts}
+    doubts = wild_values({"target": stack.target[:, None], **seen})
     if method.nothing_learned:
         doubts.insert(0, method.nothing_learned)
     for line in doubts:

@@ -23,6 +23,7 @@ from engine.sharpening.levels import STEP
 SLACK = 1.5  # times what is expected that detail may have
 MOST_FINE = 1_000_000  # fine cells that are looked at
 LEAST = 16  # pairs of cells known on the coarsest grid that is looked at
+FEWEST = 4  # the same on the one before, where that alone tells
 LEAST_GROWTH, MOST_GROWTH = 0.8, 4.0  # of the mean square from octave to octave: of edges; of white noise
 _TINY = 1e-12
 
@@ -56,17 +57,19 @@ def detail_shares(fine: Tensor, steps: Sequence[int]) -> DetailShares:
         means, square, _ = _averaged(means, step)
         below.append((step, cells, square))
         cells //= step
-    means, here, _ = _averaged(means, STEP)
+    means, here, pairs = _averaged(means, STEP)
     _, above, known = _averaged(means, STEP)
-    if known < LEAST or min(here, above) <= _TINY:
+    if pairs < FEWEST or here <= _TINY:
         return DetailShares()
+    steady = {cells: min(here * math.log2(step) / max(square, _TINY), 1.0) for step, cells, square in below}
+    if known < LEAST or above <= _TINY:
+        return DetailShares({}, steady)
     growth, octaves = min(max(here / above, LEAST_GROWTH), MOST_GROWTH), 0.0
-    plausible, steady = {}, {}
+    plausible = {}
     for step, cells, square in reversed(below):
         depth = math.log2(step)
         expected = SLACK * here * depth * growth ** (octaves + depth)
         plausible[cells] = min(expected / max(square, _TINY), 1.0)
-        steady[cells] = min(here * depth / max(square, _TINY), 1.0)
         octaves += depth
     return DetailShares(plausible, steady)
 

@@ -15,7 +15,7 @@ from engine.raster.reader import Raster
 
 _POINTS = 16  # along each axis of the grid
 _SMALL = 2**20  # cells of a raster that is read as a whole rather than cell by cell
-_HALF = 0.5  # covered share below which there is a warning
+_HALF = 0.5  # covered share up to which there is a warning
 _STRANGE = 0.05  # share outside the range of training from which there is one
 
 
@@ -77,7 +77,7 @@ def early_look(raster: Raster, grid: GeoBox, band: int = 1, span: Sequence[float
 def doubts(label: str, look: EarlyLook, span: Sequence[float] | None, units: str = "") -> list[str]:
     """Return what of a look should be known before the run."""
     lines = []
-    if look.covered < _HALF:
+    if look.covered <= _HALF:
         share = f"about {look.covered:.0%}" if look.covered >= 0.01 else "next to nothing (less than 1%)"
         lines.append(f"{label} covers {share} of the output: check its extent, CRS, band and nodata.")
     if span is not None and look.outside > _STRANGE:

@@ -278,7 +278,15 @@ def test_a_covariate_with_one_wild_cell_is_named(make, tmp_path: Path) -> None:
     z[9, 9] = 1e9
     result = run(make(4, 10 - ground(4), dem=z), told)
     (line,) = [line for line in result.warnings if "declare them as nodata" in line]
-    assert line.startswith("dem: one coarse cell has a mean of up to 6.25e+07") and line in told.lines
+    assert line.startswith("dem: one coarse cell is 6.25e+07") and line in told.lines
+
+
+def test_a_wild_cell_of_the_target_is_named(make) -> None:
+    z = ground(4)
+    wild = 10 - 0.0065 * z
+    wild[8:12, 8:12] = 1e9
+    (line,) = [line for line in run(make(4, wild, dem=z)).warnings if "declare them as nodata" in line]
+    assert line.startswith("target: one coarse cell is 1e+09")
 
 
 def test_a_covariate_of_noise_does_not_raise_the_expected_error(make, tmp_path: Path) -> None:

@@ -54,6 +54,13 @@ def test_detail_counts_as_steady_as_far_as_it_is_that_of_the_octave_above() -> N
         assert share == pytest.approx(1 / 4 ** (1 + (cells > 2) + (cells > 4)), rel=0.2)
 
 
+def test_of_few_cells_it_is_told_what_is_steady_alone() -> None:
+    few = detail_shares(rough(1, 48), (2, 2))  # 12 × 12 coarse cells
+    assert few.plausible == {}
+    assert few.steady[2] == pytest.approx(1 / 4, rel=0.4) and few.steady[4] == pytest.approx(1 / 16, rel=0.4)
+    assert detail_shares(rough(1, 12), (2, 2)).steady == {}
+
+
 def test_holes_do_not_count_and_little_tells_nothing() -> None:
     field = self_affine() + 0.3 * rough(1, seed=99)
     whole = detail_shares(field, (2, 2)).plausible

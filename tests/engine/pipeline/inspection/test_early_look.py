@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from engine.errors import Cancelled
 from engine.feedback import Silent
-from engine.pipeline.inspection.early_look import doubts, early_coverage, early_look
+from engine.pipeline.inspection.early_look import EarlyLook, doubts, early_coverage, early_look
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import prepare
 from engine.pipeline.super_resolve import super_resolve
@@ -150,3 +150,9 @@ def test_no_read_of_a_run_is_deaf(
     super_resolve(request, Silent())
     assert deaf == []
     assert heard == {"target", "climatology"} | ({"output"} if grid else set())
+
+
+def test_half_of_the_output_is_too_little() -> None:
+    (line,) = doubts("dem", EarlyLook(0.5), None)
+    assert line.startswith("dem covers about 50% of the output")
+    assert not doubts("dem", EarlyLook(0.51), None)
