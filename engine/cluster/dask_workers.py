@@ -5,6 +5,7 @@ What the tasks are is a job's matter: the parts of a run, or whatever else can b
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
@@ -33,6 +34,8 @@ _LOOK_SECONDS = 0.5  # between looks whether the user or the cluster wants to st
 _LEAST = 32  # tasks that are given out at once, so that a cluster which adapts sees what is to do
 _EACH = 3  # the same for each thread of the workers
 Workers = TypeVar("Workers", bound="DaskWorkers")
+# What a client raises whose scheduler goes while it is asked something.
+_CANCELLED = CancelledError, asyncio.CancelledError
 _COUNT_SECONDS = 2.0  # after which the workers are looked at again
 
 
@@ -192,8 +195,11 @@ class DaskWorkers:
         """
         words: queue.Queue[str] = queue.Queue()
         topic = topic_of(job.token)
-        self._client.subscribe_topic(topic, lambda event: words.put(event[1]))
-        self._client.register_plugin(JobPlugin(job, share=self._local is not None))
+        try:
+            self._client.subscribe_topic(topic, lambda event: words.put(event[1]))
+            self._client.register_plugin(JobPlugin(job, share=self._local is not None))
+        except _CANCELLED as error:
+            raise self._gone() from error
         try:
             self._do(job.token, iter(numbers), heard, words)
         finally:
@@ -249,7 +255,7 @@ class DaskWorkers:
         """
         try:  # asked of the scheduler itself: what the client keeps of it may lack workers
             workers: dict[str, int] = self._client.nthreads(callback_timeout=_CONNECT_SECONDS)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, *_CANCELLED) as error:
             raise self._gone() from error
         return workers
 
@@ -266,7 +272,7 @@ class DaskWorkers:
             raise TimeoutError
         try:
             return future.result(timeout=_CONNECT_SECONDS)
-        except CancelledError as error:
+        except _CANCELLED as error:
             raise self._gone() from error
 
     def _look(self) -> None:

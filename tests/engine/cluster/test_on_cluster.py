@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import importlib.util
 import json
 import os
@@ -11,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,6 +120,27 @@ def test_a_scheduler_that_goes_is_told_and_the_parts_are_kept(
     assert f"of {PARTS} parts are kept in {request.output}.parts" in str(caught.value)
     start(request, PartsRequest(resume=True), Silent())  # without a cluster
     assert bytes_in(Path(request.output).parent) == expected
+
+
+@pytest.mark.parametrize("ended", [concurrent.futures.CancelledError, asyncio.CancelledError])
+def test_a_question_that_the_scheduler_leaves_unanswered_is_told(ended: type[BaseException]) -> None:
+    """As its client cancels what it asked, in whichever way."""
+
+    class Cut:
+        status = "running"
+
+        def nthreads(self, **_: object) -> dict[str, int]:
+            raise ended
+
+        def subscribe_topic(self, *_: object) -> None:
+            raise ended
+
+    workers = dask_workers.DaskWorkers(PartsRequest(cluster="tcp://127.0.0.1:9"), 1, Silent())
+    workers._client = Cut()
+    with pytest.raises(EngineError, match=r"^The scheduler of the cluster has gone"):
+        workers._workers()
+    with pytest.raises(EngineError, match=r"^The scheduler of the cluster has gone"):
+        workers.do(SimpleNamespace(token="t"), range(3), lambda _: None)
 
 
 def test_a_cluster_without_scheduler_or_worker_is_one_sentence(
