@@ -140,7 +140,7 @@ def test_a_package_is_scored_on_another_device(quick, archive, tmp_path, monkeyp
     split = split_archive(config, archive)
     known = {"trees": False, "further": False, "members": 2, "samples": 20}
     plain = evaluate_all(config, archive, split, package, **known)
-    monkeypatch.setattr("training.evaluation.comparison.choose_device", lambda name: OTHER)
+    monkeypatch.setattr("training.evaluation.compared.methods.choose_device", lambda name: OTHER)
     with other_device():
         assert package_cases(package, split, OTHER)[0].predict.__self__.device == OTHER
         moved = evaluate_all(config, archive, split, package, **known)
