@@ -2,7 +2,7 @@
 
 A made store is read from disk as one that is larger than memory would be (memory_gib: 0), with few dates
 and with many; each command runs in a process of its own. What grows is what is kept of each date: its
-coarse field, and numbers by method.
+coarse field, numbers by method and, in training, the inputs that are kept for the next steps.
 """
 
 from __future__ import annotations
