@@ -77,10 +77,8 @@ def _difference(file: OutputFile, tags: Mapping[str, str], format: int) -> str:
 
 def _result(plan: RunPlan) -> SuperResolveResult:
     """Return what the files tell of the run that made them."""
-    main, *others = plan.files
-    own, (rows, cols) = written_tags(main.path), plan.grids.output.shape
+    own = written_tags(plan.files[0].path)
     return SuperResolveResult(
-        output=str(main.path),
         residual=float(own["MSR_RESIDUAL"]),
         residual_original=math.nan,
         outside_range=math.nan,
@@ -89,13 +87,7 @@ def _result(plan: RunPlan) -> SuperResolveResult:
         seconds=0.0,
         precision=own.get("MSR_PRECISION", ""),
         device=own.get("MSR_DEVICE", ""),
-        width=cols,
-        height=rows,
-        units=plan.choice.target.units,
-        nonnegative=plan.choice.target.nonnegative,
-        members=plan.request.ensemble.members if plan.request.ensemble else 0,
-        outputs={file.key: str(file.path) for file in others},
-        dates=[str(date) for date in plan.dates if date is not None],
+        **plan.told_of_result(),
         warnings=list(plan.warnings),
         sharpening=json.loads(own["MSR_SHARPENING"]) if "MSR_SHARPENING" in own else None,
         finished=True,

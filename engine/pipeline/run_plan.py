@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine import units
 from engine.bias.correction import BiasCorrection
@@ -51,6 +51,21 @@ class RunPlan:
     files: list[OutputFile]  # to write, the main one first
     warnings: list[str]
     understood: list[Understood]  # of each input
+
+    def told_of_result(self) -> dict[str, Any]:
+        """Return what a result tells of its run whatever the run's steps were."""
+        main, *others = self.files
+        rows, cols = self.grids.output.shape
+        return {
+            "output": str(main.path),
+            "width": cols,
+            "height": rows,
+            "units": self.choice.target.units,
+            "nonnegative": self.choice.target.nonnegative,
+            "members": self.request.ensemble.members if self.request.ensemble else 0,
+            "outputs": {file.key: str(file.path) for file in others},
+            "dates": [str(date) for date in self.dates if date is not None],
+        }
 
 
 @contextmanager

@@ -87,9 +87,7 @@ class RunTotals:
     ) -> SuperResolveResult:
         """Return the run's result, of which the steps' part is known here."""
         plan, (rows, cols) = self.plan, self.plan.grids.output.shape
-        main, *others = plan.files
         return SuperResolveResult(
-            output=str(main.path),
             residual=self.residual,
             residual_original=residual_original,
             outside_range=max(source.outside_range for source in sources),
@@ -98,13 +96,7 @@ class RunTotals:
             seconds=seconds,
             precision=self.precision,
             device=self.device,
-            width=cols,
-            height=rows,
-            units=plan.choice.target.units,
-            nonnegative=plan.choice.target.nonnegative,
-            members=plan.request.ensemble.members if plan.request.ensemble else 0,
-            outputs={file.key: str(file.path) for file in others},
-            dates=[str(date) for date in plan.dates if date is not None],
+            **plan.told_of_result(),
             sources=sources,
             warnings=warnings,
             sharpening=self.sharpening(),
