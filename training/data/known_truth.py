@@ -1,4 +1,4 @@
-"""Where there is truth to learn from: its share of each coarse cell, and each window's chance by it."""
+"""Where there is truth to learn from: its share of each coarse cell, and how windows weigh by it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.errors import InputError
 from training.data.archive import Archive
 
 ROUND_OFF = 1e-9  # of a window's share
@@ -38,27 +37,10 @@ def bounding_box(cells: np.ndarray) -> tuple[int, int, int, int] | None:
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
-def by_truth(chance: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return chances of windows so changed that those without truth are not drawn, summing to one.
+def truth_weight(share: np.ndarray) -> np.ndarray:
+    """Return by how much likelier windows are drawn, 0 to 1, for the share of their cells that have a truth.
 
-    Those with little of it are drawn in proportion, those with `ENOUGH` as often as they were. Where every
-    window has enough, the chances stay as they are to the last digit.
-
-    Args:
-        chance: of each window, any shape.
-        share: of its cells that have a truth, the same shape.
-
-    Raises:
-        InputError: no window has any.
+    Those without truth are not drawn, those with little of it in proportion, those with `ENOUGH` as often as
+    all others.
     """
-    weight = np.where(share > ROUND_OFF, np.minimum(share / ENOUGH, 1.0), 0.0)
-    if weight.min() >= 1:
-        return chance
-    if not weight.any():
-        raise InputError(
-            "split: what it trains on has no fine truth anywhere, so there is nothing to learn from: "
-            "train on other dates or places."
-        )
-    weighted = chance * weight
-    total = weighted.sum()
-    return weighted / total if total > 0 else weight / weight.sum()
+    return np.where(share > ROUND_OFF, np.minimum(share / ENOUGH, 1.0), 0.0)

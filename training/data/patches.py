@@ -16,8 +16,8 @@ from engine.dates import cyclic_months
 from engine.fields.domain import within
 from engine.fields.patch import Patch
 from training.data.archive import Archive
-from training.data.known_truth import by_truth, truth_share
 from training.data.masked_truth import mask_truth
+from training.data.streamed.window_chances import WindowChances
 from training.schema.config import SamplingSection
 
 
@@ -212,41 +212,16 @@ class PatchSampler:
         whole_globe = archive.wrap and columns == (0, width)
         self.first = columns[0]
         starts = width if whole_globe else columns[1] - columns[0] - self.size[1] + 1
-        shape = (len(self.times), height - self.size[0] + 1, starts)
-        chance = np.full(shape, 1.0 / np.prod(shape))
-        if cells is not None:
-            chance = chance * self._window_means(cells[None].astype(np.float64), starts)
-            chance /= chance.sum()
-        if sampling.wet_bias:
-            coarse = np.abs(np.nan_to_num(archive.coarse[self.times].astype(np.float64)))
-            mean = self._window_means(coarse if cells is None else coarse * cells, starts)
-            total = mean.sum()
-            if total > 0:
-                chance = (1 - sampling.wet_bias) * chance + sampling.wet_bias * mean / total
-        known = truth_share(archive, self.times)
-        if not (known if cells is None else known[:, cells]).all():
-            chance = by_truth(chance, self._window_means(known.astype(np.float64), starts))
-        self.shape = shape
-        self.cumulative = np.cumsum(chance.ravel())
-        self.cumulative /= self.cumulative[-1]
-
-    def _window_means(self, fields: np.ndarray, starts: int) -> np.ndarray:
-        """Return (T, rows, starts): the mean of (T, h, w) over the window at each start."""
-        h, w = self.size
-        columns = (self.first + np.arange(starts + w - 1)) % fields.shape[-1]
-        total = np.pad(fields[..., columns], ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
-        return (total[:, h:, w:] - total[:, :-h, w:] - total[:, h:, :-w] + total[:, :-h, :-w]).clip(0) / (
-            h * w
+        self.chances = WindowChances(
+            archive, self.times, self.size, (self.first, starts), sampling.wet_bias, cells
         )
 
     def windows(self, rng: np.random.Generator) -> list[Window]:
         """Draw one batch of windows."""
         windows = []
         for _ in range(self.sampling.batch):
-            index = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
-            index = min(index, len(self.cumulative) - 1)
-            time, row, column = np.unravel_index(index, self.shape)
-            when = self.times[int(time)]
+            time, row, column = self.chances.draw(rng.random())
+            when = self.times[time]
             length = self.sampling.withheld_months
             block = withheld_block(int(self.archive.months[when]), length, int(rng.integers(length)))
             flips = rng.random(2) < 0.5
@@ -254,8 +229,8 @@ class PatchSampler:
             windows.append(
                 Window(
                     when,
-                    int(row),
-                    self.first + int(column),
+                    row,
+                    self.first + column,
                     block,
                     flip_horizontal=bool(self.sampling.flip_horizontal and flips[0]),
                     flip_vertical=bool(self.sampling.flip_vertical and flips[1]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError
-from training.data.known_truth import by_truth, truth_share
+from training.data.known_truth import truth_share, truth_weight
 from training.data.patches import PatchSampler, View
 from training.schema.config import SamplingSection
 
@@ -32,22 +32,9 @@ def test_on_a_sparse_domain_every_window_has_truth(sparse, wet):
     assert {w.time for w in windows} == {0, 1, 2, 3, 5, 6, 7, 8}
 
 
-def test_with_truth_everywhere_the_draws_stay_what_they_were(archive):
-    sampler = PatchSampler(archive, range(9), (0, 20), 1, SamplingSection(size=4, batch=4))
-    shape = (9, 9, 20)
-    assert np.array_equal(
-        sampler.cumulative,
-        np.cumsum(np.full(shape, 1 / np.prod(shape)).ravel())
-        / np.cumsum(np.full(shape, 1 / np.prod(shape)).ravel())[-1],
-    )
-    chance = np.array([0.25, 0.75])
-    assert by_truth(chance, np.array([0.3, 1.0])) is chance
-
-
-def test_little_truth_is_drawn_in_proportion():
-    chance = np.full(4, 0.25)
-    drawn = by_truth(chance, np.array([0.0, 0.05, 0.25, 1.0]))
-    np.testing.assert_allclose(drawn, np.array([0, 0.2, 1, 1]) / 2.2)
+def test_windows_weigh_by_their_truth():
+    weight = truth_weight(np.array([0.0, 1e-12, 0.05, 0.25, 0.3, 1.0]))
+    np.testing.assert_allclose(weight, [0, 0, 0.2, 1, 1, 1])
 
 
 def test_a_missing_coarse_value_leaves_its_truth_without_use(archive):
