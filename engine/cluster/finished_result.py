@@ -55,7 +55,7 @@ def finished_result(
 
 def _unknown_input(tags: Mapping[str, str]) -> str:
     """Return that an input tells nothing of itself by which a change could be noticed, "" where all do."""
-    silent = [entry["path"] for entry in json.loads(tags["MSR_INPUTS"]).values() if "bytes" not in entry]
+    silent = provenance.untold_inputs(tags)
     return f"whether {silent[0]} is as it was cannot be told" if silent else ""
 
 

@@ -93,6 +93,7 @@ class PartsRun:
             makers = stack.enter_context(self._makers(kept))
             facts = kept or self._settled(makers)
             self._check_same(facts)
+            self._tell_untold(facts)
             self._check_room(facts)
             stack.enter_context(folder.owned())
             stores = RunStores(self.plan, self.wanted.format, folder, facts)
@@ -102,6 +103,7 @@ class PartsRun:
             self._report_kept(folder.take_up(), facts)
             try:
                 self._make(makers, stores, facts)
+                self._check_inputs(facts)
                 self._sum_up(facts)
                 self._finish(stores, last)
             except BaseException as error:
@@ -151,6 +153,27 @@ class PartsRun:
             raise InputError(
                 f"{self._folder.path} holds the parts of another run, {told} was another one: repeat the "
                 "command as it was, or remove the folder."
+            )
+
+    def _check_inputs(self, facts: RunFacts) -> None:
+        """Refuse to join parts during whose making a file was replaced; servers are asked in the very end.
+
+        Raises:
+            InputError: an input is not as it was when the run began.
+        """
+        if told := provenance.difference(self._identity(), facts.identity):
+            raise InputError(
+                f"While the parts in {self._folder.path} were made, {told} became another one: remove the "
+                "folder and begin again, or bring back what there was."
+            )
+
+    def _tell_untold(self, facts: RunFacts) -> None:
+        """Say which inputs nothing tells of whether they change."""
+        if silent := provenance.untold_inputs(facts.identity):
+            self.feedback.log(
+                f"Nothing tells whether {' and '.join(silent)} will have changed when the run goes on by "
+                "--resume: it trusts that it has not.",
+                "warning",
             )
 
     def _check_room(self, facts: RunFacts) -> None:

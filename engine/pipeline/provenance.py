@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import InputError
 from engine.files.file_facts import file_facts
 from engine.raster.georeference import crs_wkt
 from engine.raster.opened_files import opened_files
@@ -55,6 +56,25 @@ def run_tags(plan: RunPlan) -> dict[str, str]:
 def difference(now: Mapping[str, Any], then: Mapping[str, Any]) -> str | None:
     """Return in which point the `run_tags` of two runs differ, as a sentence's subject; None: in none."""
     return next((told for name, told in _POINTS if now.get(name) != then.get(name)), None)
+
+
+def untold_inputs(tags: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the inputs in `run_tags` whose change nothing would tell."""
+    return [entry["path"] for entry in json.loads(tags["MSR_INPUTS"]).values() if "digest" not in entry]
+
+
+def check_unchanged(plan: RunPlan) -> None:
+    """Refuse inputs on servers that are others now than when the run began.
+
+    Raises:
+        InputError: names the first.
+    """
+    for raster in plan.inputs.rasters:
+        if raster.servers.changed:
+            raise InputError(
+                f"{raster.label}: {raster.ref.path} has changed on its server since the run began, so the "
+                "result would mix two versions of it: begin again once nobody writes it any more."
+            )
 
 
 def tags(plan: RunPlan, method: Method) -> dict[str, str]:
@@ -116,7 +136,7 @@ def _inputs(plan: RunPlan) -> dict[str, Any]:
 def _input(raster: Raster) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": raster.ref.path, "band": raster.ref.band}
     if raster.elsewhere:
-        return entry
+        return entry | raster.servers.first
     held = [name for name in raster.files if os.path.isfile(name)]
     return entry | (file_facts(held or opened_files([raster.ref.path])) or {})
 

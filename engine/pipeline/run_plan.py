@@ -95,6 +95,9 @@ def prepare(
         inputs = _opened(request, choice, target, grids, correction)
         with closing(inputs):
             inputs.listen(check)
+            if outputs != "none":
+                for raster in inputs.rasters:
+                    _ = raster.servers.first  # before its cells are looked at
             files = output_files(request, choice.target)
             if outputs != "none":
                 check_kept(files, request, choice, inputs)

@@ -12,6 +12,7 @@ from engine.methods.interface import FittedMethod, Method
 from engine.pipeline.fit_data import PHASE, coarse_stack
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.output_files import MAIN
+from engine.pipeline.provenance import check_unchanged
 from engine.pipeline.request import SourceReport, SuperResolveRequest, SuperResolveResult
 from engine.pipeline.residual import against_original
 from engine.pipeline.run_plan import OutputChecks, RunPlan, prepare
@@ -73,7 +74,12 @@ def super_resolve(
             _settle(plan, method, feedback)
         job = runs(plan, method, feedback)
         residuals: list[float] = []
-        job.run(lambda files: residuals.append(_residual_of_original(job, files[MAIN], feedback)))
+
+        def last(files: Mapping[str, Path]) -> None:
+            residuals.append(_residual_of_original(job, files[MAIN], feedback))
+            check_unchanged(plan)
+
+        job.run(last)
         reports = plan.inputs.reports()
     _tell_expectation(job, feedback)
     if told := job.totals.change.in_words(job.plan.choice.target.units):

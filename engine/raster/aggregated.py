@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from engine import units
 from engine.aggregation import Aggregation, Reduction, lacking, steps_by_date
 from engine.errors import InputError
+from engine.files.file_facts import Facts
 from engine.raster.raster_file import FileBand, RasterFile, go_on
 from engine.raster.reader import Raster
 from engine.raster.reference import RasterRef
@@ -95,6 +96,15 @@ class AggregatedFile(RasterFile):
     def files(self) -> tuple[str, ...]:
         """The files on disk that it is read from."""
         return self._file.files
+
+    @property
+    def elsewhere(self) -> bool:
+        """See `RasterFile.elsewhere`."""
+        return self._file.elsewhere
+
+    def server_facts(self) -> Facts | None:
+        """See `RasterFile.server_facts`."""
+        return self._file.server_facts()
 
     @property
     def unnamed_missing(self) -> list[float]:

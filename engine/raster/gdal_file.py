@@ -16,9 +16,11 @@ from rasterio.windows import Window
 
 from engine import band_dates
 from engine.errors import InputError
+from engine.files.file_facts import Facts
 from engine.raster.checks.declared_size import check_file
 from engine.raster.checks.georeference_check import placed
 from engine.raster.checks.own_results import doubts_of_own_result
+from engine.raster.cloud.server_facts import facts_by_name
 from engine.raster.cloud.told_address import told
 from engine.raster.gdal.file_references import is_remote
 from engine.raster.gdal.gdal_environment import environment, open_by_gdal
@@ -214,6 +216,10 @@ class GdalFile(RasterFile):
     def elsewhere(self) -> bool:
         """See `RasterFile.elsewhere`."""
         return is_remote(self._ref.address)
+
+    def server_facts(self) -> Facts | None:
+        """See `RasterFile.server_facts`."""
+        return facts_by_name(self._ref.address, self._file.files) if self.elsewhere else None
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from engine.dates import When
+from engine.files.file_facts import Facts
 from engine.raster.georeference import Georeference
 
 _ROWS = 2_000_000  # cells read at once while a window is thinned
@@ -82,8 +84,15 @@ class RasterFile(ABC):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether cells of it lie on a server, where nothing tells cheaply whether they have changed."""
+        """Whether cells of it lie on a server."""
         return False
+
+    def server_facts(self) -> Facts | None:
+        """Return what is to be the same of what lies on servers as long as it has not changed; asks them now.
+
+        Without a `digest` a change may go unseen; None: nothing is told.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -93,6 +102,27 @@ class RasterFile(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close it."""
+
+
+class ServerWatch:
+    """Whether what servers tell of a raster is what they told when they were first asked.
+
+    Args:
+        ask: `RasterFile.server_facts`.
+    """
+
+    def __init__(self, ask: Callable[[], Facts | None]) -> None:
+        self._ask = ask
+
+    @cached_property
+    def first(self) -> Facts:
+        """What they told then; nothing where they tell nothing."""
+        return self._ask() or {}
+
+    @property
+    def changed(self) -> bool:
+        """Whether they tell something else now; one that does not answer is no other one."""
+        return "digest" in self.first and "digest" in (now := self._ask() or {}) and now != self.first
 
 
 def thinned(file: RasterFile, bands: Sequence[int], window: Window, step: int, labels: bool) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from engine.raster.footprint import Footprint, footprint, scale
 from engine.raster.georeference import crs_wkt
 from engine.raster.longitudes import column_runs
 from engine.raster.opening import open_raster
-from engine.raster.raster_file import RasterFile, go_on, thinned
+from engine.raster.raster_file import RasterFile, ServerWatch, go_on, thinned
 from engine.raster.reference import RasterRef
 from engine.raster.sampling import sample_windows
 from engine.source_kinds import KINDS, VALIDITY, SourceKind
@@ -69,7 +69,7 @@ class Raster:
             self._file.close()
             raise InputError(f"{label}: band {ref.band} of {ref.path} does not exist: it has {count}.")
         self.georeference = self._file.georeference
-        self.elsewhere = self._file.elsewhere
+        self.elsewhere, self.servers = self._file.elsewhere, ServerWatch(self._file.server_facts)
         self.attributes, self.names_numbers = self._file.attributes, self._file.names_numbers
         self.dates = [band.when for band in self._file.bands]
         self.units = self._file_units()

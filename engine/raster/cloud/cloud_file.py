@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engine.errors import EngineError, InputError
+from engine.files.file_facts import Facts, file_facts
 from engine.raster.cf.axes import NoAxesError
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.variables import LIBRARY, open_field
 from engine.raster.cloud.cloud_name import CloudName
+from engine.raster.cloud.server_facts import spread
 from engine.raster.cloud.transport import LISTED
 from engine.raster.raster_file import go_on
 from engine.raster.reference import RasterRef
@@ -43,6 +48,7 @@ class CloudFile(CfFile):
         self._store = _opened(name, called)
         with LIBRARY:
             self._data, variable = self._field(name, called)
+            self._variable = variable
             try:
                 self._open(variable, ref)
             except NoAxesError:
@@ -77,6 +83,33 @@ class CloudFile(CfFile):
     def elsewhere(self) -> bool:
         """See `RasterFile.elsewhere`."""
         return self._store.remote
+
+    def server_facts(self) -> Facts | None:
+        """See `RasterFile.server_facts`: of the metadata and some chunks; and of files here, theirs."""
+        told, here = self._store.server_facts(self._some_chunks()), self.files
+        if told is None or not here:
+            return told
+        own = file_facts(here) or {}
+        facts: Facts = {
+            "bytes": int(told.get("bytes", 0)) + int(own.get("bytes", 0)),
+            "objects": int(told.get("objects", 1)) + len(here),
+        }
+        both = "digest" in told and "digest" in own
+        return facts | ({"digest": f"{told['digest']}-{own['digest']}"} if both else {})
+
+    def _some_chunks(self) -> list[str]:
+        """Return the keys of chunks, or shards, that lie evenly over the variable."""
+        import zarr
+
+        group: Any = zarr.open_group(self._store, mode="r")
+        named = (each for each in (self._store.name.variable, self._variable) if each and each in group)
+        deeper = (path for path, _ in group.members(max_depth=None) if path.endswith(f"/{self._variable}"))
+        array = group[next(named, None) or next(deeper)]
+        sizes = array.shards or array.chunks
+        counts = [math.ceil(n / size) for n, size in zip(array.shape, sizes, strict=True)]
+        places = (np.unravel_index(i, counts) for i in spread(math.prod(counts)))
+        keys = (array.metadata.encode_chunk_key(tuple(map(int, place))) for place in places)
+        return [f"{array.path}/{key}" for key in keys]
 
 
 def _opened(name: CloudName, called: str) -> CloudStore:

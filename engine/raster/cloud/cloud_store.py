@@ -11,6 +11,7 @@ from typing import Any
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from engine.errors import EngineError, InputError
+from engine.files.file_facts import Facts
 from engine.raster.cf.store_contents import check_metadata
 from engine.raster.cloud.allowed_places import AllowedPlaces
 from engine.raster.cloud.cloud_name import CloudName
@@ -22,6 +23,7 @@ from engine.raster.cloud.references import (
     is_metadata,
     read_references,
 )
+from engine.raster.cloud.server_facts import server_facts
 from engine.raster.cloud.told_address import is_address, told
 from engine.raster.cloud.transport import Transport, plain_address
 
@@ -84,6 +86,44 @@ class CloudStore(Store):
         if isinstance(self._references, JsonReferences):
             return any(is_address(each) for each in self._references.addresses())
         return True
+
+    def server_facts(self, keys: Iterable[str]) -> Facts | None:
+        """Return what servers tell now of the store's root, or of the references, and of some objects.
+
+        Args:
+            keys: of these objects.
+
+        Raises:
+            InputError: references lead to where they may not, or are damaged; or what was read has become
+                another one since.
+        """
+        roots: Iterable[str] = (f"/{key}" for key in _ROOTS if self.value(key) is not None)
+        if self._references is not None:
+            roots = ("",) if isinstance(self._references, JsonReferences) else ("/.zmetadata",)
+        objects = dict.fromkeys(f"{self._root}{end}" for end in roots)
+        for key in keys:
+            entry = f"{self._root}/{key}" if self._references is None else self._entry(key)
+            if isinstance(entry, Piece):
+                entry = self._places.whole(entry.address)
+            if isinstance(entry, str):
+                objects[entry] = None
+        try:
+            return server_facts(self._transport, [each for each in objects if is_address(each)])
+        except FetchError as error:
+            raise InputError(f"{self.called}: {error.reason}.") from None
+
+    def _entry(self, key: str) -> bytes | Piece | None:
+        """Return what references hold of a key.
+
+        Raises:
+            InputError: they cannot be had.
+        """
+        if self._references is None:
+            return None
+        try:
+            return self._references.get(key)
+        except FetchError as error:
+            raise InputError(f"{self.called}, {key}: {error.reason}.") from None
 
     def value(self, key: str, start: int | None = None, size: int | None = None) -> bytes | None:
         """Return an object's bytes, or a piece's; None where there is no such object.
@@ -187,7 +227,7 @@ class CloudStore(Store):
     async def exists(self, key: str) -> bool:
         """See Zarr's `Store.exists`."""
         if self._references is not None:
-            return self._references.get(key) is not None
+            return self._entry(key) is not None
         return await asyncio.to_thread(self.value, key) is not None
 
     async def set(self, key: str, value: Any) -> None:

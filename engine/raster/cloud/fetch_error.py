@@ -10,7 +10,9 @@ CUT = "the connection to its server breaks off: try again, or download it first"
 UNREACHABLE = "its server cannot be reached: check the address and the network, or download it first"
 NO_ACCESS = "its server refuses access: check user, password, token or keys, and whether they are still valid"
 SHORT = "it ends before what is asked of it: it is not whole, or has changed"
-ABSENT = "there is no such object: check the address"
+CHANGED = "it has become another one while it was read: begin again once nobody writes it any more"
+LARGE = "its server sends more than 1 GB for one object: check the address, or download it first"
+SLOW = "its server sends next to nothing: try again later, or download it first"
 
 
 class FetchError(Exception):

@@ -15,6 +15,7 @@ from engine.broken_packages import importing
 from engine.errors import EngineError
 from engine.raster.cloud import fetch_error
 from engine.raster.cloud.fetch_error import FetchError
+from engine.raster.cloud.object_versions import ABSENT, ObjectVersion, version_of
 from engine.raster.cloud.told_address import is_address, remember
 
 LISTED = "requirements-cloud.txt"
@@ -63,6 +64,28 @@ class Transport:
                 raise FetchError(fetch_error.SHORT)
             return body
         raise FetchError(fetch_error.CUT)
+
+    def version(self, address: str) -> ObjectVersion | None:
+        """Return what an object's server tells of its version; None where it does not.
+
+        Raises:
+            FetchError: it is another object than that which was read.
+            EngineError: a package is missing.
+        """
+        system = self._system(address)
+        try:
+            if hasattr(system, "version"):
+                told: ObjectVersion | None = system.version(address)
+                return told
+            system.invalidate_cache()  # of what lies in a folder
+            return version_of(system.info(address))
+        except FileNotFoundError:
+            return ABSENT
+        except FetchError:
+            raise
+        except Exception:  # of any library: whoever asks goes without
+            logging.getLogger(__name__).debug("no version is told")
+            return None
 
     def names(self, address: str) -> list[str]:
         """Return the names of what lies directly below an address, none where its server does not list it."""

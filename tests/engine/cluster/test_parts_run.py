@@ -237,3 +237,28 @@ def test_a_cluster_without_a_worker_is_refused() -> None:
     assert PartsRequest(cluster="local").local == 0 and PartsRequest(cluster="local.json").local is None
     with pytest.raises(InputError, match="at least one worker"):
         _ = PartsRequest(cluster="local:0").local
+
+
+def test_an_input_that_changes_while_parts_are_made_is_refused_before_they_are_joined(
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = run_of("fine.tif")
+    before = os.stat(request.target.path).st_mtime_ns
+
+    def make(job, number):
+        os.utime(request.target.path, (1, 1))
+        return make_part(job, number)
+
+    with monkeypatch.context() as context, pytest.raises(InputError) as caught:
+        context.setattr(makers, "make_part", make)
+        in_parts(request)
+    assert str(caught.value) == (
+        f"While the parts in {request.output}.parts were made, an input file became another one: remove the "
+        "folder and begin again, or bring back what there was."
+    )
+    assert not Path(request.output).exists()
+    os.utime(request.target.path, ns=(before, before))
+    made = []
+    monkeypatch.setattr(makers, "make_part", lambda *given: made.append(given))
+    in_parts(request)
+    assert Path(request.output).exists() and made == []

@@ -25,6 +25,7 @@ class Served:
         user, token: that each request must bring, "" for none.
         ranges: whether pieces are given.
         head: whether HEAD is answered.
+        tells: what is told of a file's version: tag, time or both.
         cut: of paths that match, the connection breaks off in the middle.
         status: of paths that match, the status instead of the file.
     """
@@ -34,6 +35,7 @@ class Served:
     def __init__(self, place: Path) -> None:
         self._place, self._seen = place, 0
         self._state = {"user": "", "token": "", "ranges": True, "head": True, "cut": "", "status": {}}
+        self._state["tells"] = "tag time"
         self.folder = place / "served"
         self.folder.mkdir()
         self._tell()

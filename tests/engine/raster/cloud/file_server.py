@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Answers(BaseHTTPRequestHandler):
         file = self.place / "served" / path
         if status or not file.is_file():
             return self._empty(path, status or 404)
-        held = file.read_bytes()
+        held, when = file.read_bytes(), file.stat()
         total, status, start = len(held), 200, 0
         asked = re.match(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if asked and state["ranges"]:
@@ -76,6 +77,10 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(held)))
         if state["ranges"]:
             self.send_header("Accept-Ranges", "bytes")
+        if "time" in state["tells"]:
+            self.send_header("Last-Modified", formatdate(when.st_mtime, usegmt=True))
+        if "tag" in state["tells"]:
+            self.send_header("ETag", f'"{when.st_mtime_ns:x}-{when.st_size:x}"')
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{start + len(held) - 1}/{total}")
         self.end_headers()
