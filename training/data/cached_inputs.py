@@ -9,7 +9,7 @@ known in a small part of the grid, fields are made of the rows and columns that 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,8 +21,11 @@ from training.data.archive import Archive
 from training.data.gaps import told_cells
 from training.data.known_truth import bounding_box, truth_share
 from training.data.patches import View, Window, cut
+from training.data.split import Split
+from training.data.streamed.field_file import FieldFile, HeldField, rows_of
+from training.schema.config import Config
 
-LIMIT = 3 * 2**30  # bytes of fields that are kept
+LIMIT = 3 * 2**30  # bytes of fields that are kept, in memory and in a file
 SMALL = 0.5  # of the grid, at most, that fields are made of in place of all of it
 
 
@@ -76,27 +79,62 @@ def from_patch(
     return Batch(model.prepare(patch), truth, coarse, area, patch.climatology is not None, patch.factor, gain)
 
 
+@dataclass
+class WholeInputs:
+    """The network's inputs of a whole field, or of an extent, in memory or in a file."""
+
+    coarse: dict[str, HeldField]
+    fine: dict[str, HeldField]
+    vector: Tensor | None
+    base: HeldField
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        fields = [*self.coarse.values(), *self.fine.values(), self.base]
+        return sum(field.nbytes for field in fields if isinstance(field, Tensor))
+
+
+_Key = tuple[int, frozenset[int] | None, Extent]  # time, months withheld, place
+
+
 class CachedInputs:
-    """Whole fields by time and withheld months, made when first asked for, the oldest dropped first.
+    """Whole fields by time and withheld months, made when first asked for.
+
+    What memory has no room for goes into a temporary file where `count` fields are few enough to be kept;
+    else the oldest are dropped. So inputs are made of whole fields, or of patches, whatever memory there is.
 
     Args:
         model: whose inputs they are (their making does not depend on its weights).
         archive: the data.
         view: every source that a step may see.
-        limit: bytes that are kept.
+        room: bytes that are kept in memory.
         reach: coarse cells around those with truth that windows may reach; None: fields of the whole grid.
+        count: fields that steps may ask for; None: nothing goes into a file.
+        limit: bytes that are kept in all.
     """
 
     def __init__(
-        self, model: Downscaler, archive: Archive, view: View, limit: int = LIMIT, reach: int | None = None
+        self,
+        model: Downscaler,
+        archive: Archive,
+        view: View,
+        room: int = LIMIT,
+        reach: int | None = None,
+        count: int | None = None,
+        limit: int = LIMIT,
     ) -> None:
-        self.model, self.archive, self.view, self.limit, self.reach = model, archive, view, limit, reach
+        self.model, self.archive, self.view, self.reach = model, archive, view, reach
+        self.room, self.count, self.limit = room, count, limit
         self.halo = model.generator.halo
         self.climatologies = {n for n in view.sources if archive.sources[n].traits.of_target}
-        self.kept: OrderedDict[tuple[int, frozenset[int] | None, Extent], NetworkInputs] = OrderedDict()
-        self.shared: dict[tuple[str, Extent], Tensor] = {}  # static sources, the same at all times
+        self.kept: OrderedDict[_Key, WholeInputs] = OrderedDict()
+        self.shared: dict[tuple[str, Extent], HeldField] = {}  # static sources, the same at all times
         self.extents: dict[int, Extent] = {}
-        self.bytes = 0
+        self.file = FieldFile()
+        self.bytes = 0  # in memory
+        self._made, self._made_bytes = 0, 0  # fields, static sources left out
+        self._disk_full = False
 
     def extent(self, time: int) -> Extent:
         """Return where a time's windows lie: around its truth, where that is a small part of the grid."""
@@ -118,34 +156,48 @@ class CachedInputs:
             self.extents[time] = extent
         return self.extents[time]
 
-    def field(self, window: Window, climatology: bool, extent: Extent | None = None) -> NetworkInputs:
-        """Return the inputs of a window's whole time, or of an extent, with the generator's halo around."""
+    def field(self, window: Window, climatology: bool, extent: Extent | None = None) -> WholeInputs:
+        """Return the inputs of a window's whole time, or of an extent, with the generator's halo around.
+
+        Static sources are in `shared`.
+        """
         months = frozenset(int(self.archive.months[t]) for t in self.view.climatology_times)
         extent = extent or Extent(0, self.archive.shape[0], 0, self.archive.shape[1])
         key = (window.time, window.withheld & months if climatology else None, extent)
-        inputs = self.kept.get(key)
-        if inputs is None:
+        if key not in self.kept:
             view = self.view if climatology else self.view.without(self.climatologies)
-            inputs = self._make(window, view, extent)
-            self.kept[key] = inputs
-            self.bytes += self._bytes(inputs, extent)
-            while self.bytes > self.limit and len(self.kept) > 1:
-                (*_, place), oldest = self.kept.popitem(last=False)
-                self.bytes -= self._bytes(oldest, place)
+            self.kept[key] = self._held(self._make(window, view, extent))
+            while self.bytes > self.room and len(self.kept) > 1:
+                _, oldest = self.kept.popitem(last=False)
+                self.bytes -= oldest.bytes
         self.kept.move_to_end(key)
-        return inputs
+        return self.kept[key]
+
+    def base(self, window: Window, climatology: bool, extent: Extent | None = None) -> Tensor:
+        """Return the base of a window's whole time, or of an extent, (1, h·k, w·k)."""
+        held = self.field(window, climatology, extent).base
+        return rows_of(held, 0, held.shape[-2])
 
     def fit(self, count: int) -> bool:
         """Return whether so many fields could be kept, going by those made so far."""
-        return count * self.bytes <= self.limit * max(len(self.kept), 1)
+        return count * self._made_bytes <= self.limit * max(self._made, 1)
+
+    def settled(self) -> bool:
+        """Return whether steps are cut from whole fields, going by those made so far; if not, let them go."""
+        worth = self.count is not None and self.fit(self.count)
+        if not worth:
+            self.release()
+        return worth
 
     def release(self) -> None:
-        """Give back the memory of what was kept; it is made again where it is asked for."""
+        """Give back the memory and the file of what was kept; it is made again where it is asked for."""
         self.kept.clear()
         self.shared.clear()
+        self.file.close()
         self.bytes = 0
 
     def _make(self, window: Window, view: View, extent: Extent) -> NetworkInputs:
+        """Return the inputs but for the static sources, which are added to those that all times share."""
         whole = Window(window.time, extent.top, extent.left, window.withheld)
         # Their features are made once.
         known = {name for name in view.sources if (name, extent) in self.shared}
@@ -154,43 +206,64 @@ class CachedInputs:
         if patch.domain is not None:
             patch.domain = told_cells(self.archive, [whole], patch, self.model.target)
         inputs = self.model.prepare(patch)
-        for name in known:
-            grid = self.archive.sources[name].grid
-            (inputs.fine if grid == "fine" else inputs.coarse)[name] = self.shared[name, extent]
         for fields in (inputs.coarse, inputs.fine):
-            for name in fields:
-                source = self.archive.sources.get(name)
-                if source is not None and not source.dynamic and name not in self.climatologies:
-                    self.shared.setdefault((name, extent), fields[name])
+            for name in self._static(fields):
+                values = fields.pop(name)
+                if (name, extent) not in self.shared:
+                    self.shared[name, extent] = self._placed([values])[0]
         return inputs
 
-    def _bytes(self, inputs: NetworkInputs, extent: Extent) -> int:
-        named = {**inputs.coarse, **inputs.fine, "": inputs.base}
-        own = [t for name, t in named.items() if (name, extent) not in self.shared]
-        return sum(t.numel() * t.element_size() for t in own)
+    def _static(self, names: Iterable[str]) -> list[str]:
+        sources = self.archive.sources
+        static = [name for name in names if name in sources and not sources[name].dynamic]
+        return [name for name in static if name not in self.climatologies]
+
+    def _held(self, inputs: NetworkInputs) -> WholeInputs:
+        names = [*inputs.coarse, *inputs.fine]
+        fields = _fields(inputs)
+        self._made, self._made_bytes = self._made + 1, self._made_bytes + sum(t.nbytes for t in fields)
+        *placed, base = self._placed(fields)
+        coarse = dict(zip(names, placed[: len(inputs.coarse)]))
+        fine = dict(zip(names[len(inputs.coarse) :], placed[len(inputs.coarse) :]))
+        return WholeInputs(coarse, fine, inputs.vector, base)
+
+    def _placed(self, fields: Sequence[Tensor]) -> list[HeldField]:
+        """Return fields as they are kept: in memory, or in the file where there is no room for them."""
+        size = sum(field.nbytes for field in fields)
+        worth = self.count is not None and self.fit(self.count)
+        if worth and self.bytes + size > self.room and not self._disk_full:
+            try:
+                return [self.file.put(field) for field in fields]
+            except OSError:  # what is not kept is made again
+                self._disk_full = True
+        self.bytes += size
+        return [field.contiguous() for field in fields]  # not the larger ones that they are windows of
 
     def batch(self, windows: Sequence[Window], size: tuple[int, int], view: View) -> Batch:
         """Cut a batch that sees `view`; what `from_patch` gives for windows as they are in the archive."""
         k, climatology = self.archive.factor, not self.climatologies.isdisjoint(view.sources)
-        fields, pairs = [], []
-        for w in windows:
-            extent = self.extent(w.time)
+        extents = [self.extent(w.time) for w in windows]
+        for w, extent in zip(windows, extents):
             if extent.shape != self.archive.shape and not extent.holds(w, size):
                 raise ValueError(f"the window {w} lies beyond {extent}")
-            fields.append(self.field(w, climatology, extent))
-            pairs.append((fields[-1], replace(w, row=w.row - extent.top, column=w.column - extent.left)))
-        gone = set(self.view.sources) - set(view.sources)
+        fields = [self.field(w, climatology, extent) for w, extent in zip(windows, extents)]
+        places = [
+            replace(w, row=w.row - extent.top, column=w.column - extent.left)
+            for w, extent in zip(windows, extents)
+        ]
         coarse, fine = (
             {
                 name: torch.cat(
-                    [self._window(getattr(f, grid)[name], w, size, self.halo, scale) for f, w in pairs]
+                    [self._window(held[name], w, size, self.halo, scale) for held, w in zip(whole, places)]
                 )
-                for name in getattr(fields[0], grid)
-                if name not in gone
+                for name in whole[0]
             }
-            for grid, scale in (("coarse", 1), ("fine", k))
+            for whole, scale in (
+                ([self._seen(f.coarse, e, "coarse", view) for f, e in zip(fields, extents)], 1),
+                ([self._seen(f.fine, e, "fine", view) for f, e in zip(fields, extents)], k),
+            )
         )
-        base = torch.cat([self._window(f.base, w, size, 0, k) for f, w in pairs])
+        base = torch.cat([self._window(f.base, w, size, 0, k) for f, w in zip(fields, places)])
         vectors = [f.vector for f in fields if f.vector is not None]
         vector = torch.cat(vectors) if vectors else None
         patch, truth = cut(self.archive, windows, size, 0, View((), domain=self.view.domain))
@@ -203,13 +276,46 @@ class CachedInputs:
             k,
         )
 
-    def _window(self, field: Tensor, window: Window, size: tuple[int, int], halo: int, scale: int) -> Tensor:
+    def _seen(self, own: dict[str, HeldField], extent: Extent, grid: str, view: View) -> dict[str, HeldField]:
+        """Return a field's inputs on a grid, those of static sources among them, without what is not seen."""
+        gone = set(self.view.sources) - set(view.sources)
+        static = self._static(view.sources)
+        shared = {n: self.shared[n, extent] for n in static if self.archive.sources[n].grid == grid}
+        return {name: held for name, held in {**own, **shared}.items() if name not in gone}
+
+    def _window(
+        self, field: HeldField, window: Window, size: tuple[int, int], halo: int, scale: int
+    ) -> Tensor:
         """Cut (…, (h + 2·halo)·scale, …) from a whole field that has the same halo around."""
         top, left = window.row * scale, window.column * scale
         height, width = (size[0] + 2 * halo) * scale, (size[1] + 2 * halo) * scale
-        rows = field[..., top : top + height, :]
+        rows = rows_of(field, top, top + height)
         if left + width <= field.shape[-1]:
             return rows[..., left : left + width]
         # Round the globe: columns count from the archive's first, `halo` into the field.
         around = (torch.arange(left, left + width) - halo * scale) % (self.archive.shape[1] * scale)
         return rows[..., around + halo * scale]
+
+
+def _fields(whole: NetworkInputs) -> list[Tensor]:
+    return [*whole.coarse.values(), *whole.fine.values(), whole.base]
+
+
+def training_inputs(
+    config: Config, model: Downscaler, archive: Archive, split: Split, room: int, reach: int
+) -> CachedInputs:
+    """Return the inputs that a training's steps are cut from, where fields of all its times are few enough.
+
+    Args:
+        config, archive, split: of the training.
+        model: whose inputs they are.
+        room: bytes that are kept in memory.
+        reach: as in `CachedInputs`.
+    """
+    sampling = config.sampling
+    inputs = CachedInputs(model, archive, split.training_view, room, reach)
+    # Where directions turn or levels change, features are made anew for each step.
+    if not (sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter):
+        blocks = sampling.withheld_months if inputs.climatologies else 0
+        inputs.count = len(split.train.times) * (1 + blocks)
+    return inputs

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from engine import dates
+from engine.compute.memory import system_memory
 from engine.errors import InputError
 from engine.fields.conservation import aggregate
 from engine.raster.cf.store_contents import check_store
@@ -285,7 +285,7 @@ def _hour(when: dates.When) -> float:
 
 
 def free_memory() -> int:
-    return int(psutil.virtual_memory().available)
+    return system_memory()
 
 
 def _round_the_world(grid: GeoBox) -> bool:

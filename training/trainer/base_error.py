@@ -100,7 +100,7 @@ def measured_scales(
         for index, time in enumerate(some_of(region.times)):
             withheld = withheld_block(int(archive.months[time]), block, index % block)
             extent = fields.extent(time)
-            base = fields.field(Window(time, 0, 0, withheld), climatology, extent).base
+            base = fields.base(Window(time, 0, 0, withheld), climatology, extent)
             first, last = max(extent.left, region.columns[0]), min(extent.right, region.columns[1])
             rows = slice(extent.top * k, extent.bottom * k)
             truth = np.ascontiguousarray(archive.fine[time][None, rows, first * k : last * k])

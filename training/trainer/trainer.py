@@ -27,12 +27,13 @@ from engine.nets.spec import NetworkSpec
 from engine.specs import BaseSpec, SourceSpec, TargetSpec
 from training.bias.strength import with_strength
 from training.data.archive import Archive
-from training.data.cached_inputs import Batch, CachedInputs, from_patch
+from training.data.cached_inputs import LIMIT, Batch, from_patch, training_inputs
 from training.data.masked_truth import mask_truth
 from training.data.normalisation import physical_spread, source_specs, target_spec
 from training.data.patches import PatchSampler, View, Window
 from training.data.placement import Carrier, enough_memory, training_device
 from training.data.split import Split
+from training.data.streamed.room import room_beside
 from training.evaluation.base_choice import choose_base
 from training.metrics.distribution.scale import TruthScale
 from training.schema.config import Config
@@ -118,12 +119,11 @@ class Trainer:
         self.sampler = PatchSampler(
             archive, split.train.times, split.train.columns, self.halo, config.sampling, split.train.cells
         )
-        reach = max(self.sampler.size) - 1
-        self.fields = CachedInputs(self.model, archive, split.training_view, reach=reach)
-        block = config.sampling.withheld_months
-        self.scales = measured_scales(self.fields, split.train, BaseError(self.target, self.spread), block)
-        blocks = block if self.fields.climatologies else 0
-        self.whole_fields = self.fields.fit(len(split.train.times) * (1 + blocks))
+        room, reach = room_beside(config, self.whole, LIMIT), max(self.sampler.size) - 1
+        self.fields = training_inputs(config, self.model, archive, split, room, reach)
+        block, measured = config.sampling.withheld_months, BaseError(self.target, self.spread)
+        self.scales = measured_scales(self.fields, split.train, measured, block)
+        self.whole_fields = self.fields.settled()
         self.network = flow_scaled(self.model, self.network, self.scales)
         self.objective = objective_of(self.network, config, self.target, self.scales)
         self.parallel: nn.Module = self.objective.learner(self.model)  # gradients averaged over processes
@@ -157,11 +157,8 @@ class Trainer:
         return self.carry(self._batch(distributed.share(self.sampler.windows(rng)), view))
 
     def _batch(self, windows: list[Window], view: View) -> Batch:
-        sampling = self.config.sampling
-        # Directions turn, levels change, or the base goes without a source that it looks at: features are
-        # made anew. So they are where few would be kept.
-        turned = sampling.flip_horizontal or sampling.flip_vertical or sampling.jitter
-        if turned or not self.whole_fields or not self.model.base.sources <= set(view.sources):
+        # Made anew where few would be kept, or the base goes without a source that it looks at.
+        if not self.whole_fields or not self.model.base.sources <= set(view.sources):
             return from_patch(self.model, self.archive, windows, self.sampler.size, view)
         return self.fields.batch(windows, self.sampler.size, view)
 
@@ -390,3 +387,4 @@ class Trainer:
                     if not saved:
                         self.save()
                     raise
+        self.fields.release()

@@ -63,7 +63,7 @@ def test_fields_are_made_once_and_the_oldest_dropped(trainer, monkeypatch):
     # Withheld months that no climatology holds make no difference.
     fields.field(Window(8, 0, 0, frozenset({9, 10, 11, 12})), True)
     assert len(made) == 3
-    tight = CachedInputs(trainer.model, trainer.archive, view, limit=1)
+    tight = CachedInputs(trainer.model, trainer.archive, view, room=1)
     for _ in range(2):
         tight.batch(WINDOWS, (5, 5), view)
     assert len(tight.kept) == 1 and len(made) == 9
@@ -115,10 +115,11 @@ def test_fields_that_cannot_all_be_kept_are_not_made_whole(archive, settings, sm
     split = split_archive(config, archive)
     keeping = Trainer(config, archive, split, tmp_path)
     assert keeping.whole_fields and keeping.fields.fit(50) and not keeping.fields.fit(10**7)
-    monkeypatch.setattr(CachedInputs.__init__, "__defaults__", (keeping.fields.bytes // 4, None))
+    defaults = (keeping.fields.bytes // 4, None, None, keeping.fields.bytes // 4)
+    monkeypatch.setattr(CachedInputs.__init__, "__defaults__", defaults)
     cutting = Trainer(config, archive, split, tmp_path)
     assert not cutting.whole_fields
-    cutting.fields.kept.clear()
+    assert not cutting.fields.kept and not cutting.fields.bytes
     for step in range(3):
         one, other = keeping.batch(step), cutting.batch(step)
         torch.testing.assert_close(one.truth, other.truth)
