@@ -1,13 +1,15 @@
 """`python -m training.data.export CONFIG.yaml --month M --output DIR`: a data set's rasters as GeoTIFFs.
 
 Writes what a person would feed to the model for one date: the coarse target, the sources in their
-own grids, the climatology with one dated band for each training date; and the fine truth.
+own grids, the climatology with one dated band for each training date, or of many dates for each month;
+and the fine truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -19,7 +21,6 @@ from engine.errors import InputError
 from engine.files.atomic import new_file
 from training.console.command import main
 from training.data.archive import Archive
-from training.data.masked_truth import mask_truth
 from training.data.patches import View
 from training.data.readers import load_archive
 from training.data.split import split_archive
@@ -28,14 +29,17 @@ from training.schema.config import load_config
 
 def write_raster(
     path: Path,
-    bands: np.ndarray,
+    bands: Sequence[np.ndarray] | np.ndarray,
     transform: Affine,
     crs: str,
     units: str,
     dates: Sequence[str | None] = (),
 ) -> Path:
-    """Write (C, H, W) float32, NaN as nodata; a band's date goes into its tag DATE and its name."""
-    count, height, width = bands.shape
+    """Write bands of (H, W) as float32, NaN as nodata; a band's date goes into its tag DATE and its name.
+
+    They are asked for one after the other.
+    """
+    count, (height, width) = len(bands), bands[0].shape
     with MemoryFile() as made:  # GDAL does not tell when the last of a file cannot be written
         with made.open(
             driver="GTiff",
@@ -49,8 +53,10 @@ def write_raster(
             compress="deflate",
             predictor=3,
             tiled=True,
+            interleave="band",
         ) as raster:
-            raster.write(bands.astype(np.float32))
+            for index in range(count):
+                raster.write(np.asarray(bands[index], np.float32), index + 1)
             raster.units = [units] * count
             for index, date in enumerate(dates, start=1):
                 if date is not None:
@@ -115,8 +121,8 @@ def export(archive: Archive, folder: Path, time: int, view: View) -> dict[str, P
         suffix = f"_{told}" if source.dynamic else ""
         path = folder / f"{source.name}{suffix}.tif"
         if source.traits.of_target:
-            known = [archive.dates[t] for t in view.climatology_times]
-            write_raster(path, _climatology(archive, view), fine, crs, archive.units, known)
+            seen = _SeenBands(archive, view)
+            write_raster(path, seen, fine, crs, archive.units, seen.dates)
         elif source.name in native:
             raster = native[source.name]
             write_raster(path, raster.values[None], raster.transform, crs, raster.units, [raster.date])
@@ -128,14 +134,23 @@ def export(archive: Archive, folder: Path, time: int, view: View) -> dict[str, P
     return paths
 
 
-def _climatology(archive: Archive, view: View) -> np.ndarray:
-    """Return the climatology's bands, (M, h·k, w·k), NaN where its truth is kept from training."""
-    bands = np.array(mask_truth(archive, view.climatology_cells).fine[list(view.climatology_times)])
-    if view.climatology_columns is not None:
-        first, last = (column * archive.factor for column in view.climatology_columns)
-        bands[..., :first] = np.nan
-        bands[..., last:] = np.nan
-    return bands
+class _SeenBands(Sequence[np.ndarray]):
+    """The bands of a view's climatology, (h·k, w·k) each, NaN where its truth is kept from training."""
+
+    def __init__(self, archive: Archive, view: View) -> None:
+        bands, columns = view.climatology_bands(archive), view.climatology_columns
+        self.dates, self._fields, self._factor = bands.dates, bands.fields, archive.factor
+        self._columns = (0, archive.shape[1]) if columns is None else columns
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __getitem__(self, index: Any) -> Any:
+        band = np.array(self._fields[index])
+        first, last = (column * self._factor for column in self._columns)
+        band[:, :first] = np.nan
+        band[:, last:] = np.nan
+        return band
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -141,8 +141,12 @@ def _source_spec(
         raise InputError(f"sources.{section.name}.derived: {error}") from error
     moments, raw = ChannelMoments(len(names)), ChannelMoments(1)
     for window, size in _windows(archive, split.train, config.sampling.withheld_months, source):
+        seen = split.training_view
         view = View(
-            (source.name,), split.training_view.climatology_times, split.training_view.climatology_columns
+            (source.name,),
+            seen.climatology_times,
+            seen.climatology_columns,
+            climatology_by_month=seen.climatology_by_month,
         )
         patch, _ = cut(archive, [window], size, HALO, view)
         channels = source_channels(spec, patch, target)

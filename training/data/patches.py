@@ -16,7 +16,8 @@ from engine.dates import cyclic_months
 from engine.fields.domain import within
 from engine.fields.patch import Patch
 from training.data.archive import Archive
-from training.data.masked_truth import mask_truth
+from training.data.lazy import Array
+from training.data.streamed.climatology_bands import ClimatologyBands, band_times, climatology_bands, hour_of
 from training.data.streamed.window_chances import WindowChances
 from training.schema.config import SamplingSection
 
@@ -43,6 +44,7 @@ class View:
     climatology_columns: tuple[int, int] | None = None  # nothing beyond these coarse columns
     # (h, w) booleans: coarse cells whose truth the climatology may be made of; None: all
     climatology_cells: np.ndarray | None = field(default=None, repr=False, compare=False)
+    climatology_by_month: bool = False  # means by month of the year in place of a band for each time
     # (h·k, w·k) booleans: the fine cells that count (see `training.data.domain`); None: all
     domain: np.ndarray | None = field(default=None, repr=False, compare=False)
     # time → block of training dates, of those that the base's regression must not know to predict it
@@ -52,6 +54,16 @@ class View:
         """Return the view with some sources withheld."""
         kept = tuple(name for name in self.sources if name not in names)
         return replace(self, sources=kept)
+
+    def climatology_bands(self, archive: Archive) -> ClimatologyBands:
+        """Return the bands of the climatology that it may see."""
+        times, cells = self.climatology_times, self.climatology_cells
+        return climatology_bands(archive, times, cells, self.climatology_by_month)
+
+    def band_count(self, archive: Archive) -> int:
+        """Return how many bands the climatology has that it may see."""
+        times = self.climatology_times
+        return len(band_times(archive, times) if self.climatology_by_month else times)
 
 
 def withheld_block(month: int, length: int, offset: int) -> frozenset[int]:
@@ -111,13 +123,12 @@ def _climatology(
     archive: Archive, windows: Sequence[Window], size: tuple[int, int], halo: int, view: View
 ) -> Tensor:
     """Return the bands of the climatology, (B, M, H·k, W·k): written once, for they are many."""
-    k, times = archive.factor, view.climatology_times
-    known = mask_truth(archive, view.climatology_cells).fine
+    k, fields = archive.factor, view.climatology_bands(archive).fields
     edges = ((n + 2 * halo) * k for n in size)
-    bands = np.empty((len(windows), len(times), *edges), dtype=np.float32)
+    bands = np.empty((len(windows), len(fields), *edges), dtype=np.float32)
     for number, w in enumerate(windows):
-        for band, time in zip(bands[number], times):
-            band[:] = _cut(archive, w, known[time], size, halo, k, view.climatology_columns)
+        for band, values in zip(bands[number], fields):
+            band[:] = _cut(archive, w, values, size, halo, k, view.climatology_columns)
         if w.gain != 1:
             bands[number] *= w.gain
     return torch.from_numpy(bands)
@@ -125,25 +136,19 @@ def _climatology(
 
 def _distances(archive: Archive, window: Window, view: View) -> list[float]:
     """Months from each climatology band to the sample, infinite for those withheld, or of other hours."""
-    month, own = int(archive.months[window.time]), _hour(archive, window.time)
-    distances = []
-    for time in view.climatology_times:
-        other, hour = int(archive.months[time]), _hour(archive, time)
+    month, own = int(archive.months[window.time]), hour_of(archive, window.time)
+    bands, distances = view.climatology_bands(archive), []
+    for other, hour in zip(bands.months, bands.hours):
         apart = own is not None and hour is not None and hour != own
         gone = apart or other in window.withheld
         distances.append(float("inf") if gone else cyclic_months(month, other))
     return distances
 
 
-def _hour(archive: Archive, time: int) -> float | None:
-    hour = np.nan if archive.hours is None else archive.hours[time]
-    return None if np.isnan(hour) else float(hour)
-
-
 def _cut(
     archive: Archive,
     window: Window,
-    values: np.ndarray,
+    values: Array,
     size: tuple[int, int],
     halo: int,
     scale: int,

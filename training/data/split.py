@@ -14,6 +14,7 @@ from training.data.hold_out.split import choose_split
 from training.data.hold_out.validation import choose_validation
 from training.data.patches import View
 from training.data.region import Region, truth_of
+from training.data.streamed.climatology_bands import MOST_DATES
 from training.schema.config import Config
 from training.schema.split import in_periods
 
@@ -104,12 +105,13 @@ def split_regions(config: Config, archive: Archive) -> Split:
             raise InputError(f"{key}: the data set {archive.name} has no column there.")
     names = tuple(source.name for source in config.sources)
     only = None if rule.train_extent is None else train_columns
+    by_month = len(seen) > MOST_DATES
     split = Split(
         train=Region(tuple(train), train_columns),
         validation=Region(tuple(validation), validation_columns),
         test=Region(tuple(test), test_columns),
-        training_view=View(names, tuple(train), only),
-        test_view=View(names, tuple(seen), only),
+        training_view=View(names, tuple(train), only, climatology_by_month=by_month),
+        test_view=View(names, tuple(seen), only, climatology_by_month=by_month),
         held_out=bool(apart) or held.held_out_longitudes is not None,
     )
     beside = None

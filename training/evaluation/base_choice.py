@@ -125,7 +125,7 @@ def _chosen(
     if kind is not None and kind.finds_relation:
         for id in [id for id in cases if id in BASELINES and set(BASELINES[id].needs) - {CLIMATOLOGY}]:
             del cases[id]
-    if len(split.training_view.climatology_times) > MOST_BANDS:
+    if split.training_view.band_count(archive) > MOST_BANDS:
         cases.pop(ANALOGUES, None)  # each date would be fitted to all others
     products, counts = error_products(list(cases.values()), archive, split, target)
     if wanted == "auto" and not counts.sum():
