@@ -17,6 +17,7 @@ RENAMES = {"os.replace", "os.rename", "os.renames", "shutil.move"}
 MAY_RENAME = {  # all others write through engine/files
     "engine/files/atomic.py",
     "engine/files/partial_files.py",
+    "engine/files/sole_owner.py",
     "training/trainer/run.py",  # sets an older run's folder aside
     "msr_plugin/packages/model_install.py",  # without the engine
     "msr_plugin/packages/model_removal.py",  # the same

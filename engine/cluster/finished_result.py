@@ -40,10 +40,7 @@ def finished_result(
         filter(None, (_difference(file, tags, format) for file in plan.files)), ""
     )
     if not why:
-        folder = PartsFolder(main)
-        if folder.facts() is not None:  # a run was killed in its last instant
-            with folder.owned():  # by nobody else
-                folder.remove()
+        PartsFolder(main).remove_leftover()
         feedback.log(f"{main} is finished already, by this same run: remove it to make it again.")
         return _result(plan)
     if not overwrite:

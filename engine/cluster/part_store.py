@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,14 @@ class PartArray:
 
     def _place(self, band: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(band, self.leading)) if self.leading else ()
+
+
+def is_store(path: Path, variable: str) -> bool:
+    """Return whether a store is there with its variable, whatever of its cells is."""
+    try:
+        return all(json.loads((place / "zarr.json").read_bytes()) for place in (path, path / variable))
+    except (OSError, ValueError):
+        return False
 
 
 def is_whole(store: Path, chunk: Sequence[Any]) -> bool:

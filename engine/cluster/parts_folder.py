@@ -7,17 +7,19 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from engine.cluster.part_store import is_whole
 from engine.cluster.part_task import PartDone
 from engine.compute.devices import PRECISIONS, PrecisionPlan
 from engine.errors import InputError
-from engine.files.atomic import HOST, remove, write_text, writer_alive
+from engine.files.atomic import remove, write_text
+from engine.files.sole_owner import MARK, sole_owner
 
 ENDING = ".parts"
-_RUN, _DONE, _OWNER = "run.json", "done.jsonl", "owner.json"
+_RUN, _DONE = "run.json", "done.jsonl"
 _FORMAT = 2
 
 
@@ -71,7 +73,7 @@ class PartsFolder:
     def __init__(self, output: Path) -> None:
         self.path = output.with_name(output.name + ENDING)
         self._places: dict[int, int] = {}  # where the line of each part begins in the list
-        self._list: IO[bytes] | None = None
+        self._list: FileIO | None = None
 
     @property
     def done(self) -> set[int]:
@@ -82,13 +84,14 @@ class PartsFolder:
         """Return those of the run that has left its parts here, None where there is none to go on with.
 
         Raises:
-            InputError: the folder is none of ours.
+            InputError: the folder is none of ours, or of another version of MSR.
         """
         if not self.path.exists():
             return None
         try:
             data = json.loads((self.path / _RUN).read_text(encoding="utf-8"))
-            return RunFacts.from_json(data) if data["format"] == _FORMAT else None
+            if data["format"] == _FORMAT:
+                return RunFacts.from_json(data)
         except FileNotFoundError:
             if not all(_is_ours(entry) for entry in self.path.iterdir()):
                 raise InputError(
@@ -100,6 +103,10 @@ class PartsFolder:
             raise InputError(
                 f"{self.path} cannot be read as the parts of an earlier run: remove it to begin again."
             ) from error
+        raise InputError(
+            f"{self.path} holds the parts of another version of MSR: go on with that, or remove it to begin "
+            "again."
+        )
 
     def begin(self, facts: RunFacts) -> None:
         """Write a new run's facts; the stores must be there."""
@@ -112,28 +119,19 @@ class PartsFolder:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Keep other processes of this machine from writing here, and the list of parts open.
+        """Keep other processes from writing here, and the list of parts open.
 
         Raises:
             InputError: another process does.
         """
         self.path.mkdir(exist_ok=True)
-        mark = self.path / _OWNER
-        try:
-            owner = json.loads(mark.read_text(encoding="utf-8"))
-            alive = owner["host"] == HOST and writer_alive(int(owner["pid"]), mark)
-        except (OSError, ValueError, KeyError, TypeError):
-            alive = False
-        if alive:
-            raise InputError(f"Another process ({owner['pid']}) writes into {self.path}: let it end first.")
-        write_text(mark, json.dumps({"host": HOST, "pid": os.getpid()}))
-        try:
-            yield
-        finally:
-            if self._list is not None:
-                self._list.close()
-                self._list = None
-            mark.unlink(missing_ok=True)
+        with sole_owner(self.path):
+            try:
+                yield
+            finally:
+                if self._list is not None:
+                    self._list.close()
+                    self._list = None
 
     def take_up(self) -> int:
         """Open the list of parts, and count those as done whose chunks are as they were written.
@@ -141,19 +139,19 @@ class PartsFolder:
         Returns the number of parts that are to be made again.
         """
         path, lost = self.path / _DONE, 0
-        self._list = path.open("a+b")
-        self._list.seek(0)
+        self._list = FileIO(path, "ab")  # no buffer, which would try again what a full disk has refused
         end = 0
-        while line := self._list.readline():
-            part = _read(line)
-            if part is None:  # cut off where the process was killed: nothing comes after it
-                break
-            if self._is_whole(part):
-                self._places[part.number] = end
-            else:
-                lost += 1
-                self._places.pop(part.number, None)
-            end += len(line)
+        with path.open("rb") as held:
+            while line := held.readline():
+                part = _read(line)
+                if part is None:  # cut off where the process was killed: nothing comes after it
+                    break
+                if self._is_whole(part):
+                    self._places[part.number] = end
+                else:
+                    lost += 1
+                    self._places.pop(part.number, None)
+                end += len(line)
         self._list.truncate(end)
         return lost
 
@@ -166,11 +164,10 @@ class PartsFolder:
         if self._list is None:
             raise ValueError("the list is not open")
         line = json.dumps(part.to_json(), separators=(",", ":")).encode() + b"\n"
-        self._list.seek(0, os.SEEK_END)
-        place = self._list.tell()
+        place, rest = self._list.seek(0, os.SEEK_END), line
         try:
-            self._list.write(line)
-            self._list.flush()
+            while rest:  # the last bytes of a disk take a piece of it
+                rest = rest[self._list.write(rest) :]
         except OSError:
             self._list.truncate(place)
             raise
@@ -178,21 +175,31 @@ class PartsFolder:
 
     def parts(self) -> Iterator[PartDone]:
         """Yield the finished parts in their order, one in memory at a time."""
-        if self._list is None:
-            raise ValueError("the list is not open")
-        for number in sorted(self._places):
-            self._list.seek(self._places[number])
-            part = _read(self._list.readline())
-            if part is not None:
-                yield part
+        with (self.path / _DONE).open("rb") as held:
+            for number in sorted(self._places):
+                held.seek(self._places[number])
+                part = _read(held.readline())
+                if part is not None:
+                    yield part
 
     def size(self) -> int:
         """Return the bytes that it holds."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove it with all that is in it, first what makes it one to go on with."""
+        (self.path / _RUN).unlink(missing_ok=True)
         remove(self.path)
+
+    def remove_leftover(self) -> None:
+        """Remove what a run has left that was killed in its last instant.
+
+        Raises:
+            InputError: another process is at it.
+        """
+        if self.path.is_dir() and all(_is_ours(entry) for entry in self.path.iterdir()):
+            with self.owned():
+                self.remove()
 
     def _is_whole(self, part: PartDone) -> bool:
         return all(
@@ -202,11 +209,12 @@ class PartsFolder:
 
 def _is_ours(entry: Path) -> bool:
     """Return whether it may have been left by a run that was killed while it began."""
-    return entry.name in (_OWNER, _DONE) or entry.suffix in (".zarr", ".part")
+    own = entry.name in (_RUN, _DONE) or entry.name.startswith(MARK)
+    return own or entry.suffix in (".zarr", ".part")
 
 
 def _read(line: bytes) -> PartDone | None:
     try:
         return PartDone.from_json(json.loads(line)) if line.endswith(b"\n") else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -24,7 +24,7 @@ from engine.compute.devices import PrecisionPlan
 from engine.errors import Cancelled, EngineError, InputError
 from engine.feedback import Feedback
 from engine.files.free_disk import check_free
-from engine.files.system_errors import is_disk_full
+from engine.files.system_errors import is_disk_full, told_of
 from engine.methods.interface import FittedMethod, Method
 from engine.pipeline import provenance
 from engine.pipeline.kept_inputs import output_label
@@ -95,11 +95,10 @@ class PartsRun:
             self._check_same(facts)
             self._tell_untold(facts)
             self._check_room(facts)
-            stack.enter_context(folder.owned())
             stores = RunStores(self.plan, self.wanted.format, folder, facts)
-            if kept is None:
-                stores.create()
-                folder.begin(facts)
+            with told_of(folder.path):
+                stack.enter_context(folder.owned())
+                self._begin(stores, facts, kept)
             self._report_kept(folder.take_up(), facts)
             try:
                 self._make(makers, stores, facts)
@@ -110,6 +109,24 @@ class PartsRun:
                 self._tell_kept(error, facts)
                 raise
         folder.remove()
+
+    def _begin(self, stores: RunStores, facts: RunFacts, kept: RunFacts | None) -> None:
+        """Make the stores, where there are none to go on with.
+
+        Raises:
+            InputError: the folder is not as it was before it was owned.
+        """
+        if self._folder.facts() != kept:
+            raise InputError(
+                f"Another process was at work in {self._folder.path} just now: repeat the command."
+            )
+        if kept is not None and stores.are_there:
+            return
+        if kept is not None:
+            told = f"{self._folder.path} is not whole: all parts are made again."
+            self.feedback.log(told, "warning")
+        stores.create()
+        self._folder.begin(facts)
 
     def _makers(self, kept: RunFacts | None) -> Makers:
         if self.wanted.cluster is None:

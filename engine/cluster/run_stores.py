@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.cluster.part_store import PartArray, create_store
+from pathlib import Path
+
+from engine.cluster.part_store import PartArray, create_store, is_store
 from engine.cluster.parts_folder import PartsFolder, RunFacts
 from engine.pipeline.output_files import OutputFile
 from engine.pipeline.run_plan import RunPlan
@@ -45,6 +47,11 @@ class RunStores:
         for file in self.plan.files:
             store = self.folder.store(file.key)
             create_store(store, self._made[file.key], (self.edge, self.edge), self.geozarr(file), {})
+
+    @property
+    def are_there(self) -> bool:
+        """Whether they are there, whatever of their cells is."""
+        return all(is_store(Path(array.store), array.variable) for array in self.arrays.values())
 
     def is_result(self, file: OutputFile) -> bool:
         """Return whether a file is to be a store of this format."""
