@@ -47,7 +47,11 @@ class AblationJob:
             Its number, and its record; None: another process is at it.
         """
         run = self.runs[number]
-        with long_task(self.token, run.name) as told, self.folder.at_work() as folder:
+        with (
+            long_task(self.token, run.name) as told,
+            self.archive.at_home(),
+            self.folder.at_work() as folder,
+        ):
             torch.set_num_threads(1)
             lock = FileLock(folder / f"{run.id}.lock")
             try:

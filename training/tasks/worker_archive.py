@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.errors import InputError
 from training.data.archive import Archive
 from training.data.readers import load_archive
 from training.data.store import SHARE, free_memory
@@ -26,6 +29,14 @@ class WorkerArchive:
     folder: str = field(default_factory=os.getcwd)
     processes: int = 1
     _read: Archive | None = field(default=None, init=False, repr=False)
+    _relative: str = field(default="", init=False, repr=False)  # a path beside the data set's
+
+    def __post_init__(self) -> None:
+        ensemble = self.config.ensemble
+        about = None if ensemble is None else ensemble.about
+        for name in (self.config.start_from, about, self.config.domain):
+            if name and not os.path.isabs(name) and os.path.exists(os.path.join(self.folder, name)):
+                self._relative = name  # and no id
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what was read: a worker reads by itself."""
@@ -47,6 +58,28 @@ class WorkerArchive:
             read = data.model_copy(update={"options": options})
             self._read = load_archive(self.config.model_copy(update={"data": read}))
         return self._read
+
+    @contextmanager
+    def at_home(self) -> Iterator[None]:
+        """Work in the folder that the command was started in, from which the configuration's paths start.
+
+        The folder is the process's: to be entered by one task at a time.
+
+        Raises:
+            InputError: this machine has no such folder, and the configuration such a path.
+        """
+        before = os.getcwd()
+        if os.path.isdir(self.folder):
+            os.chdir(self.folder)
+        elif self._relative:
+            raise InputError(
+                f"A worker does not see the folder {self.folder}, from which the configuration's path "
+                f"{self._relative} starts: give it from the root of a disk that all machines share."
+            )
+        try:
+            yield
+        finally:
+            os.chdir(before)
 
     def forget(self) -> None:
         """Let go of it."""

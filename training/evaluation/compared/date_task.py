@@ -58,7 +58,7 @@ class EvaluationJob:
 
     def make(self, number: int) -> tuple[int, list[CaseTotals]]:
         """Score a block of dates; returns its number and what it adds to each method's numbers."""
-        with short_task():
+        with short_task(), self.archive.at_home():
             torch.set_num_threads(self.threads)
             archive, split, methods = self._opened()
             times = date_blocks(split.test)[number]

@@ -44,7 +44,11 @@ class FoldsJob:
     def make(self, number: int) -> FoldDone:
         """Train a fold, from its checkpoint on where there is one."""
         fold = self.folds[number]
-        with long_task(self.token, f"Fold {fold.number}") as told, self.runs.at_work() as runs:
+        with (
+            long_task(self.token, f"Fold {fold.number}") as told,
+            self.archive.at_home(),
+            self.runs.at_work() as runs,
+        ):
             torch.set_num_threads(self.threads)
             own = FoldRun(fold.number, fold.config, runs / fold.folder.name)
             with held_soon(lambda: sole_writer(own.folder, "training in"), InputError, told):
