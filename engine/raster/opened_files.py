@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from engine.errors import InputError
 from engine.raster.cf.store_contents import is_store
 
 _STARTS = re.compile(r"vsi[a-z0-9_]+/|:///|://|[:,=\"{?]", re.IGNORECASE)
@@ -73,6 +74,29 @@ def same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
         return os.path.samefile(a, b)
     except (OSError, ValueError):
         return os.path.normcase(os.path.realpath(a)) == os.path.normcase(os.path.realpath(b))
+
+
+def from_the_root(name: str) -> str:
+    """Return one of GDAL's names with the relative path of a file in it from the root.
+
+    Raises:
+        InputError: it is a text that names files by relative paths.
+    """
+    if name.lstrip().startswith("<"):
+        named = (each for each in _strings(name) if not os.path.isabs(each) and os.path.isfile(each))
+        if (first := next(named, None)) is not None:
+            raise InputError(
+                f"A VRT given as text names {first}, which other processes cannot find: give its path from "
+                "the root."
+            )
+        return name
+    ends = [len(name), *(match.start() for match in reversed(list(_ENDS.finditer(name))))]
+    for start in sorted({0, *(match.end() for match in _STARTS.finditer(name))}):
+        for end in (end for end in ends if end > start):
+            if _file(name[start:end], Path()) is not None:
+                path = name[start:end]
+                return name if os.path.isabs(path) else name[:start] + os.path.abspath(path) + name[end:]
+    return name
 
 
 def _mentioned(name: str, folder: Path) -> set[Path]:
