@@ -77,7 +77,7 @@ class ShippedRaster(RasterRef):
 class GridRequest:
     """An output grid other than the target's own: a reference raster, or CRS + resolution + extent."""
 
-    like: str | None = None
+    like: str | None = field(default=None, repr=False)  # perhaps an address, with what gives access to it
     crs: str | None = None
     resolution: float | tuple[float, float] | None = None  # CRS units; (x, y)
     extent: tuple[float, float, float, float] | None = None  # xmin, ymin, xmax, ymax in crs

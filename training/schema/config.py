@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from engine.contract import RESERVED_IDS
 from engine.errors import InputError
 from engine.methods.blended_base import base_ids
+from engine.raster.cloud.told_address import told
 from engine.transforms import TRANSFORMS
 from training.schema.ablation import AblationSection
 from training.schema.base import NotNegative, Positive, Section, Share
@@ -278,6 +279,8 @@ class Config(Section):
             raise ValueError(
                 f"domain {self.domain} is neither auto, all, a source of the configuration nor a GeoTIFF"
             )
+        if told(self.domain) != self.domain:  # the configuration stays with runs, records and packages
+            raise ValueError("domain: an address with a user, password or query is not kept: download it")
         if self.cascade is not None and not rule:
             raise ValueError("a cascade counts every cell: leave domain out")
         if self.ensemble is not None and self.ensemble.generator == "flow":

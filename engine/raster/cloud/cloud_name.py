@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ class CloudName:
     """
 
     kind: Literal["store", "json", "parquet"]
-    address: str
+    address: str = field(repr=False)
     variable: str | None
 
 

@@ -10,6 +10,12 @@ HIDDEN = "…"
 _SCHEMES = r"(?:https?|ftps?|s3a?|gc?s|abfss?|az|adls?|oss|swift|webhdfs|hdfs)"
 _ADDRESS = re.compile(rf"(?<![a-z0-9+.-])({_SCHEMES}://)", re.IGNORECASE)
 _IN_TEXT = re.compile(rf"(?<![a-z0-9+.-])({_SCHEMES}://)([^\s\"'<>|]+)", re.IGNORECASE)
+# User and password of any other protocol's address, and what a database's name says as `password=…`.
+_LOGIN = re.compile(r"(?<![a-z0-9+.-])([a-z][a-z0-9+.-]*://)[^\s/\"'<>|]*@", re.IGNORECASE)
+_DATABASE = re.compile(r"^\s*(?:PG|MySQL|MSSQL|MongoDBv?3?|OCI|GeoRaster|ODBC|HANA|IDB|WALK):", re.IGNORECASE)
+_SAID = re.compile(
+    r"\b((?:user|uid|pass|pwd|token|key|secret)\w*\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s;,|]+)", re.IGNORECASE
+)
 _GDAL_OPTIONS = re.compile(r"(/vsi[a-z0-9_]+)\?[^\s\"'<>]*", re.IGNORECASE)
 _AFTER = re.compile(r"[.,:;)\]}]*$")  # of a sentence, behind an address in it
 # Options of GDAL's names vrt://…, which choose bands and cells.
@@ -19,8 +25,12 @@ _OF_VRT = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VARIABLE = re.compile(
-    r"SECRET|TOKEN|PASSW|USERPWD|BEARER|_KEY(?:_ID)?$|HEADERS|CREDENTIAL|SIGNATURE|^FSSPEC_", re.IGNORECASE
+    r"SECRET|TOKEN|PASSW|USERPWD|BEARER|_KEY(?:_ID)?$|HEADERS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|COOKIE|_SAS$"
+    r"|^FSSPEC_|_PROXY$",
+    re.IGNORECASE,
 )
+_WORDS = re.compile(r"[^\s\"'{}\[\],;:=]+={0,2}")  # of what a variable holds
+_LIKE_A_SECRET = re.compile(r"(?=.*\d)[^\s/@]{8,}$|[^\s/@]{20,}$")  # of these words
 _SHORTEST = 4  # signs of a secret that is looked for in texts
 _known: set[str] = set()
 
@@ -35,10 +45,12 @@ def told(name: str) -> str:
     """Return a raster's name without what gives access: user and password, a query, options of /vsicurl?…"""
     if name.lstrip().startswith("<"):  # a VRT as text
         return redacted(name)
+    if _DATABASE.match(name):
+        return _SAID.sub(rf"\1{HIDDEN}", name)
     name = _GDAL_OPTIONS.sub(_options, name)
     match = _ADDRESS.search(name)
     if match is None:
-        return name
+        return _LOGIN.sub(r"\1", name)
     before, rest, after = name[: match.start()], name[match.end() :], ""
     if before.endswith('"'):  # as in NETCDF:"https://…":tas
         rest, mark, after = rest.partition('"')
@@ -47,12 +59,12 @@ def told(name: str) -> str:
         inner, mark, options = rest.rpartition("?")
         if mark and _OF_VRT.match(options):
             rest, after = inner, mark + options
-    return before + match[1] + _without_secrets(rest) + after
+    return _LOGIN.sub(r"\1", before + match[1] + _without_secrets(rest) + after)
 
 
 def redacted(text: str) -> str:
     """Return a text in which each address is as `told` tells it."""
-    return _IN_TEXT.sub(_clean, _GDAL_OPTIONS.sub(_options, text))
+    return _LOGIN.sub(r"\1", _IN_TEXT.sub(_clean, _GDAL_OPTIONS.sub(_options, text)))
 
 
 def _clean(match: re.Match[str]) -> str:
@@ -84,13 +96,22 @@ def remember(address: str) -> None:
 
 def scrubbed(detail: str) -> str:
     """Return a traceback or a command line without secrets, of addresses and of the environment."""
-    told_there = {
-        v for name, v in os.environ.items() if _SECRET_VARIABLE.search(name) and len(v) >= _SHORTEST
-    }
+    there = {secret for name in os.environ if _SECRET_VARIABLE.search(name) for secret in _secrets_of(name)}
     text = redacted(detail)
-    for secret in sorted(_known | told_there, key=len, reverse=True):
+    for secret in sorted(_known | there, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
+
+
+def _secrets_of(variable: str) -> set[str]:
+    """Return what a variable of the environment holds, and the words in it that look like secrets."""
+    held = os.environ[variable]
+    login = held.rpartition("@")[0].rpartition("/")[2] if "://" in held else ""
+    logins = {login, *login.split(":")} if "@" in held else set()
+    if variable.upper().endswith("_PROXY"):
+        return {each for each in logins if len(each) >= _SHORTEST}
+    words = {word for word in _WORDS.findall(held) if _LIKE_A_SECRET.match(word)}
+    return {each for each in {held, *words, *logins} if len(each) >= _SHORTEST}
 
 
 def _start(name: str) -> int:

@@ -194,6 +194,8 @@ def _known(error: Exception) -> FetchError:
         return FetchError(fetch_error.NO_ACCESS)
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)) or kind == "FSTimeoutError":
         return FetchError("its server does not answer in time: try again later", again=True)
+    if kind == "TooManyRedirects":
+        return FetchError("its server sends on and on to other addresses: check the address")
     if kind in (
         "ClientPayloadError",
         "ServerDisconnectedError",

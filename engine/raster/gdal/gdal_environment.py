@@ -38,8 +38,8 @@ _REMOTE = {
     "GDAL_HTTP_MAX_RETRY": "2",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    "GDAL_HTTP_LOW_SPEED_TIME": "60",  # seconds with less than a byte each, and it is given up
-    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_LOW_SPEED_TIME": "60",  # seconds with fewer bytes than these each, and it is given up
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
 }
 _ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no .ovr, .msk, .aux or world file

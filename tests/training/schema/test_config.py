@@ -100,3 +100,13 @@ def test_files(tmp_path, settings):
     path.write_text("just words")
     with pytest.raises(InputError, match="holds no keys"):
         load_config(path)
+
+
+def test_what_opens_an_address_is_not_kept_with_a_configuration(settings):
+    for address in ("https://anna:pa55w0rd@host/mask.tif", "/vsicurl/https://host/a?token=pa55w0rd.tif"):
+        with pytest.raises(InputError) as caught:
+            parse_config({**settings, "domain": address}, "rain.yaml")
+        assert str(caught.value) == (
+            "rain.yaml: domain: an address with a user, password or query is not kept: download it."
+        )
+    assert parse_config({**settings, "domain": "https://host/mask.tif"}).domain == "https://host/mask.tif"

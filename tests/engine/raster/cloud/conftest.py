@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ class Served:
         head: whether HEAD is answered.
         tells: what is told of a file's version: tag, time or both.
         cut: of paths that match, the connection breaks off in the middle.
+        slow: of paths that match, bytes come one after the other.
+        silent: of paths that match, nothing comes.
+        to: of paths that match, where to go instead.
         status: of paths that match, the status instead of the file.
     """
 
@@ -35,7 +39,7 @@ class Served:
     def __init__(self, place: Path) -> None:
         self._place, self._seen = place, 0
         self._state = {"user": "", "token": "", "ranges": True, "head": True, "cut": "", "status": {}}
-        self._state["tells"] = "tag time"
+        self._state |= {"tells": "tag time", "slow": "", "silent": "", "to": {}}
         self.folder = place / "served"
         self.folder.mkdir()
         self._tell()
@@ -60,6 +64,11 @@ class Served:
         lines = log.read_text().splitlines() if log.exists() else []
         return [tuple(json.loads(line)) for line in lines[self._seen :]]
 
+    @property
+    def brought(self) -> list[list[str]]:
+        """What each request brought: login and query."""
+        return [json.loads(line) for line in (self._place / "brought.jsonl").read_text().splitlines()]
+
     def forget(self) -> None:
         """Begin to count anew."""
         self._seen += len(self.asked)
@@ -81,7 +90,13 @@ class Served:
 @pytest.fixture()
 def served(tmp_path: Path) -> Iterator[Served]:
     """Serve a folder."""
-    place = tmp_path / "server"
+    with serving(tmp_path / "server") as made:
+        yield made
+
+
+@contextmanager
+def serving(place: Path) -> Iterator[Served]:
+    """Serve a folder that is made within a place."""
     place.mkdir()
     made = Served(place)
     words = [sys.executable, "-s", file_server.__file__, str(place)]

@@ -40,10 +40,15 @@ class Answers(BaseHTTPRequestHandler):
     def _note(self, path: str, size: int) -> None:
         with (self.place / "asked.jsonl").open("a") as log:
             log.write(json.dumps([self.command, path, size]) + "\n")
+        with (self.place / "brought.jsonl").open("a") as log:
+            brought = self.headers.get("Authorization", ""), urlsplit(self.path).query
+            log.write(json.dumps(brought) + "\n")
 
-    def _empty(self, path: str, status: int) -> None:
+    def _empty(self, path: str, status: int, to: str = "") -> None:
         self._note(path, 0)
         self.send_response(status)
+        if to:
+            self.send_header("Location", to)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -59,6 +64,12 @@ class Answers(BaseHTTPRequestHandler):
         if state["token"] and parse_qs(parts.query).get("token") != [state["token"]]:
             return self._empty(path, 403)
         status = next((s for pattern, s in state["status"].items() if re.search(pattern, path)), 0)
+        to = next((place for pattern, place in state["to"].items() if re.search(pattern, path)), "")
+        if to:
+            return self._empty(path, 302, to)
+        if state["silent"] and re.search(state["silent"], path):
+            self._note(path, 0)
+            time.sleep(60)
         file = self.place / "served" / path
         if status or not file.is_file():
             return self._empty(path, status or 404)
@@ -90,6 +101,11 @@ class Answers(BaseHTTPRequestHandler):
             time.sleep(0.02)
             self.close_connection = True
             self.connection.close()
+        elif body and state["slow"] and re.search(state["slow"], path):
+            for byte in held:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.05)
         elif body:
             self.wfile.write(held)
         return None
