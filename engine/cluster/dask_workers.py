@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import os
 import queue
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -37,6 +39,10 @@ Workers = TypeVar("Workers", bound="DaskWorkers")
 # What a client raises whose scheduler goes while it is asked something.
 _CANCELLED = CancelledError, asyncio.CancelledError
 _COUNT_SECONDS = 2.0  # after which the workers are looked at again
+
+
+class LostResultError(Exception):
+    """What a task gave went with its worker, or cannot be fetched from it."""
 
 
 class NumberedJob(Protocol):
@@ -184,7 +190,7 @@ class DaskWorkers:
                 time.sleep(_LOOK_SECONDS)
             try:
                 return self._result(future)
-            except TimeoutError:
+            except LostResultError:
                 continue
 
     def do(self, job: NumberedJob, numbers: Iterable[int], heard: Callable[[Any], None]) -> None:
@@ -210,6 +216,7 @@ class DaskWorkers:
         given: dict[Any, int] = {}
         ended: queue.Queue[Any] = queue.Queue()
         kills: Counter[int] = Counter()
+        losses: Counter[int] = Counter()
         names = itertools.count()
 
         def give(number: int) -> None:
@@ -242,7 +249,13 @@ class DaskWorkers:
                             f"for want of memory: {self._manner.remedy}."
                         ) from None
                     give(number)
-                except TimeoutError:
+                except LostResultError:
+                    losses[number] += 1
+                    if losses[number] >= self._manner.failures:
+                        raise EngineError(
+                            f"{self._manner.name} {number} was made {losses[number]} times, but what it gave "
+                            "cannot be fetched: look at the network between the workers and this machine."
+                        ) from None
                     give(number)
         finally:
             self._quietly(lambda: self._client.cancel(list(given)))
@@ -264,16 +277,22 @@ class DaskWorkers:
 
         Raises:
             EngineError: the scheduler has gone with it.
-            TimeoutError: the worker that held it has gone: it is made again.
+            LostResultError: the worker that held it has gone: it is made again.
         """
         if future.status == "cancelled":
             raise self._gone()
         if future.status == "lost":
-            raise TimeoutError
+            raise LostResultError
         try:
+            if future.status == "error":  # whatever it is: a disk may have timed out
+                return future.result()
             return future.result(timeout=_CONNECT_SECONDS)
         except _CANCELLED as error:
             raise self._gone() from error
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            if future.status == "error":
+                raise
+            raise LostResultError from error
 
     def _look(self) -> None:
         """Look whether the user wants to stop, and now and then whether there are a scheduler and workers."""
@@ -324,10 +343,13 @@ class DaskWorkers:
     def _there(self, address: str) -> Any:
         told = "start one with `dask scheduler`, or check the address"
         try:
-            if os.path.isfile(address):
-                return Client(scheduler_file=address, timeout=_CONNECT_SECONDS, set_as_default=False)
-            return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+            where = address
+            if os.path.isfile(address):  # a scheduler's
+                where = json.loads(Path(address).read_bytes())["address"]
+                if not isinstance(where, str):
+                    raise ValueError
+            return Client(where, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError, ValueError, LookupError, TypeError, *_CANCELLED) as error:
             raise EngineError(f"No scheduler of Dask answers at {address}: {told}.") from error
 
     @staticmethod
@@ -335,5 +357,5 @@ class DaskWorkers:
         """Tidy up on a cluster that may have gone."""
         try:
             do()
-        except Exception:
+        except (Exception, *_CANCELLED):
             logging.getLogger(__name__).debug("the cluster could not be tidied up", exc_info=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EngineError
 from engine.version import VERSION
+
+_CANCELLED = CancelledError, asyncio.CancelledError  # what a client raises whose scheduler goes
 
 
 def own_engine() -> tuple[str, str]:
@@ -47,7 +51,7 @@ def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
     asked = asked or EngineAsked()
     try:
         engines = client.run(asked.ask, on_error="return")
-    except (OSError, TimeoutError, ValueError) as error:  # of the connection, or without any worker
+    except (OSError, TimeoutError, ValueError, *_CANCELLED) as error:  # of the connection, or no worker
         raise EngineError("The cluster has no worker that answers: start one and try again.") from error
     if not engines:
         raise EngineError("The cluster has no worker: start one and try again.")

@@ -143,6 +143,50 @@ def test_a_question_that_the_scheduler_leaves_unanswered_is_told(ended: type[Bas
         workers.do(SimpleNamespace(token="t"), range(3), lambda _: None)
 
 
+class Failing:
+    """A job whose tasks are timed out by a disk."""
+
+    token = "failing"
+
+    def make(self, number: int) -> None:
+        raise TimeoutError(110, "Connection timed out")
+
+    def forget(self) -> None:
+        pass
+
+
+def test_a_task_that_a_disk_times_out_is_told_and_not_given_for_ever(cluster: LocalCluster) -> None:
+    wanted = PartsRequest(cluster=cluster.scheduler_address)
+    with dask_workers.DaskWorkers(wanted, 1, Silent()) as workers, pytest.raises(TimeoutError):
+        workers.do(Failing(), range(3), lambda _: None)
+
+
+def test_what_can_never_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch, cluster: LocalCluster) -> None:
+    asked = []
+
+    def lost(self, future) -> None:
+        asked.append(future)
+        raise dask_workers.LostResultError
+
+    monkeypatch.setattr(dask_workers.DaskWorkers, "_result", lost)
+    wanted = PartsRequest(cluster=cluster.scheduler_address)
+    manner = dask_workers.TaskManner(failures=3)
+    with (
+        dask_workers.DaskWorkers(wanted, 1, Silent(), manner) as workers,
+        pytest.raises(EngineError, match=r"^Part 0 was made 3 times, but what it gave cannot be fetched"),
+    ):
+        workers.do(Failing(), [0], lambda _: None)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"address": 3}'])
+def test_a_schedulers_file_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text(text)
+    with pytest.raises(EngineError, match=rf"^No scheduler of Dask answers at {file}"):
+        dask_workers.DaskWorkers(PartsRequest(cluster=str(file)), 1, Silent()).__enter__()
+
+
 def test_a_cluster_without_scheduler_or_worker_is_one_sentence(
     run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
