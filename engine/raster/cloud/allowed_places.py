@@ -38,8 +38,17 @@ class AllowedPlaces:
         """Return a reference's address or path from the root; relative ones begin at the file of references.
 
         Raises:
-            InputError: it leads to where it may not.
+            InputError: it leads to where it may not, or nowhere.
         """
+        try:
+            return self._whole(address)
+        except (
+            ValueError,
+            OSError,
+        ):  # signs that no path has, or an IPv6 host that is none
+            raise InputError(f"{self._called} has a reference that means nothing: write it anew.") from None
+
+    def _whole(self, address: str) -> str:
         if is_address(address):
             place = address
             steps = unquote(urlsplit(address).path).split("/")

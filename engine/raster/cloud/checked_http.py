@@ -15,10 +15,10 @@ from aiohttp import ClientTimeout
 from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 
+from engine.raster.cloud import transport
 from engine.raster.cloud.fetch_error import CHANGED, LARGE, NO_PIECES, SLOW, FetchError, status_error
 from engine.raster.cloud.object_versions import ABSENT, ObjectVersion, version_of
 
-LARGEST = 2**30  # bytes of one answer
 _PIECE = 2**18  # bytes that are read at once
 _LOOK_SECONDS, _LEAST = 60.0, 2**16  # in which so many bytes must come
 _ASK_SECONDS = 20.0  # for what is told of a version
@@ -114,7 +114,7 @@ async def _body(answer: Any) -> bytes:
     async for piece in answer.content.iter_chunked(_PIECE):
         pieces.append(piece)
         size += len(piece)
-        if size > LARGEST:
+        if size > transport.LARGEST:
             raise FetchError(LARGE)
         if (now := time.monotonic()) - looked > _LOOK_SECONDS:
             if size - then < _LEAST:

@@ -25,10 +25,9 @@ from engine.raster.cloud.references import (
 )
 from engine.raster.cloud.server_facts import server_facts
 from engine.raster.cloud.told_address import is_address, told
-from engine.raster.cloud.transport import Transport, plain_address
+from engine.raster.cloud.transport import LARGEST, Transport, plain_address
 
 _KEPT = 2**26  # bytes of objects that were fetched last
-_LARGEST = 2**30  # bytes of one object
 _ROOTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")
 
 
@@ -94,23 +93,27 @@ class CloudStore(Store):
             keys: of these objects.
 
         Raises:
-            InputError: references lead to where they may not, or are damaged; or what was read has become
-                another one since.
+            InputError: what was read has become another one since.
         """
         roots: Iterable[str] = (f"/{key}" for key in _ROOTS if self.value(key) is not None)
         if self._references is not None:
             roots = ("",) if isinstance(self._references, JsonReferences) else ("/.zmetadata",)
         objects = dict.fromkeys(f"{self._root}{end}" for end in roots)
-        for key in keys:
-            entry = f"{self._root}/{key}" if self._references is None else self._entry(key)
-            if isinstance(entry, Piece):
-                entry = self._places.whole(entry.address)
-            if isinstance(entry, str):
-                objects[entry] = None
+        objects |= dict.fromkeys(filter(None, map(self._address, keys)))
         try:
             return server_facts(self._transport, [each for each in objects if is_address(each)])
         except FetchError as error:
             raise InputError(f"{self.called}: {error.reason}.") from None
+
+    def _address(self, key: str) -> str | None:
+        """Return where an object lies, None of one within references, and of one that cannot be read."""
+        if self._references is None:
+            return f"{self._root}/{key}"
+        try:
+            entry = self._entry(key)
+            return self._places.whole(entry.address) if isinstance(entry, Piece) else None
+        except InputError:
+            return None
 
     def _entry(self, key: str) -> bytes | Piece | None:
         """Return what references hold of a key.
@@ -181,7 +184,7 @@ class CloudStore(Store):
         place = self._places.whole(piece.address)
         first, count = start, size
         if piece.size is not None:
-            if piece.size > _LARGEST:
+            if piece.size > LARGEST:
                 raise FetchError("it has references to more than 1 GB at once: write them anew")
             low = 0 if start is None else start if start >= 0 else max(0, piece.size + start)
             count = min(piece.size - low, piece.size if size is None else size)

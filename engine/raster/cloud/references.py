@@ -142,12 +142,20 @@ class TableReferences:
             table = self._table(field, record)
         if not table:
             return None
+        try:
+            return self._entry(table, row)
+        except (IndexError, ValueError, TypeError, OverflowError):
+            raise InputError(f"{self._called}: {self._damaged(field, record)}") from None
+
+    def _entry(self, table: Mapping[str, Any], row: int) -> Entry | None:
         raw, path = (table[name][row] if name in table else None for name in ("raw", "path"))
         if raw is not None and not _is_nan(raw):
             return entry_of(raw, self._called)
         if path is None or _is_nan(path):
             return None
         start, size = int(table["offset"][row]), int(table["size"][row])
+        if min(start, size) < 0:
+            raise ValueError
         return Piece(str(path)) if (start, size) == (0, 0) else Piece(str(path), start, size)
 
     def all_keys(self) -> Iterator[str]:
@@ -180,11 +188,12 @@ class TableReferences:
             if not {"raw", "path"} & set(table) or ("path" in table and not {"offset", "size"} <= set(table)):
                 raise ValueError
         except Exception:  # of the library, which has many
-            raise InputError(
-                f"{self._called}: its table {field}/refs.{record}.parq cannot be read: copy or download it "
-                "again."
-            ) from None
+            raise InputError(f"{self._called}: {self._damaged(field, record)}") from None
         return table
+
+    @staticmethod
+    def _damaged(field: str, record: int) -> str:
+        return f"its table {field}/refs.{record}.parq cannot be read: copy or download it again."
 
 
 def entry_of(value: Any, called: str, filled: Any = str) -> Entry:

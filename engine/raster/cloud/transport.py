@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 import threading
 import time
 from base64 import b64encode
@@ -21,6 +22,7 @@ from engine.raster.cloud.told_address import is_address, remember
 LISTED = "requirements-cloud.txt"
 _TRIES, _PAUSE = 3, 0.5  # of a connection that breaks off, and the seconds after the first
 _CONNECT_SECONDS, _READ_SECONDS = 20, 60
+LARGEST = 2**30  # bytes of one answer
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 
@@ -175,6 +177,11 @@ def _system(scheme: str) -> Any:
 
 def _from_file(path: str, start: int | None, size: int | None) -> bytes | None:
     try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise FetchError("it is a pipe or a device: refer to a file")
+        if (size is None or size > LARGEST) and status.st_size > LARGEST:
+            raise FetchError("it is of more than 1 GB: refer to pieces of it")
         with open(path, "rb") as file:
             if start is not None:
                 file.seek(start, os.SEEK_SET if start >= 0 else os.SEEK_END)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +235,40 @@ def test_a_damaged_file_of_references(here: Path) -> None:
     for table in (here / "rain.parq/tp").iterdir():
         table.write_bytes(b"PAR1" + table.read_bytes()[60:])
     assert ".parq cannot be read: copy or download it again" in refused(str(here / "rain.parq"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.iloc[:3],
+        lambda table: table.assign(offset=-5),
+        lambda table: table.assign(size=-5),
+        lambda table: table.assign(offset=np.nan),
+    ],
+)
+def test_a_damaged_table_is_one_sentence(here: Path, change: Callable) -> None:
+    import fastparquet
+
+    for path in (here / "rain.parq/tp").glob("*.parq"):
+        fastparquet.write(str(path), change(fastparquet.ParquetFile(str(path)).to_pandas()))
+    sentence = refused(str(here / "rain.parq:tp"))
+    assert "its table tp/refs." in sentence and "cannot be read: copy or download it again" in sentence
+
+
+@pytest.mark.parametrize("place", ["a\0b", "http://[::1/rain.nc"])
+def test_a_place_that_is_none_is_one_sentence(here: Path, place: str) -> None:
+    held = json.loads((here / "rain.json").read_text())
+    held["refs"]["tp/4.1.0"] = [place, 0, 3]
+    (here / "rain.json").write_text(json.dumps(held))
+    assert "has a reference that means nothing: write it anew" in refused(str(here / "rain.json"))
+
+
+def test_a_pipe_is_not_waited_for(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(here / "pipe")
+    held = json.loads((here / "rain.json").read_text())
+    for entry, words in ((["pipe"], "it is a pipe or a device"), (["rain.nc"], "it is of more than 1 GB")):
+        held["refs"]["tp/4.1.0"] = entry
+        (here / "rain.json").write_text(json.dumps(held))
+        with monkeypatch.context() as context:
+            context.setattr("engine.raster.cloud.transport.LARGEST", 200_000)
+            assert words in refused(str(here / "rain.json"))

@@ -98,7 +98,7 @@ def test_another_server_gets_no_login_and_no_token(rain: Served, tmp_path: Path)
 
 
 def test_what_never_ends_is_not_held(rain: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checked_http, "LARGEST", 1000)
+    monkeypatch.setattr(transport, "LARGEST", 1000)
     with pytest.raises(FetchError) as caught:
         Transport(rain.url("rain.json", LOGIN, QUERY)).fetch(plain_address(rain.url("rain.json")))
     assert caught.value.reason == LARGE
