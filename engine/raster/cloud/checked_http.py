@@ -15,7 +15,7 @@ from aiohttp import ClientTimeout
 from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 
-from engine.raster.cloud import transport
+from engine.raster.cloud import fetch_error
 from engine.raster.cloud.fetch_error import CHANGED, LARGE, NO_PIECES, SLOW, FetchError, status_error
 from engine.raster.cloud.object_versions import ABSENT, ObjectVersion, version_of
 
@@ -114,7 +114,7 @@ async def _body(answer: Any) -> bytes:
     async for piece in answer.content.iter_chunked(_PIECE):
         pieces.append(piece)
         size += len(piece)
-        if size > transport.LARGEST:
+        if size > fetch_error.LARGEST:
             raise FetchError(LARGE)
         if (now := time.monotonic()) - looked > _LOOK_SECONDS:
             if size - then < _LEAST:

@@ -15,7 +15,7 @@ from engine.files.file_facts import Facts
 from engine.raster.cf.store_contents import check_metadata
 from engine.raster.cloud.allowed_places import AllowedPlaces
 from engine.raster.cloud.cloud_name import CloudName
-from engine.raster.cloud.fetch_error import FetchError
+from engine.raster.cloud.fetch_error import LARGEST, FetchError
 from engine.raster.cloud.references import (
     JsonReferences,
     Piece,
@@ -25,7 +25,7 @@ from engine.raster.cloud.references import (
 )
 from engine.raster.cloud.server_facts import server_facts
 from engine.raster.cloud.told_address import is_address, told
-from engine.raster.cloud.transport import LARGEST, Transport, plain_address
+from engine.raster.cloud.transport import Transport, plain_address
 
 _KEPT = 2**26  # bytes of objects that were fetched last
 _ROOTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")

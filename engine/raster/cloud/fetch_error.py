@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+LARGEST = 2**30  # bytes of one object that are held at once
 NO_PIECES = (
     "its server gives no pieces of objects (range requests), so that each look would fetch the whole: "
     "download it first"

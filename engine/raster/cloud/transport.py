@@ -22,7 +22,6 @@ from engine.raster.cloud.told_address import is_address, remember
 LISTED = "requirements-cloud.txt"
 _TRIES, _PAUSE = 3, 0.5  # of a connection that breaks off, and the seconds after the first
 _CONNECT_SECONDS, _READ_SECONDS = 20, 60
-LARGEST = 2**30  # bytes of one answer
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 
@@ -180,7 +179,7 @@ def _from_file(path: str, start: int | None, size: int | None) -> bytes | None:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise FetchError("it is a pipe or a device: refer to a file")
-        if (size is None or size > LARGEST) and status.st_size > LARGEST:
+        if (size is None or size > fetch_error.LARGEST) and status.st_size > fetch_error.LARGEST:
             raise FetchError("it is of more than 1 GB: refer to pieces of it")
         with open(path, "rb") as file:
             if start is not None:

@@ -270,5 +270,5 @@ def test_a_pipe_is_not_waited_for(here: Path, monkeypatch: pytest.MonkeyPatch) -
         held["refs"]["tp/4.1.0"] = entry
         (here / "rain.json").write_text(json.dumps(held))
         with monkeypatch.context() as context:
-            context.setattr("engine.raster.cloud.transport.LARGEST", 200_000)
+            context.setattr("engine.raster.cloud.fetch_error.LARGEST", 200_000)
             assert words in refused(str(here / "rain.json"))

@@ -12,7 +12,7 @@ pytest.importorskip("fsspec")
 pytest.importorskip("kerchunk")
 
 from engine.commands import cli
-from engine.raster.cloud import checked_http, transport
+from engine.raster.cloud import checked_http, fetch_error, transport
 from engine.raster.cloud.fetch_error import LARGE, FetchError
 from engine.raster.cloud.transport import Transport, plain_address
 from engine.raster.gdal import gdal_environment
@@ -98,7 +98,7 @@ def test_another_server_gets_no_login_and_no_token(rain: Served, tmp_path: Path)
 
 
 def test_what_never_ends_is_not_held(rain: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST", 1000)
+    monkeypatch.setattr(fetch_error, "LARGEST", 1000)
     with pytest.raises(FetchError) as caught:
         Transport(rain.url("rain.json", LOGIN, QUERY)).fetch(plain_address(rain.url("rain.json")))
     assert caught.value.reason == LARGE
