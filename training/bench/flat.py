@@ -2,7 +2,7 @@
 
 A made store is read from disk as one that is larger than memory would be (memory_gib: 0), with few dates
 and with many; each command runs in a process of its own. What grows is what is kept of each date: its
-coarse field, numbers by method and, in training, the inputs that are kept for the next steps.
+coarse field and numbers by method. Inputs of the next steps lie in a file, as memory_gib: 0 says.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def made_store(folder: Path, dates: int) -> Path:
     return store
 
 
-def configuration(folder: Path, store: Path, dates: int) -> Path:
+def configuration(folder: Path, store: Path, dates: int, climatology: bool = False) -> Path:
     """Write the configuration of a short training on a store; the last quarter of the dates tests."""
     text = {
         "model": {
@@ -71,7 +71,7 @@ def configuration(folder: Path, store: Path, dates: int) -> Path:
         "data": {"name": "store", "options": {"path": str(store), "memory_gib": 0}},
         "factor": FACTOR,
         "target": {"transform": "identity", "bounds": [None, None], "conservation": "additive"},
-        "sources": [],
+        "sources": [{"name": "climatology", "dropout": 0.2}] if climatology else [],
         "split": {"kind": "auto"},
         "network": {"widths": [8] * FACTOR.bit_length(), "boxes": [1] + [0] * (FACTOR.bit_length() - 1)},
         "base": "auto",
@@ -85,13 +85,13 @@ def configuration(folder: Path, store: Path, dates: int) -> Path:
     return path
 
 
-def measure(few: int, many: int) -> dict[str, float]:
+def measure(few: int, many: int, climatology: bool = False) -> dict[str, float]:
     """Return the ratios of peaks, by command."""
     peaks: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with tempfile.TemporaryDirectory(prefix="msr-flat-") as name:
         folder = Path(name)
         for dates in (few, many):
-            config = configuration(folder, made_store(folder, dates), dates)
+            config = configuration(folder, made_store(folder, dates), dates, climatology)
             for command, (module, *options) in COMMANDS.items():
                 given = (str(config), "--runs", str(folder / "runs"), "--threads", "1")
                 seconds, peak = peak_of(module, *given, *options)
@@ -106,8 +106,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m training.bench.flat", description=__doc__.split("\n\n")[1])
     parser.add_argument("--few", type=whole(30), default=FEW, help=f"dates of the short series ({FEW})")
     parser.add_argument("--many", type=whole(60), default=MANY, help=f"of the long one ({MANY})")
+    parser.add_argument("--climatology", action="store_true", help="with a climatology as a source")
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.few, options.many), indent=1))
+    print(json.dumps(measure(options.few, options.many, options.climatology), indent=1))
     return 0
 
 

@@ -94,8 +94,8 @@ def loading(settings: Mapping[str, Any], folder: Path, steps: int, kept: bool = 
         settings: of the training.
         folder: for the run.
         steps: how many.
-        kept: with the inputs kept that earlier steps have made, as where those of all times fit into
-            memory; else each step makes its own.
+        kept: with the inputs kept that earlier steps have made, in memory or in a file; else each step makes
+            its own.
 
     Returns:
         `step`: seconds of a step; `making`: those that making its batch takes; `waiting`: those that

@@ -12,8 +12,9 @@ from training.preparation.prepare import prepare
 from training.schema.config import load_config
 
 
+@pytest.mark.parametrize("sources", [[], ["climatology"]])
 def test_its_ratios_are_of_commands_that_differ_in_the_number_of_dates(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, sources: list[str]
 ) -> None:
     monkeypatch.setattr(flat, "CELLS", 6)
     monkeypatch.setattr(flat, "FACTOR", 2)
@@ -25,11 +26,12 @@ def test_its_ratios_are_of_commands_that_differ_in_the_number_of_dates(
             return 1.0, 1.0
         config = load_config(first)
         assert config.data.options["memory_gib"] == 0
+        assert [source.name for source in config.sources] == sources
         commands.append((module, config.model.id))
         return 1.0, 100.0 + int(config.model.id.removeprefix("days")) / 10
 
     monkeypatch.setattr(flat, "peak_of", peak_of)
-    assert flat.run(["--few", "30", "--many", "70"]) == 0
+    assert flat.run(["--few", "30", "--many", "70", *(f"--{name}" for name in sources)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert list(told.values()) == [pytest.approx(107 / 103)] * len(flat.COMMANDS)
     assert commands == [(m, f"days{n}") for n in (30, 70) for m, *_ in flat.COMMANDS.values()]
