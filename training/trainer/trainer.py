@@ -47,7 +47,7 @@ from training.trainer.objective import GeneratedFields
 from training.trainer.precision import TrainingPlan, choose
 from training.trainer.schedule import adversarial_weight, no_better, noise_seed, rate, set_rate, sources_gone
 from training.trainer.step_log import Losses, read_losses
-from training.trainer.validation import residual_share, validate, validation_scale
+from training.trainer.validation import KEPT, residual_share, validate, validation_scale
 from training.trainer.warm_start import base_of, noise_alone, start_from, statistics_of
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -280,8 +280,9 @@ class Trainer:
 
     def residual_share(self, quiet: bool = True) -> float:
         """Return the share of the best weights' residual to ship; see `training.trainer.validation`."""
-        block = self.config.sampling.withheld_months
-        return residual_share(self.downscaler(self.best_weights), self.whole, self.split, block, quiet)
+        block, model = self.config.sampling.withheld_months, self.downscaler(self.best_weights)
+        room = room_beside(self.config, self.whole, KEPT)
+        return residual_share(model, self.whole, self.split, block, quiet, room)
 
     def save(self) -> None:
         """Write the checkpoint."""

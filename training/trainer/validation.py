@@ -31,7 +31,7 @@ from training.metrics.registry import ENSEMBLE_METRICS
 from training.trainer.draws import Draws
 
 NEARLY_WHOLE = 0.98  # a share of the residual beyond it is all of it
-KEPT = 2**30  # bytes of fields that are kept from one walk over the validation region to the next
+KEPT = 2**30  # bytes of fields that are kept from one walk over the validation region to the next, at most
 CRPS, SPREAD = "crps", "spread_skill"
 ENSEMBLE = (CRPS, SPREAD)
 SPREADS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # times that members stand out from the estimate
@@ -127,17 +127,18 @@ def _spread(fields: np.ndarray, factor: float, target: TargetSpec) -> np.ndarray
 
 @torch.no_grad()
 def residual_share(
-    model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool = True
+    model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool = True, room: int = KEPT
 ) -> float:
     """Return the share, 0 to 1, of the residual with which the model errs least on the validation region.
 
     It is that of the least squares, in the target's units; 0 where the model with it, conserved, is no better
     than its base. Where validation is not apart from training, or members are drawn, it stays what it is:
-    nothing can be judged, or members were judged with it. Without `quiet` its progress is told.
+    nothing can be judged, or members were judged with it. Without `quiet` its progress is told. `room`: bytes
+    of fields that are kept from one walk over the validation region to the next.
     """
     if not split.held_out or model.ensemble:
         return model.base_spec.residual
-    tiles = _FreeTiles(model, archive, split, block, quiet)
+    tiles = _FreeTiles(model, archive, split, block, quiet, room)
     product = square = 0.0
     for tile in tiles.walk("Measuring the residual"):
         field, plain = tile.conserved(tile.field), tile.conserved(tile.base)
@@ -186,15 +187,17 @@ class _FreeTiles:
 
     Args:
         model: with all of its residual.
-        archive, split, block, quiet: see `residual_share`.
+        archive, split, block, quiet, room: see `residual_share`.
     """
 
-    def __init__(self, model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool) -> None:
+    def __init__(
+        self, model: Downscaler, archive: Archive, split: Split, block: int, quiet: bool, room: int
+    ) -> None:
         self._draws = Draws(model)
         self._case = model_cases("model", self._draws, model.halo, split.training_view, model.sources, 1.0)[0]
         self._archive, self._split, self._block, self._quiet = archive, split, block, quiet
         self._kept: dict[int, list[_FreeTile]] = {}
-        self._room = KEPT
+        self._room = room
 
     def walk(self, words: str) -> Iterator[_FreeTile]:
         """Yield the tiles; they are made again only where they were not kept."""

@@ -15,7 +15,9 @@ from training.data.streamed import room as rooms
 from training.data.streamed.field_file import FieldFile, FieldOnDisk, rows_of
 from training.data.streamed.room import bytes_held, room_beside
 from training.schema.config import parse_config
+from training.trainer import trainer as trainer_module
 from training.trainer.trainer import Trainer
+from training.trainer.validation import KEPT
 
 GIB = 2**30
 
@@ -126,3 +128,15 @@ def test_what_was_kept_is_given_back_at_the_end(trainer_with):
     assert trainer.fields.bytes > 0
     trainer.run(lambda step, losses, scores: None)
     assert trainer.fields.bytes == 0 and not trainer.fields.kept and not trainer.fields.shared
+
+
+@pytest.mark.parametrize("gib", [0, 0.5, 2])
+def test_fields_between_two_walks_over_the_validation_region_have_the_same_room(
+    trainer_with, monkeypatch, gib
+):
+    given = []
+    monkeypatch.setattr(trainer_module, "residual_share", lambda *words: given.append(words[-1]) or 1.0)
+    trainer = trainer_with({"memory_gib": gib})
+    trainer.best_weights = trainer.model.generator.state_dict()
+    trainer.residual_share()
+    assert given == [max(0, min(KEPT, int(gib * GIB) - bytes_held(trainer.whole)))]

@@ -17,7 +17,6 @@ from training.data.split import split_archive
 from training.evaluation.cases import model_cases
 from training.evaluation.predict import Strip, predict_field
 from training.schema.config import parse_config
-from training.trainer import validation
 from training.trainer.draws import Draws
 from training.trainer.trainer import Trainer
 from training.trainer.validation import residual_share
@@ -103,10 +102,9 @@ def test_the_residual_is_measured_from_features_made_once(
     trainer = trainer_for(quick, archive, tmp_path)
     torch.manual_seed(1)
     torch.nn.init.normal_(trainer.model.generator.out.weight, std=0.02)
-    monkeypatch.setattr(validation, "KEPT", room)
     made, prepare = [], trainer.model.prepare
     monkeypatch.setattr(trainer.model, "prepare", lambda patch: made.append(1) or prepare(patch))
-    share = residual_share(trainer.model, archive, trainer.split, 3, quiet=False)
+    share = residual_share(trainer.model, archive, trainer.split, 3, quiet=False, room=room)
     assert len(made) == (2 if room else 4)  # one tile for each of two months
     assert share == pytest.approx(by_hand(trainer, archive), abs=1e-3) and share > 0
     told = capsys.readouterr().err
