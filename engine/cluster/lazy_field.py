@@ -51,7 +51,8 @@ def lazy_data(request: SuperResolveRequest) -> tuple[Any, list[str]]:
         made = [_described(plan, file, tags) for file in plan.files]
         bands = {file.key: len(file.bands) for file in plan.files}
         pinned = method.plan if plan.choice.package is not None else None
-        job = StepJob(portable(request, plan.choice), edge, pinned, torch.get_num_threads())
+        whole, threads = portable(request, plan.choice), torch.get_num_threads()
+        job = StepJob(whole, edge, pinned, threads, inputs=tags["MSR_INPUTS"])
         handed = delayed(fitted_job)(job) if learns(plan, plan.choice) else job
         chunks = _chunks(plan, edge)
         warnings = [*plan.warnings, *hears.warnings]

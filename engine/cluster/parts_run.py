@@ -211,7 +211,8 @@ class PartsRun:
         fitted = self.method if isinstance(self.method, FittedMethod) else None
         device = shared_device(plan.request.device, facts.device)
         request = replace(portable(plan.request, plan.choice), device=device)
-        step = StepJob(request, facts.edge, facts.plan, facts.threads, fitted, plan.inputs.correction)
+        seen = facts.identity["MSR_INPUTS"]
+        step = StepJob(request, facts.edge, facts.plan, facts.threads, fitted, plan.inputs.correction, seen)
         job = PartJob(step, str(self._folder.path), stores.arrays, len(plan.dates), stores.shift)
         rows, cols = plan.grids.output.shape
         bands = sum(len(file.bands) for file in plan.files)

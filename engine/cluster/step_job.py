@@ -16,6 +16,7 @@ from engine.compute.memory import is_out_of_memory
 from engine.feedback import Silent
 from engine.methods.interface import Method
 from engine.pipeline.method_choice import ModelCache
+from engine.pipeline.provenance import check_seen
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.run_plan import RunPlan, prepare
 from engine.pipeline.steps.input_counts import counts_of, counts_since
@@ -38,6 +39,7 @@ class StepJob:
         threads: of the processor that one step takes; networks round differently with others.
         learned: the method, where it has learned from the run's own field.
         correction: of the target, where it has seen the run's dates.
+        inputs: what the rasters are, see `engine.pipeline.provenance.check_seen`; "": whatever is there.
 
     Attributes:
         token: names it among all.
@@ -51,11 +53,16 @@ class StepJob:
         threads: int | None = None,
         learned: Method | None = None,
         correction: BiasCorrection | None = None,
+        inputs: str = "",
     ) -> None:
         self.request, self.edge, self.plan = request, edge, plan
         self.threads = torch.get_num_threads() if threads is None else threads
-        self.learned, self.correction = learned, correction
+        self.learned, self.correction, self.inputs = learned, correction, inputs
         self.token = uuid.uuid4().hex
+
+    def with_learned(self, learned: Method | None, correction: BiasCorrection | None) -> StepJob:
+        """Return the job, as another one, with what it has learned."""
+        return StepJob(self.request, self.edge, self.plan, self.threads, learned, correction, self.inputs)
 
 
 class OpenJob:
@@ -71,6 +78,8 @@ class OpenJob:
         torch.set_num_threads(job.threads)
         try:
             self.plan: RunPlan = self._stack.enter_context(prepare(job.request, outputs="none"))
+            if job.inputs:
+                check_seen(self.plan, job.inputs)
             if job.correction is not None:
                 self.plan.inputs.correction = job.correction
             method = job.learned or models.method(self.plan.choice, job.request, Silent(), job.plan)

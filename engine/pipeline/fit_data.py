@@ -1,8 +1,9 @@
-"""Reads what a method is fitted on: the coarse field of the run's dates, and covariates on its cells."""
+"""What a run learns from its own field before its steps, and reading that: covariates on its cells."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,12 +13,17 @@ from torch import Tensor
 from engine.dates import When
 from engine.feedback import Feedback
 from engine.fields.coarse_stack import CoarseStack
+from engine.methods.interface import FittedMethod, Method
 from engine.pipeline.inputs import InputRasters
 from engine.pipeline.one_input import Input
 from engine.raster.grids import Grids, origin, refine, relative_area, window
 from engine.raster.longitudes import goes_round
 from engine.sharpening.plausible import window_to_look_at
+from engine.sharpening.wild_values import wild_values
 from engine.specs import TargetSpec
+
+if TYPE_CHECKING:
+    from engine.pipeline.run_plan import RunPlan
 
 PHASE = "Learning from the coarse field"
 MARGIN = 16  # coarse cells around the output that are looked at too
@@ -128,3 +134,39 @@ def _known(target: Tensor) -> tuple[slice, slice]:
         places = valid.any(axis).nonzero().flatten()
         spans.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, None))
     return spans[0], spans[1]
+
+
+def correct(plan: RunPlan, feedback: Feedback) -> list[str]:
+    """Let the correction of the target see the run's dates, if there is one; return warnings."""
+    correction = plan.inputs.correction
+    if correction is None:
+        return []
+
+    def tell(share: float) -> None:
+        feedback.check_cancelled()
+        feedback.progress(0.01 + 0.01 * share, "Taking the target's quantiles")
+
+    warnings = plan.inputs.take_period(plan.dates, tell)
+    feedback.log(f"target: corrected by {correction.in_words} before it is made finer.")
+    for line in warnings:
+        feedback.log(line, "warning")
+    return warnings
+
+
+def fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
+    """Let a method learn from the run's own coarse field, if it does; return warnings."""
+    if not isinstance(method, FittedMethod):
+        return []
+    feedback.progress(0.01, PHASE)
+    stack = coarse_stack(plan.inputs, plan.grids, plan.choice.target, plan.dates, feedback)
+    method.fit(stack, feedback.check_cancelled)
+    for line in method.learned_in_words():
+        feedback.log(line)
+    amounts = {source.name for source in method.sources if source.kind == "continuous"}
+    seen = {name: values for name, values in stack.covariates.items() if name in amounts}
+    doubts = wild_values({"target": stack.target[:, None], **seen})
+    if method.nothing_learned:
+        doubts.insert(0, method.nothing_learned)
+    for line in doubts:
+        feedback.log(line, "warning")
+    return doubts

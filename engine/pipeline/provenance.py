@@ -63,6 +63,29 @@ def untold_inputs(tags: Mapping[str, Any]) -> list[str]:
     return [entry["path"] for entry in json.loads(tags["MSR_INPUTS"]).values() if "digest" not in entry]
 
 
+def check_seen(plan: RunPlan, told: str) -> None:
+    """Refuse rasters that are others than those of the process which told of them.
+
+    Of files here their size alone counts: disks that machines share tell times of different digits.
+
+    Args:
+        plan: of this process.
+        told: `MSR_INPUTS` of the other one.
+
+    Raises:
+        InputError: names the first.
+    """
+    then = json.loads(told)
+    for name, raster in _rasters(plan).items():
+        there, here = then.get(name, {}), _input(raster)
+        known = ("bytes", "digest") if raster.elsewhere else ("bytes",)
+        if any(key in there and key in here and there[key] != here[key] for key in known):
+            raise InputError(
+                f"{name}: {raster.ref.path} is another one here than it was where and when the run began: "
+                "all of its processes must see the same rasters."
+            )
+
+
 def check_unchanged(plan: RunPlan) -> None:
     """Refuse inputs on servers that are others now than when the run began.
 
@@ -126,11 +149,15 @@ def _now() -> datetime:
 
 def _inputs(plan: RunPlan) -> dict[str, Any]:
     """Return what each input is, so that a change of it can be noticed."""
+    return {name: _input(raster) for name, raster in _rasters(plan).items()}
+
+
+def _rasters(plan: RunPlan) -> dict[str, Raster]:
     inputs = plan.inputs
     named = {"target": inputs.target, **{s.spec.name: s.raster for s in inputs.sources}}
     if inputs.domain is not None and inputs.domain.raster is not None:
         named["domain"] = inputs.domain.raster
-    return {name: _input(raster) for name, raster in named.items()}
+    return named
 
 
 def _input(raster: Raster) -> dict[str, Any]:

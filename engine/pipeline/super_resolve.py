@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.feedback import Feedback
-from engine.methods.interface import FittedMethod, Method
-from engine.pipeline.fit_data import PHASE, coarse_stack
+from engine.methods.interface import Method
+from engine.pipeline.fit_data import correct, fit
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.output_files import MAIN
 from engine.pipeline.provenance import check_unchanged
@@ -18,7 +18,6 @@ from engine.pipeline.residual import against_original
 from engine.pipeline.run_plan import OutputChecks, RunPlan, prepare
 from engine.pipeline.steps.run_totals import RunTotals
 from engine.pipeline.tile_loop import TileJob
-from engine.sharpening.wild_values import wild_values
 
 WHOLE = 0.995  # of the coarse cells: from here on nothing is said of the rest
 
@@ -68,7 +67,7 @@ def super_resolve(
             return there
         feedback.progress(0.01, "Loading the model")
         method = (cache or ModelCache()).method(plan.choice, request, feedback)
-        warnings = [*plan.warnings, *_correct(plan, feedback), *_fit(plan, method, feedback)]
+        warnings = [*plan.warnings, *correct(plan, feedback), *fit(plan, method, feedback)]
         warnings += _elsewhere(plan, method, feedback)
         if runs is TileJob:  # parts are made elsewhere, where another choice would make other bits
             _settle(plan, method, feedback)
@@ -92,42 +91,6 @@ def super_resolve(
     warnings += later
     feedback.progress(1.0, "Done", job.totals.steps, job.totals.steps, 0.0)
     return job.totals.result(residuals[0], reports, warnings, time.monotonic() - started)
-
-
-def _correct(plan: RunPlan, feedback: Feedback) -> list[str]:
-    """Let the correction of the target see the run's dates, if there is one; return warnings."""
-    correction = plan.inputs.correction
-    if correction is None:
-        return []
-
-    def tell(share: float) -> None:
-        feedback.check_cancelled()
-        feedback.progress(0.01 + 0.01 * share, "Taking the target's quantiles")
-
-    warnings = plan.inputs.take_period(plan.dates, tell)
-    feedback.log(f"target: corrected by {correction.in_words} before it is made finer.")
-    for line in warnings:
-        feedback.log(line, "warning")
-    return warnings
-
-
-def _fit(plan: RunPlan, method: Method, feedback: Feedback) -> list[str]:
-    """Let a method learn from the run's own coarse field, if it does; return warnings."""
-    if not isinstance(method, FittedMethod):
-        return []
-    feedback.progress(0.01, PHASE)
-    stack = coarse_stack(plan.inputs, plan.grids, plan.choice.target, plan.dates, feedback)
-    method.fit(stack, feedback.check_cancelled)
-    for line in method.learned_in_words():
-        feedback.log(line)
-    amounts = {source.name for source in method.sources if source.kind == "continuous"}
-    seen = {name: values for name, values in stack.covariates.items() if name in amounts}
-    doubts = wild_values({"target": stack.target[:, None], **seen})
-    if method.nothing_learned:
-        doubts.insert(0, method.nothing_learned)
-    for line in doubts:
-        feedback.log(line, "warning")
-    return doubts
 
 
 def _settle(plan: RunPlan, method: Method, feedback: Feedback) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from engine.cluster.parts_request import PartsRequest
@@ -15,29 +13,26 @@ from training.ablation.runs import AblationRun, Specs, finished, line_of, perfor
 from training.records.record import Record, append, from_root
 from training.schema.config import Config
 from training.tasks.cluster import training_workers
-from training.tasks.long_task import held_soon, long_task
+from training.tasks.long_task import held_soon
 from training.tasks.shared_folder import SharedFolder
+from training.tasks.training_job import TrainingJob
 from training.tasks.worker_archive import WorkerArchive
 
 
-class AblationJob:
-    """The runs as they are handed to workers.
+class AblationJob(TrainingJob):
+    """The runs as they are handed to workers, of one thread each.
 
     Args:
-        runs: to be done.
-        archive: their data set.
+        work: the runs to be done.
         path: of the configuration.
-        folder: for checkpoints and locks, where a worker sees it.
-
-    Attributes:
-        token: names it among all jobs.
+        archive, runs: see `TrainingJob`; the folder is for checkpoints and locks.
     """
 
     def __init__(
-        self, runs: Sequence[AblationRun], archive: WorkerArchive, path: Path, folder: SharedFolder
+        self, work: Sequence[AblationRun], path: Path, archive: WorkerArchive, runs: SharedFolder
     ) -> None:
-        self.token = uuid.uuid4().hex
-        self.runs, self.archive, self.path, self.folder = list(runs), archive, path, folder
+        super().__init__(archive, runs, 1)
+        self.work, self.path = list(work), path
         self._known: dict[str, Specs] = {}
 
     def make(self, number: int) -> tuple[int, Record | None]:
@@ -46,13 +41,8 @@ class AblationJob:
         Returns:
             Its number, and its record; None: another process is at it.
         """
-        run = self.runs[number]
-        with (
-            long_task(self.token, run.name) as told,
-            self.archive.at_home(),
-            self.folder.at_work() as folder,
-        ):
-            torch.set_num_threads(1)
+        run = self.work[number]
+        with self.begun(run.name) as (told, folder):
             lock = FileLock(folder / f"{run.id}.lock")
             try:
                 with held_soon(lambda: lock.acquire(blocking=False), Timeout, told):
@@ -60,10 +50,6 @@ class AblationJob:
                     return number, perform(run, archive, self.path, folder / run.id, self._known)
             except Timeout:
                 return number, None
-
-    def forget(self) -> None:
-        """Let go of the data set."""
-        self.archive.forget()
 
 
 def work_on_cluster(
@@ -89,7 +75,7 @@ def work_on_cluster(
     done = 0
     with training_workers(wanted, 1, "Run") as workers:
         archive = WorkerArchive(data, processes=workers.processes)
-        job = AblationJob(runs, archive, path, SharedFolder(folder))
+        job = AblationJob(runs, path, archive, SharedFolder(folder))
 
         def heard(made: tuple[int, Record | None]) -> None:
             nonlocal done

@@ -14,6 +14,7 @@ import xarray
 
 pytest.importorskip("zarr", "3.0.8")
 
+from engine import api
 from engine.cluster import makers, part_task
 from engine.cluster.part_task import make_part
 from engine.cluster.parts_request import PartsRequest
@@ -262,3 +263,37 @@ def test_an_input_that_changes_while_parts_are_made_is_refused_before_they_are_j
     monkeypatch.setattr(makers, "make_part", lambda *given: made.append(given))
     in_parts(request)
     assert Path(request.output).exists() and made == []
+
+
+def grow(path: str) -> None:
+    with Path(path).open("ab") as file:
+        file.write(b"more")
+
+
+def test_a_worker_that_sees_another_raster_makes_no_part(
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = run_of("fine.tif")
+    make = makers.OwnProcess.make
+
+    def elsewhere(*given) -> None:
+        grow(request.target.path)
+        make(*given)
+
+    monkeypatch.setattr(makers.OwnProcess, "make", elsewhere)
+    with pytest.raises(InputError) as caught:
+        in_parts(request)
+    assert str(caught.value) == (
+        f"target: {request.target.path} is another one here than it was where and when the run began: all of "
+        "its processes must see the same rasters."
+    )
+
+
+@pytest.mark.parametrize("model", ["bicubicsmooth", "sharpen"])
+def test_nor_does_one_that_makes_a_lazy_array(run_of: RunOf, tmp_path: Path, model: str) -> None:
+    request = run_of("fine.tif")
+    sources = {} if model != "sharpen" else {"dem": str(tmp_path / "dem.tif")}
+    field = api.super_resolve(request.target.path, model, sources, factor=4, date="2001-01", tile=3)
+    grow(request.target.path)
+    with pytest.raises(InputError, match="is another one here than it was where and when the run began"):
+        field.compute()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,8 +12,9 @@ from engine.files.atomic import new_file
 from training.console.sole_writer import sole_writer
 from training.schema.config import Config
 from training.tasks.cluster import training_workers
-from training.tasks.long_task import held_soon, long_task
+from training.tasks.long_task import held_soon
 from training.tasks.shared_folder import SharedFolder
+from training.tasks.training_job import TrainingJob
 from training.tasks.worker_archive import WorkerArchive
 from training.trainer.folds.fold import FoldDone, FoldRun, trained
 from training.trainer.trainer import CHECKPOINT, LOG
@@ -22,34 +22,24 @@ from training.trainer.trainer import CHECKPOINT, LOG
 KEPT = (CHECKPOINT, LOG)  # of a run's folder, from which it goes on
 
 
-class FoldsJob:
+class FoldsJob(TrainingJob):
     """The folds as they are handed to workers.
 
     Args:
         folds: to be trained.
-        archive: their data set.
-        runs: the folder that holds theirs, where a worker sees it.
-        threads: of the processor that each takes.
-
-    Attributes:
-        token: names it among all jobs.
+        archive, runs, threads: see `TrainingJob`.
     """
 
     def __init__(
         self, folds: Sequence[FoldRun], archive: WorkerArchive, runs: SharedFolder, threads: int
     ) -> None:
-        self.token = uuid.uuid4().hex
-        self.folds, self.archive, self.runs, self.threads = list(folds), archive, runs, threads
+        super().__init__(archive, runs, threads)
+        self.folds = list(folds)
 
     def make(self, number: int) -> FoldDone:
         """Train a fold, from its checkpoint on where there is one."""
         fold = self.folds[number]
-        with (
-            long_task(self.token, f"Fold {fold.number}") as told,
-            self.archive.at_home(),
-            self.runs.at_work() as runs,
-        ):
-            torch.set_num_threads(self.threads)
+        with self.begun(f"Fold {fold.number}") as (told, runs):
             own = FoldRun(fold.number, fold.config, runs / fold.folder.name)
             with held_soon(lambda: sole_writer(own.folder, "training in"), InputError, told):
                 done = trained(own, self.archive.get(), True)
@@ -57,10 +47,6 @@ class FoldsJob:
                     return done
                 files = {name: (own.folder / name).read_bytes() for name in KEPT}
                 return FoldDone(done.number, done.best, done.scores, files)
-
-    def forget(self) -> None:
-        """Let go of the data set."""
-        self.archive.forget()
 
 
 def train_folds(
