@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from engine import units
+from engine.cluster.part_store import remove_leftovers
 from engine.cluster.parts_request import PartsRequest
 from engine.dates import When
 from engine.errors import Cancelled, InputError
@@ -163,5 +164,6 @@ def build_on_cluster(
     with training_workers(wanted, 1, "Block of dates") as workers:
         job = PreparationJob(plan.dataset, folder.absolute(), path.absolute(), plan.times)
         workers.do(job, range(count), heard)
+    remove_leftovers(path)
     check_target(plan, built)
     return built

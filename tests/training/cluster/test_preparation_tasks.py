@@ -99,3 +99,24 @@ def test_a_worker_that_sees_other_rasters_is_told(description: Path, monkeypatch
     with pytest.raises(InputError, match=r"does not see .*no: the store must lie on a disk"):
         job.make(0)
     assert building.block_edges(plan)[0] < len(DATES)  # or the other test shows nothing
+
+
+def test_what_a_killed_worker_has_half_written_does_not_stay(
+    description: Path, tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = block_task.create
+
+    def planted(plan, path: Path, *more) -> None:
+        create(plan, path, *more)
+        (path / "target_fine" / "1.0.0123.partial").write_bytes(b"half")
+
+    monkeypatch.setattr(block_task, "create", planted)
+    words = [
+        str(description),
+        "--output",
+        str(tmp_path / "many.zarr"),
+        "--cluster",
+        cluster.scheduler_address,
+    ]
+    assert command.run(words) == 0
+    assert not list((tmp_path / "many.zarr").rglob("*.partial"))
