@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from affine import Affine
 
 _STRIPS = 2**25  # bytes of a band that lines of cells may share, since GDAL's cache holds them all
+_PADDING = 2.0  # times the cells of a raster of several bands, at most, that its blocks may have
 _LONG = 8  # times longer than wide: a thin raster
 GDAL_CACHE_MB = 64  # GDAL's own default is a share of the machine's memory
 # DEFLATE is read by every GDAL. Level 1 with the floating point predictor writes 30 million cells a
@@ -47,18 +48,36 @@ GEOTIFF = (".tif", ".tiff")
 def disk_needed(width: int, height: int, bands: int = 1) -> int:
     """Return the bytes that must be free while an output is written.
 
-    The plain file takes 4 bytes a cell, the compressed one with its overviews at most 4/3 of that, and its
-    overviews stand beside it while it is made.
+    The plain file takes 4 bytes a cell of its blocks, the compressed one with its overviews at most 4/3 of 4
+    bytes a cell, and its overviews stand beside it while it is made.
     """
-    return width * height * bands * 11 + 2**20
+    blocks = _plain_blocks(width, height, bands)
+    plain = _padded(width, height, blocks.get("blockxsize", width), blocks["blockysize"])
+    return (4 * plain + 7 * width * height) * bands + 2**20
 
 
-def _plain_blocks(width: int, height: int, edge: int) -> dict[str, Any]:
-    """Return the layout of the plain file: blocks that its cells fill, few for each window."""
-    if width < edge or width * height * 4 < _STRIPS:
+def _padded(width: int, height: int, across: int, down: int) -> int:
+    """Return the cells of whole blocks that hold a raster."""
+    return (-(-width // across) * across) * (-(-height // down) * down)
+
+
+def _block(bands: int) -> int:
+    """Tile edge: a tile of the COG holds all bands, and must not grow with their number."""
+    return 512 if bands <= 4 else 256 if bands <= 16 else 128
+
+
+def _plain_blocks(width: int, height: int, bands: int) -> dict[str, Any]:
+    """Return the layout of the plain file: blocks that its cells fill, few for each window.
+
+    Of several bands they are those of the COG, whose overviews take four times as long from others.
+    """
+    edge = _block(bands)
+    across, down = edge if height >= edge else 2**12, min(edge, -(-height // 16) * 16)
+    padding = _padded(width, height, across, down) / (width * height)
+    small = width * height * 4 < _STRIPS and (bands == 1 or padding > _PADDING)
+    if width < edge or small:
         return {"tiled": False, "blockysize": max(1, min(height, 2**18 // width))}
-    across = edge if height >= edge else 2**12
-    return {"tiled": True, "blockxsize": across, "blockysize": min(edge, -(-height // 16) * 16)}
+    return {"tiled": True, "blockxsize": across, "blockysize": down}
 
 
 class RasterWriter:
@@ -133,7 +152,7 @@ class RasterWriter:
                     nodata=self.nodata,
                     crs=self.crs,
                     transform=self.transform,
-                    **_plain_blocks(self.width, self.height, self._block()),
+                    **_plain_blocks(self.width, self.height, self.bands),
                     interleave="band",
                     BIGTIFF="IF_SAFER",
                 )
@@ -267,13 +286,9 @@ class RasterWriter:
         for band, tags in enumerate(self.band_tags, 1):
             data.update_tags(band, **{k: _text(v) for k, v in tags.items()})
 
-    def _block(self) -> int:
-        """Tile edge: a tile of the COG holds all bands, and must not grow with their number."""
-        return 512 if self.bands <= 4 else 256 if self.bands <= 16 else 128
-
     def _tile(self) -> int:
         """Tile edge of the COG: a long thin raster has smaller ones, which its cells fill."""
-        edge, thin = self._block(), min(self.width, self.height)
+        edge, thin = _block(self.bands), min(self.width, self.height)
         while edge >= 2 * max(thin, 16) and max(self.width, self.height) > _LONG * thin:
             edge //= 2
         return edge

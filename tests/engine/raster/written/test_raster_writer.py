@@ -238,6 +238,29 @@ def test_what_a_cancelled_job_finished_can_go(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["earlier.tif"]
 
 
+@pytest.mark.parametrize(
+    ("shape", "same"),
+    [((600, 600), True), ((300, 1200), True), ((520, 520), False), ((3, 50_000), False), ((40, 60), False)],
+)
+def test_several_bands_have_the_blocks_of_the_file_to_come(
+    tmp_path: Path, shape: tuple[int, int], same: bool
+) -> None:
+    """Overviews of several bands take four times as long from other blocks; padding is bounded."""
+    height, width = shape
+    values = np.arange(12 * height * width, dtype=np.float32).reshape(12, *shape)
+    with RasterWriter(tmp_path / "many.tif", width, height, TRANSFORM, "EPSG:3035", bands=12) as writer:
+        writer.write(values, 0, 0)
+        blocks = set(writer._dataset.block_shapes)
+        writer._dataset.close()
+        assert writer._plain is not None
+        size = writer._plain.stat().st_size
+    assert size < values.nbytes * 2 + 2**16
+    assert size + 7 * values.size <= disk_needed(width, height, 12)
+    with rasterio.open(tmp_path / "many.tif") as file:
+        np.testing.assert_array_equal(file.read(), values)
+        assert (blocks == set(file.block_shapes)) == same
+
+
 def test_long_names(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 120 + ".tif")
     with RasterWriter(path, 4, 4, TRANSFORM, None) as writer:
