@@ -25,6 +25,7 @@ from torch import Tensor
 
 from engine.disaggregation.smooth_correction import OFFSET, REACH, smooth_correction
 from engine.fields.conservation import aggregate, clipped
+from engine.fields.kept import Kept, kept_or_made
 from engine.fields.neighbourhood import weighted_sum
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
@@ -57,6 +58,7 @@ def analogue_field(
     target: TargetSpec,
     halo: int,
     area: Tensor | None = None,
+    kept: Kept | None = None,
 ) -> Tensor:
     """Return the field that the locally fitted mixture of bands gives, before conservation.
 
@@ -68,6 +70,7 @@ def analogue_field(
         target: its rule, scale and bounds.
         halo: coarse cells to leave out on each side; at least `HALO`.
         area: (B, H·k) relative area of each row's fine cells; None: they count the same.
+        kept: holds the bands' coarse means from the first date on.
 
     Returns:
         (B, (H − 2·halo)·k, (W − 2·halo)·k) float32 within the bounds. NaN where the coarse cell or
@@ -79,7 +82,11 @@ def analogue_field(
     cut = halo - HALO
     coarse, bands = crop(coarse, cut), crop(bands, cut, factor)
     area = None if area is None else area[..., cut * factor : area.shape[-1] - cut * factor]
-    means = torch.stack([aggregate(band, factor, area) for band in bands.unbind(1)], 1)
+
+    def band_means() -> Tensor:
+        return torch.stack([aggregate(band, factor, area) for band in bands.unbind(1)], 1)
+
+    means = kept_or_made(kept, ("means of bands", bands.shape, tuple(in_use.tolist())), band_means)
     weights, rest = fit(_to_space(coarse, target), _to_space(means, target), distance, target)
 
     # From here on one cell beyond what the bicubic ratio still needs is gone.

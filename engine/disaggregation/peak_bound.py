@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.fields.kept import Kept, kept_or_made
 from engine.fields.windows import crop
 
 # Times the coarse values around, or the climatology. Where that is nearly dry, one fine cell of noise
@@ -14,7 +15,9 @@ LARGEST_PEAK = 10.0
 HALO = 1  # coarse cells around a cell that its peak is compared with
 
 
-def beyond_bound(field: Tensor, coarse: Tensor, climatology: Tensor, factor: int, halo: int) -> Tensor:
+def beyond_bound(
+    field: Tensor, coarse: Tensor, climatology: Tensor, factor: int, halo: int, kept: Kept | None = None
+) -> Tensor:
     """Return which coarse cells hold a fine value that nothing around explains.
 
     That is one above `LARGEST_PEAK` times the largest of the 3 × 3 coarse values around it and of the
@@ -27,12 +30,17 @@ def beyond_bound(field: Tensor, coarse: Tensor, climatology: Tensor, factor: int
         climatology: (B, H·k, W·k) or (B, bands, H·k, W·k) in the field's unit, NaN where invalid.
         factor: k.
         halo: coarse cells around the field, at least `HALO`.
+        kept: holds the climatology's largest values from the first date on, where that is the same at all.
 
     Returns:
         (B, h, w) bool.
     """
-    usual = crop(climatology, halo - HALO, factor).nan_to_num(0, 0, 0)
-    usual = _largest(usual if usual.dim() == 3 else usual.amax(1), factor)
+
+    def largest() -> Tensor:
+        fine = crop(climatology, halo - HALO, factor).nan_to_num(0, 0, 0)
+        return _largest(fine if fine.dim() == 3 else fine.amax(1), factor)
+
+    usual = kept_or_made(kept, ("largest of bands", climatology.shape, halo), largest)
     around = torch.maximum(crop(coarse, halo - HALO).nan_to_num(0, 0, 0), usual).clamp_min(0)
     highest = F.max_pool2d(around[:, None], 2 * HALO + 1, 1)[:, 0]
     blocks = _largest(field, factor)

@@ -14,6 +14,7 @@ from engine.errors import InputError
 from engine.features.terrain import sky_view, topographic_position
 from engine.fields.climatology import flat_weights, season_weights, weighted_mean
 from engine.fields.conservation import aggregate
+from engine.fields.kept import kept_or_made
 from engine.fields.patch import Patch
 from engine.fields.upsample import fill, upsample
 from engine.fields.windows import spread_cells
@@ -54,19 +55,19 @@ class Given:
         east, north = self.rise
         return (east * east).addcmul_(north, north).pow_(0.25)
 
-    def climatology(self, seasonal: bool = True) -> Tensor:
-        """Return the target's climatology for the date, or its mean over the bands, (B, H, W)."""
+    @property
+    def distance(self) -> Tensor:
+        """Of a climatology's bands to the date, (B, M) months; infinite: withheld."""
         distance = self.patch.climatology_distance
-        if distance is None:
-            distance = torch.zeros(self.values.shape[:2], device=self.values.device)
-        kernel = self.source.kernel_months
-        weights = season_weights(distance, kernel) if seasonal else flat_weights(distance)
-        return weighted_mean(self.values, weights)
+        return torch.zeros(self.values.shape[:2], device=self.values.device) if distance is None else distance
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A derived feature: its channels, and the function that returns (B, channels, H, W)."""
+    """A derived feature: its channels, and the function that returns (B, channels, H, W).
+
+    Of a static source it looks at nothing that changes with the date: it is made once for a tile.
+    """
 
     channels: tuple[str, ...]
     compute: Callable[[Given], Tensor]
@@ -167,12 +168,20 @@ def _skyview(given: Given) -> Tensor:
 
 def _seasonal(given: Given) -> Tensor:
     """The climatology for the date, as the network sees the target."""
-    return normalised(given.climatology(), given.target).unsqueeze(1)
+    weights = season_weights(given.distance, given.source.kernel_months)
+    return normalised(weighted_mean(given.values, weights), given.target).unsqueeze(1)
 
 
 def _flat(given: Given) -> Tensor:
     """The climatology's mean over its bands, as the network sees the target."""
-    return normalised(given.climatology(seasonal=False), given.target).unsqueeze(1)
+
+    def mean() -> Tensor:
+        bands = weighted_mean(given.values, flat_weights(given.distance))
+        return normalised(bands, given.target).unsqueeze(1)
+
+    patch, used = given.patch, tuple(torch.isfinite(given.distance).flatten().tolist())
+    kept = patch.kept if patch.domain is None else None  # which may change with the date
+    return kept_or_made(kept, ("flat", given.values.shape, used), mean)
 
 
 DERIVED: dict[str, Derived] = {

@@ -7,14 +7,16 @@ is 1 where the source is valid. A source that is not there is left out of the di
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine.errors import InputError
 from engine.features.derived import CLIMATOLOGY_FEATURES, DERIVED, REACH, Given
+from engine.fields.kept import kept_or_made
 from engine.fields.missing import all_finite
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
@@ -96,10 +98,7 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
     Returns:
         (B, C, H, W) as `channel_names` lists them, NaN where invalid.
     """
-    if source.traits.of_target:
-        values = patch.climatology
-    else:
-        values = (patch.coarse if source.grid == "coarse" else patch.fine).get(source.name)
+    values = _values(source, patch)
     if values is None:
         return None
     given = Given(values, source, target, patch)
@@ -111,6 +110,30 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
         valid = torch.isfinite(values).all(1, keepdim=True)
         channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
     return channels
+
+
+def is_static(source: SourceSpec) -> bool:
+    """Return whether what the network sees of a source is the same at all dates."""
+    return not source.dynamic and not source.traits.of_target
+
+
+def static_key(source: SourceSpec) -> Hashable:
+    """Return under what a tile keeps what the network sees of a static source, from the first date on."""
+    return "features", source.name, id(source)  # which lives as long as the network
+
+
+def _values(source: SourceSpec, patch: Patch) -> Tensor | None:
+    if source.traits.of_target:
+        return patch.climatology
+    return (patch.coarse if source.grid == "coarse" else patch.fine).get(source.name)
+
+
+def _normalised_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Tensor:
+    channels = source_channels(source, patch, target)
+    if channels is None:
+        raise ValueError(f"the patch lacks {source.name}")
+    scale = 1 if source.grid == "coarse" else patch.factor
+    return normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
 
 
 def normalise(
@@ -172,12 +195,11 @@ def network_inputs(
     coarse = {TARGET: normalise(own.unsqueeze(1), (TARGET,), {})}
     fine = {BASE: normalise(below.unsqueeze(1), (BASE,), {})}
     for source in sources:
-        channels = source_channels(source, patch, target)
-        if channels is None:
+        if _values(source, patch) is None:
             continue
-        scale = 1 if source.grid == "coarse" else patch.factor
-        ready = normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
-        (coarse if source.grid == "coarse" else fine)[source.name] = ready
+        kept = patch.kept if is_static(source) else None
+        made = kept_or_made(kept, static_key(source), partial(_normalised_channels, source, patch, target))
+        (coarse if source.grid == "coarse" else fine)[source.name] = made
     inner = crop(below, halo, patch.factor)
     vector = season_vector(patch) if season else None
     return NetworkInputs(coarse, fine, vector, inner, patch.origin, patch.turn)

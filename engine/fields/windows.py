@@ -53,6 +53,7 @@ def narrowed(patch: Patch, halo: int) -> Patch:
         turn=patch.turn,
         fold=patch.fold,
         lattice=patch.lattice,
+        kept=patch.kept,
     )
 
 

@@ -20,13 +20,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from engine.compute.devices import PrecisionPlan
 from engine.disaggregation.base_field import BASE_HALO, base_field
+from engine.features.network_inputs import is_static
 from engine.fields.conservation import aggregate, conserve
+from engine.fields.kept import kept_or_made
 from engine.fields.patch import Patch, moved
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, narrowed
@@ -65,6 +68,7 @@ class CascadeMethod(Method):
                 made[step] = ModelMethod(card.one_step(number), weights, device, plan)
         self.parts = [made[step] for step in zip(self.steps, shares, strict=True)]
         self.module = nn.ModuleList(part.module for part in made.values())
+        self.static = {source.name for source in card.sources if is_static(source)}
         self.needs = self._needs()
         self.halo = self.needs[0]
 
@@ -130,10 +134,14 @@ class CascadeMethod(Method):
         edge = patch.halo * k - margin * rest * step  # fine cells that are too many on each side
         area = None if patch.area is None else _inner(patch.area, edge)
         weights = area[:, None] if area is not None and self.target.by_area else None
+        kept = None if patch.kept is None else patch.kept.part(("scale", scale))
         fine = {}
         for name, values in patch.fine.items():
-            inner = crop(values, edge)
-            fine[name] = inner if rest == 1 else aggregate(inner, rest, weights)
+            fine[name] = kept_or_made(
+                kept if name in self.static else None,
+                ("means", name),
+                partial(_means, crop(values, edge), rest, weights),
+            )
         # At their border the enlarged ones are not exact, but the first step's halo is cut off there.
         coarse = {name: _enlarged(values, scale) for name, values in patch.coarse.items()}
         return replace(
@@ -146,7 +154,12 @@ class CascadeMethod(Method):
             cell_size=None if patch.cell_size is None else _inner(patch.cell_size, edge, rest) * rest,
             area=None if area is None else _inner(area, 0, rest),
             origin=None,
+            kept=kept,
         )
+
+
+def _means(values: Tensor, factor: int, weights: Tensor | None) -> Tensor:
+    return values if factor == 1 else aggregate(values, factor, weights)
 
 
 def _enlarged(values: Tensor, scale: int) -> Tensor:

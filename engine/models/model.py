@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.compute.devices import PrecisionPlan, lay_out
 from engine.disaggregation.cell_regression import CellRegression
 from engine.errors import InputError, PackageError
-from engine.features.network_inputs import NetworkInputs
+from engine.features.network_inputs import NetworkInputs, is_static, static_key
 from engine.fields.member_seed import Seed
 from engine.fields.missing import all_finite
 from engine.fields.patch import Patch, moved
@@ -111,7 +111,13 @@ class ModelMethod(EnsembleMethod):
         if self.card.domain is None:
             # Learned where every cell counted: what lies outside of a domain is cut out by conservation.
             patch = replace(patch, domain=None)
-        return self.planned(self.module.prepare(patch))
+        inputs = self.planned(self.module.prepare(patch))
+        if patch.kept is not None:  # as they are laid out, for the dates to come
+            for source in filter(is_static, self.module.sources):
+                made = (inputs.coarse if source.grid == "coarse" else inputs.fine).get(source.name)
+                if made is not None:
+                    patch.kept.put(static_key(source), made)
+        return inputs
 
     def _checked(self, inputs: NetworkInputs, drawn: Tensor) -> Tensor:
         """Return what the network drew in the target's units.

@@ -19,6 +19,7 @@ from engine.bias.correction import BiasCorrection
 from engine.date_span import DateSpan, is_span
 from engine.dates import When
 from engine.errors import Cancelled, InputError
+from engine.fields.kept import Kept, LastKept, kept_or_made
 from engine.fields.patch import Patch
 from engine.methods.interface import BaseInUse, Method
 from engine.pipeline.domain_input import DomainInput
@@ -113,7 +114,8 @@ class InputRasters:
                 continue
             how = raster.resampling(grid, source.kind)
             self.sources.append(Input(source, raster, how, source.name not in given))
-        self._static: dict[str, tuple[Tile, NDArray[np.float32]]] = {}
+        self._dates = 1  # of the run
+        self._kept = LastKept()
 
     def _open(self, source: SourceSpec, ref: RasterRef, aggregation: Aggregation | None) -> Raster:
         """Open a source; where the target is summed, sources in other units than it are averaged."""
@@ -258,6 +260,7 @@ class InputRasters:
             )
         else:
             wanted = [own]
+        self._dates = len(wanted)
         asked = wanted[:1] if len(wanted) == 1 else [None]
         target.take_dates(asked)
         for source in self.sources:
@@ -305,21 +308,22 @@ class InputRasters:
             origin=torch.tensor([origin(self.grids.coarse_window(tile.row, tile.col, 1, 1, 0))]),
             date=when,
             lattice=lattice(self.grids.coarse),
+            kept=None if self._dates == 1 else self._kept.of((tile, halo)),
         )
         if when is not None and when.month is not None:
             patch.day_of_year = torch.tensor([when.day_of_year], dtype=torch.float32)
         for source in self.sources:
-            values = self._read(source, tile, coarse if source.spec.grid == "coarse" else fine, when)
+            values = self._read(source, patch.kept, coarse if source.spec.grid == "coarse" else fine, when)
             edge = halo if source.spec.grid == "coarse" else halo * self.grids.factor
             middle = slice(edge, -edge or None)
             span = source.spec.range if source.spec.traits.scalar else None
-            source.counts.add(values[:1, middle, middle], span)
+            source.counts.add(values[0, :1, middle, middle].numpy(), span)
             if source.spec.traits.of_target:
-                patch.climatology = _tensor(values)
+                patch.climatology = values
                 patch.climatology_distance = torch.tensor([source.distances(when)], dtype=torch.float32)
             else:
                 fields = patch.coarse if source.spec.grid == "coarse" else patch.fine
-                fields[source.spec.name] = _tensor(values)
+                fields[source.spec.name] = values
         if self.domain is not None:
             patch.domain = self.domain.read(fine, patch.fine, halo * self.grids.factor)
         return patch
@@ -355,17 +359,15 @@ class InputRasters:
         fine = [s for s in self.sources if s.spec.grid == "fine"]
         return {s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < _FINER * own}
 
-    def _read(self, source: Input, tile: Tile, grid: GeoBox, when: When | None) -> NDArray[np.float32]:
-        name = source.spec.name
-        kept = self._static.get(name)
-        if kept is not None and kept[0] == tile:
-            return kept[1]
-        values = source.raster.read(
-            grid, source.bands(when), source.resampling, source.spec.kind, source.spec.classes
-        )
-        if not source.spec.dynamic:  # the same for every date
-            self._static[name] = (tile, values)
-        return values
+    @staticmethod
+    def _read(source: Input, kept: Kept | None, grid: GeoBox, when: When | None) -> torch.Tensor:
+        """Return a source on a grid, (1, channels, rows, columns); a static one is read once for a tile."""
+
+        def read() -> torch.Tensor:
+            bands, spec = source.bands(when), source.spec
+            return _tensor(source.raster.read(grid, bands, source.resampling, spec.kind, spec.classes))
+
+        return kept_or_made(None if source.spec.dynamic else kept, ("values", source.spec.name), read)
 
     def reports(self) -> list[SourceReport]:
         """Say what became of each raster, the target first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,8 +85,15 @@ class StepMaker:
         some, coarse = _any_cell(crop(patch.target, patch.halo), patch), patch.target
         if not some:
             return ReadStep(patch, coarse, some, THERE)
-        tensors, arrival = self.copier.up(tensors_of(patch))
-        return ReadStep(rebuilt(patch, tensors), coarse, some, arrival)
+        tensors, arrivals = tensors_of(patch), list[Arrival]()
+
+        def up(some_of_them: Sequence[Tensor]) -> list[Tensor]:
+            copies, arrival = self.copier.up(some_of_them)
+            arrivals.append(arrival)
+            return copies
+
+        copies = up(tensors) if patch.kept is None else patch.kept.copied(tensors, up)
+        return ReadStep(rebuilt(patch, copies), coarse, some, arrivals[0])
 
     def make(self, tile: Tile, date: int, read: ReadStep, step: Step = lambda share: None) -> MadeStep:
         """Make a tile's fields and crop them to the output.

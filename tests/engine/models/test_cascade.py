@@ -17,6 +17,7 @@ from engine.errors import PackageError
 from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.fields.conservation import aggregate, conserve
+from engine.fields.kept import Kept
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
 from engine.methods.registry import baseline
@@ -328,3 +329,15 @@ def test_a_run_tells_what_the_detail_is_taken_for(
 def test_a_wrong_card_is_refused(tmp_path: Path, change: dict, word: str) -> None:
     with pytest.raises(PackageError, match=word):
         write(tmp_path / "wrong", **json.loads(json.dumps(change)))
+
+
+def test_what_static_sources_give_at_each_step_is_kept_for_other_dates() -> None:
+    method = make_method("rain", (2, 2, 2))
+    first = make_patch(method, 3, 4)
+    kept = dataclasses.replace(first, kept=Kept())
+    for times in (1.0, 3.0):
+        alone = dataclasses.replace(first, target=first.target * times)
+        with_kept = dataclasses.replace(kept, target=first.target * times)
+        assert torch.equal(method.predict(with_kept).nan_to_num(-1), method.predict(alone).nan_to_num(-1))
+    assert len({id(kept.kept.part(("scale", scale))) for scale in (1, 2, 4)}) == 3
+    assert kept.kept.part(("scale", 2)).made(("means", "elevation"), lambda: None) is not None

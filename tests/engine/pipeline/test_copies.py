@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import rasterio
 import torch
 
 from engine.compute.copies import COPIERS, THERE, CudaCopier, PlainCopier, copier_for
@@ -13,6 +16,7 @@ from engine.fields.patch import Patch, moved, rebuilt, tensors_of
 from engine.pipeline import tile_loop
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
+from engine.raster.reference import RasterRef
 from tests.engine.compute.late_copier import LateCopier
 from tests.engine.pipeline.noisy_rain import read_all
 
@@ -46,6 +50,31 @@ def test_a_run_waits_for_what_it_uses(drawn_run: SuperResolveRequest, late: type
     waits = [name for name, _ in copier.waited]
     assert waits.count("on_device") == waits.count("on_processor") == tiles > 4
     assert all(thread.startswith("write") for name, thread in copier.waited if name == "on_processor")
+
+
+def test_static_sources_go_up_once_for_a_tile(
+    drawn_run: SuperResolveRequest, late: type[LateCopier], write_raster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    up = LateCopier.up
+
+    def watched(self: LateCopier, tensors: Sequence[torch.Tensor]) -> object:
+        sent.extend(x.numel() for x in tensors if x.dim() == 4)  # sources
+        return up(self, tensors)
+
+    monkeypatch.setattr(LateCopier, "up", watched)
+    rain = np.random.default_rng(3).gamma(2.0, 30, (3, 9, 14)).astype(np.float32)
+    dates = ["2001-01", "2001-02", "2001-03"]
+    target = write_raster("rain3.tif", rain, 2.0, 11, 40, units="mm", dates=dates)
+    run = replace(drawn_run, target=RasterRef(target), all_dates=True, tile=4, ensemble=None)
+    steps = super_resolve(run, Silent()).tiles
+    assert steps == 3 * len(sent)
+    with rasterio.open(run.output) as file:
+        in_time = file.read()
+    COPIERS.pop("cpu")
+    super_resolve(run, Silent())
+    with rasterio.open(run.output) as file:
+        assert file.read().tobytes() == in_time.tobytes()
 
 
 def test_memory_is_given_back_before_smaller_tiles(

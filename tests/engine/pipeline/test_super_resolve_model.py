@@ -13,6 +13,7 @@ import rasterio
 import torch
 
 from engine.errors import Cancelled, InputError, PackageError
+from engine.features.derived import DERIVED
 from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.models.model import build
@@ -242,6 +243,60 @@ def test_dates_pick_the_bands(request_: SuperResolveRequest, write_raster) -> No
         super_resolve(
             replace(request_, sources={**request_.sources, "climatology": RasterRef(odd)}), Silent()
         )
+
+
+@pytest.fixture()
+def three_months(request_: SuperResolveRequest, write_raster) -> SuperResolveRequest:
+    """The run for three months, of which rain and temperature differ; some tiles have no rain at all."""
+    months, rng = ["2001-03", "2001-04", "2001-05"], np.random.default_rng(2)
+    rain = rng.gamma(2.0, 30, (3, 10, 16)).astype(np.float32)
+    rain[0, :3, :3] = np.nan
+    kelvin = (280 + 8 * rng.random((3, 13, 21))).astype(np.float32)
+    warmth = write_raster("t3.tif", kelvin, 2.5, -1, 61, units="K", dates=months)
+    return replace(
+        request_,
+        target=RasterRef(write_raster("rain3.tif", rain, 3.0, 0, 60, units="mm", dates=months)),
+        sources={**request_.sources, "temperature": RasterRef(warmth)},
+        tile=3,
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_each_of_many_dates_is_what_it_is_alone(three_months: SuperResolveRequest, precision: str) -> None:
+    run = replace(three_months, precision=precision)
+    alone = []
+    for month in ("2001-03", "2001-04", "2001-05"):
+        super_resolve(replace(run, date=month), Silent())
+        alone.append(read(run.output))
+    super_resolve(replace(run, all_dates=True), Silent())
+    with rasterio.open(run.output) as file:
+        together = file.read(masked=True).filled(np.nan)
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+
+def test_what_static_sources_give_is_made_once_for_a_tile(
+    three_months: SuperResolveRequest, write_raster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    slope = DERIVED["slope"]
+
+    def counted(given):
+        made.append(given)
+        return slope.compute(given)
+
+    monkeypatch.setitem(DERIVED, "slope", replace(slope, compute=counted))
+    cache, run = ModelCache(), replace(three_months, all_dates=True)
+    tiles = super_resolve(run, Silent(), cache).tiles // 3
+    assert tiles == 24 and len(made) == tiles
+    super_resolve(replace(three_months, date="2001-04"), Silent(), cache)
+    assert len(made) == 2 * tiles
+    # Another run of the same model sees its own ground, in the same tiles.
+    own = write_raster("own.tif", fields("elevation")[::-1], 0.5, 0, 60)
+    other = replace(run, sources={**run.sources, "elevation": RasterRef(own)})
+    super_resolve(other, Silent(), cache)
+    after = read(run.output)
+    super_resolve(other, Silent())
+    np.testing.assert_array_equal(after, read(run.output))
 
 
 def test_a_grid_far_from_the_trained_resolution_warns(request_: SuperResolveRequest) -> None:

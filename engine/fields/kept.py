@@ -1,0 +1,68 @@
+"""What is made of a tile's static sources at its first date, kept for the dates to come.
+
+A tile is made for all its dates before the next one is. It goes with the tile's patches and is gone with
+them: nothing of it can reach another tile or another run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+T = TypeVar("T")
+Up = Callable[[Sequence[Tensor]], list[Tensor]]  # copies to a device
+
+
+class Kept:
+    """Things made of static sources alone, each under a key that says of what and by whom it was made."""
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Any] = {}
+        self._copies: dict[int, tuple[Tensor, Tensor]] = {}  # id of one of `static` → itself, its copy
+
+    def made(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is kept under a key, made now where nothing is."""
+        if key not in self._made:
+            self._made[key] = make()
+        known: T = self._made[key]
+        return known
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a value in another form than it was made in."""
+        self._made[key] = value
+
+    def part(self, key: Hashable) -> Kept:
+        """Return what is kept of a part of the work, apart from all else."""
+        return self.made((key,), Kept)
+
+    def copied(
+        self, tensors: Sequence[Tensor], up: Callable[[Sequence[Tensor]], list[Tensor]]
+    ) -> list[Tensor]:
+        """Return copies, of tensors that were kept the copies of last time."""
+        kept = {id(value) for value in self._made.values() if isinstance(value, Tensor)}
+        new = [tensor for tensor in tensors if id(tensor) not in self._copies]
+        copies = {id(tensor): copy for tensor, copy in zip(new, up(new), strict=True)}
+        for tensor in new:
+            if id(tensor) in kept:
+                self._copies[id(tensor)] = tensor, copies[id(tensor)]
+        return [copies[id(t)] if id(t) in copies else self._copies[id(t)][1] for t in tensors]
+
+
+class LastKept:
+    """What is kept of the tile that was last asked for."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Hashable, Kept] | None = None
+
+    def of(self, tile: Hashable) -> Kept:
+        """Return what is kept of a tile, nothing yet of another one than before."""
+        if self._last is None or self._last[0] != tile:
+            self._last = tile, Kept()
+        return self._last[1]
+
+
+def kept_or_made(kept: Kept | None, key: Hashable, make: Callable[[], T]) -> T:
+    """Return what is kept under a key; without anything to keep it in, make it."""
+    return make() if kept is None else kept.made(key, make)
