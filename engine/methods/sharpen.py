@@ -37,7 +37,9 @@ class Sharpen(FittedMethod):
     @property
     def bytes_per_cell(self) -> int:
         """Of the steps' fields and the covariates with their terms, for each fine cell of a patch."""
-        return 120 + 30 * sum(source.channels for source in self.sources)
+        relation = None if self._descent is None else self._fitted.relation
+        kept = 0 if relation is None else relation.dates.shape[1]  # terms, for the dates to come
+        return 120 + 30 * sum(source.channels for source in self.sources) + 6 * kept
 
     def fit(self, stack: CoarseStack, check: Callable[[], None]) -> None:
         """See `FittedMethod.fit`."""
@@ -83,6 +85,8 @@ class Sharpen(FittedMethod):
         descent, patch = self._ready, narrowed(patch, self.halo)
         given = {name: within(x, patch) for name, x in patch.fine.items() if name in self._names}
         area, date = patch.averaging_area(self.target), self._number(patch.date)
+        static = patch.domain is None and not any(s.dynamic for s in self.sources if s.name in given)
+        kept = patch.kept if static and len(patch.target) == 1 else None
         origins = [[0, 0]] * len(patch.target) if patch.origin is None else patch.origin.tolist()
         made = [
             descent.window(
@@ -92,6 +96,7 @@ class Sharpen(FittedMethod):
                 (row, column),
                 None if area is None else area[i : i + 1],
                 None if patch.domain is None else patch.domain[i : i + 1],
+                kept,
             )
             for i, (row, column) in enumerate(origins)
         ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine.disaggregation.base_field import base_field
 from engine.fields.conservation import aggregate
+from engine.fields.kept import Kept, kept_or_made
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, spread_cells
@@ -19,7 +21,7 @@ from engine.sharpening.fit import Fitted
 from engine.sharpening.missing_covariates import Shares, missing_shares, not_carried
 from engine.sharpening.plausible import DetailShares
 from engine.sharpening.relation import BLOCK
-from engine.sharpening.terms import Term, terms
+from engine.sharpening.terms import Term, fixed_terms, with_field
 from engine.sharpening.working_space import HALO as STEP_HALO
 from engine.specs import TargetSpec
 
@@ -110,6 +112,7 @@ class Descent:
         origin: tuple[int, int],
         area: Tensor | None = None,
         domain: Tensor | None = None,
+        kept: Kept | None = None,
     ) -> Sharpened:
         """Sharpen one window.
 
@@ -120,11 +123,13 @@ class Descent:
             origin: row and column of the window's first cell, the halo left out.
             area: (1, H·k) relative area of each row's fine cells, where they weigh by it.
             domain: (1, H·k, W·k) the fine cells that the coarse values speak of; None: all.
+            kept: holds what is made of covariates that are the same at all dates; None: they are not.
         """
         space, field, plain = self.fitted.space, coarse, coarse
         unknown, signal, lacking = (torch.zeros_like(coarse) for _ in range(3))
-        above, margin, pyramid = 1, self.halo, self._pyramid(covariates)
-        missing = self._missing(covariates, domain, pyramid)
+        above, margin = 1, self.halo
+        pyramid = kept_or_made(kept, "pyramid", partial(self._pyramid, covariates))
+        missing = kept_or_made(kept, "missing", partial(self._missing, covariates, domain, pyramid))
         for step in steps(self.factor):
             side = _Side(step, above, (margin - STEP_HALO) * step)
             rows = self._rows(area, side)
@@ -132,7 +137,9 @@ class Descent:
             inside = self._inside(domain, side)
             u = space.forward(space.interpolated(field, step, rows, STEP_HALO, inside))
             known = spread_cells(torch.isfinite(field), step)
-            carried, doubt = self._carried(pyramid[side.cells], u, side, date, origin, known)
+            holes = None if bool(known.all()) else known
+            made = partial(self._fixed_terms, pyramid[side.cells], side, holes, kept)
+            carried, doubt = self._carried(made, u, side, date, origin)
             field = space.conserved(space.inverse(u + carried), crop(field, STEP_HALO), step, inner)
             if self._carries:
                 plain = space.interpolated(plain, step, rows, STEP_HALO, inside)
@@ -228,14 +235,16 @@ class Descent:
 
     def _carried(
         self,
-        covariates: Covariates,
+        fixed: Callable[[Collection[str]], Iterable[Term]],
         u: Tensor,
         side: _Side,
         date: int,
         origin: tuple[int, int],
-        known: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Return the detail that a step adds, and the mean square that is expected of its error."""
+        """Return the detail that a step adds, and the mean square that is expected of its error.
+
+        `fixed` returns the terms that the field has no part in, given the covariates that are looked at.
+        """
         fitted, relation, rest = self.fitted, self.fitted.relation, self.fitted.unexplained
         total, spread = torch.zeros_like(u), torch.full_like(u, rest.below(*side.octaves))
         where = self._spread(rest.places, u, side, origin)[None]
@@ -248,7 +257,7 @@ class Descent:
             share, (factor, deviation) = shares.plausible.get(side.cells, 1.0), worth.get(name, (0.0, 0.0))
             worth[name] = share * factor, share * deviation
         parts = {name: torch.zeros_like(u) for name, (factor, _) in worth.items() if factor > 0}
-        for number, term in enumerate(self._terms(covariates, u, side, known, parts)):
+        for number, term in enumerate(with_field(fixed(parts), u)):
             if number in rest.energies:
                 # What is unknown is taken to grow no more below the data; a covariate's noise does.
                 share = fitted.details.get(term.covariate, _WHOLE).steady.get(side.cells, 1.0)
@@ -267,16 +276,29 @@ class Descent:
             doubt = doubt + (deviation * part).square()
         return total, doubt
 
-    def _terms(
-        self, covariates: Covariates, u: Tensor, side: _Side, known: Tensor, used: Collection[str]
-    ) -> Iterator[Term]:
+    def _fixed_terms(
+        self,
+        covariates: Covariates,
+        side: _Side,
+        holes: Tensor | None,
+        kept: Kept | None,
+        used: Collection[str],
+    ) -> Iterable[Term]:
+        """Return the terms of a step that the field has no part in, kept for other dates if that can be."""
         cut = self.halo * side.cells - side.margin - STEP_HALO * side.step
         own = {}
         for name, covariate in covariates.items():
             own[name] = CovariateField(crop(covariate.values, cut), covariate.sloped)
-        holes = None if bool(known.all()) else known
         standards, products = self.fitted.standards, self.fitted.products
-        return terms(own, standards, u, side.step, STEP_HALO, holes, products, used)
+        made = fixed_terms(own, standards, side.step, STEP_HALO, holes, products, used)
+        if kept is None:
+            return made
+        key = "terms", side, tuple(used)
+        beside, known = kept.made(key, lambda: (holes, list(made)))
+        if not _same(beside, holes):  # of this date
+            known = list(made)
+            kept.put(key, (holes, known))
+        return known
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
         """Interpolate (1, rows, columns) of the fit's blocks to the cells of a step's fine side: (H, W)."""
@@ -294,3 +316,7 @@ class Descent:
     def _smooth(self, cells: Tensor) -> Tensor:
         """Interpolate what is known of coarse cells, the ring among them, to the fine cells without it."""
         return upsample(cells, self.factor, "bilinear", _RING)
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)

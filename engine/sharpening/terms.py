@@ -18,8 +18,8 @@ All vanish where the covariate has no detail, so they cannot invent any.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -42,12 +42,14 @@ class Term:
         values: (D, H, W), zero where the covariate is invalid.
         own: whether it is D z itself.
         product: whether it is a product of covariates or a square.
+        looked_at: of D z, whether the covariate is looked at.
     """
 
     covariate: str
     values: Tensor
     own: bool = False
     product: bool = False
+    looked_at: bool = True
 
 
 def terms(
@@ -73,14 +75,34 @@ def terms(
         products: of which covariates to take squares and products with each other.
         used: covariates that are looked at; of others all terms but D z are a single zero. None: all.
     """
+    return with_field(fixed_terms(covariates, standards, k, cut, known, products, used), field)
+
+
+def with_field(fixed: Iterable[Term], field: Tensor) -> Iterator[Term]:
+    """Yield fixed terms, and after each D z that is looked at its product with the field; see `terms`."""
     field = torch.nan_to_num(field)
+    for term in fixed:
+        yield replace(term, values=term.values if term.values.dim() == 0 else term.values.expand_as(field))
+        if term.own and term.looked_at:
+            yield Term(term.covariate, term.values * field)
+
+
+def fixed_terms(
+    covariates: Covariates,
+    standards: Mapping[str, Standard],
+    k: int,
+    cut: int = 0,
+    known: Tensor | None = None,
+    products: Collection[str] = (),
+    used: Collection[str] | None = None,
+) -> Iterator[Term]:
+    """Yield those of the terms that the field has no part in: arguments as of `terms`."""
     standard = {name: standards[name].applied(covariate) for name, covariate in covariates.items()}
 
     def smooth(z: Tensor) -> Tensor:
         return _interpolated(z if known is None else torch.where(known, z, torch.nan), k)
 
     used = covariates if used is None else used
-    zero = field.new_zeros(())
     means = {
         name: [crop(_known(smooth(z)), cut, k) for z in standard[name].unbind(1)]
         for name in products
@@ -90,25 +112,24 @@ def terms(
         for z in standard[name].unbind(1):
             mean = smooth(z)
             own = crop(_known(z - mean), cut, k)
-            yield Term(name, own.expand_as(field), own=True)
+            yield Term(name, own, own=True, looked_at=name in used)
             if name not in used:
                 for _ in range(_count(covariates, name, products) - 1):
-                    yield Term(name, zero)
+                    yield Term(name, z.new_zeros(()))
                 continue
-            yield Term(name, own * field)
             for other in products if name in products else ():
                 for factor in means[other] if other != name else ():
-                    yield Term(name, (own * factor).expand_as(field), product=True)
+                    yield Term(name, own * factor, product=True)
             if not covariate.sloped:
                 continue
             if name in products:
                 square = z.square()
                 stands_out = _known(square - smooth(square))
-                yield Term(name, crop(stands_out, cut, k).expand_as(field), product=True)
-            yield Term(name, (own * crop(_known(mean), cut, k)).expand_as(field))
+                yield Term(name, crop(stands_out, cut, k), product=True)
+            yield Term(name, own * crop(_known(mean), cut, k))
             for difference in _differences(z):
                 stands_out = _known(difference - _interpolated(difference, k))
-                yield Term(name, crop(stands_out, cut, k).expand_as(field))
+                yield Term(name, crop(stands_out, cut, k))
 
 
 def with_products(covariates: Covariates) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _RANGE = (0.0, 200.0)  # where the card tells no range
 _STEPS = 4000  # of the integers that hold fine fields, between the ends of a range
 
 
-def make_rasters(folder: Path, card: Card, coarse_cells: int) -> dict[str, Path]:
+def make_rasters(folder: Path, card: Card, coarse_cells: int, dates: int = 1) -> dict[str, Path]:
     """Write the target and every source of a model.
 
     Coarse fields are float32; fine ones are scaled 16-bit integers, as such data come. A
@@ -30,6 +30,7 @@ def make_rasters(folder: Path, card: Card, coarse_cells: int) -> dict[str, Path]
         folder: where the GeoTIFFs go; it exists.
         card: of the model.
         coarse_cells: cells along each edge of the square target.
+        dates: of the target, months of a year, at most 12; 1: it has none.
 
     Returns:
         Paths by name: "target" and the sources'.
@@ -41,14 +42,14 @@ def make_rasters(folder: Path, card: Card, coarse_cells: int) -> dict[str, Path]
         cells = coarse_cells * (card.factor if fine else 1)
         paths[source.name] = folder / f"{source.name}_{coarse_cells}.tif"
         span = source.range or card.target.range or _RANGE
-        _write(paths[source.name], source, cells, fine, span, seed)
+        bands = MONTHS if source.traits.of_target else dates if source is target else 1
+        _write(paths[source.name], source, cells, fine, span, seed, bands)
     return paths
 
 
 def _write(
-    path: Path, source: SourceSpec, cells: int, fine: bool, span: tuple[float, float], seed: int
+    path: Path, source: SourceSpec, cells: int, fine: bool, span: tuple[float, float], seed: int, bands: int
 ) -> None:
-    bands = MONTHS if source.traits.of_target else 1
     step = SPAN / cells
     profile = {
         "driver": "GTiff",
@@ -76,7 +77,7 @@ def _write(
             raster.scales, raster.offsets = ((high - low) / _STEPS,) * bands, (low,) * bands
         raster.units = (source.units,) * bands
         for band in range(1, bands + 1):
-            if source.traits.of_target:
+            if bands > 1:
                 raster.update_tags(band, DATE=f"--{band:02d}")
             for row in range(0, cells, BLOCK):
                 for column in range(0, cells, BLOCK):

@@ -15,8 +15,10 @@ from engine.commands.cli import main
 from engine.commands.jobs import State, run_job
 from engine.errors import Cancelled, InputError
 from engine.feedback import Silent
+from engine.fields.kept import LastKept
 from engine.pipeline.request import EnsembleRequest, SuperResolveRequest
 from engine.raster.reference import GridRequest, RasterRef
+from engine.sharpening import terms
 from tests.engine.pipeline.rough_ground import (
     CELL,
     COLUMNS,
@@ -58,6 +60,35 @@ def test_a_lapse_rate_is_learned_and_told(make, tmp_path: Path, k: int) -> None:
         assert json.loads(file.tags()["MSR_SHARPENING"]) == learned
     with rasterio.open(error) as file:
         assert file.units == ("degC",) and "expected" in file.tags()["MSR_QUANTITY"]
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_terms_of_static_covariates_are_made_once_for_a_tile(
+    make, moving: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    k, dates = 4, ["2020-01", "2020-02", "2020-03"]
+    z, rng = ground(k), np.random.default_rng(4)
+    truth = np.stack([10 + month - 0.0065 * z + rng.normal(0, 0.2, z.shape) for month in range(3)])
+    truth[1, : 2 * k, : 3 * k] = np.nan  # a hole that two dates have not
+    covariates = {"dem": z, "cover": np.stack([z > 500, z > 700, z > 400]) if moving else z > 500}
+    request = replace(
+        make(k, truth, dates, **{n: x.astype(np.float32) for n, x in covariates.items()}), tile=9
+    )
+    if moving:
+        with rasterio.open(request.sources["cover"].path, "r+") as file:
+            for band, date in enumerate(dates, 1):
+                file.update_tags(band, DATE=date)
+    counted, differences = [], terms._differences
+    monkeypatch.setattr(terms, "_differences", lambda z: counted.append(1) or differences(z))
+    tiles = run(request).tiles // 3
+    together, once = bands(request.output), len(counted)
+    monkeypatch.setattr(LastKept, "of", lambda self, tile: None)
+    run(request)
+    each = len(counted) - once
+    np.testing.assert_array_equal(bands(request.output), together)
+    assert tiles > 1 and each > 0
+    # What was looked at in the fit counts in both; the hole changes the means of one tile.
+    assert once == each if moving else once < 0.6 * each
 
 
 def test_it_runs_from_the_command_line(make, tmp_path: Path, capsys) -> None:
