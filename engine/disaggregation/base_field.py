@@ -16,7 +16,7 @@ from engine.disaggregation.peak_bound import beyond_bound
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
 from engine.fields.domain import conserved, within
-from engine.fields.kept import Kept
+from engine.fields.kept import KeptForDates
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import crop, spread_cells
@@ -87,7 +87,7 @@ def _from_climatology(
     return field
 
 
-def _kept(patch: Patch) -> Kept | None:
+def _kept(patch: Patch) -> KeptForDates | None:
     """Return what keeps things made of the climatology alone; a domain, which may change, cuts it."""
     return patch.kept if patch.domain is None else None
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from engine.disaggregation.smooth_correction import OFFSET, REACH, smooth_correction
 from engine.fields.conservation import aggregate, clipped
-from engine.fields.kept import Kept, kept_or_made
+from engine.fields.kept import KeptForDates, kept_or_made
 from engine.fields.neighbourhood import weighted_sum
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
@@ -58,7 +58,7 @@ def analogue_field(
     target: TargetSpec,
     halo: int,
     area: Tensor | None = None,
-    kept: Kept | None = None,
+    kept: KeptForDates | None = None,
 ) -> Tensor:
     """Return the field that the locally fitted mixture of bands gives, before conservation.
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.fields.kept import Kept, kept_or_made
+from engine.fields.kept import KeptForDates, kept_or_made
 from engine.fields.windows import crop
 
 # Times the coarse values around, or the climatology. Where that is nearly dry, one fine cell of noise
@@ -16,7 +16,12 @@ HALO = 1  # coarse cells around a cell that its peak is compared with
 
 
 def beyond_bound(
-    field: Tensor, coarse: Tensor, climatology: Tensor, factor: int, halo: int, kept: Kept | None = None
+    field: Tensor,
+    coarse: Tensor,
+    climatology: Tensor,
+    factor: int,
+    halo: int,
+    kept: KeptForDates | None = None,
 ) -> Tensor:
     """Return which coarse cells hold a fine value that nothing around explains.
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Up = Callable[[Sequence[Tensor]], list[Tensor]]  # copies to a device
 
 
-class Kept:
+class KeptForDates:
     """Things made of static sources alone, each under a key that says of what and by whom it was made."""
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Kept:
         """Keep a value in another form than it was made in."""
         self._made[key] = value
 
-    def part(self, key: Hashable) -> Kept:
+    def part(self, key: Hashable) -> KeptForDates:
         """Return what is kept of a part of the work, apart from all else."""
-        return self.made((key,), Kept)
+        return self.made((key,), KeptForDates)
 
     def copied(
         self, tensors: Sequence[Tensor], up: Callable[[Sequence[Tensor]], list[Tensor]]
@@ -54,15 +54,15 @@ class LastKept:
     """What is kept of the tile that was last asked for."""
 
     def __init__(self) -> None:
-        self._last: tuple[Hashable, Kept] | None = None
+        self._last: tuple[Hashable, KeptForDates] | None = None
 
-    def of(self, tile: Hashable) -> Kept:
+    def of(self, tile: Hashable) -> KeptForDates:
         """Return what is kept of a tile, nothing yet of another one than before."""
         if self._last is None or self._last[0] != tile:
-            self._last = tile, Kept()
+            self._last = tile, KeptForDates()
         return self._last[1]
 
 
-def kept_or_made(kept: Kept | None, key: Hashable, make: Callable[[], T]) -> T:
+def kept_or_made(kept: KeptForDates | None, key: Hashable, make: Callable[[], T]) -> T:
     """Return what is kept under a key; without anything to keep it in, make it."""
     return make() if kept is None else kept.made(key, make)

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from torch import Tensor
 
 from engine.dates import When
-from engine.fields.kept import Kept
+from engine.fields.kept import KeptForDates
 from engine.specs import TargetSpec
 
 
@@ -47,7 +47,7 @@ class Patch:
     lattice: GeoBox | None = None  # coarse cells, whose first one lies at row 0 and column 0 of `origin`
     turn: int | None = None  # coarse columns of a full turn of the globe: those that far apart are one place
     # What is made of static sources for all the dates of the tile; None: it is for one date.
-    kept: Kept | None = None
+    kept: KeptForDates | None = None
 
     def averaging_area(self, target: TargetSpec) -> Tensor | None:
         """Return the area by which cells weigh in the target's coarse means, None where they count alike."""

@@ -19,7 +19,7 @@ from engine.bias.correction import BiasCorrection
 from engine.date_span import DateSpan, is_span
 from engine.dates import When
 from engine.errors import Cancelled, InputError
-from engine.fields.kept import Kept, LastKept, kept_or_made
+from engine.fields.kept import KeptForDates, LastKept, kept_or_made
 from engine.fields.patch import Patch
 from engine.methods.interface import BaseInUse, Method
 from engine.pipeline.domain_input import DomainInput
@@ -360,7 +360,7 @@ class InputRasters:
         return {s.spec.name for s in fine if scale(s.raster.georeference, self.grids.fine) < _FINER * own}
 
     @staticmethod
-    def _read(source: Input, kept: Kept | None, grid: GeoBox, when: When | None) -> torch.Tensor:
+    def _read(source: Input, kept: KeptForDates | None, grid: GeoBox, when: When | None) -> torch.Tensor:
         """Return a source on a grid, (1, channels, rows, columns); a static one is read once for a tile."""
 
         def read() -> torch.Tensor:

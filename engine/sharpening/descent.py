@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.disaggregation.base_field import base_field
 from engine.fields.conservation import aggregate
-from engine.fields.kept import Kept, kept_or_made
+from engine.fields.kept import KeptForDates, kept_or_made
 from engine.fields.patch import Patch
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop, spread_cells
@@ -112,7 +112,7 @@ class Descent:
         origin: tuple[int, int],
         area: Tensor | None = None,
         domain: Tensor | None = None,
-        kept: Kept | None = None,
+        kept: KeptForDates | None = None,
     ) -> Sharpened:
         """Sharpen one window.
 
@@ -281,7 +281,7 @@ class Descent:
         covariates: Covariates,
         side: _Side,
         holes: Tensor | None,
-        kept: Kept | None,
+        kept: KeptForDates | None,
         used: Collection[str],
     ) -> Iterable[Term]:
         """Return the terms of a step that the field has no part in, kept for other dates if that can be."""

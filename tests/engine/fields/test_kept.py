@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.fields.kept import Kept, LastKept, kept_or_made
+from engine.fields.kept import KeptForDates, LastKept, kept_or_made
 
 
 def test_a_thing_is_made_once_for_a_tile_and_anew_for_another() -> None:
@@ -23,7 +23,7 @@ def test_a_thing_is_made_once_for_a_tile_and_anew_for_another() -> None:
 
 
 def test_parts_do_not_mix() -> None:
-    kept = Kept()
+    kept = KeptForDates()
     kept.put("means", 1)
     assert kept.part("scale 2").made("means", lambda: 2) == 2
     assert kept.part("scale 2").made("means", lambda: 3) == 2 and kept.part("scale 4").made("means", int) == 0
@@ -31,7 +31,7 @@ def test_parts_do_not_mix() -> None:
 
 
 def test_what_is_kept_goes_to_a_device_once() -> None:
-    kept, went = Kept(), []
+    kept, went = KeptForDates(), []
     ground = kept.made(("values", "elevation"), lambda: torch.arange(4.0))
 
     def up(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from engine.errors import PackageError
 from engine.features.network_inputs import network_channels
 from engine.feedback import Silent
 from engine.fields.conservation import aggregate, conserve
-from engine.fields.kept import Kept
+from engine.fields.kept import KeptForDates
 from engine.fields.patch import Patch
 from engine.fields.windows import crop, narrowed
 from engine.methods.registry import baseline
@@ -334,7 +334,7 @@ def test_a_wrong_card_is_refused(tmp_path: Path, change: dict, word: str) -> Non
 def test_what_static_sources_give_at_each_step_is_kept_for_other_dates() -> None:
     method = make_method("rain", (2, 2, 2))
     first = make_patch(method, 3, 4)
-    kept = dataclasses.replace(first, kept=Kept())
+    kept = dataclasses.replace(first, kept=KeptForDates())
     for times in (1.0, 3.0):
         alone = dataclasses.replace(first, target=first.target * times)
         with_kept = dataclasses.replace(kept, target=first.target * times)
