@@ -14,6 +14,7 @@ import rasterio
 pytest.importorskip("fsspec")
 pytest.importorskip("kerchunk")
 
+from engine import api
 from engine.cluster import makers
 from engine.commands import cli
 from engine.errors import EngineError
@@ -163,3 +164,13 @@ def test_the_reference_grid_too(rain: Served, out: Path, files: Path, capfd: pyt
     told = capfd.readouterr()
     assert "no finer than the target's" in told.err and has_none(told.out + told.err)
     assert RasterRef.parse(f"{like}#2").band == 2
+
+
+def test_a_lazy_array_tells_nothing_either(rain: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    name = rain.url("rain.zarr:tp", LOGIN, QUERY)
+    sources = {"dem": rain.url("rain.json:tp", LOGIN, QUERY)}
+    field = api.super_resolve(name, "sharpen", sources, factor=2, date="2001-01", tile=8)
+    told = [repr(field), field._repr_html_(), str(field.attrs), str(field.encoding), caplog.text]
+    told += [str(list(field.__dask_graph__())), repr(field.data), str(field.data.dask)]
+    assert all(map(has_none, told)) and rain.url("rain.zarr:tp", query="…") in field.attrs["MSR_INPUTS"]
