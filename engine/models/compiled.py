@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,7 +236,7 @@ def _export(method: ModelMethod, sample: Sample, file: Path) -> None:
     sizes += [{2: k * rows, 3: k * columns} for _ in fine]
     sizes += [] if vector is None else [None]
     tensors = (*coarse.values(), *fine.values(), *(() if vector is None else (vector,)))
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), _quiet_logs(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what torch will change
         program = export(
             _Plain(generator, tuple(coarse), tuple(fine)), tensors, dynamic_shapes=(tuple(sizes),)
@@ -248,6 +249,17 @@ def _export(method: ModelMethod, sample: Sample, file: Path) -> None:
     others = sorted(file.parent.parent.iterdir(), key=lambda path: path.stat().st_mtime)
     for old in others[:-_KEPT]:
         remove(old)
+
+
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Keep from the terminal what OpenVINO logs of operations that it can do without; logs hear it."""
+    root, nobody = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nobody)  # without any handler Python would make one that prints
+    try:
+        yield
+    finally:
+        root.removeHandler(nobody)
 
 
 def _key(method: ModelMethod, sample: Sample) -> str:
