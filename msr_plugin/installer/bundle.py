@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from ..translation import tr
 from .lock import LockedFile
@@ -19,6 +21,8 @@ _FOLDER = "files/"
 _FORMAT = 1
 _LARGEST_MANIFEST = 1_000_000  # bytes
 _BLOCK = 1 << 20
+_READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as MSR writes them, and as unpacked and packed again
+_ENCRYPTED = 1  # in a member's flags
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,22 @@ class Bundle:
         self.path = path
         try:
             with zipfile.ZipFile(path) as archive:
-                if archive.getinfo(_MANIFEST).file_size > _LARGEST_MANIFEST:
+                about = _member(archive, _MANIFEST)
+                if about.file_size > _LARGEST_MANIFEST:
                     raise ValueError
-                entry = json.loads(archive.read(_MANIFEST))
+                entry = json.loads(archive.read(about))
             if entry.pop("format") != _FORMAT:
                 raise ValueError
-            self.manifest = Manifest(**{**entry, "sets": tuple(entry["sets"])})
-            self.manifest.files.items()
+            said = self.manifest = Manifest(**{**entry, "sets": tuple(entry["sets"])})
+            texts = (said.platform, said.variant, said.digest, said.python, *said.sets, *said.files.values())
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError
         except OSError as error:
             raise refused_by_system(path, error) from error
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RuntimeError):
+        except (
+            *(zipfile.BadZipFile, zlib.error, EOFError),
+            *(KeyError, ValueError, TypeError, AttributeError, RuntimeError),
+        ):
             raise InstallProblem(tr("{} is no bundle of this plugin, or damaged.").format(path)) from None
 
     def fetch(self, file: LockedFile, part: Path, got: Callable[[int], None], watcher: Watcher) -> str:
@@ -68,23 +78,52 @@ class Bundle:
         try:
             with (
                 zipfile.ZipFile(self.path) as archive,
-                archive.open(_FOLDER + file.name) as entry,
-                part.open("wb") as target,
+                archive.open(_member(archive, _FOLDER + file.name)) as entry,
             ):
-                while block := entry.read(_BLOCK):
-                    target.write(block)
-                    got(target.tell())
-                    if watcher.is_cancelled():
-                        raise InstallCancelled
+                self._copy(entry, part, got, watcher)
         except KeyError:
             raise InstallProblem(
                 tr("{} lacks {}: it was made by another version of the plugin.").format(self.path, file.name)
             ) from None
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, zlib.error, EOFError):
             raise InstallProblem(tr("{} is damaged: copy it again.").format(self.path)) from None
         except OSError as error:
+            raise refused_by_system(self.path, error) from error
+        if file.sha256:
+            return file.sha256
+        watcher.log(tr("{}: its checksum is the bundle's own").format(file.name))
+        return self.manifest.files.get(file.name, "")
+
+    def _copy(self, entry: IO[bytes], part: Path, got: Callable[[int], None], watcher: Watcher) -> None:
+        try:
+            with part.open("wb") as target:
+                while block := self._block(entry):
+                    target.write(block)
+                    got(target.tell())
+                    if watcher.is_cancelled():
+                        raise InstallCancelled
+        except OSError as error:
             raise refused_by_system(part, error) from error
-        return file.sha256 or str(self.manifest.files.get(file.name, ""))
+
+    def _block(self, entry: IO[bytes]) -> bytes:
+        """Return the next bytes; where they cannot be read, the bundle is at fault, not what is written."""
+        try:
+            return entry.read(_BLOCK)
+        except OSError as error:
+            raise refused_by_system(self.path, error) from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return a member that can be read.
+
+    Raises:
+        KeyError: there is none of this name.
+        BadZipFile: it is encrypted, or compressed as no bundle is.
+    """
+    member = archive.getinfo(name)
+    if member.flag_bits & _ENCRYPTED or member.compress_type not in _READ:
+        raise zipfile.BadZipFile(name)
+    return member
 
 
 def write_bundle(path: Path, manifest: Manifest, files: Sequence[Path], watcher: Watcher) -> None:

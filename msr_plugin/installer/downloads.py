@@ -16,6 +16,10 @@ from .progress import InstallProgress, Watcher
 _BLOCK = 1 << 20
 
 
+class _TooLong(Exception):
+    """More bytes came than the file has."""
+
+
 class Source(Protocol):
     """Where files come from: the network, or a bundle."""
 
@@ -68,6 +72,12 @@ def _one(
     file: LockedFile, folder: Path, source: Source, got: Callable[[int], None], watcher: Watcher
 ) -> tuple[Path, str]:
     path, part = folder / file.name, folder / f"{file.name}.part"
+
+    def counted(size: int) -> None:
+        if file.size and size > file.size:  # nothing else is to fill the disk in its place
+            raise _TooLong
+        got(size)
+
     try:
         if file.sha256 and path.is_file():
             if checksum_of(path, watcher) == file.sha256:
@@ -75,8 +85,12 @@ def _one(
             path.unlink()
         elif path.is_file():  # what it must be is asked first; then nothing is left to get
             path.replace(part)
-        checksum = source.fetch(file, part, got, watcher)
-        if checksum_of(part, watcher) != checksum:
+        try:
+            checksum = source.fetch(file, part, counted, watcher)
+            fits = checksum_of(part, watcher) == checksum
+        except _TooLong:
+            fits = False
+        if not fits:
             size = part.stat().st_size
             part.unlink()
             raise InstallProblem(_no_match(file, size))

@@ -32,6 +32,12 @@ def begin_install(plan: InstallPlan, source: Source | None = None) -> None:
 
     def work(watcher: Watcher) -> str:
         install(plan, source or QgisNetwork(), watcher)
+        if isinstance(source, Bundle) and plan.unknown_checksums:
+            names = ", ".join(file.name.split("-")[0] for file in plan.unknown_checksums)
+            return tr(
+                "The engine is ready. The plugin has no checksum of {}: that of the bundle was taken, so it "
+                "is as good as who made the bundle."
+            ).format(names)
         if os.environ.get(VARIABLE, "").strip():
             return tr("The engine is ready, but the variable {} names another, which is used.").format(
                 VARIABLE

@@ -7,7 +7,7 @@ import shutil
 
 from ..folders import profile_folder
 from ..translation import tr
-from ..worker.installed_engine import engines_folder, forget, installed_engine
+from ..worker.installed_engine import drop_half_written, engines_folder, forget, installed_engine
 from .downloads import downloads_folder
 from .one_at_a_time import one_at_a_time
 from .plan import bytes_below
@@ -17,6 +17,7 @@ from .progress import InstallProgress, Watcher, bytes_text
 
 def sweep() -> None:
     """Remove engines that are not in use: what a crash has left, and what was replaced."""
+    drop_half_written()
     engine = installed_engine()
     for folder in engines_folder().glob("*"):
         if engine is None or folder.name != engine.folder:
@@ -40,6 +41,7 @@ def remove(watcher: Watcher) -> int:
         watcher.told(InstallProgress(tr("Removing the engine")))
         before = sum(bytes_below(folder) for folder in folders)
         try:
+            drop_half_written()
             forget()
         except OSError as error:
             raise refused_by_system(profile_folder(), error) from error

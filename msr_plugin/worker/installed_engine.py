@@ -67,6 +67,13 @@ def use(engine: InstalledEngine) -> None:
             fresh.unlink()
 
 
+def drop_half_written() -> None:
+    """Remove what a process that was killed in `use` has left of the file that names the engine."""
+    for part in profile_folder().glob(f"{FILE}.*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
 def forget() -> None:
     """Let no engine that the plugin made be in use.
 

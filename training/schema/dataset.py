@@ -113,6 +113,13 @@ class RasterSection(Section):
                 )
         return value
 
+    @field_validator("scale")
+    @classmethod
+    def _not_zero(cls, value: float | None) -> float | None:
+        if value == 0:
+            raise ValueError("must not be 0: every value would be the offset")
+        return value
+
     @field_validator("file_units")
     @classmethod
     def _known(cls, value: str | None) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +16,7 @@ from msr_plugin.installer import jobs
 from msr_plugin.installer import plan as plan_module
 from msr_plugin.installer.bundle import Bundle
 from msr_plugin.installer.bundle_maker import make_bundle
+from msr_plugin.installer.downloads import fetch_all
 from msr_plugin.installer.installation import install
 from msr_plugin.installer.problems import InstallCancelled, InstallProblem
 from msr_plugin.installer.progress import Watcher
@@ -71,6 +74,84 @@ def test_what_is_no_bundle_is_refused(tmp_path, content, qgis_app) -> None:
         Bundle(path)
     with pytest.raises(InstallProblem, match="there is no such file"):
         Bundle(tmp_path / "absent.zip")
+
+
+AFFINE = "files/affine-1.0-py3-none-any.whl"
+
+
+def spoilt(path: Path, how: str, name: str) -> None:
+    """Write a bundle anew with one member that cannot be read."""
+    with zipfile.ZipFile(path) as archive:
+        members = {n: archive.read(n) for n in archive.namelist()}
+    kind = {"deflated": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, data in members.items():
+            archive.writestr(each, data, kind.get(how, zipfile.ZIP_STORED) if each == name else None)
+        entry = archive.getinfo(name)
+    raw = bytearray(path.read_bytes())
+    begin, listed = entry.header_offset, raw.rfind(name.encode()) - 46
+    if how == "encrypted":
+        raw[begin + 6] |= 1
+        raw[listed + 8] |= 1
+    elif how == "unknown":
+        raw[begin + 8] = raw[listed + 10] = 99
+    else:
+        raw[begin + 40 + len(name) : begin + 80 + len(name)] = b"\xff" * 40
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("how", ["stored", "deflated", "bzip2", "lzma", "encrypted", "unknown"])
+def test_what_cannot_be_read_in_it_is_told(bundle, plan, watcher, fine, how) -> None:
+    other = bundle.with_name("other.zip")
+    shutil.copyfile(bundle, other)
+    spoilt(other, how, "msr-bundle.json")
+    with pytest.raises(InstallProblem, match=r"no bundle of this plugin, or damaged"):
+        Bundle(other)
+    spoilt(bundle, how, AFFINE)
+    with pytest.raises(InstallProblem, match=r"engine\.msrbundle\.zip is damaged: copy it again"):
+        install(plan, Bundle(bundle), watcher.watcher, fine)
+
+
+def test_a_file_that_swells_does_not_fill_the_disk(bundle, plan, watcher, fine, profile) -> None:
+    change(bundle, AFFINE, bytes(9_000_000))
+    largest = 0
+
+    def look(*_) -> None:
+        nonlocal largest
+        largest = max(largest, *(path.stat().st_size for path in (profile / "downloads").glob("affine*")), 0)
+
+    files = [file for file in plan.files if file.name.startswith("affine")]
+    with pytest.raises(InstallProblem, match="checksum differs"):
+        fetch_all(files, profile / "downloads", Bundle(bundle), Watcher(look, look, lambda: bool(look())))
+    assert largest <= 1 << 21 and not list((profile / "downloads").iterdir())
+
+
+def test_a_bundle_that_is_taken_away_is_named(bundle, plan, watcher, fine) -> None:
+    opened = Bundle(bundle)
+    bundle.unlink()
+    with pytest.raises(InstallProblem, match=r"engine\.msrbundle\.zip: there is no such file"):
+        install(plan, opened, watcher.watcher, fine)
+
+
+def test_where_the_plugin_has_no_checksum_the_bundles_own_is_told(bundle, plan, watcher, fine) -> None:
+    wheels = [dataclasses.replace(w, sha256="") if w.name.startswith("torch") else w for w in plan.wheels]
+    open_plan = dataclasses.replace(plan, wheels=tuple(wheels))
+    install(open_plan, Bundle(bundle), watcher.watcher, fine)
+    told = [line for line in watcher.lines if line.endswith("its checksum is the bundle's own")]
+    assert [line.split("-")[0] for line in told] == ["torch"]
+    change(bundle, "files/torch-1.0-py3-none-any.whl", b"other")
+    with pytest.raises(InstallProblem, match="checksum differs"):
+        install(open_plan, Bundle(bundle), watcher.watcher, fine)
+
+
+@pytest.mark.parametrize("key", ["platform", "variant", "sets", "digest", "python", "files"])
+def test_a_manifest_says_texts(bundle, key) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = json.loads(archive.read("msr-bundle.json"))
+    manifest[key] = {"a": 3} if key == "files" else [["x"]]
+    change(bundle, "msr-bundle.json", json.dumps(manifest).encode())
+    with pytest.raises(InstallProblem, match="no bundle of this plugin"):
+        Bundle(bundle)
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", '{"format": 2}', '{"format": 1, "files": 3}'])

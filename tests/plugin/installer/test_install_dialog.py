@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -131,6 +132,21 @@ def test_a_bundle_is_installed(dialog, here, network, watcher, tmp_path, index) 
     assert installed_engine().version == version
     dialog.install_from(tmp_path / "none")
     assert "no such file" in dialog.status.text()
+
+
+def test_a_bundle_whose_checksums_are_its_own_is_told(
+    dialog, here, network, watcher, tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "b.zip"
+    plan = dialog._plan()
+    make_bundle(plan, path, network, watcher.watcher)
+    wheels = [dataclasses.replace(w, sha256="") if w.name == TORCH else w for w in plan.wheels]
+    open_plan = dataclasses.replace(plan, wheels=tuple(wheels))
+    monkeypatch.setattr(jobs, "plan_of_bundle", lambda bundle: open_plan)
+    dialog.install_from(path)
+    settle(dialog)
+    assert "no checksum of torch: that of the bundle was taken" in dialog.status.text()
+    assert installed_engine() is not None
 
 
 def test_the_report_is_copied(dialog) -> None:

@@ -241,13 +241,18 @@ from msr_plugin.installer.python_choice import FittingPython
 def die(progress):
     if {phase!r} in progress.phase:
         os.kill(os.getpid(), signal.SIGKILL)
+def die_in_the_swap(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if {phase!r} == "swap":
+    real = Path.replace
+    Path.replace = lambda self, to: (die_in_the_swap if "engine.json" in self.name else real)(self, to)
 python = FittingPython(Path(sys.executable), {version!r})
 plan = make_plan("cpu", lock=read_lock("testos-x86_64", Path({lock!r})), python=python)
 install(plan, QgisNetwork(), Watcher(die), lambda python: (True, ""))
 """
 
 
-@pytest.mark.parametrize("phase", ["torch", "together", "Testing"])
+@pytest.mark.parametrize("phase", ["torch", "together", "Testing", "swap"])
 def test_a_killed_installation_leaves_the_old_engine(
     plan, network, watcher, fine, profile, tmp_path, phase
 ) -> None:
@@ -267,6 +272,7 @@ def test_a_killed_installation_leaves_the_old_engine(
     assert installed_engine() == new and fine(new.interpreter)[0]
     sweep_alone()
     assert engines() == [new.folder]
+    assert sorted(path.name for path in profile.iterdir()) == ["engine.json", "engines"]
 
 
 def test_what_a_crash_has_left_is_swept(plan, network, watcher, fine, profile) -> None:

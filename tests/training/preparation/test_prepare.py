@@ -353,6 +353,7 @@ def test_wrong_keys_are_named(folder, description, capsys):
         ({"sources": [{"name": "base", "grid": "fine", "files": "x.tif"}]}, "the name is taken"),
         ({"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "kind": "class"}]}, "list the numbers"),
         ({"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "classes": [1]}]}, "kind: class"),
+        ({"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "scale": 0}]}, "must not be 0"),
         (
             {"sources": [{"name": "a", "grid": "fine", "files": "x.tif", "units": "blub"}]},
             "a unit that cannot",
