@@ -82,10 +82,11 @@ class Evaluate(TrainingAlgorithm):
                 tr("{} must be a page, ending in .html: {}").format(self.label("OUTPUT_HTML"), report)
             )
         members = self.is_given(parameters, "MEMBERS", context)
+        package = self._package(model, "MODEL") if model else None
         return {
             "folder": self.folder(parameters, context, config or run),
             "config": config or None,
-            "model": self._package(model, "MODEL") if model else None,
+            "model": package,
             "report": report,
             "compare": [self._package(each, "COMPARE") for each in further],
             "members": self.parameterAsInt(parameters, "MEMBERS", context) if members else None,

@@ -27,6 +27,8 @@ from .loss_news import LossReporter
 
 # What the commands' sentences say of their options, as the dialogs have them.
 _WORDS = (
+    (r"^--only: ", "Kinds of run (ONLY): "),
+    (r"^--seeds: ", "Seeds (SEEDS): "),
     (r"choose another --output, or say --overwrite", "choose another name, or tick “Replace” (OVERWRITE)"),
     (r"say --overwrite to replace it", "tick “Replace” (OVERWRITE), or choose another name"),
     (
@@ -38,6 +40,7 @@ _WORDS = (
         r"lacks: run (`[^`]+`), and start again",
         rf"lacks: press Install engine under {PAGE}, with training ticked, or run \1, and start again",
     ),
+    (r"make it with training\.prepare\.", "make it with “Prepare training data”."),
     (r"start without --resume", "tick “Start anew” (FRESH)"),
     (
         r"try again, with a smaller tile size if it was memory",

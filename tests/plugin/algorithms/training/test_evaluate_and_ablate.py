@@ -59,6 +59,14 @@ def test_an_ablation_goes_on_and_ends_with_a_page(trained, tmp_path, feedback):
     assert Path(done["REPORT"]).read_text().startswith("<!doctype html>")
 
 
+def test_a_wrong_kind_of_run_is_told_by_its_label(trained):
+    config = {"CONFIG": trained["CONFIG"]}
+    with pytest.raises(QgsProcessingException, match=r"^Kinds of run \(ONLY\): there is no some"):
+        run("msr:ablate", {**config, "ONLY": "some"})
+    with pytest.raises(QgsProcessingException, match=r"^Seeds \(SEEDS\): seeds are different"):
+        run("msr:ablate", {**config, "SEEDS": "1,1"})
+
+
 def test_pages_are_shown_in_the_results_viewer(training):
     for name, page in (
         ("evaluate", "OUTPUT_HTML"),
@@ -73,11 +81,12 @@ def test_what_is_wrong_is_one_sentence(training, tmp_path, write_config):
     page = {"OUTPUT_HTML": str(tmp_path / "r.html")}
     assert "(CONFIG) is missing, or Model" in refused(training, "evaluate", page)
     assert "(FOLDER) is missing" in refused(training, "evaluate", {**page, "MODEL": "rainitur8"})
+    assert "Model (MODEL): " in refused(training, "evaluate", {**page, "MODEL": "nothing"})
     config = write_config()
     assert "ending in .html" in refused(training, "evaluate", {"CONFIG": config, "OUTPUT_HTML": "r.tif"})
     assert "such as 0,1,2" in refused(training, "ablate", {"CONFIG": config, "SEEDS": "one"})
     assert "there is no /nowhere.yaml" in refused(training, "ablate", {"CONFIG": "/nowhere.yaml"})
-    with pytest.raises(QgsProcessingException, match=r"stores/valley\.zarr"):
+    with pytest.raises(QgsProcessingException, match=r"stores/valley\.zarr: make it with “Prep"):
         run("msr:ablate", {"CONFIG": config})
     wrong = {"CONFIG": config, "MODEL": "nothing", **page}
     assert "Model (MODEL): " in refused(training, "evaluate", wrong)
