@@ -24,7 +24,7 @@ LAYERS = {  # parameter → the demo's raster
     "SOURCE_CLIMATOLOGY": "climatology.tif",
 }
 VALUES = {"DATE": "11", "OUTPUT": "fine.tif"}
-SIZE = (980, 840)  # pixels
+SIZE = (980, 640)  # pixels
 SETTLING = 1500  # milliseconds, in which help and layout come to rest
 
 

@@ -157,10 +157,14 @@ def play_in_time(hand: Hand, facts: dict[str, Any]) -> Steps:
     if steps.currentText() != "months" or frames != len(facts["dates"]):
         raise WalkError(f"It would play {frames} frames in steps of {steps.currentText()}.")
     pictures: dict[str, QImage] = {}
+    before = [""]
 
     def seen() -> bool:
         month = canvas.temporalRange().begin().toString("yyyy-MM")
-        if is_drawn() and month in facts["dates"] and month not in pictures:
+        # QGIS draws a moment after the frame has changed: what is at rest at once is the frame before.
+        settled = is_drawn() and month == before[0]
+        before[0] = month
+        if settled and month in facts["dates"] and month not in pictures:
             pictures[month] = canvas.grab().toImage()
             hand.picture(f"playing_{month}")
         return len(pictures) == len(facts["dates"])

@@ -21,6 +21,7 @@ CONFIGURATION = f"""# Few steps: the walk shows the way, not a good model.
 model: {{id: {MODEL}, name: "{TITLE}", licence: CC0-1.0, citation: Simulated by MSR.}}
 data: {{name: store, options: {{path: stores/{NAME}.zarr}}}}
 factor: 8
+sources: [{{name: elevation}}, {{name: greenness_simulated}}]
 steps: {STEPS}
 """
 

@@ -16,7 +16,7 @@ from engine.dates import When
 from engine.errors import InputError, PackageError
 from engine.fields.same_cells import place_among
 from engine.package.folder import Package
-from engine.raster.crs_name import crs_name
+from engine.raster.crs_name import cell_size, crs_name
 from engine.raster.georeference import crs_wkt
 from engine.raster.longitudes import goes_round
 
@@ -90,10 +90,11 @@ class BiasCorrection:
         for when in dates:
             self.factors.group_of(when)
         if self.place(coarse) is None:
-            x, y = abs(self.grid.affine.a), abs(self.grid.affine.e)
+            crs = crs_wkt(self.grid)
+            size = cell_size(self.grid.affine.a, self.grid.affine.e, crs)
             raise InputError(
-                f"target: the model corrects the coarse product on cells of {x:g} × {y:g} of its own in "
-                f"{crs_name(crs_wkt(self.grid))}, which are not the run's: ask for a grid whose coarse cells "
+                f"target: the model corrects the coarse product on cells of {size} of its own in "
+                f"{crs_name(crs)}, which are not the run's: ask for a grid whose coarse cells "
                 f"are these, or leave the grid out."
             )
         share = float(self._window(coarse, self.factors.fitted.astype(np.float32), 0.0).mean())

@@ -22,6 +22,27 @@ def crs_name(text: str) -> str:
     return _name(str(text))
 
 
+def cell_size(width: float, height: float, text: str) -> str:
+    """Return the size of cells with its units: 500 m × 500 m, 0.25° × 0.25°.
+
+    Args:
+        width: of a cell, in units of the CRS; its sign does not count.
+        height: likewise.
+        text: the CRS, any that PROJ reads; the units are left out where it is unknown.
+    """
+    units = _units(str(text))
+    return f"{abs(width):.6g}{units} × {abs(height):.6g}{units}"
+
+
+@lru_cache(maxsize=64)
+def _units(text: str) -> str:
+    try:
+        name = str(CRS.from_user_input(text).axis_info[0].unit_name)
+    except (CRSError, IndexError):
+        return ""
+    return {"degree": "°", "metre": " m", "kilometre": " km", "foot": " ft"}.get(name, f" {name}")
+
+
 @lru_cache(maxsize=64)
 def _name(text: str) -> str:
     try:

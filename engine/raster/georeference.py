@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from engine.errors import InputError
-from engine.raster.crs_name import crs_name
+from engine.raster.crs_name import cell_size, crs_name
 from engine.raster.longitudes import ROUNDED, circle, columns_round
 
 _MOST_TURNS = 8  # of a grid over a raster; more is no place on the globe
@@ -99,8 +99,9 @@ class Georeference:
 
     def describe(self) -> str:
         """Return the grid in words: size, resolution, CRS."""
-        size = f"{abs(self.transform.a):.6g} × {abs(self.transform.e):.6g}"
-        return f"{self.width} × {self.height} cells of {size}, {crs_name(self.crs.to_wkt())}"
+        crs = self.crs.to_wkt()
+        size = cell_size(self.transform.a, self.transform.e, crs)
+        return f"{self.width} × {self.height} cells of {size}, {crs_name(crs)}"
 
 
 def given_crs(text: str, called: str) -> CRS:

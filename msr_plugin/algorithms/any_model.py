@@ -42,7 +42,7 @@ class SuperResolve(CardAlgorithm):
         self.add_target(tr("Target raster (coarse)"))
         self.add(
             QgsProcessingParameterString(
-                "SOURCES", tr("Sources (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
+                "SOURCES", tr("Sources (lines of NAME=RASTER#BAND)"), None, True, optional=True
             )
         )
         self.add_dates()

@@ -26,7 +26,7 @@ _SEVERAL = ("OUTPUT_QUANTILES", "OUTPUT_MEMBERS")  # have several bands for each
 
 
 def with_subject(look: Look, request: dict[str, Any], project: QgsProject | None) -> Look:
-    """Return a look that says what the values are: as it does, else as the coarse layer is called.
+    """Return a look that says what the values are: as it does, else those of the coarse layer, finer.
 
     Args:
         look: of the main result.
@@ -36,7 +36,8 @@ def with_subject(look: Look, request: dict[str, Any], project: QgsProject | None
     path = request["target"]["path"]
     layers = project.mapLayers().values() if project is not None and not look.subject else ()
     named = next((layer.name() for layer in layers if layer.source() == path and layer.name()), "")
-    return replace(look, subject=look.subject or named or Path(path).stem)
+    # In front: lists of layers cut the end off, and the coarse layer is called so already.
+    return replace(look, subject=look.subject or tr("Finer: {}").format(named or Path(path).stem))
 
 
 def look_of_file(

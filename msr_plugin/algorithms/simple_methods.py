@@ -93,7 +93,7 @@ class Baseline(SuperResolutionAlgorithm):
         self.add(RasterInput("ELEVATION", tr("Elevation"), None, optional=True))
         self.add(
             QgsProcessingParameterString(
-                "SOURCES", tr("Covariates (NAME=RASTER#BAND, one on each line)"), None, True, optional=True
+                "SOURCES", tr("Covariates (lines of NAME=RASTER#BAND)"), None, True, optional=True
             )
         )
         self.add_dates(advanced=True)

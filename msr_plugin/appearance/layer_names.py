@@ -38,6 +38,11 @@ def rename(layer: QgsRasterLayer, naming: Naming, dates: Sequence[str] = ()) -> 
     layer.setName(tr("{} ({}) {}").format(name, naming.by, naming.what).strip())
 
 
+def undated(name: str, dates: Sequence[str]) -> str:
+    """Return a layer's name without the dates that `rename` put into it."""
+    return name.replace(f", {_span(dates)}", "", 1) if dates else name
+
+
 def cell_size(layer: QgsRasterLayer) -> str:
     """Return the size of a layer's cells in words: “0.25°”, “500 m”, “16 km”."""
     size = layer.rasterUnitsPerPixelX()

@@ -17,6 +17,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
 from ..compat import FIXED_RANGE, FIXED_RANGE_PER_BAND, UTC, set_band
 from ..translation import tr
+from .layer_names import date_words, undated
 from .time_steps import follow_dates
 
 MOST_LAYERS = 120  # of a group, where bands have no ranges of their own
@@ -156,7 +157,9 @@ def _add_group(
     group = parent.insertGroup(place, tr("{}, further dates").format(layer.name()))
     group.setExpanded(False)
     for band in range(2, len(spans) + 1):
-        own = QgsRasterLayer(layer.source(), f"{layer.name()} {dates[band - 1]}", layer.providerType())
+        # The date comes first: lists of layers cut the end off, and the group has the layer's name.
+        name = f"{date_words(dates[band - 1])}: {undated(layer.name(), dates)}"
+        own = QgsRasterLayer(layer.source(), name, layer.providerType())
         renderer = layer.renderer()
         if isinstance(renderer, QgsSingleBandPseudoColorRenderer):
             own.setRenderer(alike(renderer, band))

@@ -33,6 +33,7 @@ class DateWidget(ParameterWidget):
 
     def postInitialize(self, wrappers: Iterable[QgsAbstractProcessingParameterWidgetWrapper]) -> None:
         """Follow the raster of the dialog."""
+        super().postInitialize(wrappers)
         for wrapper in wrappers:
             if wrapper.parameterDefinition().name() == OF:
                 wrapper.widgetValueHasChanged.connect(self.follow)

@@ -33,6 +33,7 @@ class KindsWidget(ParameterWidget):
 
     def postInitialize(self, wrappers: Iterable[QgsAbstractProcessingParameterWidgetWrapper]) -> None:
         """Follow the covariates of the dialog."""
+        super().postInitialize(wrappers)
         for wrapper in wrappers:
             if wrapper.parameterDefinition().name() in (NAME, _LINES):
                 wrapper.widgetValueHasChanged.connect(self.follow)

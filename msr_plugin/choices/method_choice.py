@@ -6,7 +6,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from ..method_list import METHODS, ListedMethod
 from ..translation import tr
-from .parameter_widget import STANDARD_DIALOG, ParameterWidget, WidgetMaker
+from .parameter_widget import STANDARD_DIALOG, ParameterWidget, WidgetMaker, narrow
 
 
 class MethodWidget(ParameterWidget):
@@ -15,6 +15,7 @@ class MethodWidget(ParameterWidget):
     def createWidget(self) -> QWidget:
         """Return the list, in a dialog with the line below it."""
         self.box = QComboBox()
+        narrow(self.box)
         for method in METHODS.values():
             self.box.addItem(tr(method.title), method.id)
         self.box.currentIndexChanged.connect(self.tell)

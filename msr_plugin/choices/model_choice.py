@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QToolButton, QWidget
 
-from ..compat import EXPANDING, PREFERRED
 from ..folders import model_folders
 from ..packages.cards import installed_cards
 from ..translation import tr
-from .parameter_widget import ParameterWidget, WidgetMaker
+from .parameter_widget import ParameterWidget, WidgetMaker, narrow
 
 
 class ModelWidget(ParameterWidget):
@@ -22,13 +21,13 @@ class ModelWidget(ParameterWidget):
         for card in installed_cards(model_folders())[0]:
             self.box.addItem(f"{card.name} ({card.id})", card.id)
         self.box.setCurrentIndex(-1)
+        narrow(self.box)
         self.box.lineEdit().setPlaceholderText(tr("An installed model, or a folder"))
         self.box.editTextChanged.connect(self.tell)
         button = QToolButton()
         button.setText("…")
         button.setToolTip(tr("Choose the folder of a model package"))
         button.clicked.connect(self._browse)
-        self.box.setSizePolicy(EXPANDING, PREFERRED)
         return self.row(self.box, button)
 
     def show_text(self, text: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterDefinition
 from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
-from ..compat import resolve
+from ..compat import EXPANDING, PREFERRED, resolve
+from .folded_outputs import fold_outputs
 
 STANDARD_DIALOG = resolve((QgsProcessingGui, "WidgetType.Standard"), (Qgis, "ProcessingMode.Standard"))
 BATCH_DIALOG = resolve((QgsProcessingGui, "WidgetType.Batch"), (Qgis, "ProcessingMode.Batch"))
+
+_LETTERS = 16  # that a list has room for in a narrow dialog
 
 
 class ParameterWidget(QgsAbstractProcessingParameterWidgetWrapper):
@@ -22,6 +25,10 @@ class ParameterWidget(QgsAbstractProcessingParameterWidgetWrapper):
         parameter: whose value it is.
         kind: of dialog, as QGIS numbers them.
     """
+
+    def postInitialize(self, wrappers: Iterable[QgsAbstractProcessingParameterWidgetWrapper]) -> None:
+        """Hear of the other widgets when the dialog has all; one of ours puts the outputs in order."""
+        fold_outputs(self.wrappedWidget(), wrappers)
 
     def setWidgetValue(self, value: Any, context: QgsProcessingContext) -> None:
         """Show a value; one that is no text, such as an expression, as its text."""
@@ -51,6 +58,13 @@ class ParameterWidget(QgsAbstractProcessingParameterWidgetWrapper):
     def tell(self, *_: object) -> None:
         """Tell the dialog that the value is another now."""
         self.widgetValueHasChanged.emit(self)
+
+
+def narrow(box: QComboBox) -> None:
+    """Let a list be narrower than its longest entry, which would widen the whole dialog."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(_LETTERS)
+    box.setSizePolicy(EXPANDING, PREFERRED)
 
 
 class WidgetMaker:

@@ -6,7 +6,7 @@ from qgis.core import QgsProcessingParameterDefinition, QgsProcessingParameterEn
 from qgis.PyQt.QtWidgets import QComboBox, QWidget
 
 from ..translation import tr
-from .parameter_widget import ParameterWidget, WidgetMaker
+from .parameter_widget import ParameterWidget, WidgetMaker, narrow
 
 # Word: what a dialog says of it. Words that are not here are names, and stand for themselves.
 WORDS = {
@@ -46,6 +46,7 @@ class WordWidget(ParameterWidget):
     def createWidget(self) -> QWidget:
         """Return the list."""
         self.box = QComboBox()
+        narrow(self.box)
         for word in words_of(self.parameterDefinition()):
             self.box.addItem(shown(word), word)
         self.show_text("")

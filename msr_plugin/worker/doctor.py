@@ -13,6 +13,7 @@ from ..translation import tr
 from .environment import scrubbed_environment
 
 _SECONDS = 180
+_FINDING = {"name", "status", "message", "fix"}  # keys of one thing that the doctor looked at
 
 
 def examine(python: Path) -> tuple[bool, str]:
@@ -43,6 +44,9 @@ def examine(python: Path) -> tuple[bool, str]:
 
 def report_text(report: Any, indent: str = "") -> str:
     """Return a report of the doctor as lines of text."""
+    if isinstance(report, dict) and report.keys() >= _FINDING:
+        lines = [f"{indent}{report['status']}: {report['name']}: {report['message']}"]
+        return "\n".join([*lines, f"{indent}  → {report['fix']}"] if report["fix"] else lines)
     if isinstance(report, dict):
         lines = []
         for key, value in report.items():

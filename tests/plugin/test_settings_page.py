@@ -39,6 +39,15 @@ def test_a_report_is_text():
     assert report_text(report) == "ok: yes\nversions:\n  torch: –\nmodels:\n  id: a\n  b"
 
 
+def test_what_the_doctor_looked_at_is_a_line_each():
+    findings = [
+        {"name": "torch", "status": "ok", "message": "2.13.0", "fix": ""},
+        {"name": "zarr", "status": "error", "message": "is missing", "fix": "Install it."},
+    ]
+    told = report_text({"findings": findings})
+    assert told == "findings:\n  ok: torch: 2.13.0\n  error: zarr: is missing\n    → Install it."
+
+
 @pytest.fixture
 def page(qgis_app):
     """The page as the options dialog makes it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.raster.crs_name import crs_name
+from engine.raster.crs_name import cell_size, crs_name
 from engine.raster.georeference import crs_wkt
 from engine.source_kinds import KINDS
 from training.data.store_format import COARSE
@@ -63,7 +63,7 @@ def write_summary(page: Path, store: Path, plan: StorePlan, built: Built, remark
 
 def _grid(grid: Any) -> str:
     rows, columns = grid.shape
-    size = f"{abs(grid.affine.a):.6g} × {abs(grid.affine.e):.6g}"
+    size = cell_size(grid.affine.a, grid.affine.e, crs_wkt(grid))
     return f"{columns} × {rows} cells of {size}, {crs_name(crs_wkt(grid))}"
 
 

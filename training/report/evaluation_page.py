@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from engine.files.atomic import write_text
-from engine.raster.crs_name import crs_name
+from engine.raster.crs_name import cell_size, crs_name
 from training.evaluation.comparison import Evaluation
 from training.html.page import Page, facts_html
 from training.html.style import drawing
@@ -96,7 +96,7 @@ def _facts(context: ReportContext) -> Iterator[tuple[str, str]]:
     yield "Target", f"{context.what}, ×{archive.factor}"
     rows, columns = archive.shape[0], split.test.columns[1] - split.test.columns[0]
     k = archive.factor
-    cell = f"{abs(archive.transform.a):.6g} × {abs(archive.transform.e):.6g}"
+    cell = cell_size(archive.transform.a, archive.transform.e, archive.crs)
     yield (
         "Test region",
         f"{columns} × {rows} coarse cells of {cell}, {columns * k} × {rows * k} fine, "

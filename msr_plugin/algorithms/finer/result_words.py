@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ...appearance.units import readable
 from ...translation import tr
 
+_GRID = re.compile(r"(?P<cells>.+) cells of (?P<size>.+)")  # as the engine describes one
 LITTLE = 0.97  # times the error of interpolation: from here on hardly anything is gained
 
 
@@ -48,6 +50,8 @@ def _done(result: Mapping[str, Any], target: str) -> str:
             count=len(dates), first=dates[0], last=dates[-1]
         )
     coarse = next((str(s.get("grid")) for s in result.get("sources") or [] if s.get("name") == "target"), "")
+    if grid := _GRID.fullmatch(coarse):
+        coarse = tr("{cells} cells of {size}").format(**grid.groupdict())
     fine = f"{result.get('width')} × {result.get('height')}"
     return tr("{file} ({coarse}) was made finer, to {fine} cells{when}.").format(
         file=Path(target).name, coarse=coarse, fine=fine, when=when

@@ -123,7 +123,7 @@ def test_other_cells_asked_for_and_other_months_are_refused_before_the_run(
     request_: SuperResolveRequest, write_raster
 ) -> None:
     shifted = replace(request_, grid=GridRequest(extent=(11.25, 41, 19.25, 49), resolution=0.5))
-    with pytest.raises(InputError, match="cells of 2 × 2 of its own in EPSG:4326"):
+    with pytest.raises(InputError, match="cells of 2° × 2° of its own in EPSG:4326"):
         check(shifted, Silent())
     values = read(request_.target.path)[0]
     summer = write_raster("july.tif", values, 2.0, 10, 50, units="degC", dates=["2001-07-05"])

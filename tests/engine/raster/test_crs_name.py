@@ -7,7 +7,7 @@ from affine import Affine
 from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
-from engine.raster.crs_name import crs_name
+from engine.raster.crs_name import cell_size, crs_name
 from engine.raster.georeference import Georeference
 
 NAMED = (
@@ -40,4 +40,17 @@ def test_a_crs_is_a_code_a_name_or_its_kind(text, name):
 def test_a_grid_with_a_custom_crs_is_told_without_wkt():
     crs = RasterCRS.from_user_input("+proj=tmerc +lon_0=6.5 +k=0.9996 +ellps=GRS80 +units=m")
     told = Georeference(crs, Affine(500, 0, 0, 0, -500, 0), 8, 4).describe()
-    assert told == "8 × 4 cells of 500 × 500, custom CRS (transverse Mercator, 6.5° E)"
+    assert told == "8 × 4 cells of 500 m × 500 m, custom CRS (transverse Mercator, 6.5° E)"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("EPSG:4326", "0.25° × 0.5°"),
+        ("EPSG:32632", "0.25 m × 0.5 m"),
+        ("EPSG:2263", "0.25 US survey foot × 0.5 US survey foot"),
+        ("no CRS at all", "0.25 × 0.5"),
+    ],
+)
+def test_the_size_of_cells_has_the_units_of_the_crs(text, size):
+    assert cell_size(0.25, -0.5, text) == size

@@ -96,11 +96,11 @@ def test_a_layer_is_named_by_what_it_holds_unless_somebody_named_it(write_raster
 def test_a_result_is_named_after_the_coarse_layer_that_a_form_hands_on_as_a_path(write_raster):
     path = write_raster("tas_2018.tif", RAMP)
     project, request = QgsProject(), {"target": {"path": path}}
-    assert with_subject(Look(), request, project).subject == "tas_2018"
+    assert with_subject(Look(), request, project).subject == "Finer: tas_2018"
     project.addMapLayer(QgsRasterLayer(path, "Temperature of Iberia"))
-    assert with_subject(Look(), request, project).subject == "Temperature of Iberia"
+    assert with_subject(Look(), request, project).subject == "Finer: Temperature of Iberia"
     assert with_subject(Look(subject="Rain"), request, project).subject == "Rain"
-    assert with_subject(Look(), request, None).subject == "tas_2018"
+    assert with_subject(Look(), request, None).subject == "Finer: tas_2018"
 
 
 def test_a_simple_methods_result_is_coloured_by_the_units_that_the_engine_tells(provider):

@@ -20,6 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QSize
 
 from msr_plugin.appearance import temporal
+from msr_plugin.appearance.layer_names import Naming
 from msr_plugin.appearance.style import Look, ResultStyler
 from msr_plugin.compat import FIXED_RANGE_PER_BAND
 from msr_plugin.worker.engine_service import SERVICE
@@ -122,6 +123,24 @@ def test_the_temporal_controller_plays_all_dates(provider, months, tmp_path, end
     assert seen == expected
     assert len(project.mapLayers()) == (1 if FIXED_RANGE_PER_BAND is not None else 3)
     SERVICE.stop()
+
+
+def test_the_layer_of_a_further_date_is_called_by_it(write_raster):
+    if FIXED_RANGE_PER_BAND is not None:
+        pytest.skip("bands have ranges of their own")
+    context, fields = QgsProcessingContext(), numpy.random.default_rng(0).random((3, 2, 2))
+    project = QgsProject()
+    context.setProject(project)
+    layer = QgsRasterLayer(write_raster("m.tif", fields, resolution=0.25), "Finer raster")
+    project.addMapLayer(layer)
+    look = Look(dates=tuple(MONTHS), naming=Naming("Finer raster", "Rain", "bicubic"))
+    ResultStyler(look).postProcessLayer(layer, context, QgsProcessingFeedback())
+    names = sorted(each.name() for each in project.mapLayers().values())
+    assert names == [
+        "February 2019: Rain, 0.25° (bicubic)",
+        "January 2019: Rain, 0.25° (bicubic)",
+        "Rain, December 2018 to February 2019, 0.25° (bicubic)",
+    ]
 
 
 def test_of_very_many_dates_the_first_is_shown_and_it_is_said(write_raster):

@@ -8,8 +8,10 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsProcessingModelAlgorithm, QgsProject, QgsRasterLayer
 from qgis.gui import QgsProcessingModelerParameterWidget
+from qgis.PyQt.QtWidgets import QComboBox
 
 from msr_plugin.choices.layer_dates import dates_of_layer, span_of
+from msr_plugin.compat import ADVANCED
 from msr_plugin.method_list import METHODS
 
 MONTHS = ["2018-10", "2018-11", "2018-12", "2019-01"]
@@ -236,3 +238,28 @@ def test_a_batch_has_names_and_the_model_designer_its_own_widgets(windows):
     child = designer.createAlgorithm()
     assert child.parameterSources()["METHOD"][0].staticValue() == "bicubic"
     designer.close()
+
+
+ALGORITHMS = ["ablate", "baseline", "comparemethods", "evaluate", "exportmodel", "modelinfo", "prepare"]
+ALGORITHMS += ["rainitur8", "sharpen", "snow16km", "superresolve", "train"]
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_dialog_shows_eight_things_at_most_until_a_section_is_opened(dialog, name):
+    """QGIS itself leaves advanced outputs among the others."""
+    window = dialog(name)
+    window.show()  # QGIS folds the section then
+    wrappers = window.mainWidget().wrappers
+    widgets = {key: wrapper.wrappedWidget() for key, wrapper in wrappers.items()}
+    shown = [key for key, widget in widgets.items() if widget is not None and widget.isVisibleTo(window)]
+    assert 2 <= len(shown) <= 8, shown
+    hidden = {key for key, w in wrappers.items() if w.parameterDefinition().flags() & ADVANCED}
+    assert not hidden & set(shown)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("evaluate", "MODEL"), ("baseline", "METHOD")])
+def test_the_longest_entry_of_a_list_does_not_widen_a_dialog(dialog, name, parameter):
+    widget = dialog(name).mainWidget().wrappers[parameter].wrappedWidget()
+    box = widget.findChild(QComboBox)
+    longest = max(box.fontMetrics().boundingRect(box.itemText(i)).width() for i in range(box.count()))
+    assert box.minimumSizeHint().width() < longest

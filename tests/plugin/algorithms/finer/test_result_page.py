@@ -36,7 +36,10 @@ def test_a_page_says_in_five_lines_what_came_of_it(provider, hills, tmp_path):
     assert result["OUTPUT_HTML"] == str(path) and result["RESIDUAL"] < 1e-3
     text = path.read_text(encoding="utf-8")
     done, carried, gained, sure, kept = entries(text)
-    assert done.startswith("coarse.tif (32 × 32 cells") and "was made finer, to 128 × 128 cells" in done
+    assert (
+        done.startswith("coarse.tif (32 × 32 cells of 0.4° × 0.4°, EPSG:4326)")
+        and "was made finer, to 128 × 128 cells" in done
+    )
     assert "is carried down from ground (" in carried
     assert re.search(r"About \d+% of the error of smooth interpolation is gone.*°C", gained)
     assert "levels above the coarse cells" in sure
