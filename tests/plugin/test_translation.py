@@ -15,7 +15,7 @@ import pytest
 from qgis.core import QgsSettings
 
 from msr_plugin import translation
-from msr_plugin.worker.phases import PHASES, phase_words
+from msr_plugin.worker.phases import PHASES, phase_words, title_words
 
 LANGUAGES = ("de", "fr")
 TODO = "./dev translate --missing lists what is to be translated, ./dev translate --take FILE adds it"
@@ -223,3 +223,13 @@ def test_the_locale_decides(monkeypatch):
         QgsSettings().remove("locale/userLocale")
         translation.catalogue.cache_clear()
     assert translation.tr("Coarse raster") == "Coarse raster"
+
+
+def test_a_method_that_conserves_is_called_so_in_the_language_of_qgis(monkeypatch):
+    words = {"Lapse rate": "Gradient", "{}, conservative": "{}, erhaltend", "Comparing: {}": "V: {}"}
+    words["Comparing: {}, conservative"] = "V: {}, erhaltend"
+    monkeypatch.setattr("msr_plugin.translation.catalogue", lambda: words)
+    assert title_words("Lapse rate, conservative") == "Gradient, erhaltend"
+    assert title_words("Lapse rate") == "Gradient"
+    assert phase_words("Comparing: Lapse rate, conservative") == "V: Gradient, erhaltend"
+    assert phase_words("Comparing: Lapse rate") == "V: Gradient"

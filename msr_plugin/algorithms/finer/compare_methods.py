@@ -20,6 +20,7 @@ from qgis.core import (
 from ...appearance.style import Look, style_when_loaded
 from ...folders import profile_models
 from ...translation import tr
+from ...worker.phases import title_words
 from .. import told
 from ..base_super_resolution import SuperResolutionAlgorithm, reference_of
 from ..destinations import Destination, given_path
@@ -262,4 +263,4 @@ def _line(row: dict[str, Any]) -> str:
         if number is not None
     )
     where = tr("one level up") if row.get("level") == "up" else tr("against the finer raster")
-    return f"{where}: {tr(str(row.get('title')))} ({row.get('method')}): {told_numbers}"
+    return f"{where}: {title_words(str(row.get('title')))} ({row.get('method')}): {told_numbers}"
