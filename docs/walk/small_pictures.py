@@ -13,6 +13,7 @@ PICTURES = {
     "finer_result": "finer_map",
     "time": "playing_2021-04",
     "train": "own_model",
+    "evaluate": "evaluate_dialog",
 }
 MOST_BYTES = 150_000
 COLOURS = (256, 192, 128)  # fewer would change those of a legend
