@@ -25,7 +25,7 @@ from torch import Tensor
 
 from engine.disaggregation.smooth_correction import OFFSET, REACH, smooth_correction
 from engine.fields.conservation import aggregate, clipped
-from engine.fields.kept import KeptForDates, kept_or_made
+from engine.fields.kept import KeptForDates
 from engine.fields.neighbourhood import weighted_sum
 from engine.fields.upsample import upsample
 from engine.fields.windows import crop
@@ -86,7 +86,7 @@ def analogue_field(
     def band_means() -> Tensor:
         return torch.stack([aggregate(band, factor, area) for band in bands.unbind(1)], 1)
 
-    means = kept_or_made(kept, ("means of bands", bands.shape, tuple(in_use.tolist())), band_means)
+    means = band_means() if kept is None else kept.made_with(("means", bands.shape), in_use, band_means)
     weights, rest = fit(_to_space(coarse, target), _to_space(means, target), distance, target)
 
     # From here on one cell beyond what the bicubic ratio still needs is gone.

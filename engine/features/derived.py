@@ -14,7 +14,6 @@ from engine.errors import InputError
 from engine.features.terrain import sky_view, topographic_position
 from engine.fields.climatology import flat_weights, season_weights, weighted_mean
 from engine.fields.conservation import aggregate
-from engine.fields.kept import kept_or_made
 from engine.fields.patch import Patch
 from engine.fields.upsample import fill, upsample
 from engine.fields.windows import spread_cells
@@ -179,9 +178,10 @@ def _flat(given: Given) -> Tensor:
         bands = weighted_mean(given.values, flat_weights(given.distance))
         return normalised(bands, given.target).unsqueeze(1)
 
-    patch, used = given.patch, tuple(torch.isfinite(given.distance).flatten().tolist())
-    kept = patch.kept if patch.domain is None else None  # which may change with the date
-    return kept_or_made(kept, ("flat", given.values.shape, used), mean)
+    patch = given.patch
+    if patch.kept is None or patch.domain is not None:  # which may change with the date
+        return mean()
+    return patch.kept.made_with(("flat", given.values.shape), torch.isfinite(given.distance), mean)
 
 
 DERIVED: dict[str, Derived] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 T = TypeVar("T")
@@ -28,6 +29,14 @@ class KeptForDates:
             self._made[key] = make()
         known: T = self._made[key]
         return known
+
+    def made_with(self, key: Hashable, mask: Tensor | None, make: Callable[[], T]) -> T:
+        """Return what is kept under a key, made anew where it was made with another mask than this one."""
+        known: tuple[Tensor | None, T] | None = self._made.get(key)
+        if known is None or not _same(known[0], mask):
+            known = mask, make()
+            self._made[key] = known
+        return known[1]
 
     def put(self, key: Hashable, value: Any) -> None:
         """Keep a value in another form than it was made in."""
@@ -66,3 +75,7 @@ class LastKept:
 def kept_or_made(kept: KeptForDates | None, key: Hashable, make: Callable[[], T]) -> T:
     """Return what is kept under a key; without anything to keep it in, make it."""
     return make() if kept is None else kept.made(key, make)
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)

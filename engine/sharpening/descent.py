@@ -293,12 +293,7 @@ class Descent:
         made = fixed_terms(own, standards, side.step, STEP_HALO, holes, products, used)
         if kept is None:
             return made
-        key = "terms", side, tuple(used)
-        beside, known = kept.made(key, lambda: (holes, list(made)))
-        if not _same(beside, holes):  # of this date
-            known = list(made)
-            kept.put(key, (holes, known))
-        return known
+        return kept.made_with(("terms", side, tuple(used)), holes, partial(list, made))
 
     def _spread(self, blocks: Tensor, like: Tensor, side: _Side, origin: tuple[int, int]) -> Tensor:
         """Interpolate (1, rows, columns) of the fit's blocks to the cells of a step's fine side: (H, W)."""
@@ -316,7 +311,3 @@ class Descent:
     def _smooth(self, cells: Tensor) -> Tensor:
         """Interpolate what is known of coarse cells, the ring among them, to the fine cells without it."""
         return upsample(cells, self.factor, "bilinear", _RING)
-
-
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is other if one is None or other is None else torch.equal(one, other)

@@ -22,6 +22,15 @@ def test_a_thing_is_made_once_for_a_tile_and_anew_for_another() -> None:
     assert [kept_or_made(None, "slope", make) for _ in range(2)] == [4, 5]
 
 
+def test_a_thing_is_made_anew_with_another_mask() -> None:
+    kept, masks = KeptForDates(), [torch.tensor([True, False]), None, torch.tensor([True, True])]
+    numbers = iter(range(9))
+    for number, mask in enumerate(masks):
+        for _ in range(2):
+            again = mask if mask is None else mask.clone()
+            assert kept.made_with("means", again, lambda: next(numbers)) == number
+
+
 def test_parts_do_not_mix() -> None:
     kept = KeptForDates()
     kept.put("means", 1)
