@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, get_worker
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from engine.cluster.parts_request import PartsRequest
@@ -37,7 +38,7 @@ _LEAST = 32  # tasks that are given out at once, so that a cluster which adapts 
 _EACH = 3  # the same for each thread of the workers
 Workers = TypeVar("Workers", bound="DaskWorkers")
 # What a client raises whose scheduler goes while it is asked something.
-_CANCELLED = CancelledError, asyncio.CancelledError
+_CANCELLED = CancelledError, asyncio.CancelledError, CommClosedError  # of a scheduler that goes
 _COUNT_SECONDS = 2.0  # after which the workers are looked at again
 
 
