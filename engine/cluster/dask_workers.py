@@ -14,7 +14,6 @@ import queue
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from engine.cluster.parts_request import PartsRequest
-from engine.cluster.workers import EngineAsked, check_workers
+from engine.cluster.workers import CANCELLED, EngineAsked, check_workers
 from engine.compute.cards import take_card
 from engine.errors import EngineError
 from engine.feedback import Feedback
@@ -37,8 +36,7 @@ _LOOK_SECONDS = 0.5  # between looks whether the user or the cluster wants to st
 _LEAST = 32  # tasks that are given out at once, so that a cluster which adapts sees what is to do
 _EACH = 3  # the same for each thread of the workers
 Workers = TypeVar("Workers", bound="DaskWorkers")
-# What a client raises whose scheduler goes while it is asked something.
-_CANCELLED = CancelledError, asyncio.CancelledError, CommClosedError  # of a scheduler that goes
+_CANCELLED = *CANCELLED, CommClosedError
 _COUNT_SECONDS = 2.0  # after which the workers are looked at again
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import EngineError
 from engine.version import VERSION
 
-_CANCELLED = CancelledError, asyncio.CancelledError  # what a client raises whose scheduler goes
+CANCELLED = CancelledError, asyncio.CancelledError  # what a client raises whose scheduler goes
 
 
 def own_engine() -> tuple[str, str]:
@@ -51,7 +51,7 @@ def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
     asked = asked or EngineAsked()
     try:
         engines = client.run(asked.ask, on_error="return")
-    except (OSError, TimeoutError, ValueError, *_CANCELLED) as error:  # of the connection, or no worker
+    except (OSError, TimeoutError, ValueError, *CANCELLED) as error:  # of the connection, or no worker
         raise EngineError("The cluster has no worker that answers: start one and try again.") from error
     if not engines:
         raise EngineError("The cluster has no worker: start one and try again.")
