@@ -111,7 +111,7 @@ def _as_given(path: str, memory_gib: float | None, every: int, opened: StoreStat
             f"data.options.path: the dates of {path} name no month ({undated}), which training looks at: "
             f"give the rasters dates with one (date, band_dates) and prepare them again."
         )
-    budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * free_memory())
+    budget = int(memory_gib * 2**30) if memory_gib is not None else int(SHARE * system_memory())
     names = [str(s["name"]) for s in attributes["sources"]]
     dynamic = {COARSE, FINE, *(str(s["name"]) for s in attributes["sources"] if s["dynamic"])}
     held: dict[str, Any] = {}
@@ -282,10 +282,6 @@ def _source(entry: Mapping[str, Any], values: Any) -> ArchiveSource:
 
 def _hour(when: dates.When) -> float:
     return np.nan if when.hour is None else when.hour + (when.minute or 0) / 60
-
-
-def free_memory() -> int:
-    return system_memory()
 
 
 def _round_the_world(grid: GeoBox) -> bool:

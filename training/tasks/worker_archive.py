@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.compute.memory import system_memory
 from engine.errors import InputError
 from training.data.archive import Archive
 from training.data.readers import load_archive
-from training.data.store import SHARE, free_memory
+from training.data.store import SHARE
 from training.schema.config import Config
 
 
@@ -54,7 +55,7 @@ class WorkerArchive:
             if "path" in options:
                 options["path"] = os.path.join(self.folder, str(options["path"]))
             if data.name == "store" and options.get("memory_gib") is None:
-                options["memory_gib"] = SHARE * free_memory() / 2**30 / self.processes
+                options["memory_gib"] = SHARE * system_memory() / 2**30 / self.processes
             read = data.model_copy(update={"options": options})
             self._read = load_archive(self.config.model_copy(update={"data": read}))
         return self._read
