@@ -16,7 +16,6 @@ from engine.disaggregation.peak_bound import beyond_bound
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
 from engine.fields.domain import conserved, within
-from engine.fields.kept import KeptForDates
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import crop, spread_cells
@@ -54,7 +53,7 @@ def base_field(patch: Patch, target: TargetSpec, sources: Iterable[SourceSpec], 
     field = conserved(_from_climatology(patch, bands, target, source, area), patch, target)
     if not target.nonnegative:
         return field
-    wrong = beyond_bound(field, patch.target, bands, k, patch.halo, _kept(patch))
+    wrong = beyond_bound(field, patch.target, bands, k, patch.halo, patch.kept_of_climatology)
     if not bool(wrong.any()):
         return field
     smooth = conserved(_interpolated(patch, target, area), patch, target)
@@ -76,7 +75,9 @@ def _from_climatology(
         distance = torch.zeros(bands.shape[:2], device=bands.device)
     if distance.shape[1] > MOST_BANDS or not enough_bands(distance):
         return _seasonal(patch, bands, target, source, distance)
-    field = analogue_field(patch.target, bands, distance, k, target, patch.halo, area, _kept(patch))
+    field = analogue_field(
+        patch.target, bands, distance, k, target, patch.halo, area, patch.kept_of_climatology
+    )
     missing = ~torch.isfinite(field)
     known = torch.isfinite(crop(patch.target, patch.halo))
     wanted = spread_cells(known, k)
@@ -85,11 +86,6 @@ def _from_climatology(
     if bool((missing & wanted).any()):
         field = torch.where(missing, _seasonal(patch, bands, target, source, distance), field)
     return field
-
-
-def _kept(patch: Patch) -> KeptForDates | None:
-    """Return what keeps things made of the climatology alone; a domain, which may change, cuts it."""
-    return patch.kept if patch.domain is None else None
 
 
 def _seasonal(

@@ -178,10 +178,10 @@ def _flat(given: Given) -> Tensor:
         bands = weighted_mean(given.values, flat_weights(given.distance))
         return normalised(bands, given.target).unsqueeze(1)
 
-    patch = given.patch
-    if patch.kept is None or patch.domain is not None:  # which may change with the date
+    kept = given.patch.kept_of_climatology
+    if kept is None:
         return mean()
-    return patch.kept.made_with(("flat", given.values.shape), torch.isfinite(given.distance), mean)
+    return kept.made_with(("flat", given.values.shape), torch.isfinite(given.distance), mean)
 
 
 DERIVED: dict[str, Derived] = {

@@ -49,6 +49,11 @@ class Patch:
     # What is made of static sources for all the dates of the tile; None: it is for one date.
     kept: KeptForDates | None = None
 
+    @property
+    def kept_of_climatology(self) -> KeptForDates | None:
+        """What keeps things made of the climatology alone; a domain, which may change, cuts it."""
+        return self.kept if self.domain is None else None
+
     def averaging_area(self, target: TargetSpec) -> Tensor | None:
         """Return the area by which cells weigh in the target's coarse means, None where they count alike."""
         return self.area if target.by_area else None
