@@ -36,17 +36,15 @@ from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from engine.pipeline.tiles import TILE, edge
-from engine.raster.reference import RasterRef
 from engine.version import VERSION
 from training.bench.compiled import compiled_gain
 from training.bench.ensembles import ensemble_costs, ensemble_lines
 from training.bench.peers import measure_peer, peer_python
-from training.bench.rasters import make_rasters
+from training.bench.rasters import make_rasters, request_for
 from training.bench.stages import stage_shares
 from training.bench.training import loading_shares
 from training.console.command import main
 
-DATE = "--11"
 TINY = 16  # coarse cells along the edge of the raster that shows the overhead
 # Starts a command from a small process: a child's peak counts what its parent held when it forked.
 _PEAK = (
@@ -112,21 +110,6 @@ def _time(generator: GeneratorNetwork, inputs: NetworkInputs, device: torch.devi
         best = min(best, time.perf_counter() - start)
         if time.monotonic() > end:
             return best
-
-
-def request_for(
-    package: Package, rasters: Mapping[str, Path], output: Path, options: argparse.Namespace
-) -> SuperResolveRequest:
-    """Return the job: every source but those left out."""
-    given = [s.name for s in package.card.sources if s.name not in options.without]
-    return SuperResolveRequest(
-        model=str(package.folder),
-        target=RasterRef(str(rasters["target"])),
-        output=str(output),
-        sources={name: RasterRef(str(rasters[name])) for name in given},
-        date=DATE,
-        device=options.device,
-    )
 
 
 def end_to_end(request: SuperResolveRequest, runs: int) -> float:
@@ -241,9 +224,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     k = package.card.factor
     device = choose_device(options.device)
     side, large = (2048, 4096) if options.quick else (4096, 16384)
+
+    def asked(rasters: Mapping[str, Path], output: Path) -> SuperResolveRequest:
+        return request_for(package, rasters, output, options.device, options.without)
+
     say(f"making rasters of {side} × {side} fine cells")
     rasters = make_rasters(folder, package.card, side // k)
-    request = request_for(package, rasters, folder / "fine.tif", options)
+    request = asked(rasters, folder / "fine.tif")
 
     method = load_model(package, device)
     if not isinstance(method, ModelMethod):
@@ -261,16 +248,18 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if drawn:
         say("drawing members")
         one_tile = make_rasters(folder, package.card, TILE // k)
-        costs = ensemble_costs(request_for(package, one_tile, folder / "drawn.tif", options), rounds=2)
+        costs = ensemble_costs(asked(one_tile, folder / "drawn.tif"), rounds=2)
     peer = _peer(package, rasters, folder, options) if options.peers else None
     tiny = make_rasters(folder, package.card, TINY)
     cost = overhead(
-        request_for(package, tiny, folder / "tiny.tif", options), (TINY * k) ** 2 / rates[best] / 1e6, folder
+        asked(tiny, folder / "tiny.tif"),
+        (TINY * k) ** 2 / rates[best] / 1e6,
+        folder,
     )
     say(f"making rasters of {large} × {large} fine cells")
     large_rasters = make_rasters(folder, package.card, large // k)
     peaks = {
-        size: peak_memory(request_for(package, paths, folder / "peak.tif", options))
+        size: peak_memory(asked(paths, folder / "peak.tif"))
         for size, paths in ((side, rasters), (large, large_rasters))
     }
     say("training some steps")

@@ -27,10 +27,9 @@ from engine.package.folder import Package, find_package
 from engine.pipeline.method_choice import ModelCache
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from engine.raster.reference import RasterRef
-from training.bench.__main__ import DATE, forward_rates, plan_name
+from training.bench.__main__ import forward_rates, plan_name
 from training.bench.ensembles import fastest
-from training.bench.rasters import MONTHS, make_rasters
+from training.bench.rasters import MONTHS, make_rasters, request_for
 from training.bench.stages import stage_shares
 from training.console.command import main
 
@@ -58,14 +57,7 @@ def dates_cost(package: Package, folder: Path, side: int, rounds: int, device: s
         raise InputError(f"{package.card.id} is a cascade: name a model of one step.")
     bare, own = forward_rates(method, 1), plan_name(method.plan)
     rasters = make_rasters(folder, package.card, side // package.card.factor, MONTHS)
-    one = SuperResolveRequest(
-        model=str(package.folder),
-        target=RasterRef(str(rasters["target"])),
-        output=str(folder / "fine.tif"),
-        sources={s.name: RasterRef(str(rasters[s.name])) for s in package.card.sources},
-        date=DATE,
-        device=device,
-    )
+    one = request_for(package, rasters, folder / "fine.tif", device)
     many, cache = replace(one, date=None, all_dates=True), ModelCache()
 
     def make(request: SuperResolveRequest) -> None:

@@ -30,8 +30,8 @@ from engine.models.model import ModelMethod
 from engine.package.folder import find_package
 from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
-from training.bench.__main__ import end_to_end, forward_rates, request_for, say
-from training.bench.rasters import make_rasters
+from training.bench.__main__ import end_to_end, forward_rates, say
+from training.bench.rasters import make_rasters, request_for
 from training.bench.training import RAIN, loading
 from training.console.command import main
 from training.data.readers import load_archive
@@ -91,11 +91,11 @@ def model_figures(
         device: beside the processor.
         folder: for rasters and results.
         side: fine cells along the edge of the raster.
-        options: see `request_for`.
+        options: whose `without` names sources that are left out.
     """
     package = find_package(id_or_folder, ())
     rasters = make_rasters(folder, package.card, side // package.card.factor)
-    plain = request_for(package, rasters, folder / "fine.tif", options)
+    plain = request_for(package, rasters, folder / "fine.tif", options.device, options.without)
     fields = [field_of(replace(plain, device=name, precision="float32")) for name in (PROCESSOR, device)]
     span = float(np.nanmax(fields[0]) - np.nanmin(fields[0]))
     if (np.isnan(fields[0]) != np.isnan(fields[1])).any():

@@ -36,8 +36,7 @@ from engine.pipeline.steps.step_maker import StepMaker
 from engine.pipeline.super_resolve import super_resolve
 from engine.pipeline.tile_loop import tile_edge
 from engine.pipeline.tiles import TILE, TileQueue
-from engine.raster.reference import RasterRef
-from training.bench.rasters import make_rasters
+from training.bench.rasters import make_rasters, request_for
 from training.bench.stages import MEMBERS_STAGES, STAGES, stage_shares
 from training.console.command import main
 
@@ -212,14 +211,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         for model in options.model or ("rainitur8", "snow16km"):
             package = find_package(model, ())
             rasters = make_rasters(Path(name), package.card, options.side // package.card.factor)
-            request = SuperResolveRequest(
-                model=str(package.folder),
-                target=RasterRef(str(rasters["target"])),
-                output=str(Path(name) / "fine.tif"),
-                sources={s.name: RasterRef(str(rasters[s.name])) for s in package.card.sources},
-                date="--11",
-                device=options.device,
-            )
+            request = request_for(package, rasters, Path(name) / "fine.tif", options.device)
             costs = ensemble_costs(request, options.members, options.rounds, options.files, options.profile)
             figures[package.card.id] = costs
             if not options.json:

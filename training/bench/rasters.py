@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,16 @@ from affine import Affine
 from rasterio.windows import Window
 
 from engine.package.card import Card
+from engine.package.folder import Package
+from engine.pipeline.request import SuperResolveRequest
+from engine.raster.reference import RasterRef
 from engine.specs import SourceSpec
 
 WEST, NORTH = -60.0, 60.0
 SPAN = 120.0  # degrees that the raster covers, whatever its size
 BLOCK = 512
 MONTHS = 12
+DATE = "--11"
 _RANGE = (0.0, 200.0)  # where the card tells no range
 _STEPS = 4000  # of the integers that hold fine fields, between the ends of a range
 
@@ -45,6 +50,29 @@ def make_rasters(folder: Path, card: Card, coarse_cells: int, dates: int = 1) ->
         bands = MONTHS if source.traits.of_target else dates if source is target else 1
         _write(paths[source.name], source, cells, fine, span, seed, bands)
     return paths
+
+
+def request_for(
+    package: Package, rasters: Mapping[str, Path], output: Path, device: str, without: Collection[str] = ()
+) -> SuperResolveRequest:
+    """Return the job of one date with every source of a model but those left out.
+
+    Args:
+        package: of the model.
+        rasters: from `make_rasters`.
+        output: to write.
+        device: as a request names it.
+        without: names of sources.
+    """
+    given = [source.name for source in package.card.sources if source.name not in without]
+    return SuperResolveRequest(
+        model=str(package.folder),
+        target=RasterRef(str(rasters["target"])),
+        output=str(output),
+        sources={name: RasterRef(str(rasters[name])) for name in given},
+        date=DATE,
+        device=device,
+    )
 
 
 def _write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import stat
 import sys
@@ -14,18 +13,17 @@ from engine.errors import EngineError
 from engine.nets.downscaler import Downscaler
 from engine.package.folder import find_package
 from engine.pipeline.method_choice import ModelCache
-from training.bench.__main__ import TINY, request_for
+from training.bench.__main__ import TINY
 from training.bench.peers import measure_peer
-from training.bench.rasters import make_rasters
+from training.bench.rasters import make_rasters, request_for
 from training.bench.stages import STAGES, stage_shares
 
 
 def test_shares_make_one_and_nothing_stays_changed(tmp_path: Path) -> None:
     package = find_package("rainitur8", ())
     rasters = make_rasters(tmp_path, package.card, TINY)
-    options = argparse.Namespace(without=[], device="cpu")
     before = Downscaler.prepare
-    shares = stage_shares(request_for(package, rasters, tmp_path / "fine.tif", options), ModelCache())
+    shares = stage_shares(request_for(package, rasters, tmp_path / "fine.tif", "cpu"), ModelCache())
     assert Downscaler.prepare is before
     assert set(shares) == {name for name, _, _ in STAGES} | {"all else"}
     assert sum(shares.values()) == pytest.approx(1)
