@@ -94,6 +94,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield made
 
 
+@pytest.fixture()
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for results, and a cache of the test's own."""
+    monkeypatch.setenv("MSR_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
 @contextmanager
 def serving(place: Path) -> Iterator[Served]:
     """Serve a folder that is made within a place."""

@@ -52,14 +52,6 @@ def has_none(text: str | bytes) -> bool:
     return not any(secret.encode() in held for secret in SECRETS)
 
 
-@pytest.fixture()
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MSR_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
-
-
 @pytest.mark.parametrize("name", ["rain.zarr:tp", "rain.json:tp"])
 def test_a_run_of_a_few_tiles_makes_the_cells_of_the_file_and_tells_nothing(
     rain: Served,

@@ -62,14 +62,6 @@ def rain(served: Served, files: Path) -> Served:
     return served
 
 
-@pytest.fixture()
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MSR_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
-
-
 def opened(name: str) -> Raster:
     return Raster(RasterRef.parse(name), "target")
 
