@@ -42,10 +42,7 @@ class AllowedPlaces:
         """
         try:
             return self._whole(address)
-        except (
-            ValueError,
-            OSError,
-        ):  # signs that no path has, or an IPv6 host that is none
+        except (ValueError, OSError):  # signs that no path has, or an IPv6 host that is none
             raise InputError(f"{self._called} has a reference that means nothing: write it anew.") from None
 
     def _whole(self, address: str) -> str:
