@@ -16,6 +16,7 @@ from engine.disaggregation.peak_bound import beyond_bound
 from engine.disaggregation.smooth_correction import REACH, smooth_correction
 from engine.fields.climatology import season_weights, weighted_mean
 from engine.fields.domain import conserved, within
+from engine.fields.missing import all_finite
 from engine.fields.patch import Patch
 from engine.fields.upsample import HALO
 from engine.fields.windows import crop, spread_cells
@@ -78,6 +79,8 @@ def _from_climatology(
     field = analogue_field(
         patch.target, bands, distance, k, target, patch.halo, area, patch.kept_of_climatology
     )
+    if all_finite(field):
+        return field
     missing = ~torch.isfinite(field)
     known = torch.isfinite(crop(patch.target, patch.halo))
     wanted = spread_cells(known, k)

@@ -20,6 +20,8 @@ context gives what the whole field gives.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ from engine.disaggregation.smooth_correction import OFFSET, REACH, smooth_correc
 from engine.fields.conservation import aggregate, clipped
 from engine.fields.kept import KeptForDates
 from engine.fields.neighbourhood import weighted_sum
-from engine.fields.upsample import upsample
+from engine.fields.upsample import upsample, upsampled_mixture
 from engine.fields.windows import crop
 from engine.specs import TargetSpec
 
@@ -41,7 +43,6 @@ FLOOR = 0.03  # least ridge where the space is a square root
 SIGNED_FLOOR = 0.05  # its root for signed targets, in standard deviations of the target
 MEMORY_MONTHS = 1.0  # w⁰ falls with the distance in time as exp(−distance / memory)
 LEAST_BANDS = 3  # fewer leave nothing to fit
-_PIECE = 2**17  # fine cells at a time
 
 
 def enough_bands(distance: Tensor) -> bool:
@@ -93,20 +94,10 @@ def analogue_field(
     weights, rest = crop(weights, FITTED), crop(rest, FITTED)
     inner, margin = crop(bands, FITTED + 1, factor), (FITTED + 1) * factor
     withheld = torch.isinf(distance)
-    rows, width = rest.shape[1] - 2, inner.shape[-1]
-    step = max(1, _PIECE // (factor * width * len(inner)))
-    strips = []
-    for start in range(0, rows, step):  # strips that stay in the cache
-        stop = min(start + step, rows)
-        field = upsample(rest[:, start : stop + 2], factor, "bilinear", 1)
-        for band in range(inner.shape[1]):
-            values = inner[:, band, start * factor : stop * factor]
-            if bool(withheld[:, band].any()):  # its weight is zero, but zero times NaN is not
-                values = torch.where(withheld[:, band, None, None], torch.zeros_like(values), values)
-            weight = upsample(weights[:, band, start : stop + 2], factor, "bilinear", 1)
-            field.addcmul_(weight, _to_space(values, target))
-        strips.append(field)
-    field = torch.cat(strips, 1)
+    if bool(withheld.any()):  # its weight is zero, but zero times NaN is not
+        inner = inner.masked_fill(withheld[..., None, None], 0.0)
+    field = upsampled_mixture(weights, inner, factor, partial(_to_space, target=target))
+    field += upsample(rest, factor, "bilinear", 1)
     field = _from_space(field, target)
     area = None if area is None else area[..., margin : area.shape[-1] - margin]
     field = smooth_correction(field, crop(coarse, FITTED + 1), factor, target, area)

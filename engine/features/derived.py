@@ -31,6 +31,7 @@ class Given:
     source: SourceSpec
     target: TargetSpec
     patch: Patch
+    cut: int = 0  # cells on each side of which nobody wants to know a feature
 
     @property
     def cell_size(self) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,7 @@ class Given:
     def steepness(self) -> Tensor:
         """Square root of the slope's tangent."""
         east, north = self.rise
-        return (east * east).addcmul_(north, north).pow_(0.25)
+        return (east * east).addcmul_(north, north).sqrt_().sqrt_()
 
     @property
     def distance(self) -> Tensor:
@@ -65,12 +66,14 @@ class Given:
 class Derived:
     """A derived feature: its channels, and the function that returns (B, channels, H, W).
 
-    Of a static source it looks at nothing that changes with the date: it is made once for a tile.
+    Of a static source it looks at nothing that changes with the date: it is made once for a tile. A feature
+    that is much work leaves out the cells of `Given.cut` itself (`inner`).
     """
 
     channels: tuple[str, ...]
     compute: Callable[[Given], Tensor]
     kinds: tuple[str, ...] = ("continuous",)
+    inner: bool = False
 
 
 def gradient(height: Tensor, cell_height: Tensor, cell_width: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,7 +128,8 @@ def _anomaly(given: Given) -> Tensor:
 def _position(given: Given) -> Tensor:
     """Height above the mean of its surroundings: half a coarse cell and a whole one each way."""
     k = given.patch.factor if given.source.grid == "fine" else 2
-    return torch.stack([topographic_position(given.values[:, 0], r) for r in (max(k // 2, 1), k)], 1)
+    height, cut = given.values[:, 0], given.cut
+    return torch.stack([topographic_position(height, r, cut) for r in (max(k // 2, 1), k)], 1)
 
 
 def _relief(given: Given) -> Tensor:
@@ -162,7 +166,7 @@ def _standardised(given: Given) -> Tensor:
 def _skyview(given: Given) -> Tensor:
     """Share of the sky that is seen past what lies within REACH coarse cells."""
     k = given.patch.factor if given.source.grid == "fine" else 1
-    return sky_view(given.values[:, 0], *given.cell_size, REACH * k).unsqueeze(1)
+    return sky_view(given.values[:, 0], *given.cell_size, REACH * k, given.cut).unsqueeze(1)
 
 
 def _seasonal(given: Given) -> Tensor:
@@ -189,11 +193,11 @@ DERIVED: dict[str, Derived] = {
     "aspect": Derived(("aspect_sine", "aspect_cosine"), _aspect),
     "land": Derived(("land",), _land),
     "anomaly": Derived(("anomaly",), _anomaly),
-    "position": Derived(("position_near", "position_far"), _position),
+    "position": Derived(("position_near", "position_far"), _position, inner=True),
     "relief": Derived(tuple(f"relief_{radius}" for radius in NEAR), _relief),
     "exposure": Derived(("east_near", "north_near", "east_far", "north_far"), _exposure),
     "standardised": Derived(("standardised", "deviation"), _standardised),
-    "skyview": Derived(("skyview",), _skyview),
+    "skyview": Derived(("skyview",), _skyview, inner=True),
     "seasonal": Derived(("seasonal",), _seasonal, ("climatology",)),
     "flat": Derived(("flat",), _flat, ("climatology",)),
 }

@@ -89,11 +89,17 @@ def network_channels(sources: Iterable[SourceSpec]) -> tuple[dict[str, int], dic
     return coarse, fine
 
 
-def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Tensor | None:
+def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec, cut: int = 0) -> Tensor | None:
     """Return a source's channels before normalisation, or None when the patch lacks it.
 
     Statistics over training data are taken from these: `SourceSpec.normalisation` gives mean and
     std by channel name.
+
+    Args:
+        source: of the card.
+        patch: of any halo.
+        target: what is downscaled.
+        cut: coarse cells on each side that the channels leave out.
 
     Returns:
         (B, C, H, W) as `channel_names` lists them, NaN where invalid.
@@ -101,14 +107,17 @@ def source_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Ten
     values = _values(source, patch)
     if values is None:
         return None
-    given = Given(values, source, target, patch)
-    parts = [values] if _is_seen(source) else []
-    parts += [DERIVED[feature].compute(given) for feature in _derived(source)]
+    cells = cut * (1 if source.grid == "coarse" else patch.factor)
+    given, shown = Given(values, source, target, patch, cells), crop(values, cells)
+    parts = [shown] if _is_seen(source) else []
+    for feature in _derived(source):
+        made = DERIVED[feature].compute(given)
+        parts.append(made if DERIVED[feature].inner else crop(made, cells))
     channels = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
     # Derived features end where the source ends.
-    if not source.traits.of_target and source.derived and not all_finite(values):
-        valid = torch.isfinite(values).all(1, keepdim=True)
-        channels = torch.where(valid, channels, torch.full_like(channels, torch.nan))
+    if not source.traits.of_target and source.derived and not all_finite(shown):
+        valid = torch.isfinite(shown).all(1, keepdim=True)
+        channels = channels.masked_fill(~valid, torch.nan)
     return channels
 
 
@@ -129,11 +138,10 @@ def _values(source: SourceSpec, patch: Patch) -> Tensor | None:
 
 
 def _normalised_channels(source: SourceSpec, patch: Patch, target: TargetSpec) -> Tensor:
-    channels = source_channels(source, patch, target)
+    channels = source_channels(source, patch, target, REACH)
     if channels is None:
         raise ValueError(f"the patch lacks {source.name}")
-    scale = 1 if source.grid == "coarse" else patch.factor
-    return normalise(crop(channels, REACH, scale), channel_names(source), source.normalisation)
+    return normalise(channels, channel_names(source), source.normalisation)
 
 
 def normalise(
@@ -154,12 +162,12 @@ def normalise(
     values, mask = result[:, :count], result[:, count:]
     for index, name in enumerate(names):
         one = statistics.get(name, {})
-        torch.mul(channels[:, index], 1 / one.get("std", 1.0), out=values[:, index])
-        if one.get("mean"):
-            values[:, index] -= one["mean"] / one.get("std", 1.0)
+        scale = 1 / one.get("std", 1.0)
+        shift = torch.tensor(-one.get("mean", 0.0) * scale)  # the processor's, which goes with any device
+        torch.add(shift, channels[:, index], alpha=scale, out=values[:, index])
     mask.fill_(1.0)
     if not all_finite(values):
-        valid = torch.isfinite(values).all(1, keepdim=True)
+        valid = torch.isfinite(values.sum(1, keepdim=True))
         mask.copy_(valid)
         values.masked_fill_(~valid, 0.0)
     values.clamp_(-LIMIT, LIMIT)

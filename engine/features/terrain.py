@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.fields.missing import all_finite
+from engine.fields.windows import crop
 
-_ROWS = 64  # summed at a time, so that they stay in the processor's cache
+_CELLS = 2**18  # at a time, so that they stay in the processor's cache
 DIRECTIONS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
-def topographic_position(height: Tensor, radius: int) -> Tensor:
+def topographic_position(height: Tensor, radius: int, cut: int = 0) -> Tensor:
     """Return how far a cell lies above the mean of the square of cells round it.
 
     Weiss 2001, "Topographic position and landforms analysis", ESRI User Conference. The mean is over
@@ -23,22 +24,26 @@ def topographic_position(height: Tensor, radius: int) -> Tensor:
     Args:
         height: (B, H, W), NaN where invalid.
         radius: cells from the middle of the square to its edge.
+        cut: cells on each side that the result leaves out.
     """
     if all_finite(height):
         level = height.sum((1, 2), keepdim=True) / (height.shape[1] * height.shape[2])
         above = height - level
-        share = _full_square_mean(height.shape, radius, height)
-        return above - _square_mean(above, radius) / share.clamp_min(1e-6)
+        total = _square_mean(above, radius, cut)
+        if cut < radius:
+            total /= crop(_full_square_mean(height.shape, radius, height), cut).clamp_min(1e-6)
+        return crop(above, cut) - total
     valid = torch.isfinite(height)
     # Heights are taken from their mean, so that sums of many stay exact in float32.
-    level = torch.where(valid, height, torch.zeros_like(height)).sum((1, 2), keepdim=True)
+    level = torch.where(valid, height, 0.0).sum((1, 2), keepdim=True)
     level = level / valid.sum((1, 2), keepdim=True, dtype=torch.int32).clamp_min(1)
-    above = torch.where(valid, height - level, torch.zeros_like(height))
-    total, count = _square_mean(above, radius), _square_mean(valid.float(), radius)
-    return torch.where(valid, height - level - total / count.clamp_min(1e-6), torch.nan)
+    above = torch.where(valid, height - level, 0.0)
+    total, count = _square_mean(above, radius, cut), _square_mean(valid.float(), radius, cut)
+    total = crop(above, cut) - total / count.clamp_min(1e-6)
+    return total.masked_fill_(~crop(valid, cut), torch.nan)
 
 
-def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int) -> Tensor:
+def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int, cut: int = 0) -> Tensor:
     """Return the share of the sky that is seen, 1 on open ground: 1 − mean of sin(horizon angle).
 
     Zakšek, Oštir & Kokalj 2011, "Sky-view factor as a relief visualization technique", Remote
@@ -48,38 +53,51 @@ def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int
         height: (B, H, W) in metres, NaN where invalid.
         cell_height, cell_width: (B, H, 1) in metres.
         reach: cells as far as which the horizon is looked for; beyond four, not every one is.
+        cut: cells on each side that the result leaves out.
     """
-    rows, columns = height.shape[-2:]
     known = torch.isfinite(height)
     # What is not known lies infinitely deep, and is never the highest.
-    around = F.pad(height.masked_fill(~known, -math.inf), (reach,) * 4, value=-math.inf)
+    pad = max(reach - cut, 0)
+    around = F.pad(height.masked_fill(~known, -math.inf), (pad,) * 4, value=-math.inf)
+    height, known, first = crop(height, cut), crop(known, cut), cut + pad
+    rows, columns = height.shape[-2:]
     steps = sorted({min(reach, round(1.4**i)) for i in range(2 * reach.bit_length() + 2)})
-    apart = [torch.hypot(down * cell_height, right * cell_width) for down, right in DIRECTIONS]
+    tall, wide = (side[:, cut : side.shape[1] - cut] for side in (cell_height, cell_width))
+    apart = [torch.hypot(down * tall, right * wide) for down, right in DIRECTIONS]
     hidden = torch.zeros_like(height)
-    piece = _ROWS if height.device.type == "cpu" else rows
+    piece = _strip(height)
     for row in range(0, rows, piece):
         part = slice(row, row + piece)
         own, hides = height[:, part], hidden[:, part]
-        rise = torch.empty_like(own)
+        rise, steepest = torch.empty_like(own), torch.empty_like(own)
         for (down, right), long in zip(DIRECTIONS, apart, strict=True):
-            steepest = torch.zeros_like(own)
+            steepest.zero_()
             for step in steps:
-                top, left = reach + down * step + row, reach + right * step
+                top, left = first + down * step + row, first + right * step
                 there = around[:, top : top + own.shape[1], left : left + columns]
                 torch.sub(there, own, out=rise)
-                torch.maximum(steepest, rise.div_(step * long[:, part]), out=steepest)
+                torch.maximum(steepest, rise.mul_(1 / step), out=steepest)
+            steepest.div_(long[:, part])
             hides += steepest.div_(torch.sqrt(1 + steepest**2))
     return torch.where(known, 1 - hidden / len(DIRECTIONS), torch.nan)
 
 
-def _square_mean(field: Tensor, radius: int) -> Tensor:
-    """Return the mean over (2·radius + 1)² cells, zeros beyond the window, along one axis after the other."""
-    size, length = 2 * radius + 1, field.shape[-2]
-    piece = _ROWS if field.device.type == "cpu" else length
-    rows = F.pad(field, (radius, radius)).split(piece, -2)
-    across = torch.cat([_window_sum(part, size, -1) for part in rows], -2) / size
-    across = F.pad(across, (0, 0, radius, radius))
-    down = [across.narrow(-2, row, min(piece, length - row) + size - 1) for row in range(0, length, piece)]
+def _strip(field: Tensor) -> int:
+    """Return how many rows of a field are made at a time."""
+    rows, columns = field.shape[-2:]
+    return min(rows, max(1, _CELLS // columns)) if field.device.type == "cpu" else rows
+
+
+def _square_mean(field: Tensor, radius: int, cut: int = 0) -> Tensor:
+    """Return the mean over (2·radius + 1)² cells, zeros beyond the window, along one axis after the other.
+
+    `cut` cells on each side are left out.
+    """
+    field = F.pad(field, (radius - cut,) * 4)  # takes away where that is below zero
+    size, rows = 2 * radius + 1, field.shape[-2] - 2 * radius
+    across = torch.cat([_window_sum(part, size, -1) for part in field.split(_strip(field), -2)], -2) / size
+    piece = _strip(across)
+    down = [across.narrow(-2, row, min(piece, rows - row) + size - 1) for row in range(0, rows, piece)]
     return torch.cat([_window_sum(part, size, -2) for part in down], -2) / size
 
 
@@ -100,11 +118,16 @@ def _full_square_mean(shape: torch.Size, radius: int, like: Tensor) -> Tensor:
 def _window_sum(field: Tensor, size: int, axis: int) -> Tensor:
     """Return the sums of `size` neighbours along an axis, which has size − 1 fewer of them.
 
-    All cells of one neighbour are added at once, several times quicker than cell by cell as pooling
-    does, in the same order: the sums are the same to the last digit, wherever the window begins.
+    From sums of 1, 2, 4, … neighbours, all cells at once: some 2·log₂(size) additions in place of `size`, in
+    the same order for every cell, so that the sums are the same to the last digit wherever the window begins.
     """
     length = field.shape[axis] - size + 1
-    total = field.narrow(axis, 0, length).clone()
-    for step in range(1, size):
-        total += field.narrow(axis, step, length)
-    return total
+    sums, span, taken = field, 1, size & 1
+    total = field.narrow(axis, 0, length) if taken else None
+    while 2 * span <= size:
+        rest = sums.shape[axis] - span
+        sums, span = sums.narrow(axis, 0, rest) + sums.narrow(axis, span, rest), 2 * span
+        if size & span:
+            part = sums.narrow(axis, taken, length)
+            total, taken = part if total is None else total + part, taken + span
+    return field.clone() if total is None else total

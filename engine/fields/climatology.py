@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.fields.missing import all_finite
+
 _PIECE = 16384  # cells at a time, so that their bands stay in the processor's cache
+_LINES = 2**16  # the same of one band at a time
 
 
 def season_weights(distance: Tensor, kernel_months: float) -> Tensor:
@@ -48,12 +51,29 @@ def weighted_mean(bands: Tensor, weights: Tensor) -> Tensor:
     if not bool(used.all()):
         bands, weights = bands[:, used], weights[:, used]
     mean = _combine(bands, weights) / weights.sum(-1)[:, None, None]
-    holes = ~torch.isfinite(mean)
-    if bool(holes.any()):  # only where a band is missing are the bands looked at one by one
-        for some in holes.any(0).nonzero().split(_PIECE):
+    if not all_finite(mean):  # only where a band is missing are the bands looked at one by one
+        for some in _incomplete(mean, bands).any(0).nonzero().split(_PIECE):
             rows, columns = some.unbind(1)
             mean[:, rows, columns] = _mean_of_valid(bands[..., rows, columns].float(), weights.float())
     return mean
+
+
+def _incomplete(mean: Tensor, bands: Tensor) -> Tensor:
+    """Return where a band has a value and not all have, (B, H, W); their mean is NaN there."""
+    cells = ~torch.isfinite(mean)
+    step = max(1, _LINES // bands.shape[-1])
+    for holes, sample in zip(cells, bands, strict=True):
+        for start in range(0, len(holes), step):  # strips that stay in the cache
+            strip = holes[start : start + step]
+            columns = strip.any(0).nonzero()[:, 0]
+            if not len(columns):
+                continue
+            across = slice(int(columns[0]), int(columns[-1]) + 1)
+            nothing = strip[:, across].clone()
+            for band in sample[:, start : start + step, across]:
+                nothing &= torch.isnan(band)
+            strip[:, across] ^= nothing
+    return cells
 
 
 def _mean_of_valid(bands: Tensor, weights: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ data are continued flatly beyond their edge.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +41,54 @@ def upsample(coarse: Tensor, factor: int, kernel: str, crop: int = 0) -> Tensor:
         within the kernel's radius; the caller masks what must be NaN.
     """
     radius = RADIUS[kernel]
+    columns, weights = _columns(coarse, factor, kernel, crop)
+    return _rows(columns, weights, factor, radius)
+
+
+@torch.no_grad()
+def upsampled_mixture(
+    weights: Tensor, fields: Tensor, factor: int, space: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Return Σ_m w_m·f(x_m), the weights interpolated bilinearly; no gradient is kept.
+
+    A fine row's weights are a mean of two coarse rows'. So the sums are taken for each of the two first, with
+    two multiplications for a cell of a band, and their mean is taken once.
+
+    Args:
+        weights: (B, M, h + 2, w + 2), finite: coarse cells.
+        fields: (B, M, h·k, w·k), x.
+        factor: k.
+        space: f, called with a strip of (B, rows, k, w·k) of one band.
+
+    Returns:
+        (B, h·k, w·k) float32, NaN where a band is.
+    """
+    columns, taps = _columns(weights.flatten(0, 1), factor, "bilinear", 1)
+    columns = columns.unflatten(0, weights.shape[:2])
+    batch, count, height, width = weights.shape[0], weights.shape[1], weights.shape[2] - 2, columns.shape[-1]
+    rows = fields.unflatten(-2, (-1, factor))
+    result = columns.new_empty(batch, height, factor, width)
+    step = max(1, _PIECE // (batch * factor * width)) if columns.device.type == "cpu" else height
+    for start in range(0, height, step):  # strips that stay in the cache
+        stop = min(start + step, height)
+        sums = columns.new_zeros(2, batch, stop - start, factor, width)
+        for band in range(count):
+            values = space(rows[:, band, start:stop])
+            for low, high, first in _halves(factor):
+                part = values[:, :, low:high]
+                for tap in (0, 1):
+                    weight = columns[:, band, start + first + tap : stop + first + tap, None]
+                    sums[tap, :, :, low:high].addcmul_(weight, part)
+        for low, high, first in _halves(factor):
+            upper, lower = sums[:, :, :, low:high]
+            upper *= taps[first, low:high, None]
+            torch.addcmul(upper, lower, taps[first + 1, low:high, None], out=result[:, start:stop, low:high])
+    return result.flatten(1, 2)
+
+
+def _columns(coarse: Tensor, factor: int, kernel: str, crop: int) -> tuple[Tensor, Tensor]:
+    """Enlarge along columns: (B, H, W) to (B, h + 2·radius, w·k), less `crop`; and the taps' weights."""
+    radius = RADIUS[kernel]
     filled = fill(coarse.float(), radius)
     if crop < radius:
         pad = radius - crop
@@ -53,7 +102,12 @@ def upsample(coarse: Tensor, factor: int, kernel: str, crop: int = 0) -> Tensor:
     columns = functools.reduce(
         torch.add, [filled[..., t : t + width, None] * w for t, w in enumerate(weights)]
     ).flatten(-2)
-    return _rows(columns, weights, factor, radius)
+    return columns, weights
+
+
+def _halves(factor: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return the fine rows of each half of a coarse cell, and its first tap: each sees one tap less."""
+    return (0, (factor + 1) // 2, 0), ((factor + 1) // 2, factor, 1)
 
 
 def _rows(columns: Tensor, weights: Tensor, factor: int, radius: int) -> Tensor:
@@ -62,11 +116,9 @@ def _rows(columns: Tensor, weights: Tensor, factor: int, radius: int) -> Tensor:
     result = columns.new_empty(batch, height, factor, width)
     step = max(1, _PIECE // (batch * factor * width))
     scratch = columns.new_empty(batch, step, (factor + 1) // 2, width)
-    # The first and the second half of a coarse cell each see one tap less.
-    halves = ((0, (factor + 1) // 2, 0), ((factor + 1) // 2, factor, 1))
     for start in range(0, height, step):
         stop = min(start + step, height)
-        for low, high, first in halves:
+        for low, high, first in _halves(factor):
             part, spare = result[:, start:stop, low:high], scratch[:, : stop - start, : high - low]
             for tap in range(first, first + 2 * radius):
                 source, weight = columns[:, start + tap : stop + tap, None], weights[tap, low:high, None]

@@ -18,6 +18,7 @@ from engine.features.network_inputs import (
     source_channels,
 )
 from engine.fields.patch import Patch
+from engine.fields.windows import crop
 from engine.specs import SourceSpec, TargetSpec
 from engine.transforms import inverse, normalised, physical, transform
 
@@ -248,3 +249,5 @@ def test_every_registered_feature_gives_its_channels() -> None:
         assert channels.shape[1] == len(channel_names(source))
         assert bool(torch.isfinite(channels).all())
         assert float(channels[:, -1].std()) > 0
+        inner = source_channels(source, patch, RAIN, 1)
+        torch.testing.assert_close(inner, crop(channels, 1, patch.factor), rtol=1e-5, atol=1e-4)

@@ -45,11 +45,33 @@ def test_ground_looks_the_same_in_pieces(monkeypatch):
     height = torch.rand(1, 30, 20, generator=torch.Generator().manual_seed(2)) * 900
     height[0, 3:5, 7] = math.nan
     looks = [(sky_view(height, *sizes(30), 5), topographic_position(height, 4))]
-    monkeypatch.setattr(terrain, "_ROWS", 7)
+    monkeypatch.setattr(terrain, "_CELLS", 140)
     looks.append((sky_view(height, *sizes(30), 5), topographic_position(height, 4)))
     for one, other in zip(*looks, strict=True):
         assert torch.equal(one.isnan(), height.isnan())
         assert torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+@pytest.mark.parametrize("cut", [2, 5, 9])
+@pytest.mark.parametrize("hole", [False, True])
+def test_what_nobody_looks_at_is_not_made_and_the_rest_stays(cut, hole):
+    height = torch.rand(2, 30, 34, generator=torch.Generator().manual_seed(4)) * 900
+    if hole:
+        height[0, 3:5, 7:9] = math.nan
+        height[1, 15, 15] = math.nan
+    inside = (slice(None), slice(cut, -cut), slice(cut, -cut))
+    sky, position = sky_view(height, *sizes(30), 5, cut), topographic_position(height, 5, cut)
+    assert torch.equal(sky.nan_to_num(9), sky_view(height, *sizes(30), 5)[inside].nan_to_num(9))
+    whole = topographic_position(height, 5)[inside]
+    torch.testing.assert_close(position, whole, equal_nan=True, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 13, 16, 65])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_sums_of_neighbours_are_those_added_one_by_one(size, axis):
+    field = torch.arange(70.0 * 67).view(1, 70, 67) % 101
+    sums = terrain._window_sum(field, size, axis)
+    assert torch.equal(sums, field.unfold(axis, size, 1).sum(-1))
 
 
 def test_position_leaves_out_cells_without_data():
