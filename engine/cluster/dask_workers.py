@@ -169,14 +169,15 @@ class DaskWorkers:
                 for line in check_workers(self._client, self._manner.asked):
                     self._feedback.log(line, "warning")
         except BaseException:
-            self._stack.close()
+            self._quietly(self._stack.close)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        # A client whose scheduler goes may fail to close, which is not what the run ended with.
+        self._quietly(self._stack.close)
 
     def ask(self, do: Callable[..., Any], *given: Any) -> Any:
         """Return what a function of this project says on a worker, whichever."""

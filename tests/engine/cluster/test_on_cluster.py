@@ -143,6 +143,30 @@ def test_a_question_that_the_scheduler_leaves_unanswered_is_told(ended: type[Bas
         workers.do(SimpleNamespace(token="t"), range(3), lambda _: None)
 
 
+@pytest.mark.parametrize("ended", [RuntimeError, concurrent.futures.CancelledError, asyncio.CancelledError])
+def test_a_client_that_cannot_be_closed_hides_nothing(
+    cluster: LocalCluster, ended: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asyncio refuses it at times, where the scheduler goes meanwhile."""
+    closed = Client.close
+
+    def close(self: Client, *given: object, **named: object) -> None:
+        before = self.status
+        closed(self, *given, **named)
+        if before != "closed":  # `__del__` closes it once more
+            raise ended("Cannot change state of expiring Timeout")
+
+    monkeypatch.setattr(Client, "close", close)
+    wanted = PartsRequest(cluster=cluster.scheduler_address)
+    with dask_workers.DaskWorkers(wanted, 1, Silent()):
+        pass
+    with pytest.raises(EngineError, match=r"^It has gone"), dask_workers.DaskWorkers(wanted, 1, Silent()):
+        raise EngineError("It has gone.")
+    monkeypatch.setattr(dask_workers, "check_workers", lambda *_: int("no worker"))
+    with pytest.raises(ValueError, match=r"no worker"):
+        dask_workers.DaskWorkers(wanted, 1, Silent()).__enter__()
+
+
 class Failing:
     """A job whose tasks are timed out by a disk."""
 
