@@ -158,3 +158,6 @@ def test_a_netcdf_on_a_server_is_refused_with_what_to_do(served: Served, tmp_pat
     write_netcdf(served.folder / "rain.nc")
     sentence = refused(served.url("rain.nc", query="token=t0k3n"))
     assert "t0k3n" not in sentence and "download it first" in sentence
+    sentence = refused(served.url("rain.nc:tp", query="token=t0k3n"))
+    assert "t0k3n" not in sentence
+    assert "no variable of a NetCDF or HDF5 file is read on a server: download it first" in sentence
