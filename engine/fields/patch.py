@@ -59,7 +59,7 @@ class Patch:
         return self.area if target.by_area else None
 
 
-_STAY = ("origin",)  # numbers that the processor looks at
+STAY = ("origin",)  # numbers that the processor looks at
 
 
 def moved(patch: Patch, device: torch.device) -> Patch:
@@ -74,7 +74,7 @@ def tensors_of(patch: Patch) -> list[Tensor]:
     tensors: list[Tensor] = []
     for part in fields(patch):
         value = getattr(patch, part.name)
-        if isinstance(value, Tensor) and part.name not in _STAY:
+        if isinstance(value, Tensor) and part.name not in STAY:
             tensors.append(value)
         elif isinstance(value, dict):
             tensors += value.values()
@@ -86,7 +86,7 @@ def rebuilt(patch: Patch, tensors: Sequence[Tensor]) -> Patch:
     given, changed = iter(tensors), dict[str, Any]()
     for part in fields(patch):
         value = getattr(patch, part.name)
-        if isinstance(value, Tensor) and part.name not in _STAY:
+        if isinstance(value, Tensor) and part.name not in STAY:
             changed[part.name] = next(given)
         elif isinstance(value, dict):
             changed[part.name] = {name: next(given) for name in value}

@@ -136,8 +136,8 @@ class Noise:
 
     @cached_property
     def _places(self) -> list[list[int]]:
-        """The origins as numbers, read from the device once for all levels."""
-        return self.origin.to("cpu").tolist()
+        """The origins as numbers, read once for all levels."""
+        return self.origin.tolist()
 
     def at(self, level: int, scale: int, size: tuple[int, int], margin: int, channels: int) -> Tensor:
         """Return one level's noise, (B, channels, h·scale + 2·margin, w·scale + 2·margin) float32.

@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.compute.devices import choose_device
 from engine.compute.memory import is_out_of_memory
 from engine.errors import InputError, OutOfMemoryError
+from engine.fields.patch import STAY
 from training.schema.config import Config
 
 Held = TypeVar("Held")
@@ -64,7 +65,10 @@ class Carrier:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, held: Held) -> Held:
-        """Return a dataclass of tensors, dictionaries of them and other such dataclasses on the device."""
+        """Return a dataclass of tensors, dictionaries of them and other such dataclasses on the device.
+
+        Where windows lie stays on the processor, which draws their noise by it.
+        """
         if self.device.type == "cpu":
             return held
         stream = self._stream
@@ -84,13 +88,14 @@ class Carrier:
 
 
 def _each(held: Any, move: Callable[[Tensor], Tensor]) -> Any:
-    """Return what is held with every tensor moved."""
+    """Return what is held with every tensor moved but the processor's own numbers."""
     if isinstance(held, Tensor):
         return move(held)
     if isinstance(held, dict):
         return {name: _each(value, move) for name, value in held.items()}
     if is_dataclass(held) and not isinstance(held, type):
-        return replace(held, **{f.name: _each(getattr(held, f.name), move) for f in fields(held)})
+        names = [f.name for f in fields(held) if f.name not in STAY]
+        return replace(held, **{name: _each(getattr(held, name), move) for name in names})
     return held
 
 

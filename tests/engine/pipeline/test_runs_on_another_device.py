@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
-import torch
-from torch.utils._pytree import tree_flatten
 
 from engine.compute.copies import COPIERS
 from engine.feedback import Silent
@@ -21,8 +18,7 @@ from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.super_resolve import super_resolve
 from tests.engine.compute.late_copier import LateCopier
 from tests.engine.pipeline.noisy_rain import read_all
-from tests.training.trainer import other_device as other_device_module
-from tests.training.trainer.other_device import OTHER, Elsewhere, other_device
+from tests.training.trainer.other_device import OTHER, Elsewhere, fetched, other_device
 
 # torch says so of every tensor on `meta`; those here do hold what is copied.
 pytestmark = pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter")
@@ -39,7 +35,6 @@ def test_tiles_are_made_on_another_device(
     chosen, seen = [], []
     monkeypatch.setattr(LateCopier, "made", [])
     monkeypatch.setitem(COPIERS, OTHER.type, LateCopier)
-    monkeypatch.setattr(other_device_module, "_done", watching(fetched := [], other_device_module._done))
     monkeypatch.setattr(method_choice, "choose_device", lambda name: chosen.append(name) or OTHER)
     load = loading.load_model
 
@@ -49,29 +44,17 @@ def test_tiles_are_made_on_another_device(
         return method
 
     monkeypatch.setattr(loading, "load_model", loaded)
-    with other_device():
+    with other_device(), fetched() as brought:
         result = super_resolve(run, Silent())
     assert chosen and seen and all(kind is Elsewhere for kind in seen)
-    assert not fetched, "nothing but finished tiles comes back"
+    # Of fields nothing but finished tiles comes back; means of coarse cells may.
+    assert not [shape for shape in brought if math.prod(shape) > 1000]
     assert any(name == "on_processor" for name, _ in LateCopier.made[0].waited)
     assert result.device == str(OTHER) and result.tiles > 4
     moved = read_all(run) if members else {"mean": band(run)}
     for key, values in plain.items():
         # The layouts that are fastest here and there may differ, and with them the last digit.
         np.testing.assert_allclose(moved[key], values, rtol=1e-4, atol=1e-3)
-
-
-def watching(fetched: list[tuple[int, ...]], done: Callable[..., Any]) -> Callable[..., Any]:
-    """Note the fields that are fetched from the other device; the means of coarse cells may be."""
-
-    def watched(func: Any, args: Any, kwargs: Any) -> Any:
-        given = tree_flatten((args, kwargs))[0]
-        there = [x for x in given if isinstance(x, Elsewhere) and x.numel() > 1000]
-        if there and torch.device("cpu") in given:
-            fetched.append(tuple(there[0].shape))
-        return done(func, args, kwargs)
-
-    return watched
 
 
 def band(run: SuperResolveRequest) -> np.ndarray:

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 OTHER = torch.device("meta")
+_watching: list[list[tuple[int, ...]]] = []  # lists of those who want to know what is fetched
 
 
 class Elsewhere(Tensor):
@@ -56,6 +57,9 @@ def _done(func: Any, args: Any, kwargs: Any) -> Any:
         raise RuntimeError(f"Expected all tensors to be on the same device: {func}")
     plain_args, plain_kwargs = tree_map(_plain, (args, kwargs))
     if wanted:
+        if there and wanted[0] != OTHER:
+            for shapes in _watching:
+                shapes.extend(tuple(x.shape) for x in tensors if isinstance(x, Elsewhere))
         there = wanted[0] == OTHER
     made = func(*plain_args, **plain_kwargs)
     if func is torch.ops.aten.copy_.default:
@@ -97,3 +101,14 @@ def other_device() -> Iterator[torch.device]:
     """Give the second device for a while."""
     with _Literals(), _Factories():
         yield OTHER
+
+
+@contextmanager
+def fetched() -> Iterator[list[tuple[int, ...]]]:
+    """Give a list that gets the shape of each tensor which is brought to the processor meanwhile."""
+    shapes: list[tuple[int, ...]] = []
+    _watching.append(shapes)
+    try:
+        yield shapes
+    finally:
+        _watching.remove(shapes)

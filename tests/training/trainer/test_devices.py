@@ -10,7 +10,7 @@ import yaml
 
 from engine.errors import InputError, OutOfMemoryError
 from engine.package.folder import load_package
-from tests.training.trainer.other_device import OTHER, Elsewhere, other_device
+from tests.training.trainer.other_device import OTHER, Elsewhere, fetched, other_device
 from training import ablate, cross_validate, evaluate
 from training import train as train_command
 from training.cascade.train import train
@@ -100,6 +100,20 @@ def test_a_run_on_another_device_is_the_processors(quick, archive, tmp_path, mon
     assert not any(isinstance(w, Elsewhere) for w in trainer.best_weights.values())  # for the package
     for there, plain in zip(log_of(tmp_path / "there"), log_of(tmp_path / "here"), strict=True):
         assert nearly(there, plain)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_step_brings_no_field_back(quick, archive, tmp_path, monkeypatch, noisy):
+    if noisy:
+        with_noise(quick)
+    with other_device():
+        trainer = elsewhere(quick, archive, tmp_path, monkeypatch)
+        with fetched() as brought:
+            for _ in range(4):  # the last ones with the adversary
+                trainer.step()
+            assert all(len(shape) < 2 for shape in brought), brought  # the log's numbers
+            trainer.save()
+        assert any(len(shape) == 4 for shape in brought)  # the checkpoint's weights, so it is seen
 
 
 def test_a_checkpoint_goes_on_on_another_device_and_back(quick, archive, tmp_path, monkeypatch):
