@@ -106,6 +106,17 @@ def test_a_killed_workers_parts_are_made_again(
     assert killed and bytes_in(Path(request.output).parent) == expected
 
 
+def test_a_cluster_that_adapts_grows_for_the_parts_that_wait(run_of: RunOf, plain: Plain) -> None:
+    request = run_of("fine.tif")
+    expected = plain(request)
+    with LocalCluster(
+        n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0", memory_limit=None
+    ) as made:
+        made.adapt(minimum=0, maximum=2, interval="100ms")
+        start(request, PartsRequest(cluster=made.scheduler_address), Silent())
+    assert bytes_in(Path(request.output).parent) == expected
+
+
 def test_a_scheduler_that_goes_is_told_and_the_parts_are_kept(
     run_of: RunOf, plain: Plain, tmp_path: Path
 ) -> None:
