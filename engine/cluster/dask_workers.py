@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import queue
@@ -16,27 +15,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, get_worker
-from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from engine.cluster.parts_request import PartsRequest
-from engine.cluster.workers import CANCELLED, EngineAsked, check_workers
+from engine.cluster.scheduler import CONNECT_SECONDS, GONE, reached
+from engine.cluster.workers import EngineAsked, check_workers
 from engine.compute.cards import take_card
 from engine.errors import EngineError
 from engine.feedback import Feedback
 
-_CONNECT_SECONDS = 20
 _LOOK_SECONDS = 0.5  # between looks whether the user or the cluster wants to stop
 _LEAST = 32  # tasks that are given out at once, so that a cluster which adapts sees what is to do
 _EACH = 3  # the same for each thread of the workers
 Workers = TypeVar("Workers", bound="DaskWorkers")
-_CANCELLED = *CANCELLED, CommClosedError
 _COUNT_SECONDS = 2.0  # after which the workers are looked at again
 
 
@@ -204,7 +200,7 @@ class DaskWorkers:
         try:
             self._client.subscribe_topic(topic, lambda event: words.put(event[1]))
             self._client.register_plugin(JobPlugin(job, share=self._local is not None))
-        except _CANCELLED as error:
+        except GONE as error:
             raise self._gone() from error
         try:
             self._do(job.token, iter(numbers), heard, words)
@@ -267,8 +263,8 @@ class DaskWorkers:
             EngineError: nobody answers.
         """
         try:  # asked of the scheduler itself: what the client keeps of it may lack workers
-            workers: dict[str, int] = self._client.nthreads(callback_timeout=_CONNECT_SECONDS)
-        except (OSError, TimeoutError, ValueError, *_CANCELLED) as error:
+            workers: dict[str, int] = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
+        except (OSError, TimeoutError, ValueError, *GONE) as error:
             raise self._gone() from error
         return workers
 
@@ -286,8 +282,8 @@ class DaskWorkers:
         try:
             if future.status == "error":  # whatever it is: a disk may have timed out
                 return future.result()
-            return future.result(timeout=_CONNECT_SECONDS)
-        except _CANCELLED as error:
+            return future.result(timeout=CONNECT_SECONDS)
+        except GONE as error:
             raise self._gone() from error
         except (TimeoutError, asyncio.TimeoutError) as error:
             if future.status == "error":
@@ -340,22 +336,20 @@ class DaskWorkers:
         )
         return self._stack.enter_context(cluster)
 
-    def _there(self, address: str) -> Any:
-        told = "start one with `dask scheduler`, or check the address"
+    def _there(self, cluster: str) -> Any:
+        where = reached(cluster)
         try:
-            where = address
-            if os.path.isfile(address):  # a scheduler's
-                where = json.loads(Path(address).read_bytes())["address"]
-                if not isinstance(where, str):
-                    raise ValueError
-            return Client(where, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, TimeoutError, ValueError, LookupError, TypeError, *_CANCELLED) as error:
-            raise EngineError(f"No scheduler of Dask answers at {address}: {told}.") from error
+            return Client(where, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError, ValueError, ImportError, *GONE) as error:
+            raise EngineError(
+                f"The scheduler of Dask at {cluster} does not take this process in: start it with the same "
+                "Python environment."
+            ) from error
 
     @staticmethod
     def _quietly(do: Callable[[], Any]) -> None:
         """Tidy up on a cluster that may have gone."""
         try:
             do()
-        except (Exception, *_CANCELLED):
+        except (Exception, *GONE):
             logging.getLogger(__name__).debug("the cluster could not be tidied up", exc_info=True)

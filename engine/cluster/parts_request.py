@@ -10,6 +10,8 @@ from engine.errors import InputError
 
 WAIT_SECONDS = 300.0
 _LOCAL = re.compile(r"local(?::(\d{1,4}))?")
+_MEANT = re.compile(r"local(:.*)?", re.IGNORECASE)
+_MOST = 1024  # processes on this machine
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,19 @@ class PartsRequest:
         """Workers of a cluster on this machine, 0: as many as fit; None: the cluster is another one.
 
         Raises:
-            InputError: it would have no worker.
+            InputError: it would have no worker, or is no name of a cluster.
         """
-        match = _LOCAL.fullmatch(self.cluster or "")
-        if match is None:
-            return None
-        if match[1] is not None and int(match[1]) < 1:
-            raise InputError("--cluster local:N needs at least one worker.")
-        return int(match[1] or 0)
+        where = self.cluster or ""
+        if self.cluster is not None and not where.strip():
+            raise InputError(
+                "--cluster names no cluster: give local, local:N, or a scheduler's address or file."
+            )
+        match = _LOCAL.fullmatch(where)
+        if match is not None and (match[1] is None or 1 <= int(match[1]) <= _MOST):
+            return int(match[1] or 0)
+        if match is not None or _MEANT.fullmatch(where):
+            raise InputError(f"--cluster {where}: write local, or local:N with N from 1 to {_MOST}.")
+        return None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PartsRequest:

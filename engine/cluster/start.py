@@ -27,7 +27,7 @@ def start(request: SuperResolveRequest, wanted: PartsRequest, feedback: Feedback
 
     Raises:
         InputError: the request or a raster is wrong, or the parts of another run are in the way.
-        EngineError: what stopped it, and which parts are kept.
+        EngineError: no scheduler answers, or what stopped it, and which parts are kept.
     """
     before = torch.get_num_threads()
     try:
@@ -35,6 +35,10 @@ def start(request: SuperResolveRequest, wanted: PartsRequest, feedback: Feedback
             torch.set_num_threads(wanted.threads)
         if not wanted.in_parts:
             return super_resolve(request, feedback)
+        if wanted.cluster is not None:
+            from engine.cluster.scheduler import check_cluster  # needs packages that --resume does without
+
+            check_cluster(wanted)
         kept = PartsFolder(output_path(request)).facts() if wanted.resume else None
         if kept is not None:  # what a method learns before the parts is to be the same
             torch.set_num_threads(kept.threads)

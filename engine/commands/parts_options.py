@@ -51,7 +51,7 @@ def parts_options(command: Any) -> None:
 def parts_request(options: argparse.Namespace, run: Json) -> tuple[str, Json]:
     """Return the job and its request for a run, that of one process where nothing else is asked."""
     names = ("cluster", "resume", "threads", "zarr_format", "wait")
-    asked = {name: getattr(options, name) for name in names if getattr(options, name)}
+    asked = {name: getattr(options, name) for name in names if getattr(options, name) not in (None, False)}
     return (IN_PARTS, {"run": run, "parts": asked}) if asked else ("super_resolve", run)
 
 

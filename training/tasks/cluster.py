@@ -43,14 +43,16 @@ def cluster_of(options: argparse.Namespace) -> PartsRequest | None:
     """Return the cluster that a command line asks for; None: this process does all.
 
     Raises:
-        InputError: it would have no worker.
-        EngineError: its packages are not there.
+        InputError: it would have no worker, or is no name of a cluster.
+        EngineError: its packages are not there, or no scheduler answers.
     """
     if options.cluster is None:
         return None
     wanted = PartsRequest(options.cluster, wait=options.wait or WAIT_SECONDS)
-    _ = wanted.local  # refused before anything long
     check_packages()
+    from engine.cluster.scheduler import check_cluster  # needs those packages
+
+    check_cluster(wanted)
     return wanted
 
 

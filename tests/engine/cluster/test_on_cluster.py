@@ -214,31 +214,6 @@ def test_what_can_never_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch, clus
     assert len(asked) == 3
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"address": 3}'])
-def test_a_schedulers_file_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "scheduler.json"
-    file.write_text(text)
-    with pytest.raises(EngineError, match=rf"^No scheduler of Dask answers at {file}"):
-        dask_workers.DaskWorkers(PartsRequest(cluster=str(file)), 1, Silent()).__enter__()
-
-
-def test_a_cluster_without_scheduler_or_worker_is_one_sentence(
-    run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = run_of("fine.tif")
-    monkeypatch.setattr(dask_workers, "_CONNECT_SECONDS", 1)
-    with pytest.raises(EngineError) as caught:
-        start(request, PartsRequest(cluster="tcp://127.0.0.1:9"), Silent())
-    assert str(caught.value) == (
-        "No scheduler of Dask answers at tcp://127.0.0.1:9: start one with `dask scheduler`, or check the "
-        "address."
-    )
-    monkeypatch.setattr(dask_workers, "_CONNECT_SECONDS", 20)
-    with scheduler(tmp_path) as (address, _), pytest.raises(EngineError, match=r"had no worker for \d+ sec"):
-        start(request, PartsRequest(cluster=address, wait=1.0), Silent())
-    assert list(Path(request.output).parent.iterdir()) == []
-
-
 def test_the_whole_run_is_killed_and_goes_on(run_of: RunOf, plain: Plain) -> None:
     import torch
 

@@ -234,10 +234,16 @@ def test_what_is_asked_says_how(wanted: PartsRequest, parts: bool, format: int) 
     assert (wanted.in_parts, wanted.format) == (parts, format)
 
 
-def test_a_cluster_without_a_worker_is_refused() -> None:
-    assert PartsRequest(cluster="local").local == 0 and PartsRequest(cluster="local.json").local is None
-    with pytest.raises(InputError, match="at least one worker"):
-        _ = PartsRequest(cluster="local:0").local
+def test_a_cluster_on_this_machine_is_named_rightly_or_refused() -> None:
+    for name, workers in (("local", 0), ("local:3", 3), ("local.json", None), ("localhost:8786", None)):
+        assert PartsRequest(cluster=name).local == workers
+    for name in ("local:0", "local:-1", "local:1025", "local:99999", "local:", "local:two", "LOCAL:2"):
+        with pytest.raises(
+            InputError, match=rf"^--cluster {name}: write local, or local:N with N from 1 to 1024"
+        ):
+            _ = PartsRequest(cluster=name).local
+    with pytest.raises(InputError, match=r"^--cluster names no cluster"):
+        _ = PartsRequest(cluster=" ").local
 
 
 def test_an_input_that_changes_while_parts_are_made_is_refused_before_they_are_joined(
