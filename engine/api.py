@@ -10,6 +10,7 @@ from typing import Any
 from engine.broken_packages import importing
 from engine.errors import InputError
 from engine.pipeline.request import SuperResolveRequest
+from engine.raster.cf.dask_values import wait_for
 from engine.raster.held_raster import HeldRaster
 from engine.raster.reference import GridRequest, RasterRef
 
@@ -142,6 +143,7 @@ def _named(raster: Any, label: str) -> RasterRef:
     if isinstance(raster, RasterRef):
         return raster
     if isinstance(raster, xarray.DataArray):
+        wait_for(raster)
         return HeldRaster(f"the array {raster.name or label}", data=raster)
     if isinstance(raster, (str, os.PathLike)):
         return RasterRef.parse(os.fspath(raster))

@@ -139,4 +139,9 @@ def _labelled(xarray: Any, made: CfDataset, field: Any) -> Any:
     told = {name: value for name, value in made.further.items() if name not in _FILES_OWN}
     variables[made.variable] = (tuple(made.dimensions), field, {**made.attributes, **told})
     data = xarray.decode_cf(xarray.Dataset(variables), mask_and_scale=False, decode_coords="all")
-    return data[made.variable]
+    array = data[made.variable]
+    for coordinate in array.coords.values():  # an array has no place for bounds, of a dimension of their own
+        for told in (coordinate.attrs, coordinate.encoding):
+            if told.get("bounds", made.variable) not in array.coords:
+                told.pop("bounds", None)
+    return array

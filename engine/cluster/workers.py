@@ -49,6 +49,10 @@ def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
         EngineError: there is no worker, or one has no engine or another one.
     """
     asked = asked or EngineAsked()
+    if getattr(client, "status", None) not in ("running", "connecting"):
+        raise EngineError(
+            "client is no client of Dask that is connected: give a distributed.Client, not yet closed."
+        )
     try:
         engines = client.run(asked.ask, on_error="return")
     except (OSError, TimeoutError, ValueError, *CANCELLED) as error:  # of the connection, or no worker

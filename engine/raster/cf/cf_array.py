@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.errors import InputError
 from engine.raster.cf.cf_file import CfFile
+from engine.raster.cf.dask_values import loaded
 from engine.raster.cf.kept_chunks import KEPT
 from engine.raster.cf.variables import LIBRARY
 from engine.raster.held_raster import HeldRaster
@@ -37,8 +39,7 @@ class CfArray(CfFile):
             self._open(name, ref)
 
     def _loaded(self, part: Any) -> Any:
-        # By this thread: within a task of Dask another scheduler would wait for the task itself.
-        return part.compute(scheduler="synchronous").values
+        return loaded(part, f"{self.label}: {self._name}")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -58,9 +59,7 @@ def _as_in_a_file(array: Any, called: str) -> tuple[Any, str]:
     name = str(array.name or "target")
     if name in array.coords:
         raise InputError(f"{called} has the name of one of its coordinates: rename it.")
-    coordinates, _ = xarray.conventions.cf_encoder(
-        {key: _encodable(each.variable) for key, each in array.coords.items()}, {}
-    )
+    coordinates = dict(_coordinates(array, called))
     variable = array.variable.copy(deep=False)
     known = (variable.encoding.get("grid_mapping"), variable.attrs.get("grid_mapping"))
     mapping = next((m for m in known if m in array.coords), None) or next(
@@ -70,15 +69,44 @@ def _as_in_a_file(array: Any, called: str) -> tuple[Any, str]:
     if mapping is not None:
         variable.attrs = {**variable.attrs, "grid_mapping": str(mapping)}
     raw = xarray.Dataset({**coordinates, name: variable}, attrs={})
-    data = xarray.decode_cf(
-        raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names in attributes that nothing has
+        data = xarray.decode_cf(
+            raw, mask_and_scale=False, decode_times=False, concat_characters=False, decode_coords="all"
+        )
     return data.cf.guess_coord_axis(), name
 
 
-def _encodable(variable: Any) -> Any:
-    """Return a coordinate with what its encoding says of times alone."""
+def _coordinates(array: Any, called: str) -> Iterator[tuple[Any, Any]]:
+    """Yield the coordinates as a file holds them, without those beside the axes that no file could hold.
+
+    Raises:
+        InputError: an axis is of a kind that CF does not know.
+    """
+    for name, each in array.coords.items():
+        encoded = _encoded(name, each.variable)
+        if encoded is not None:
+            yield name, encoded
+        elif name in array.dims:
+            raise InputError(
+                f"{called} has an axis ({name}) of a kind that CF does not know ({each.dtype}): convert it "
+                "to numbers or to dates (datetime64, cftime)."
+            )
+
+
+def _encoded(name: Any, variable: Any) -> Any | None:
+    """Return a coordinate as a file holds it, None where none could."""
+    import xarray
+
     made = variable.to_base_variable().copy(deep=False)
     in_time = made.dtype.kind in _IN_TIME or made.dtype == object
-    made.encoding = {k: v for k, v in variable.encoding.items() if in_time and k in ("units", "calendar")}
-    return made
+    told = {k: v for k, v in variable.encoding.items() if in_time and k in ("units", "calendar")}
+    for encoding in (told, {}):  # what an array was read with may not fit what it holds now
+        made.encoding = encoding
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of how finely times are told
+                return xarray.conventions.cf_encoder({name: made}, {})[0][name]
+        except Exception:  # whatever xarray raises: object arrays hold anything
+            continue
+    return None

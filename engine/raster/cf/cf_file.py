@@ -31,6 +31,7 @@ from engine.units import is_kelvin
 
 _SAMPLE = 512  # cells along each axis that a suspicious number is compared to
 _PROVENANCE = ("frequency", "source", "title", "case", "history")
+_AS_NUMBERS = ("convert it first", "open it without decoding durations (decode_timedelta=False)")
 _LINES = 2**18  # cells of the lines read at once where a file has no chunks
 
 
@@ -68,11 +69,17 @@ class CfFile(RasterFile):
 
     def _open(self, name: str, ref: RasterRef) -> None:
         called = f"{self.label}: {self._name}"
+        array = self._data[name]
+        if empty := [str(dim) for dim, size in array.sizes.items() if not size]:
+            raise InputError(f"{called} holds nothing: its dimension {empty[0]} has the length 0.")
         place = horizontal(self._data, name, ref.crs, called)
         self.georeference, self.notes = place.georeference, list(place.notes)
-        array = self._data[name]
         if array.dtype.kind == "c" or array.dtype.names:
             raise InputError(f"{called} holds complex numbers: write the part that is meant first.")
+        if array.dtype.kind not in "biuf":
+            raise InputError(
+                f"{called} holds no numbers ({array.dtype}): {_AS_NUMBERS[array.dtype.kind == 'm']}."
+            )
         self._others = [d for d in array.dims if d not in (place.y, place.x)]
         self._array = array.transpose(*self._others, place.y, place.x)
         self.variable, self.attributes = name, {k: str(v) for k, v in array.attrs.items()}
