@@ -39,6 +39,7 @@ from engine.pipeline.tiles import TILE, edge
 from engine.version import VERSION
 from training.bench.compiled import compiled_gain
 from training.bench.ensembles import ensemble_costs, ensemble_lines
+from training.bench.files_alone import ceiling, files_alone
 from training.bench.peers import measure_peer, peer_python
 from training.bench.rasters import make_rasters, request_for
 from training.bench.stages import stage_shares
@@ -242,6 +243,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     drawn = method.ensemble
     del method
     rate = end_to_end(request, 1 if options.quick else 3)
+    best_possible = ceiling(
+        files_alone(request), (side // k * k) ** 2 / rates[best] / 1e6, torch.get_num_threads()
+    )
 
     stages = stage_shares(request, ModelCache())
     costs = {}
@@ -281,6 +285,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "ensembles": costs,
         "end_to_end_mpixel_per_second": rate,
         "end_to_end_over_forward": rate / rates[best],
+        "at_best_over_forward": best_possible,
         "peak_memory_mb": {f"{size}x{size}": peak for size, peak in peaks.items()},
         "peak_memory_ratio": peaks[large] / peaks[side],
         "overhead_seconds": cost,
@@ -301,6 +306,7 @@ def report(figures: Mapping[str, Any]) -> str:
         f"end to end                             {figures['end_to_end_mpixel_per_second']:9.3f} Mpixel/s "
         f"(the engine chose {figures['chosen_by_engine']})",
         f"end to end over the best forward pass  {figures['end_to_end_over_forward']:9.2f}",
+        f"the same, were files all the rest       {figures['at_best_over_forward']:9.2f}",
         "computing time of a run on one thread: "
         + ", ".join(f"{name} {share:.0%}" for name, share in figures["stages"].items()),
         *ensemble_lines(figures["ensembles"]),
