@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
 
 WAIT_SECONDS = 300.0
 _LOCAL = re.compile(r"local(?::(\d{1,4}))?")
@@ -69,3 +70,17 @@ class PartsRequest:
     def to_json(self) -> dict[str, Any]:
         """Return the plain data that `from_json` reads."""
         return asdict(self)
+
+
+def check_packages() -> None:
+    """Refuse a cluster where its packages are not there, before long work.
+
+    Raises:
+        EngineError: names what to install.
+    """
+    missing = [name for name in ("dask", "distributed") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EngineError(
+            f"--cluster needs {' and '.join(missing)}: install what requirements-cluster.txt lists (pip "
+            "install -r requirements-cluster.txt), or leave it out."
+        )

@@ -7,7 +7,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
-from engine.cluster.packages import check_packages
+from engine.cluster.parts_request import check_packages
 from engine.commands.jobs import JOBS, Job, Json, State
 from engine.commands.options import number, whole
 from engine.feedback import Feedback

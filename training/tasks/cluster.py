@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from engine.cluster.packages import check_packages
-from engine.cluster.parts_request import WAIT_SECONDS, PartsRequest
+from engine.cluster.parts_request import WAIT_SECONDS, PartsRequest, check_packages
 from engine.cluster.workers import EngineAsked, own_engine
 from engine.commands.options import number
 from engine.feedback import Silent

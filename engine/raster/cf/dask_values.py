@@ -54,15 +54,13 @@ def loaded(array: Any, called: str) -> Any:
 
 def _with_fetched(data: Any, distributed: Any) -> Any:
     """Return an array of Dask with the values in place of what refers to a cluster."""
-    import dask.array
-    from dask.core import flatten
-
-    graph = dict(data.dask.cull(set(flatten(data.__dask_keys__()))))
+    keys = sys.modules["dask.core"].flatten(data.__dask_keys__())  # whoever has an array of Dask has that too
+    graph = dict(data.dask.cull(set(keys)))
     there = {key: task for key, task in graph.items() if isinstance(task, distributed.Future)}
     if not there:
         return data
     graph.update({key: _fetched(future, distributed) for key, future in there.items()})
-    return dask.array.Array(graph, data.name, data.chunks, meta=data)
+    return type(data)(graph, data.name, data.chunks, meta=data)
 
 
 def _fetched(future: Any, distributed: Any) -> Any:
