@@ -96,17 +96,22 @@ def _coordinates(array: Any, called: str) -> Iterator[tuple[Any, Any]]:
 
 def _encoded(name: Any, variable: Any) -> Any | None:
     """Return a coordinate as a file holds it, None where none could."""
-    import xarray
-
     made = variable.to_base_variable().copy(deep=False)
     in_time = made.dtype.kind in _IN_TIME or made.dtype == object
     told = {k: v for k, v in variable.encoding.items() if in_time and k in ("units", "calendar")}
-    for encoding in (told, {}):  # what an array was read with may not fit what it holds now
-        made.encoding = encoding
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of how finely times are told
-                return xarray.conventions.cf_encoder({name: made}, {})[0][name]
-        except Exception:  # whatever xarray raises: object arrays hold anything
-            continue
-    return None
+    # What an array was read with may not fit what it holds now.
+    encoded = _as_told(name, made, told)
+    return _as_told(name, made, {}) if encoded is None else encoded
+
+
+def _as_told(name: Any, variable: Any, encoding: dict[str, Any]) -> Any | None:
+    """Return a coordinate by an encoding, None where it cannot be written so."""
+    import xarray
+
+    variable.encoding = encoding
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how finely times are told
+            return xarray.conventions.cf_encoder({name: variable}, {})[0][name]
+    except Exception:  # whatever xarray raises: object arrays hold anything
+        return None
