@@ -176,7 +176,12 @@ class DaskWorkers:
         self._quietly(self._stack.close)
 
     def ask(self, do: Callable[..., Any], *given: Any) -> Any:
-        """Return what a function of this project says on a worker, whichever."""
+        """Return what a function of this project says on a worker, whichever.
+
+        Raises:
+            EngineError: the scheduler has gone, no worker comes, or it ends one after the other.
+        """
+        kills = 0
         while True:
             answers: queue.Queue[Any] = queue.Queue()
             future = self._client.submit(do, *given, pure=False)
@@ -188,6 +193,13 @@ class DaskWorkers:
                 return self._result(future)
             except LostResultError:
                 continue
+            except KilledWorker:
+                kills += 1
+                if kills >= self._manner.kills:
+                    raise EngineError(
+                        "Workers of the cluster end one after the other before they are given anything, most "
+                        f"likely for want of memory: {self._manner.remedy}."
+                    ) from None
 
     def do(self, job: NumberedJob, numbers: Iterable[int], heard: Callable[[Any], None]) -> None:
         """Do the tasks of these numbers; `heard` gets what each gave, in whatever order, one at a time.

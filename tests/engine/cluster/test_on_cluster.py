@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -212,6 +213,30 @@ def test_what_can_never_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch, clus
     ):
         workers.do(Failing(), [0], lambda _: None)
     assert len(asked) == 3
+
+
+def end_of_a_worker(file: Path, times: int) -> str:
+    """End the worker that is asked, so many times."""
+    with file.open("a") as ends:
+        ends.write("x")
+    if file.stat().st_size <= times:
+        os._exit(1)
+    return "there"
+
+
+@pytest.mark.parametrize(("times", "answer"), [(2, "there"), (100, None)])
+def test_a_question_that_ends_workers_is_asked_again_and_not_for_ever(
+    cluster: LocalCluster, tmp_path: Path, times: int, answer: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    wanted = PartsRequest(cluster=cluster.scheduler_address)
+    manner = dask_workers.TaskManner(kills=3)
+    told = r"^Workers of the cluster end one after the other before .* \(--tile\)\.$"
+    with (
+        dask_workers.DaskWorkers(wanted, 1, Silent(), manner) as workers,
+        nullcontext() if answer else pytest.raises(EngineError, match=told),
+    ):
+        assert workers.ask(end_of_a_worker, tmp_path / "ends", times) == answer
 
 
 def test_the_whole_run_is_killed_and_goes_on(run_of: RunOf, plain: Plain) -> None:
