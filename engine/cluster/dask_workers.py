@@ -24,7 +24,7 @@ from distributed.scheduler import KilledWorker
 
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.scheduler import CONNECT_SECONDS, GONE, reached
-from engine.cluster.workers import EngineAsked, check_workers
+from engine.cluster.workers import EngineAsked, check_scheduler, check_workers
 from engine.compute.cards import take_card
 from engine.errors import EngineError
 from engine.feedback import Feedback
@@ -164,6 +164,8 @@ class DaskWorkers:
             if self._workers():
                 for line in check_workers(self._client, self._manner.asked):
                     self._feedback.log(line, "warning")
+            else:
+                check_scheduler(self._client)
         except BaseException:
             self._quietly(self._stack.close)
             raise

@@ -38,21 +38,47 @@ class EngineAsked:
     folder: str = "engine/"
 
 
+def check_scheduler(client: Any) -> None:
+    """Ask the scheduler for its engine, as it reads what tasks are made of.
+
+    Args:
+        client: a connected `distributed.Client`.
+
+    Raises:
+        EngineError: it has no engine or another one, or does not answer.
+    """
+    same = "start it with the same Python environment"
+    try:
+        version, _ = client.run_on_scheduler(own_engine)
+    except (OSError, TimeoutError, *CANCELLED) as error:
+        raise EngineError("The scheduler of the cluster does not answer: start it again.") from error
+    except Exception as error:  # whatever its Python says
+        raise EngineError(
+            f"The scheduler of the cluster cannot load the engine: {same} as this one and with PYTHONPATH "
+            "naming the folder that holds engine/."
+        ) from error
+    if version != VERSION:
+        raise EngineError(
+            f"The scheduler of the cluster has the engine {version}, but this one is {VERSION}: {same}."
+        )
+
+
 def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
-    """Ask every worker for its engine, and return what may make their parts differ.
+    """Ask scheduler and workers for their engines, and return what may make the workers' parts differ.
 
     Args:
         client: a `distributed.Client`.
         asked: what; None: the engine alone.
 
     Raises:
-        EngineError: there is no worker, or one has no engine or another one.
+        EngineError: there is no worker, or it or the scheduler has no engine or another one.
     """
     asked = asked or EngineAsked()
     if getattr(client, "status", None) not in ("running", "connecting"):
         raise EngineError(
             "client is no client of Dask that is connected: give a distributed.Client, not yet closed."
         )
+    check_scheduler(client)
     try:
         engines = client.run(asked.ask, on_error="return")
     except (OSError, TimeoutError, ValueError, *CANCELLED) as error:  # of the connection, or no worker

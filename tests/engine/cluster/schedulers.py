@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +15,8 @@ from engine.files.root import ROOT
 
 
 @contextmanager
-def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Give the address of a scheduler in a process of its own."""
+def scheduler(folder: Path, engine: bool = True) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Give the address of a scheduler in a process of its own, which can load the engine or not."""
     file = folder / "scheduler.json"
     with subprocess.Popen(
         [
@@ -23,7 +24,8 @@ def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
             *("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)),
         ],
         stderr=subprocess.DEVNULL,
-        cwd=ROOT,
+        cwd=ROOT if engine else folder,
+        env={name: value for name, value in os.environ.items() if engine or name != "PYTHONPATH"},
     ) as process:
         try:
             for _ in range(1200):

@@ -5,23 +5,25 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("distributed")
 
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from engine.cluster import scheduler as of_cluster
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.start import start
+from engine.cluster.workers import check_scheduler
 from engine.commands.cli import main
 from engine.errors import EngineError
 from engine.feedback import Silent
 from engine.pipeline.request import SuperResolveRequest
-from tests.engine.cluster.schedulers import scheduler
+from tests.engine.cluster.schedulers import scheduler, worker
 
 RunOf = Callable[..., SuperResolveRequest]
 NONE = r"^No scheduler of Dask answers at {}: start one with `dask scheduler`, or check the address\.$"
@@ -95,6 +97,28 @@ def test_a_cluster_without_a_worker_is_one_sentence(
     with scheduler(tmp_path) as (address, _), pytest.raises(EngineError, match=r"had no worker for \d+ sec"):
         start(request, PartsRequest(cluster=address, wait=1.0), Silent())
     assert list(Path(request.output).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [True, False])
+def test_a_scheduler_without_the_engine_is_one_sentence(
+    run_of: RunOf, tmp_path: Path, workers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_cluster, "CONNECT_SECONDS", 20)
+    request = run_of("fine.tif")
+    told = r"^The scheduler of the cluster cannot load the engine: start it with the same Python env"
+    with scheduler(tmp_path, engine=False) as (address, _), ExitStack() as stack:
+        if workers:
+            stack.enter_context(worker(address))
+            stack.enter_context(Client(address, set_as_default=False)).wait_for_workers(1, timeout=60)
+        with pytest.raises(EngineError, match=told):
+            start(request, PartsRequest(cluster=address), Silent())
+    assert list(Path(request.output).parent.iterdir()) == []
+
+
+def test_a_scheduler_of_another_engine_is_one_sentence() -> None:
+    asked = SimpleNamespace(run_on_scheduler=lambda _: ("0.0.1", ""))
+    with pytest.raises(EngineError, match=r"^The scheduler of the cluster has the engine 0\.0\.1, but this"):
+        check_scheduler(asked)
 
 
 def test_a_cluster_without_a_name_is_not_taken_for_none(run_of: RunOf, capfd: pytest.CaptureFixture) -> None:
