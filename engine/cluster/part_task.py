@@ -18,7 +18,7 @@ from engine.pipeline.request import SuperResolveRequest
 from engine.pipeline.steps.step_account import StepAccount
 from engine.version import VERSION
 
-_ROOM = 2**24  # bytes that stay free on the disk
+ROOM = 2**24  # bytes that stay free on the disk
 FULL = "The disk of {folder} is full, or nearly so"
 
 
@@ -94,7 +94,7 @@ def make_part(job: PartJob, number: int) -> PartDone:
             "same Python environment."
         )
     full = FULL.format(folder=job.folder)
-    if free_bytes(job.folder) < _ROOM:
+    if free_bytes(job.folder) < ROOM:
         raise EngineError(full)
     tile, date = divmod(number, job.dates)
     made = OPEN_JOBS.make(job.step, tile, date)

@@ -13,7 +13,7 @@ import torch
 from engine.cluster.finished_files import FinishedFiles
 from engine.cluster.makers import Makers, OwnProcess
 from engine.cluster.part_store import zarr_3
-from engine.cluster.part_task import PartDone, PartJob
+from engine.cluster.part_task import ROOM, PartDone, PartJob
 from engine.cluster.parts_folder import PartsFolder, RunFacts
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.portable_request import portable
@@ -197,7 +197,7 @@ class PartsRun:
         """Refuse before long work what does not fit on a disk; the parts that are there are there already."""
         plan = self.plan
         rows, cols = plan.grids.output.shape
-        needed = -self._folder.size() if self._folder.path.exists() else 0
+        needed = ROOM - (self._folder.size() if self._folder.path.exists() else 0)
         for file in plan.files:
             bands = len(plan.dates) * len(file.bands)
             check_size(cols, rows, output_label(file), bands)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import xarray
@@ -207,6 +208,16 @@ def test_a_full_disk_is_told_and_nothing_is_lost(
             in_parts(request)
     in_parts(request)
     assert bytes_in(Path(request.output).parent) == expected
+
+
+def test_what_each_part_leaves_free_is_asked_for_before_the_first(
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = run_of("fine.tif")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=part_task.ROOM - 1))
+    with pytest.raises(InputError, match=r"^The output needs about .* are free: make room there"):
+        in_parts(request)
+    assert list(Path(request.output).parent.iterdir()) == []
 
 
 def test_a_folder_of_something_else_is_left_alone(run_of: RunOf) -> None:
