@@ -24,7 +24,7 @@ from engine.pipeline.steps.joined_steps import joined
 from engine.pipeline.steps.step_maker import MadeStep, StepMaker
 from engine.pipeline.tiles import Tile, TileQueue
 
-_KEPT = 2  # runs that stay open in a process
+_KEPT = 4  # runs that stay open in a process: as many as one graph of Dask often makes chunks of in turns
 
 
 class StepJob:
@@ -123,6 +123,9 @@ class OpenJobs:
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, OpenJob] = OrderedDict()
+        self._busy: list[
+            str
+        ] = []  # whose steps are being made, one within the other: a target may be lazy too
         self._models = ModelCache()
         self._lock = threading.RLock()
         self.opened = 0
@@ -130,7 +133,12 @@ class OpenJobs:
     def make(self, job: StepJob, tile: int, date: int) -> MadeStep:
         """Make a step of a job, which is opened first where it is not open."""
         with self._lock:
-            return self._open(job).make(tile, date)
+            opened = self._open(job)
+            self._busy.append(job.token)
+            try:
+                return opened.make(tile, date)
+            finally:
+                self._busy.pop()
 
     def forget(self, token: str) -> None:
         """Close a job, if it is open."""
@@ -140,8 +148,9 @@ class OpenJobs:
 
     def _open(self, job: StepJob) -> OpenJob:
         if job.token not in self._jobs:
-            while len(self._jobs) >= _KEPT:
-                self._jobs.popitem(last=False)[1].close()
+            idle = [token for token in self._jobs if token not in self._busy]
+            for token in idle[: max(0, len(self._jobs) - _KEPT + 1)]:
+                self._jobs.pop(token).close()
             self._jobs[job.token] = OpenJob(job, self._models)
             self.opened += 1
         self._jobs.move_to_end(job.token)
