@@ -5,9 +5,11 @@ from __future__ import annotations
 import calendar as gregorian
 import datetime as dt
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import total_ordering
+from typing import Any
 
 from engine.errors import InputError
 
@@ -254,6 +256,52 @@ def _in_utc(when: When, zone: str | None) -> When:
     return When(here.year, here.month, here.day, here.hour, here.minute)
 
 
+class _Index:
+    """Finds which of many dates may mean the same time as another one, without a look at each."""
+
+    def __init__(self, dates: Sequence[When | None]) -> None:
+        self.dates, self.count = dates, len(dates)
+        self._alike: dict[tuple[bool, ...], list[int]] = {}  # by which of their parts are known
+        self._tables: dict[tuple[Any, Any], dict[tuple[int | None, ...], list[int]]] = {}
+        for i, when in enumerate(dates):
+            if when is not None:
+                self._alike.setdefault(_known(when), []).append(i)
+
+    def fitting(self, wanted: When) -> list[int]:
+        """Return the indices of those that `When.matches`, in their order."""
+        fit: list[int] = []
+        for known in self._alike:
+            both = [i for i, (a, b) in enumerate(zip(known, _known(wanted), strict=True)) if a and b]
+            fit += self._table(known, tuple(both)).get(tuple(wanted.parts[i] for i in both), [])
+        return sorted(fit)
+
+    def _table(
+        self, known: tuple[bool, ...], both: tuple[int, ...]
+    ) -> dict[tuple[int | None, ...], list[int]]:
+        if (known, both) not in self._tables:
+            table: dict[tuple[int | None, ...], list[int]] = {}
+            for i in self._alike[known]:
+                if (when := self.dates[i]) is not None:
+                    table.setdefault(tuple(when.parts[n] for n in both), []).append(i)
+            self._tables[known, both] = table
+        return self._tables[known, both]
+
+
+_indices: deque[_Index] = deque(maxlen=32)  # of the lists that were asked last, which are held here
+
+
+def _index_of(dates: Sequence[When | None]) -> _Index:
+    for index in tuple(_indices):
+        if index.dates is dates and index.count == len(dates):
+            return index
+    _indices.append(index := _Index(dates))
+    return index
+
+
+def _known(when: When) -> tuple[bool, ...]:
+    return tuple(part is not None for part in when.parts)
+
+
 def match(
     dates: Sequence[When | None],
     wanted: When,
@@ -271,7 +319,7 @@ def match(
     Raises:
         InputError: no band or several bands fit; the sentence names the raster and the date.
     """
-    fitting = [i for i, when in enumerate(dates) if when is not None and wanted.matches(when)]
+    fitting = _index_of(dates).fitting(wanted)
     if len(fitting) == 1:
         return fitting[0]
     known = sorted(when for when in dates if when is not None)

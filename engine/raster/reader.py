@@ -72,6 +72,7 @@ class Raster:
         self.elsewhere, self.servers = self._file.elsewhere, ServerWatch(self._file.server_facts)
         self.attributes, self.names_numbers = self._file.attributes, self._file.names_numbers
         self.dates = [band.when for band in self._file.bands]
+        self.further = [band.further for band in self._file.bands]  # what tells those of a date apart
         self.units = self._file_units()
         self._taken = list(self.dates)
         said = {"variable": self._file.variable, **self._file.attributes}
@@ -92,11 +93,6 @@ class Raster:
 
     def _checked(self) -> None:
         self.check()  # whichever it is by then
-
-    @property
-    def further(self) -> list[Mapping[str, str]]:
-        """What tells each band from others of its date, such as a level or a member."""
-        return [band.further for band in self._file.bands]
 
     @property
     def count(self) -> int:

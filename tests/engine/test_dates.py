@@ -170,3 +170,33 @@ def test_days_between_dates_are_those_of_the_calendar() -> None:
         assert days(last, calendar) - days(first, calendar) == pytest.approx(apart), (first, last, calendar)
     with pytest.raises(InputError, match="no year and month"):
         days("--03")
+
+
+def test_many_dates_are_matched_as_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [When(2001 + n // 336, n // 28 % 12 + 1, n % 28 + 1) for n in range(600)]
+    mixed = [
+        *days,
+        None,
+        When(2005),
+        When(2001, 3),
+        When(None, 7),
+        When(2001, 1, 2, 12),
+        When(2001, 1, 2, 12, 30),
+    ]
+    wanted = [*mixed[::7], When(2001), When(None, 1), When(2002, 5), When(1999, 1, 1), When(2001, 1, 2)]
+    for when in (w for w in wanted if w is not None):
+        fitting = [i for i, own in enumerate(mixed) if own is not None and when.matches(own)]
+        if len(fitting) == 1:
+            assert match(mixed, when, "target") == fitting[0]
+        else:
+            with pytest.raises(InputError):
+                match(mixed, when, "target")
+    monkeypatch.setattr(When, "matches", lambda *_: pytest.fail("each is looked at"))
+    assert [match(days, when, "target") for when in days] == list(range(600))
+
+
+def test_a_list_that_has_grown_is_looked_at_anew() -> None:
+    known = [When(2001, 1)]
+    assert match(known, When(2001, 1), "target") == 0
+    known.append(When(2001, 2))
+    assert match(known, When(2001, 2), "target") == 1
