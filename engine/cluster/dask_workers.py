@@ -213,14 +213,27 @@ class DaskWorkers:
         topic = topic_of(job.token)
         try:
             self._client.subscribe_topic(topic, lambda event: words.put(event[1]))
-            self._client.register_plugin(JobPlugin(job, share=self._local is not None))
         except GONE as error:
             raise self._gone() from error
+        self._announce(JobPlugin(job, share=self._local is not None))
         try:
             self._do(job.token, iter(numbers), heard, words)
         finally:
             self._quietly(lambda: self._client.unregister_worker_plugin(topic))
             self._quietly(lambda: self._client.unsubscribe_topic(topic))
+
+    def _announce(self, plugin: JobPlugin) -> None:
+        """Tell all workers of a job, again where one of them goes meanwhile.
+
+        Raises:
+            EngineError: the scheduler has gone.
+        """
+        for _ in range(self._manner.failures):
+            try:
+                return self._client.register_plugin(plugin)
+            except GONE:
+                self._workers()  # it is not the scheduler that has gone
+        raise self._gone()
 
     def _do(self, token: str, numbers: Any, heard: Callable[[Any], None], words: queue.Queue[str]) -> None:
         given: dict[Any, int] = {}

@@ -63,6 +63,13 @@ def check_scheduler(client: Any) -> None:
         )
 
 
+def _has_gone(told: object) -> bool:
+    """Return whether a worker went while it was asked, so that another one may come in its place."""
+    from distributed.comm.core import CommClosedError
+
+    return isinstance(told, CommClosedError)
+
+
 def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
     """Ask scheduler and workers for their engines, and return what may make the workers' parts differ.
 
@@ -83,6 +90,7 @@ def check_workers(client: Any, asked: EngineAsked | None = None) -> list[str]:
         engines = client.run(asked.ask, on_error="return")
     except (OSError, TimeoutError, ValueError, *CANCELLED) as error:  # of the connection, or no worker
         raise EngineError("The cluster has no worker that answers: start one and try again.") from error
+    engines = {address: told for address, told in engines.items() if not _has_gone(told)}
     if not engines:
         raise EngineError("The cluster has no worker: start one and try again.")
     for address, told in engines.items():

@@ -21,11 +21,13 @@ import pytest
 pytest.importorskip("distributed")
 
 from distributed import Client, LocalCluster
+from distributed.comm.core import CommClosedError
 
 from engine import api
 from engine.cluster import dask_workers
 from engine.cluster.parts_request import PartsRequest
 from engine.cluster.start import start
+from engine.cluster.workers import check_workers
 from engine.commands.cli import main
 from engine.errors import EngineError
 from engine.feedback import Silent
@@ -213,6 +215,38 @@ def test_what_can_never_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch, clus
     ):
         workers.do(Failing(), [0], lambda _: None)
     assert len(asked) == 3
+
+
+def test_a_worker_that_goes_while_all_are_told_of_a_job_is_not_the_scheduler() -> None:
+    told: list[object] = []
+
+    class Losing:
+        """A client of which a worker goes, twice, while all are asked."""
+
+        status = "running"
+
+        def nthreads(self, **_: object) -> dict[str, int]:
+            return {"tcp://127.0.0.1:1": 1}
+
+        def subscribe_topic(self, *_: object) -> None:
+            pass
+
+        def register_plugin(self, plugin: object) -> None:
+            told.append(plugin)
+            if len(told) < 3:
+                raise CommClosedError("in <TCP (closed) Scheduler Broadcast>: Stream is closed")
+
+        def run_on_scheduler(self, ask: Callable[[], object]) -> object:
+            return ask()
+
+        def run(self, ask: Callable[[], object], on_error: str) -> dict[str, object]:
+            return {"tcp://127.0.0.1:1": ask(), "tcp://127.0.0.1:2": CommClosedError("it has gone")}
+
+    workers = dask_workers.DaskWorkers(PartsRequest(cluster="tcp://127.0.0.1:9"), 1, Silent())
+    workers._client = Losing()
+    workers.do(SimpleNamespace(token="t"), [], lambda _: None)
+    assert len(told) == 3
+    assert check_workers(workers._client) == []
 
 
 def end_of_a_worker(file: Path, times: int) -> str:
