@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
@@ -100,26 +101,40 @@ def super_resolve(
     if like is not None or crs or resolution is not None or extent is not None:
         if like is not None and (crs or resolution is not None or extent is not None):
             raise InputError("like gives the whole grid: leave out crs, resolution and extent.")
-        grid = GridRequest(None if like is None else os.fspath(like), crs, resolution, extent)
+        grid = GridRequest(
+            None if like is None else _path(like, "like"),
+            None if crs is None else _text(crs, "crs", "EPSG:3035"),
+            None if resolution is None else _resolution(resolution),
+            None if extent is None else _numbers(extent, "extent", 4),
+        )
+    if not isinstance(sources, (Mapping, type(None))):
+        raise _wrong(
+            sources, "sources", "rasters by the names of the model's sources, {'elevation': 'dem.tif'}"
+        )
     request = SuperResolveRequest(
-        model=os.fspath(model),
+        model=_path(model, "model"),
         target=_named(target, "target"),
         output="array.tif",
         sources={name: _named(raster, name) for name, raster in (sources or {}).items()},
         grid=grid,
-        factor=factor,
-        quantity=quantity,
-        date=date,
+        factor=None if factor is None else _whole(factor, "factor"),
+        quantity=_text(quantity, "quantity", "signed"),
+        date=None if date is None else _text(date, "date", "2001-02"),
         all_dates=all_dates,
-        aggregate=aggregate,
-        conservation=conservation,
-        device=device,
-        precision=precision,
-        tile=tile,
-        seed=seed,
+        aggregate=None if aggregate is None else _text(aggregate, "aggregate", "day:sum"),
+        conservation=None if conservation is None else _number(conservation, "conservation"),
+        device=_text(device, "device", "cpu"),
+        precision=_text(precision, "precision", "float32"),
+        tile=_whole(tile, "tile"),
+        seed=_whole(seed, "seed"),
         domain=None if domain is None else _named(domain, "domain"),
-        **wanted_outputs(outputs, members, levels, coherence),
-        models=tuple(os.path.abspath(folder) for folder in models),
+        **wanted_outputs(
+            outputs if isinstance(outputs, str) else _listed(outputs, "outputs"),
+            _whole(members, "members"),
+            _numbers(levels, "levels"),
+            _number(coherence, "coherence"),
+        ),
+        models=tuple(os.path.abspath(_path(folder, "models")) for folder in _listed(models, "models")),
     )
     differ: list[str] = []
     if client is not None:
@@ -150,3 +165,63 @@ def _named(raster: Any, label: str) -> RasterRef:
     raise InputError(
         f"{label} is a {type(raster).__name__}: give a path, a RasterRef or an xarray.DataArray."
     )
+
+
+def _wrong(value: Any, name: str, wanted: str) -> InputError:
+    """Return the error that says what a parameter is in place of what it should be."""
+    return InputError(f"{name} is a {type(value).__name__}: give {wanted}.")
+
+
+def _whole(value: Any, name: str) -> int:
+    """Return a whole number as Python's own."""
+    try:
+        return operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+    except TypeError:
+        raise _wrong(value, name, "a whole number") from None
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a number as Python's own."""
+    try:
+        if not isinstance(value, (str, bytes)):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise _wrong(value, name, "a number")
+
+
+def _numbers(value: Any, name: str, count: int | None = None) -> Any:
+    """Return a list of numbers as a tuple of Python's own."""
+    wanted = "a list of numbers" if count is None else f"{count} numbers"
+    each = _listed(value, name, wanted)
+    if count is not None and len(each) != count:
+        raise InputError(f"{name} has {len(each)} entries: give {wanted}.")
+    return tuple(_number(number, name) for number in each)
+
+
+def _resolution(value: Any) -> Any:
+    """Return a cell's edge, or that along x and y."""
+    pair = hasattr(value, "__len__") and not isinstance(value, str)
+    return _numbers(value, "resolution", 2) if pair else _number(value, "resolution")
+
+
+def _listed(value: Any, name: str, wanted: str = "a list") -> list[Any]:
+    """Return the entries of a list."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise _wrong(value, name, wanted)
+    return list(value)
+
+
+def _text(value: Any, name: str, such: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(value, name, f"a text, such as {such!r}")
+    return value
+
+
+def _path(value: Any, name: str) -> str:
+    try:
+        if isinstance(path := os.fspath(value), str):
+            return path
+    except TypeError:
+        pass
+    raise _wrong(value, name, "a path" if name != "model" else "a model's id or folder, or a simple method")

@@ -194,6 +194,26 @@ def test_an_array_in_memory_without_a_crs_lies_on_degrees() -> None:
         ({"model": "bicubic", "factor": 2}, "target has 3 dates: say which date is wanted"),
         ({"model": "bicubic", "factor": 2, "sources": {"x": 3}}, "x is a int: give a path"),
         ({"model": "bicubic", "like": "a.tif", "crs": "EPSG:3035"}, "like gives the whole grid"),
+        ({"model": 5}, "model is a int: give a model's id or folder, or a simple method."),
+        ({"model": "bicubic", "factor": "2"}, "factor is a str: give a whole number."),
+        ({"model": "bicubic", "factor": 2.5}, "factor is a float: give a whole number."),
+        ({"model": "bicubic", "tile": None}, "tile is a NoneType: give a whole number."),
+        ({"model": "bicubic", "seed": "a"}, "seed is a str: give a whole number."),
+        ({"model": "bicubic", "conservation": "1"}, "conservation is a str: give a number."),
+        (
+            {"model": "bicubic", "date": np.datetime64("2001-02")},
+            "date is a datetime64: give a text, such as",
+        ),
+        ({"model": "bicubic", "extent": "1,2,3,4"}, "extent is a str: give 4 numbers."),
+        ({"model": "bicubic", "extent": (1, 2, 3)}, "extent has 3 entries: give 4 numbers."),
+        ({"model": "bicubic", "extent": (1, 2, 3, "x")}, "extent is a str: give a number."),
+        ({"model": "bicubic", "resolution": "0.5"}, "resolution is a str: give a number."),
+        ({"model": "bicubic", "resolution": (0.5, None)}, "resolution is a NoneType: give a number."),
+        ({"model": "bicubic", "crs": 4326}, "crs is a int: give a text, such as 'EPSG:3035'."),
+        ({"model": "bicubic", "like": xarray.DataArray([1.0])}, "like is a DataArray: give a path."),
+        ({"model": "bicubic", "sources": ["dem.tif"]}, "sources is a list: give rasters by the names"),
+        ({"model": "bicubic", "models": None}, "models is a NoneType: give a list."),
+        ({"model": "bicubic", "models": "/tmp"}, "models is a str: give a list."),
     ],
 )
 def test_what_is_wrong_is_said_at_once_in_a_sentence(
@@ -203,6 +223,18 @@ def test_what_is_wrong_is_said_at_once_in_a_sentence(
     with pytest.raises(InputError) as caught:
         api.super_resolve(rain, **arguments)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpys_are_numbers(rain: str) -> None:
+    given = {"factor": np.float64(2), "tile": np.int64(5), "seed": np.uint8(3), "conservation": np.float32(1)}
+    plain = {"factor": 2, "tile": 5, "seed": 3, "conservation": 1.0}
+    extent, resolution = np.array([14.0, 26, 30, 38]), (np.float32(0.5), 0.5)
+    fields = [
+        api.super_resolve(rain, "bicubic", date="2001-01", extent=extent, **each) for each in (given, plain)
+    ]
+    assert same_bits(fields[0].compute(), fields[1].compute())
+    assert fields[0].attrs["MSR_REQUEST"] == fields[1].attrs["MSR_REQUEST"]
+    assert api.super_resolve(rain, "bicubic", date="2001-01", resolution=resolution).shape == (1, 36, 56)
 
 
 def test_without_dask_a_sentence_says_what_to_install(rain: str, monkeypatch: pytest.MonkeyPatch) -> None:
