@@ -93,6 +93,7 @@ class Stepper:
     def _answer(self) -> dict[str, Any]:
         line = "" if self._process.stdout is None else self._process.stdout.readline()
         if not line:
+            self._process.wait()  # which may be a while behind with its words
             raise EngineError("The process that takes the steps ended; what it said stands above.")
         answer: dict[str, Any] = json.loads(line)
         return answer

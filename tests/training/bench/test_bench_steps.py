@@ -39,6 +39,15 @@ def test_two_trees_take_the_same_steps(other, capsys, monkeypatch):
     assert "ratio" in told and "before: " in told and "ms of operations in a step" in told
 
 
+def test_what_an_ended_process_said_stands_above(tmp_path, capfd):
+    config = tmp_path / "gone.yaml"
+    settings = TINY.read_text(encoding="utf-8").replace("steps:", "nosuchkey: 1\nsteps:", 1)
+    config.write_text(settings, encoding="utf-8")
+    with pytest.raises(EngineError, match="ended"), Stepper(ROOT, config, {}, 0, 1):
+        pass
+    assert "nosuchkey" in capfd.readouterr().err
+
+
 def test_a_process_runs_the_packages_of_its_tree(tmp_path):
     package = tmp_path / "training"
     package.mkdir()
