@@ -201,3 +201,15 @@ def test_what_is_written_of_a_result_names_no_bounds_that_it_lacks(
         warnings.simplefilter("error")
         with xarray.open_dataset(tmp_path / "fine.nc", decode_coords="all") as data:
             assert "bounds" not in {**data["time"].attrs, **data["time"].encoding}
+
+
+def test_times_that_may_be_the_ends_of_their_steps_are_told(rain: xarray.DataArray) -> None:
+    rain["time"].attrs["bounds"] = "time_bnds"
+    with pytest.warns(UserWarning, match=r"target: its time has lost its bounds \(time_bnds\).* a step late"):
+        api.super_resolve(rain, **ASKED)
+    within = rain.assign_coords(time=rain["time"] + np.timedelta64(15, "D"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        api.super_resolve(within, **ASKED)
+        del rain["time"].attrs["bounds"]
+        api.super_resolve(rain, **ASKED)

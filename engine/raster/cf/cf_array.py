@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from engine.errors import InputError
 from engine.raster.cf.cf_file import CfFile
 from engine.raster.cf.dask_values import loaded
@@ -37,6 +39,7 @@ class CfArray(CfFile):
         with LIBRARY:
             self._data, name = _as_in_a_file(ref.data, f"{label}: {ref.path}")
             self._open(name, ref)
+        self.doubts += _lost_bounds(ref.data)
 
     def _loaded(self, part: Any) -> Any:
         return loaded(part, f"{self.label}: {self._name}")
@@ -49,6 +52,24 @@ class CfArray(CfFile):
     def close(self) -> None:
         """Leave the array as it is: it is the caller's."""
         KEPT.forget(self._chunks_owner)
+
+
+def _lost_bounds(array: Any) -> list[str]:
+    """Say that dates may be a step late: an array cannot hold their bounds, only the name is left."""
+    for name, each in array.coords.items():
+        bounds = {**each.encoding, **each.attrs}.get("bounds")
+        if bounds is None or bounds in array.coords or each.ndim > 1:
+            continue
+        try:
+            days, midnight = np.unique(each.dt.day), (each.dt.hour == 0) & (each.dt.minute == 0)
+        except (AttributeError, TypeError):  # no times
+            continue
+        if midnight.all() and (days.size > 1 or 1 in days):  # else they lie within their steps
+            return [
+                f"its {name} has lost its bounds ({bounds}), which an array cannot hold, and may be the end "
+                "of each step: then its dates are a step late, so give the file, or times within the steps"
+            ]
+    return []
 
 
 def _as_in_a_file(array: Any, called: str) -> tuple[Any, str]:
