@@ -123,9 +123,8 @@ class OpenJobs:
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, OpenJob] = OrderedDict()
-        self._busy: list[
-            str
-        ] = []  # whose steps are being made, one within the other: a target may be lazy too
+        # Whose steps are being made, one within the other: a target may be lazy too.
+        self._busy: list[str] = []
         self._models = ModelCache()
         self._lock = threading.RLock()
         self.opened = 0

@@ -12,6 +12,7 @@ from engine.raster.gdal.file_references import is_remote
 _ABSENT = re.compile(r"^'?(?P<name>.+?)'?(?:: No such file or directory| does not exist in the file system)")
 _NOT_GIVEN = "its server does not give it: check the address, or download the file first"
 _VARIABLE = re.compile(r"\.(?:nc4?|cdf|h5|hdf5?|he5):[^:?]+(?:\?|$)", re.IGNORECASE)  # of an HDF5 file
+_SERVICE = re.compile(r"^NETCDF:|/dodsC/", re.IGNORECASE)  # OPeNDAP, which gives variables
 _WORDS = (
     ("permission denied", "you have no permission to read it"),
     ("too many open files", "too many files are open in this process: raise the limit (ulimit -n)"),
@@ -33,7 +34,7 @@ def gdal_reason(error: BaseException, name: str, otherwise: str = DAMAGED) -> st
         name: the raster's, as it was given to GDAL.
         otherwise: what to say where GDAL does not tell.
     """
-    if is_remote(name) and _VARIABLE.search(name):
+    if is_remote(name) and _VARIABLE.search(name) and not _SERVICE.search(name):
         return (
             "no variable of a NetCDF or HDF5 file is read on a server: download it first, or refer to its "
             "pieces (docs/cloud.md)"
