@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.fields.missing import all_finite
-from engine.fields.windows import crop
+from engine.fields.windows import crop, strip
 
 _CELLS = 2**18  # at a time, so that they stay in the processor's cache
 DIRECTIONS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
@@ -65,7 +66,7 @@ def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int
     tall, wide = (side[:, cut : side.shape[1] - cut] for side in (cell_height, cell_width))
     apart = [torch.hypot(down * tall, right * wide) for down, right in DIRECTIONS]
     hidden = torch.zeros_like(height)
-    piece = _strip(height)
+    piece = strip(rows, columns, _CELLS, height.device)
     for row in range(0, rows, piece):
         part = slice(row, row + piece)
         own, hides = height[:, part], hidden[:, part]
@@ -82,12 +83,6 @@ def sky_view(height: Tensor, cell_height: Tensor, cell_width: Tensor, reach: int
     return torch.where(known, 1 - hidden / len(DIRECTIONS), torch.nan)
 
 
-def _strip(field: Tensor) -> int:
-    """Return how many rows of a field are made at a time."""
-    rows, columns = field.shape[-2:]
-    return min(rows, max(1, _CELLS // columns)) if field.device.type == "cpu" else rows
-
-
 def _square_mean(field: Tensor, radius: int, cut: int = 0) -> Tensor:
     """Return the mean over (2·radius + 1)² cells, zeros beyond the window, along one axis after the other.
 
@@ -95,8 +90,8 @@ def _square_mean(field: Tensor, radius: int, cut: int = 0) -> Tensor:
     """
     field = F.pad(field, (radius - cut,) * 4)  # takes away where that is below zero
     size, rows = 2 * radius + 1, field.shape[-2] - 2 * radius
-    across = torch.cat([_window_sum(part, size, -1) for part in field.split(_strip(field), -2)], -2) / size
-    piece = _strip(across)
+    piece = strip(field.shape[-2], field.shape[-1], _CELLS, field.device)
+    across = torch.cat([_window_sum(part, size, -1) for part in field.split(piece, -2)], -2) / size
     down = [across.narrow(-2, row, min(piece, rows - row) + size - 1) for row in range(0, rows, piece)]
     return torch.cat([_window_sum(part, size, -2) for part in down], -2) / size
 
@@ -123,11 +118,11 @@ def _window_sum(field: Tensor, size: int, axis: int) -> Tensor:
     """
     length = field.shape[axis] - size + 1
     sums, span, taken = field, 1, size & 1
-    total = field.narrow(axis, 0, length) if taken else None
+    parts = [field.narrow(axis, 0, length)] if taken else []
     while 2 * span <= size:
         rest = sums.shape[axis] - span
         sums, span = sums.narrow(axis, 0, rest) + sums.narrow(axis, span, rest), 2 * span
         if size & span:
-            part = sums.narrow(axis, taken, length)
-            total, taken = part if total is None else total + part, taken + span
-    return field.clone() if total is None else total
+            parts.append(sums.narrow(axis, taken, length))
+            taken += span
+    return functools.reduce(torch.add, parts)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.fields.missing import all_finite
+from engine.fields.windows import strip
 
 _PIECE = 16384  # cells at a time, so that their bands stay in the processor's cache
 _LINES = 2**16  # the same of one band at a time
@@ -61,18 +62,18 @@ def weighted_mean(bands: Tensor, weights: Tensor) -> Tensor:
 def _incomplete(mean: Tensor, bands: Tensor) -> Tensor:
     """Return where a band has a value and not all have, (B, H, W); their mean is NaN there."""
     cells = ~torch.isfinite(mean)
-    step = max(1, _LINES // bands.shape[-1])
+    step = strip(mean.shape[1], mean.shape[2], _LINES, mean.device)
     for holes, sample in zip(cells, bands, strict=True):
         for start in range(0, len(holes), step):  # strips that stay in the cache
-            strip = holes[start : start + step]
-            columns = strip.any(0).nonzero()[:, 0]
+            part = holes[start : start + step]
+            columns = part.any(0).nonzero()[:, 0]
             if not len(columns):
                 continue
             across = slice(int(columns[0]), int(columns[-1]) + 1)
-            nothing = strip[:, across].clone()
+            nothing = part[:, across].clone()
             for band in sample[:, start : start + step, across]:
                 nothing &= torch.isnan(band)
-            strip[:, across] ^= nothing
+            part[:, across] ^= nothing
     return cells
 
 

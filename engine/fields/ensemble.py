@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from engine.fields.windows import strip
+
 _PIECE = 2**16  # cells that are put in order at a time: the processor's caches hold them
 
 
@@ -58,7 +60,7 @@ def quantiles(members: Sequence[Tensor], levels: Sequence[float]) -> list[Tensor
     lower = [min(int(place), max(count - 2, 0)) for place in places]
     exchanges = _exchanges(count, frozenset(rank for low in lower for rank in (low, min(low + 1, count - 1))))
     results = [torch.empty_like(members[0]) for _ in levels]
-    step = max(1, _PIECE // cols) if members[0].device.type == "cpu" else rows
+    step = strip(rows, cols, _PIECE, members[0].device)
     for row in range(0, rows, step):
         part = slice(row, row + step)
         ordered = _ordered([member[part] for member in members], exchanges)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.fields.missing import all_finite
+from engine.fields.windows import strip
 
 RADIUS = {"bilinear": 1, "bicubic": 2}  # taps on each side
 # Coarse cells of context: the taps, and as many again to fill cells without data under them.
@@ -68,7 +69,7 @@ def upsampled_mixture(
     batch, count, height, width = weights.shape[0], weights.shape[1], weights.shape[2] - 2, columns.shape[-1]
     rows = fields.unflatten(-2, (-1, factor))
     result = columns.new_empty(batch, height, factor, width)
-    step = max(1, _PIECE // (batch * factor * width)) if columns.device.type == "cpu" else height
+    step = strip(height, batch * factor * width, _PIECE, columns.device)
     for start in range(0, height, step):  # strips that stay in the cache
         stop = min(start + step, height)
         sums = columns.new_zeros(2, batch, stop - start, factor, width)

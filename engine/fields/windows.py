@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from engine.fields.patch import Patch
@@ -13,6 +14,18 @@ def crop(field: Tensor, halo: int, factor: int = 1) -> Tensor:
     """Cut `halo` coarse cells off each side of (..., H·factor, W·factor)."""
     cut = halo * factor
     return field[..., cut : field.shape[-2] - cut, cut : field.shape[-1] - cut]
+
+
+def strip(rows: int, across: int, cells: int, device: torch.device) -> int:
+    """Return how many rows of a field to make at a time.
+
+    Args:
+        rows: of the field.
+        across: cells that a row takes.
+        cells: that stay in a processor's cache; another device takes all rows at once.
+        device: of the field.
+    """
+    return min(rows, max(1, cells // across)) if device.type == "cpu" else rows
 
 
 def spread_cells(cells: Tensor, factor: int) -> Tensor:
